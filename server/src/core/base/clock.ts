@@ -1,0 +1,113 @@
+/**
+ * The machine's clock: integer nanoseconds that move only when the machine is told to. Alarms ring in (time, sequence)
+ * order. The range of a safe integer is 104 days.
+ */
+import { assert } from './model-error.ts';
+
+export interface Alarm {
+  readonly atNs: number;
+  readonly sequence: number;
+  /** Who set it: the machine dispatches on this, so an alarm is data and a snapshot can hold it. */
+  readonly owner: AlarmOwner;
+  readonly id: number;
+}
+
+/** What an alarm wakes: an operation's own timer, an ITag's timeout, a held request, a function's readiness. */
+export type AlarmOwner = 'operation' | 'invalidation' | 'request' | 'function';
+
+export const TIME_NS_MAX = Number.MAX_SAFE_INTEGER;
+
+export class Clock {
+  #nowNs = 0;
+  #sequence = 0;
+  /** Binary heap by (time, sequence). */
+  readonly #heap: Alarm[] = [];
+  readonly #cancelled = new Set<number>();
+
+  get nowNs(): number {
+    return this.#nowNs;
+  }
+
+  /** Sets an alarm `delayNs` from now and returns its sequence number, which cancels it. */
+  set(delayNs: number, owner: AlarmOwner, id: number): number {
+    const atNs = Math.min(this.#nowNs + delayNs, TIME_NS_MAX);
+    assert(Number.isSafeInteger(atNs) && delayNs >= 0, `alarm ${delayNs} ns from now`);
+    const alarm = { atNs, sequence: ++this.#sequence, owner, id };
+    this.#heap.push(alarm);
+    this.#up(this.#heap.length - 1);
+    return alarm.sequence;
+  }
+
+  cancel(sequence: number): void {
+    if (sequence !== 0) this.#cancelled.add(sequence);
+  }
+
+  /** The next alarm's time, or undefined when none is set. */
+  nextNs(): number | undefined {
+    this.#dropCancelled();
+    return this.#heap[0]?.atNs;
+  }
+
+  /** Moves to `toNs` (never back) without ringing anything: the caller has taken all alarms up to it. */
+  moveTo(toNs: number): void {
+    if (toNs > this.#nowNs) this.#nowNs = toNs;
+  }
+
+  /** Takes the next alarm that is due at or before `untilNs`, and moves the clock to it. */
+  take(untilNs: number): Alarm | undefined {
+    this.#dropCancelled();
+    const first = this.#heap[0];
+    if (first === undefined || first.atNs > untilNs) return undefined;
+    this.#removeFirst();
+    this.moveTo(first.atNs);
+    return first;
+  }
+
+  #dropCancelled(): void {
+    for (let first = this.#heap[0]; first !== undefined && this.#cancelled.delete(first.sequence); first = this.#heap[0]) {
+      this.#removeFirst();
+    }
+    if (this.#heap.length === 0) this.#cancelled.clear();
+  }
+
+  #removeFirst(): void {
+    const last = this.#heap.pop();
+    if (last !== undefined && this.#heap.length > 0) {
+      this.#heap[0] = last;
+      this.#down();
+    }
+  }
+
+  #up(start: number): void {
+    let i = start;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      if (!before(this.#heap[i]!, this.#heap[parent]!)) return;
+      this.#swap(i, parent);
+      i = parent;
+    }
+  }
+
+  #down(): void {
+    let i = 0;
+    for (;;) {
+      let least = i;
+      for (const child of [2 * i + 1, 2 * i + 2]) {
+        if (child < this.#heap.length && before(this.#heap[child]!, this.#heap[least]!)) least = child;
+      }
+      if (least === i) return;
+      this.#swap(i, least);
+      i = least;
+    }
+  }
+
+  #swap(a: number, b: number): void {
+    const kept = this.#heap[a]!;
+    this.#heap[a] = this.#heap[b]!;
+    this.#heap[b] = kept;
+  }
+}
+
+function before(a: Alarm, b: Alarm): boolean {
+  return a.atNs < b.atNs || (a.atNs === b.atNs && a.sequence < b.sequence);
+}

@@ -1,0 +1,56 @@
+export { ERRORS, OK, errno, errorName, type Errno, type ErrorName } from './errno.ts';
+export { AssertionError, ModelError, assert } from './model-error.ts';
+export {
+  NO_PASID,
+  PAGE_BYTES,
+  PAGE_LG2,
+  PASID_MAX,
+  PHYSICAL_BITS,
+  addressOfPage,
+  bdf,
+  bdfFromNumber,
+  busOf,
+  deviceOf,
+  formatBdf,
+  functionOf,
+  hex,
+  hexDigits,
+  high32,
+  iova,
+  join64,
+  low32,
+  pageHigh,
+  pageLow,
+  pageNumber,
+  pageOf,
+  parseBdf,
+  pasid,
+  physicalAddress,
+  ridOf,
+  segmentOf,
+  unsigned64,
+  type Bdf,
+  type Iova,
+  type Pasid,
+  type PhysicalAddress,
+  type Rid,
+} from './address.ts';
+export {
+  ACCESS,
+  AT,
+  DMA_OPERATIONS,
+  HOLD_POINTS,
+  ITAGS,
+  OUTCOMES,
+  REGION,
+  RESET_METHODS,
+  type AddressType,
+  type DmaOperation,
+  type HoldPoint,
+  type Outcome,
+  type ResetMethod,
+} from './bus.ts';
+export { Clock, TIME_NS_MAX, type Alarm, type AlarmOwner } from './clock.ts';
+export { Prng } from './prng.ts';
+export { Ring } from './ring.ts';
+export { TRACE_KINDS, Trace, type TraceKind, type TraceRecord, type TraceSink } from './trace.ts';

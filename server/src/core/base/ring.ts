@@ -1,0 +1,35 @@
+/** A bounded queue that drops its oldest item when full and counts what it dropped. */
+export class Ring<T> {
+  readonly #items: (T | undefined)[];
+  #first = 0;
+  #length = 0;
+  #dropped = 0;
+
+  constructor(capacity: number) {
+    this.#items = new Array<T | undefined>(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+  /** How many items were overwritten since the start. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  push(item: T): void {
+    const capacity = this.#items.length;
+    this.#items[(this.#first + this.#length) % capacity] = item;
+    if (this.#length === capacity) {
+      this.#first = (this.#first + 1) % capacity;
+      this.#dropped++;
+    } else {
+      this.#length++;
+    }
+  }
+
+  /** Oldest first. */
+  *values(): Generator<T> {
+    for (let i = 0; i < this.#length; i++) yield this.#items[(this.#first + i) % this.#items.length] as T;
+  }
+}

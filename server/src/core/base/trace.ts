@@ -1,0 +1,82 @@
+/**
+ * The trace port: a decision point says what it did as four integers; sinks outside core make objects of them.
+ * Nothing is emitted per page on the fast path.
+ */
+
+/** Every trace record's name, with what its four integers mean. `bdf` is a packed function address. */
+export const TRACE_KINDS = [
+  'config-write', // bdf, offset, value, bytes
+  'dma-issued', // bdf, request, page, bytes
+  'dma-held', // bdf, request, point index, at
+  'dma-released', // bdf, request, point index, 0
+  'dma-translated', // bdf, request, physical page, 0
+  'dma-sent', // bdf, request, owner, epoch
+  'dma-performed', // bdf, request, physical page, bytes
+  'dma-completed', // bdf, request, outcome index, bytes
+  'dma-aborted', // bdf, request, point index, indeterminate
+  'late-answer', // bdf, request, entry epoch, current epoch
+  'fault', // bdf, cause index, page, access
+  'stale-atc', // bdf, request, physical page, performed
+  'ats-granted', // bdf, page, physical page, access
+  'ats-dropped', // bdf, page, pages, 0
+  'invalidation-sent', // bdf, itag, page, pages
+  'invalidation-ignored', // bdf, itag, 0, 0
+  'invalidation-answered', // bdf, itag, 0, 0
+  'invalidation-completed', // bdf, itag, 0, 0
+  'invalidation-timeout', // bdf, itag, 0, 0
+  'invalidation-late', // bdf, itag, 0, 0
+  'mapped', // domain, page, physical page, pages
+  'unmapped', // domain, page, pages, timed out
+  'iotlb-invalidated', // domain, page, pages, 0
+  'context-set', // bdf, pasid, domain, blocked
+  'ats-enable', // bdf, on, 0, 0
+  'gate', // bdf, open, 0, 0
+  'prepare', // bdf, phase index, depth, count
+  'done', // bdf, depth, domain, error
+  'drained', // bdf, drained, aborted, indeterminate
+  'reset-step', // bdf, step index, 0, 0
+  'function-reset', // bdf, method index, 0, 0
+  'function-ready', // bdf, 0, 0, 0
+  'interrupt', // bdf, vector, data, 0
+  'warning', // bdf, warning index, 0, 0
+] as const;
+export type TraceKind = (typeof TRACE_KINDS)[number];
+
+export interface TraceRecord {
+  readonly kind: TraceKind;
+  readonly timeNs: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly d: number;
+}
+
+export type TraceSink = (record: TraceRecord) => void;
+
+/** Emits nothing, at the cost of one test, while no sink is listening. */
+export class Trace {
+  #sinks: readonly TraceSink[] = [];
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get on(): boolean {
+    return this.#sinks.length > 0;
+  }
+
+  /** Adds a listener; the returned function takes it away. */
+  listen(sink: TraceSink): () => void {
+    this.#sinks = [...this.#sinks, sink];
+    return () => {
+      this.#sinks = this.#sinks.filter((other) => other !== sink);
+    };
+  }
+
+  emit(kind: TraceKind, a = 0, b = 0, c = 0, d = 0): void {
+    if (this.#sinks.length === 0) return;
+    const record: TraceRecord = { kind, timeNs: this.#now(), a, b, c, d };
+    for (const sink of this.#sinks) sink(record);
+  }
+}
