@@ -67,7 +67,7 @@ export function bdf(segment: number, bus: number, device: number, fn: number): B
   if (!inRange(segment, 0xffff) || !inRange(bus, 0xff) || !inRange(device, 0x1f) || !inRange(fn, 7)) {
     throw new ModelError('EINVAL', `no such place: segment ${segment} bus ${bus} device ${device} function ${fn}`, 'function');
   }
-  return ((segment << 16) | (bus << 8) | (device << 3) | fn) >>> 0 as Bdf;
+  return (((segment << 16) | (bus << 8) | (device << 3) | fn) >>> 0) as Bdf;
 }
 
 /** The place that an unsigned 32-bit number packs; every such number is a place. */

@@ -64,6 +64,7 @@ export class Clock {
   }
 
   #dropCancelled(): void {
+    if (this.#cancelled.size === 0) return;
     for (let first = this.#heap[0]; first !== undefined && this.#cancelled.delete(first.sequence); first = this.#heap[0]) {
       this.#removeFirst();
     }

@@ -1,12 +1,13 @@
 /** A bounded queue that drops its oldest item when full and counts what it dropped. */
 export class Ring<T> {
-  readonly #items: (T | undefined)[];
+  readonly #items: (T | undefined)[] = [];
+  readonly #capacity: number;
   #first = 0;
   #length = 0;
   #dropped = 0;
 
   constructor(capacity: number) {
-    this.#items = new Array<T | undefined>(capacity);
+    this.#capacity = capacity;
   }
 
   get length(): number {
@@ -18,7 +19,7 @@ export class Ring<T> {
   }
 
   push(item: T): void {
-    const capacity = this.#items.length;
+    const capacity = this.#capacity;
     this.#items[(this.#first + this.#length) % capacity] = item;
     if (this.#length === capacity) {
       this.#first = (this.#first + 1) % capacity;
@@ -30,6 +31,6 @@ export class Ring<T> {
 
   /** Oldest first. */
   *values(): Generator<T> {
-    for (let i = 0; i < this.#length; i++) yield this.#items[(this.#first + i) % this.#items.length] as T;
+    for (let i = 0; i < this.#length; i++) yield this.#items[(this.#first + i) % this.#capacity] as T;
   }
 }

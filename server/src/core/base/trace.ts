@@ -18,17 +18,17 @@ export const TRACE_KINDS = [
   'fault', // bdf, cause index, page, access
   'stale-atc', // bdf, request, physical page, performed
   'ats-granted', // bdf, page, physical page, access
-  'ats-dropped', // bdf, page, pages, 0
-  'invalidation-sent', // bdf, itag, page, pages
+  'ats-dropped', // bdf, page, entries dropped, 0
+  'invalidation-sent', // bdf, itag, page, pages (0: everything)
   'invalidation-ignored', // bdf, itag, 0, 0
-  'invalidation-answered', // bdf, itag, 0, 0
+  'invalidation-answered', // bdf, itag, completions so far, completions expected
   'invalidation-completed', // bdf, itag, 0, 0
   'invalidation-timeout', // bdf, itag, 0, 0
   'invalidation-late', // bdf, itag, 0, 0
   'mapped', // domain, page, physical page, pages
   'unmapped', // domain, page, pages, timed out
-  'iotlb-invalidated', // domain, page, pages, 0
-  'context-set', // bdf, pasid, domain, blocked
+  'iotlb-invalidated', // address space, page, pages (0: everything), 0
+  'context-set', // bdf, pasid, address space, blocked
   'ats-enable', // bdf, on, 0, 0
   'gate', // bdf, open, 0, 0
   'prepare', // bdf, phase index, depth, count
