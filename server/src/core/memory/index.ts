@@ -1,0 +1,1 @@
+export { GuestMemory } from './guest-memory.ts';
