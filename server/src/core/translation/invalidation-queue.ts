@@ -1,0 +1,242 @@
+/**
+ * ATS invalidations in flight (PCIe §10.3): ITags, completion counts, timeouts, and completions that come too late.
+ *
+ * Pure state: what must happen outside (delivering a request, setting its alarm, going on after it) is left as effects that the machine takes.
+ *
+ * A tag whose request timed out is in debt: its function may still complete that request. Such a tag is used again only when every other one
+ * is in debt too, and a completion always pays the debt before it counts for a newer request. So a late completion never
+ * completes a new request; where a function never answered the old one, the new one times out although it was answered, which is the safe
+ * way to be wrong. A function reset clears debts: the function has forgotten its requests.
+ */
+import { ITAGS, ModelError, assert } from '../base/index.ts';
+import type { Bdf, Pasid, Trace } from '../base/index.ts';
+
+/** One Invalidate Request. */
+export interface Invalidation {
+  readonly id: number;
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly firstPage: number;
+  /** Infinity: everything. */
+  readonly pages: number;
+  /** Whom the machine tells when it has settled. */
+  readonly waiter: number;
+  /** -1 while it waits for a tag. */
+  readonly itag: number;
+  readonly sentNs: number;
+  /** Grants of the machine when it was asked for: later ones are not its business. Infinity where the queue was not told. */
+  readonly grantsMade: number;
+}
+
+export type InvalidationEffect =
+  /** Deliver it to the function and set the timeout's alarm, keyed by the invalidation's id. */
+  | { readonly kind: 'send'; readonly invalidation: Invalidation }
+  /** Over: completed or answered Unsupported Request, or timed out. */
+  | { readonly kind: 'settled'; readonly invalidation: Invalidation; readonly timedOut: boolean };
+
+/** The widest completion count: one for each traffic class. */
+const COMPLETIONS_MAX = 8;
+
+interface Tag {
+  /** The request in flight; undefined when the tag is free. */
+  inFlight: Invalidation | undefined;
+  /** Completions that have come for the oldest request that is not complete. */
+  completions: number;
+  /** Requests that timed out and may still be completed. */
+  debt: number;
+  /** The request in flight was lost in a reset: its timeout makes no debt. */
+  lost: boolean;
+}
+
+interface Destination {
+  readonly tags: readonly Tag[];
+  readonly waiting: Invalidation[];
+  depth: number;
+}
+
+export class InvalidationQueue {
+  readonly #trace: Trace;
+  readonly #now: () => number;
+  readonly #grantsMade: () => number;
+  readonly #destinations = new Map<Bdf, Destination>();
+  /** Not settled, by id: waiting or in flight. */
+  readonly #pending = new Map<number, Invalidation>();
+  #effects: InvalidationEffect[] = [];
+  #lastId = 0;
+  #late = 0;
+
+  /** `grantsMade`: what an {@link Invalidation} notes when it is asked for. */
+  constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly grantsMade?: () => number }) {
+    this.#trace = ports.trace;
+    this.#now = ports.now;
+    this.#grantsMade = ports.grantsMade ?? (() => Infinity);
+  }
+
+  /**
+   * Asks a function to invalidate a range and returns the invalidation's id. It goes out at once if a tag is free and fewer than `depth`
+   * (the function's Invalidate Queue Depth, 1 to 32) are in flight; otherwise in its turn.
+   */
+  request(bdf: Bdf, pasid: Pasid, firstPage: number, pages: number, waiter: number, depth: number): number {
+    assert(Number.isInteger(depth) && depth >= 1 && depth <= ITAGS, `invalidate queue depth ${depth}`);
+    const id = ++this.#lastId;
+    const invalidation = { id, bdf, pasid, firstPage, pages, waiter, itag: -1, sentNs: 0, grantsMade: this.#grantsMade() };
+    const destination = this.#destinationOf(bdf);
+    destination.depth = depth;
+    destination.waiting.push(invalidation);
+    this.#pending.set(id, invalidation);
+    this.#send(destination);
+    return id;
+  }
+
+  /**
+   * An Invalidate Completion message: the tags that it names, and how many such messages each request gets (CC, 1 to 8). A tag that answers no
+   * request in flight is counted in {@link lateCompletions} and otherwise ignored. `EINVAL` for another count.
+   */
+  complete(bdf: Bdf, itagVector: number, completionCount: number): void {
+    if (!Number.isInteger(completionCount) || completionCount < 1 || completionCount > COMPLETIONS_MAX) {
+      throw new ModelError('EINVAL', `completionCount ${completionCount} is not 1 to ${COMPLETIONS_MAX}`, 'completionCount');
+    }
+    const destination = this.#destinationOf(bdf);
+    for (const [itag, tag] of destination.tags.entries()) {
+      if (((itagVector >>> itag) & 1) !== 0) this.#completeTag(bdf, tag, itag, completionCount);
+    }
+    this.#send(destination);
+  }
+
+  /** The alarm of a request rang. Nothing if it has settled; otherwise it has failed, and its tag is in debt. */
+  timeout(id: number): void {
+    const invalidation = this.#pending.get(id);
+    if (invalidation === undefined) return;
+    this.#trace.emit('invalidation-timeout', invalidation.bdf, invalidation.itag);
+    this.#settle(invalidation, true);
+    this.#send(this.#destinationOf(invalidation.bdf));
+  }
+
+  /** The function answered Unsupported Request: it has no ATC, and the request is complete without error. */
+  unsupported(id: number): void {
+    const invalidation = this.#pending.get(id);
+    if (invalidation === undefined) return;
+    this.#trace.emit('invalidation-completed', invalidation.bdf, invalidation.itag);
+    this.#settle(invalidation, false);
+    this.#send(this.#destinationOf(invalidation.bdf));
+  }
+
+  /**
+   * The function was reset: it has forgotten every request. Tags in flight stay so until they time out; debts are cleared. Completions that
+   * it sent before the reset have been delivered or dropped by now.
+   */
+  functionReset(bdf: Bdf): void {
+    const destination = this.#destinations.get(bdf);
+    if (destination === undefined) return;
+    for (const tag of destination.tags) {
+      if (tag.debt > 0 || tag.inFlight === undefined) tag.completions = 0;
+      tag.debt = 0;
+      tag.lost = tag.inFlight !== undefined;
+    }
+    this.#send(destination);
+  }
+
+  /** Requests that hold a tag. */
+  outstanding(bdf: Bdf): number {
+    return this.#destinations.get(bdf)?.tags.filter((tag) => tag.inFlight !== undefined).length ?? 0;
+  }
+
+  /** Requests that wait for a tag. */
+  waiting(bdf: Bdf): number {
+    return this.#destinations.get(bdf)?.waiting.length ?? 0;
+  }
+
+  /** Ids of all requests that have not settled, oldest first. */
+  pendingIds(bdf: Bdf): readonly number[] {
+    return [...this.#pending.values()].filter((invalidation) => invalidation.bdf === bdf).map(({ id }) => id);
+  }
+
+  /** Completions for a tag with no request in flight, or for one that had timed out. */
+  get lateCompletions(): number {
+    return this.#late;
+  }
+
+  /** Takes what has gathered since the last call, in order. */
+  takeEffects(): readonly InvalidationEffect[] {
+    const effects = this.#effects;
+    if (effects.length > 0) this.#effects = [];
+    return effects;
+  }
+
+  #completeTag(bdf: Bdf, tag: Tag, itag: number, count: number): void {
+    const invalidation = tag.debt > 0 ? undefined : tag.inFlight;
+    if (invalidation === undefined) {
+      this.#late++;
+      this.#trace.emit('invalidation-late', bdf, itag);
+      if (tag.debt > 0 && ++tag.completions >= count) {
+        tag.debt--;
+        tag.completions = 0;
+      }
+      return;
+    }
+    tag.completions++;
+    this.#trace.emit('invalidation-answered', bdf, itag, tag.completions, count);
+    if (tag.completions < count) return;
+    this.#trace.emit('invalidation-completed', bdf, itag);
+    this.#settle(invalidation, false);
+  }
+
+  /** Frees the tag, or the place in the line. The caller then sends what waits: not before it has read a whole ITag vector. */
+  #settle(invalidation: Invalidation, timedOut: boolean): void {
+    this.#pending.delete(invalidation.id);
+    this.#effects.push({ kind: 'settled', invalidation, timedOut });
+    const destination = this.#destinationOf(invalidation.bdf);
+    const tag = destination.tags[invalidation.itag];
+    if (tag === undefined) {
+      destination.waiting.splice(destination.waiting.indexOf(invalidation), 1);
+      return;
+    }
+    if (timedOut && !tag.lost) tag.debt++;
+    else if (tag.debt === 0) tag.completions = 0;
+    tag.inFlight = undefined;
+    tag.lost = false;
+  }
+
+  /** Sends what waits, while tags and the function's queue allow. */
+  #send(destination: Destination): void {
+    for (;;) {
+      const next = destination.waiting[0];
+      const itag = next === undefined ? -1 : freeTag(destination);
+      const tag = destination.tags[itag];
+      if (next === undefined || tag === undefined) return;
+      destination.waiting.shift();
+      const invalidation: Invalidation = { ...next, itag, sentNs: this.#now() };
+      tag.inFlight = invalidation;
+      this.#pending.set(next.id, invalidation);
+      this.#trace.emit('invalidation-sent', next.bdf, itag, next.firstPage, Number.isFinite(next.pages) ? next.pages : 0);
+      this.#effects.push({ kind: 'send', invalidation });
+    }
+  }
+
+  #destinationOf(bdf: Bdf): Destination {
+    let destination = this.#destinations.get(bdf);
+    if (destination === undefined) {
+      const tags = Array.from({ length: ITAGS }, (): Tag => ({ inFlight: undefined, completions: 0, debt: 0, lost: false }));
+      this.#destinations.set(bdf, (destination = { tags, waiting: [], depth: ITAGS }));
+    }
+    return destination;
+  }
+}
+
+/** The lowest free tag without debt; the one with the least debt when every tag is in debt; -1 when the next request must wait. */
+function freeTag({ tags, depth }: Destination): number {
+  let busy = 0;
+  let clean = false;
+  let best = -1;
+  let leastDebt = Infinity;
+  for (const [itag, tag] of tags.entries()) {
+    if (tag.debt === 0) clean = true;
+    if (tag.inFlight !== undefined) {
+      busy++;
+    } else if (tag.debt < leastDebt) {
+      leastDebt = tag.debt;
+      best = itag;
+    }
+  }
+  return busy >= depth || (clean && leastDebt > 0) ? -1 : best;
+}

@@ -1,0 +1,279 @@
+/**
+ * The translation agent's hot side: device contexts, address spaces, the IOTLB in front of the walkers, and the two kinds of ATS request.
+ *
+ * A context that points nowhere, and one that points at a blocked space, answer `blocked-domain` to untranslated requests and
+ * `ats-forbidden` to the others. Nothing here records a fault, and changing a context drops neither IOTLB entries (they belong to
+ * the space) nor grants (the function still holds them): invalidation does.
+ */
+import { ACCESS, NO_PASID, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
+import type { Bdf, Pasid, Trace } from '../base/index.ts';
+import type { AddressSpace, Space, SpaceType } from './address-space.ts';
+import { GrantShadow } from './grant-shadow.ts';
+import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
+import { Iotlb, TAG_MAX, TAG_SHIFT } from './iotlb.ts';
+import { STATUS } from './status.ts';
+import { TablePool } from './table-pool.ts';
+import { X86Tables } from './x86-64.ts';
+
+const PERFORMED = STATUS.performed;
+const NOT_PERMITTED = STATUS['not-permitted'];
+const TOO_WIDE = STATUS['too-wide'];
+const BLOCKED = STATUS['blocked-domain'];
+const ATS_FORBIDDEN = STATUS['ats-forbidden'];
+const STALE_ATC = STATUS['stale-atc'];
+const NO_ACCESS = STATUS['no-access'];
+const COMPLETER_ABORT = STATUS['completer-abort'];
+const RESERVED_BITS = STATUS['reserved-bits'];
+const EXTERNAL_ABORT = STATUS['external-abort'];
+
+/** An identity space passes 52-bit addresses: page numbers whose high half is below this. */
+const IDENTITY_HIGH_END = 1 << 8;
+/** A range invalidation of more pages takes a new tag for the whole space instead of looking for each. */
+const PROBES_MAX = 1024;
+const PAGE_LAST = BigInt(PAGE_BYTES - 1);
+/** Bits that a PASID, or the lack of one, takes in the key of a context. */
+const PASID_KEYS = 2 ** 21;
+
+interface Context {
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly grants: FunctionGrants;
+  space: Space | undefined;
+  ats: boolean;
+}
+
+export class Translation {
+  /** Of the last answer `performed`: the physical page (an exact double), the rights (ACCESS bits), the mapping's size in 4 KiB pages. */
+  resultPage = 0;
+  resultAccess = 0;
+  resultPages = 0;
+
+  readonly #trace: Trace;
+  readonly #now: () => number;
+  readonly #pool = new TablePool();
+  readonly #iotlb = new Iotlb();
+  readonly #shadow = new GrantShadow();
+  #grantsMade = 0;
+  readonly #spaces = new Map<number, Space>();
+  #lastSpace = 0;
+  #lastTag = 0;
+  /** By handle. */
+  readonly #contexts: Context[] = [];
+  readonly #handles = new Map<number, number>();
+  /** By handle: the tag of the context's space, shifted as the IOTLB wants it; 0 finds nothing. */
+  #tags = new Int32Array(16);
+
+  constructor(ports: { readonly trace: Trace; readonly now: () => number }) {
+    this.#trace = ports.trace;
+    this.#now = ports.now;
+  }
+
+  createSpace(type: SpaceType): AddressSpace {
+    const tables = type === 'paging' ? new X86Tables(this.#pool) : undefined;
+    const space: Space = { id: ++this.#lastSpace, type, tables, tag: 0, cachedPagesLg2: 0, contexts: new Set() };
+    this.#spaces.set(space.id, space);
+    return space;
+  }
+
+  /** Frees the tables. No context may point at the space. */
+  destroySpace(space: AddressSpace): void {
+    const own = this.#own(space);
+    assert(own.contexts.size === 0, `address space ${space.id} is destroyed while ${own.contexts.size} contexts use it`);
+    own.tables?.free();
+    this.#spaces.delete(own.id);
+  }
+
+  /**
+   * Points the context of a function, for requests with this PASID or (NO_PASID) without one, at a space; undefined removes it.
+   * `ats`: its translation requests and translated requests are honoured, unless the space is blocked.
+   */
+  setContext(bdf: Bdf, pasid: Pasid, space: AddressSpace | undefined, ats: boolean): void {
+    const handle = this.contextHandle(bdf, pasid);
+    const context = this.#contexts[handle]!;
+    const own = space === undefined ? undefined : this.#own(space);
+    context.space?.contexts.delete(handle);
+    own?.contexts.add(handle);
+    context.space = own;
+    context.ats = ats && own !== undefined && own.type !== 'blocked';
+    this.#tags[handle] = own?.tag ?? 0;
+    this.#trace.emit('context-set', bdf, pasid, own?.id ?? 0, own === undefined || own.type === 'blocked' ? 1 : 0);
+  }
+
+  contextSpace(bdf: Bdf, pasid: Pasid): AddressSpace | undefined {
+    return this.#contextOf(bdf, pasid)?.space;
+  }
+
+  /** Whether ATS requests of the context are honoured now. */
+  atsAllowed(bdf: Bdf, pasid: Pasid): boolean {
+    return this.#contextOf(bdf, pasid)?.ats ?? false;
+  }
+
+  /** A small number for the hot path: the same one for the life of the machine. */
+  contextHandle(bdf: Bdf, pasid: Pasid): number {
+    const key = contextKey(bdf, pasid);
+    const known = this.#handles.get(key);
+    if (known !== undefined) return known;
+    const handle = this.#contexts.push({ bdf, pasid, grants: this.#shadow.of(bdf), space: undefined, ats: false }) - 1;
+    this.#handles.set(key, handle);
+    if (handle === this.#tags.length) {
+      const tags = new Int32Array(handle * 2);
+      tags.set(this.#tags);
+      this.#tags = tags;
+    }
+    return handle;
+  }
+
+  /** The id of the space that a translation of this context uses now; 0 when there is none. */
+  spaceIdOf(context: number): number {
+    return this.#contexts[context]!.space?.id ?? 0;
+  }
+
+  /**
+   * Translates an untranslated request for the page with these int32 halves (the high one has 20 bits). Returns a status; `performed`
+   * fills the result fields. `access`: every right that the request needs.
+   */
+  translate(context: number, low: number, high: number, access: number): number {
+    const iotlb = this.#iotlb;
+    const at = iotlb.find(this.#tags[context]!, low, high, access);
+    if (at === -1) return this.#walk(context, low, high, access);
+    this.resultPage = iotlb.pageAt(at);
+    this.resultAccess = iotlb.accessAt(at);
+    this.resultPages = iotlb.pagesAt(at);
+    return PERFORMED;
+  }
+
+  #walk(context: number, low: number, high: number, access: number): number {
+    const space = this.#contexts[context]!.space;
+    if (space === undefined || space.type === 'blocked') return BLOCKED;
+    const tables = space.tables;
+    if (tables === undefined) return this.#identity(low, high);
+    const status = tables.walk(low, high);
+    if (status !== PERFORMED) return status;
+    if ((tables.foundAccess & access) !== access) return NOT_PERMITTED;
+    if (space.tag === 0) this.#giveTag(space);
+    if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
+    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, tables.foundPagesLg2);
+    this.resultPage = pageNumber(tables.foundLow, tables.foundHigh);
+    this.resultAccess = tables.foundAccess;
+    this.resultPages = 1 << tables.foundPagesLg2;
+    return PERFORMED;
+  }
+
+  #identity(low: number, high: number): number {
+    if (high >>> 0 >= IDENTITY_HIGH_END) return TOO_WIDE;
+    this.resultPage = pageNumber(low, high);
+    this.resultAccess = ACCESS.readWrite;
+    this.resultPages = 1;
+    return PERFORMED;
+  }
+
+  /** Drops what the IOTLB holds of the mappings that a range of a space touches; possibly more. */
+  invalidateRange(space: AddressSpace, iova: bigint, bytes: bigint): void {
+    const own = this.#own(space);
+    const { tag, cachedPagesLg2 } = own;
+    this.#trace.emit('iotlb-invalidated', own.id, pageOf(iova), pageOf(bytes + PAGE_LAST), 0);
+    if (tag === 0 || bytes <= 0n) return;
+    // A slice of a large page may lie outside the range while its mapping overlaps it.
+    const lg2 = BigInt(PAGE_LG2 + cachedPagesLg2);
+    const first = Number(iova >> lg2) * 2 ** cachedPagesLg2;
+    const end = (Number((iova + bytes - 1n) >> lg2) + 1) * 2 ** cachedPagesLg2;
+    if (end - first > PROBES_MAX) {
+      this.#setTag(own, 0);
+      return;
+    }
+    for (let page = first; page < end; page++) this.#iotlb.drop(tag, page | 0, Math.floor(page / 2 ** 32));
+  }
+
+  /** Drops everything that the IOTLB holds of a space. */
+  invalidateSpace(space: AddressSpace): void {
+    const own = this.#own(space);
+    this.#trace.emit('iotlb-invalidated', own.id, 0, 0, 0);
+    this.#setTag(own, 0);
+  }
+
+  /**
+   * An ATS translation request for one page, through the IOTLB as any other. `access` with the write bit: the function wants to write
+   * (NW=0). `performed`: granted, with a live grant in the shadow; the result fields tell the page and the rights, which may be less
+   * than asked. `no-access`: success with R=W=0. `ats-forbidden`: the context does not allow it (answered as Unsupported Request).
+   * `completer-abort`: broken tables, or no room for another grant.
+   */
+  translationRequest(context: number, low: number, high: number, access: number): number {
+    const { ats, bdf, pasid, grants } = this.#contexts[context]!;
+    if (!ats) return ATS_FORBIDDEN;
+    const status = this.translate(context, low, high, ACCESS.none);
+    if (status === EXTERNAL_ABORT || status === RESERVED_BITS) return COMPLETER_ABORT;
+    if (status !== PERFORMED) return NO_ACCESS;
+    const rights = this.resultAccess & (access | ACCESS.read);
+    const page = pageNumber(low, high);
+    if (!grants.add(pasid, page, this.resultPage, rights, this.#now(), this.#grantsMade + 1)) return COMPLETER_ABORT;
+    this.#grantsMade++;
+    this.#trace.emit('ats-granted', bdf, page, this.resultPage, rights);
+    this.resultAccess = rights;
+    this.resultPages = 1;
+    return PERFORMED;
+  }
+
+  /**
+   * A request with a translated address (AT=10). `ats-forbidden`: the context does not allow it. `stale-atc`: no live grant of the function
+   * names this physical page with these rights; whether it is performed all the same is the machine's choice.
+   */
+  translatedRequest(context: number, physicalPage: number, access: number): number {
+    const { ats, grants } = this.#contexts[context]!;
+    if (!ats) return ATS_FORBIDDEN;
+    return grants.covers(physicalPage, access) ? PERFORMED : STALE_ATC;
+  }
+
+  /** The last grants of a function that named this physical page, newest first. */
+  grantHistory(bdf: Bdf, physicalPage: number): readonly GrantHistory[] {
+    return this.#shadow.of(bdf).history(physicalPage);
+  }
+
+  /**
+   * Ends live grants and returns how many: what an invalidation of that range ends in the function's ATC. NO_PASID takes those made without
+   * a PASID in the range and all made with one (PCIe §10.3.8). `pages` Infinity: everything of that PASID. `upTo`: only grants that were
+   * made while {@link grantsMade} was at most this, so that an invalidation does not end what was granted, from newer tables, after it.
+   */
+  revokeGrants(bdf: Bdf, pasid: Pasid, firstPage: number, pages: number, why: RevokedWhy, upTo = Infinity): number {
+    return this.#shadow.of(bdf).revoke(pasid, firstPage, pages, { nowNs: this.#now(), why, upTo });
+  }
+
+  /** How many grants have been made in the life of the machine. */
+  get grantsMade(): number {
+    return this.#grantsMade;
+  }
+
+  liveGrants(bdf: Bdf): number {
+    return this.#shadow.of(bdf).live;
+  }
+
+  #own(space: AddressSpace): Space {
+    const own = this.#spaces.get(space.id);
+    assert(own === space, `address space ${space.id} is not one of this machine`);
+    return own;
+  }
+
+  #contextOf(bdf: Bdf, pasid: Pasid): Context | undefined {
+    const handle = this.#handles.get(contextKey(bdf, pasid));
+    return handle === undefined ? undefined : this.#contexts[handle];
+  }
+
+  /** A new tag leaves the entries of the old one unreachable. When tags run out the IOTLB is emptied and all start anew. */
+  #giveTag(space: Space): void {
+    if (this.#lastTag === TAG_MAX) {
+      this.#iotlb.clear();
+      this.#lastTag = 0;
+      for (const other of this.#spaces.values()) this.#setTag(other, 0);
+    }
+    this.#setTag(space, ++this.#lastTag << TAG_SHIFT);
+  }
+
+  #setTag(space: Space, tag: number): void {
+    space.tag = tag;
+    space.cachedPagesLg2 = 0;
+    for (const handle of space.contexts) this.#tags[handle] = tag;
+  }
+}
+
+function contextKey(bdf: Bdf, pasid: Pasid): number {
+  return bdf * PASID_KEYS + (pasid - NO_PASID);
+}
