@@ -1,0 +1,21 @@
+import { DmaProbe } from './dma-probe/index.ts';
+import type { FunctionModel } from './model.ts';
+import { passiveFunction } from './passive.ts';
+
+const CATALOGUE = {
+  replay: () => passiveFunction('replay'),
+  bridge: () => passiveFunction('bridge'),
+  remote: () => passiveFunction('remote'),
+  'dma-probe': () => new DmaProbe(),
+} as const satisfies Record<string, () => FunctionModel>;
+
+/**
+ * The catalogue of function models. `replay`: a dump's bytes with the write masks that its capabilities imply. `dma-probe`: every
+ * kind of DMA and ATS traffic. `remote`: a device role claims it. `bridge`: host bridges, root ports, switch ports.
+ */
+export type ModelName = keyof typeof CATALOGUE;
+export const MODEL_NAMES = Object.keys(CATALOGUE) as readonly ModelName[];
+
+export function createModel(name: ModelName): FunctionModel {
+  return CATALOGUE[name]();
+}

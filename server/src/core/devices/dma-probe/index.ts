@@ -1,0 +1,2 @@
+export { DmaProbe } from './device.ts';
+export { PROBE_REGISTERS, type ProbeRegister } from './registers.ts';

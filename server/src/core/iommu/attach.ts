@@ -1,0 +1,113 @@
+/** Attach, replace and detach with Linux's rules and errnos (`drivers/iommu/iommu.c`), and their rollback. */
+import { OK, errno, type Errno, type Pasid } from '../base/index.ts';
+import type { Change, Domain, Group, GroupDevice, IommuEffect } from './group.ts';
+import { attachPasid, attachRid, type AttachPorts } from './low-level-attach.ts';
+
+/**
+ * Attaches the whole group. 0 at once when it is the current domain; -EBUSY while any member is in a reset window; an error of
+ * one member puts the earlier ones back.
+ */
+export function attachGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
+  if (domain === group.domain) return { error: OK, effects: [] };
+  if (group.recoveryCount > 0) return refused('EBUSY');
+  return moveGroup(ports, group, domain);
+}
+
+/** Back to where the group rests: its blocking domain when owned, else its default. Must succeed, in a window too. */
+export function detachGroup(ports: AttachPorts, group: Group): Change {
+  return mustMoveGroup(ports, group, group.owned ? group.blockingDomain : group.defaultDomain);
+}
+
+/** Takes the group for an owner: -EPERM when owned, -EBUSY in a window or with another domain or PASIDs attached. */
+export function claimOwner(ports: AttachPorts, group: Group): Change {
+  if (group.owned) return refused('EPERM');
+  if (group.domain !== group.blockingDomain) {
+    if (group.recoveryCount > 0 || group.domain !== group.defaultDomain || group.pasids.size > 0) return refused('EBUSY');
+    const change = moveGroup(ports, group, group.blockingDomain);
+    if (change.error !== OK) return change;
+    group.owned = true;
+    return change;
+  }
+  group.owned = true;
+  return { error: OK, effects: [] };
+}
+
+/** -EINVAL when not owned, -EBUSY with PASIDs attached; else back to the default domain, in a window too. */
+export function releaseOwner(ports: AttachPorts, group: Group): Change {
+  if (!group.owned) return refused('EINVAL');
+  if (group.pasids.size > 0) return refused('EBUSY');
+  group.owned = false;
+  return mustMoveGroup(ports, group, group.defaultDomain);
+}
+
+/**
+ * iommu_attach_device_pasid / iommu_replace_device_pasid, for every member that has PASIDs.
+ * -EOPNOTSUPP when none has; -EINVAL for PASID 0, one too large, or a domain that is not paging; -EBUSY in a window, or when occupied (attach);
+ * -EINVAL when nothing is there to replace. A failure puts earlier members back and keeps the table.
+ */
+export function attachGroupPasid(ports: AttachPorts, group: Group, pasid: Pasid, domain: Domain, replace: boolean): Change {
+  const capable = group.members.filter((device) => device.pasidsMax > 0);
+  if (capable.length === 0) return refused('EOPNOTSUPP');
+  if (pasid === 0 || domain.type !== 'paging' || capable.some((device) => pasid >= device.pasidsMax)) return refused('EINVAL');
+  if (group.recoveryCount > 0) return refused('EBUSY');
+  const current = group.pasids.get(pasid);
+  if (replace && current === undefined) return refused('EINVAL');
+  if (!replace && current !== undefined) return refused('EBUSY');
+  if (current === domain) return { error: OK, effects: [] };
+
+  const effects: IommuEffect[] = [];
+  for (const [moved, device] of capable.entries()) {
+    const error = attachPasid(ports, device, pasid, domain, effects);
+    if (error === OK) continue;
+    for (const earlier of capable.slice(0, moved)) attachPasid(ports, earlier, pasid, current, effects);
+    return { error, effects };
+  }
+  group.pasids.set(pasid, domain);
+  return { error: OK, effects };
+}
+
+/** iommu_detach_device_pasid: must succeed. A blocked member's PASID is blocked already and is not touched (fc3523b16d2b). */
+export function detachGroupPasid(ports: AttachPorts, group: Group, pasid: Pasid): Change {
+  const effects: IommuEffect[] = [];
+  if (!group.pasids.delete(pasid)) return { error: OK, effects };
+  for (const device of group.members) {
+    if (device.pasidsMax === 0) continue;
+    if (device.blocked) continue;
+    attachPasid(ports, device, pasid, undefined, effects);
+  }
+  return { error: OK, effects };
+}
+
+function moveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
+  const effects: IommuEffect[] = [];
+  const moved: GroupDevice[] = [];
+  for (const device of group.members) {
+    const error = device.blocked ? OK : attachRid(ports, device, domain, effects);
+    if (error === OK) {
+      moved.push(device);
+      continue;
+    }
+    for (const earlier of moved) if (!earlier.blocked) attachRid(ports, earlier, group.domain, effects);
+    return { error, effects };
+  }
+  group.domain = domain;
+  return { error: OK, effects };
+}
+
+/** Blocked members stay; one that the hardware refuses is parked on blocking and reported. */
+function mustMoveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
+  const effects: IommuEffect[] = [];
+  if (group.domain === domain) return { error: OK, effects };
+  group.domain = domain;
+  for (const device of group.members) {
+    if (device.blocked) continue;
+    if (attachRid(ports, device, domain, effects) === OK) continue;
+    attachRid(ports, device, group.blockingDomain, effects);
+    effects.push({ kind: 'warning', device, text: 'detach: the hardware refused the new domain; the function is parked on blocking' });
+  }
+  return { error: OK, effects };
+}
+
+function refused(code: 'EBUSY' | 'EPERM' | 'EINVAL' | 'EOPNOTSUPP'): { error: Errno; effects: [] } {
+  return { error: errno(code), effects: [] };
+}

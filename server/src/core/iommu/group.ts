@@ -1,0 +1,70 @@
+import type { Bdf, Errno, Pasid } from '../base/index.ts';
+import type { AddressSpace } from '../translation/index.ts';
+import type { WindowState } from './reset-window.ts';
+
+export type DomainType = 'paging' | 'identity' | 'blocked';
+
+/** struct iommu_domain: what a group or a PASID is attached to. */
+export interface Domain {
+  readonly id: number;
+  readonly type: DomainType;
+  /** A process's own address space (SVA). */
+  readonly sharedAddress: boolean;
+  readonly space: AddressSpace;
+}
+
+/** struct group_device, with what the machine knows of the function. */
+export interface GroupDevice {
+  readonly bdf: Bdf;
+  readonly group: Group;
+  /** dev->iommu->max_pasids: 0 when the function has no PASID capability. */
+  readonly pasidsMax: number;
+  readonly atsSupported: boolean;
+  /** The IOMMU core runs ATS for this function while a paging domain is attached. */
+  readonly atsWanted: boolean;
+  /** Invalidate Queue Depth, 1 to 32. */
+  readonly invalidateQueueDepth: number;
+  /** What the device context holds now: the physical domain. */
+  physical: Domain;
+  /** Physical domain of each PASID that has a device context. */
+  readonly pasidPhysical: Map<Pasid, Domain>;
+  /** ATS Enable as the IOMMU core set it. */
+  atsEnabled: boolean;
+  /** An invalidation timed out in `strict`: translated requests are refused until the next attach. */
+  translatedRefused: boolean;
+  blocked: boolean;
+  quarantined: boolean;
+  resetDepth: number;
+  window: WindowState;
+  /** Open windows in opening order. */
+  readonly windows: string[];
+}
+
+/** struct iommu_group. */
+export interface Group {
+  readonly id: number;
+  readonly members: GroupDevice[];
+  readonly defaultDomain: Domain;
+  readonly blockingDomain: Domain;
+  /** The logical current domain: what is restored when a window closes. */
+  domain: Domain;
+  readonly pasids: Map<Pasid, Domain>;
+  /** Functions in a window (recovery_cnt). */
+  recoveryCount: number;
+  owned: boolean;
+}
+
+/** What a change asks of the machine, in order. */
+export type IommuEffect =
+  /** An Invalidate Request that the caller awaits. `pages` Infinity: everything. */
+  | { readonly kind: 'invalidate'; readonly device: GroupDevice; readonly pasid: Pasid; readonly firstPage: number; readonly pages: number }
+  /** In-flight requests of the function that were translated in `space` are awaited too. */
+  | { readonly kind: 'settle'; readonly device: GroupDevice; readonly space: AddressSpace }
+  | { readonly kind: 'ats-enable'; readonly device: GroupDevice; readonly on: boolean }
+  | { readonly kind: 'warning'; readonly device: GroupDevice; readonly text: string };
+
+/** What a change came to: 0 or a negative errno; with an errno nothing was changed and `effects` only reports. */
+export interface Change {
+  readonly error: Errno;
+  readonly effects: readonly IommuEffect[];
+}
