@@ -1,0 +1,148 @@
+/** Makes a machine's parts from its spec and wires them: the only place that knows every room. */
+import { Clock, ModelError, NO_PASID, Trace, formatBdf, type Bdf } from '../base/index.ts';
+import { createModel } from '../devices/index.ts';
+import { Iommu } from '../iommu/index.ts';
+import { GuestMemory } from '../memory/index.ts';
+import { ConfigSpace, Topology } from '../pci/index.ts';
+import { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
+import { faultActs, type FunctionState } from './function-state.ts';
+import { applyEffects } from './invalidation.ts';
+import { OperationTable } from './operation.ts';
+import { Outbox } from './outbox.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { Parts } from './parts.ts';
+import { Peers } from './peers.ts';
+import { BEHAVIOURS, type FunctionSpec, type MachineSpec } from './spec.ts';
+import type { TraceHash } from './trace-hash.ts';
+
+/** Records kept for hosts that ask; more are counted as overflow. */
+export const FAULT_RECORDS_MAX = 1024;
+/** A process hosts thousands of machines; one of them is no data centre. */
+export const FUNCTIONS_MAX = 4096;
+
+/** EINVAL names what in the spec cannot be. */
+export function assemble(spec: MachineSpec, hash: TraceHash, onItem: (item: Outgoing) => void): Parts {
+  if (!BEHAVIOURS.includes(spec.behaviour)) throw new ModelError('EINVAL', `unknown behaviour "${String(spec.behaviour)}"`, 'behaviour');
+  if (spec.functions.length > FUNCTIONS_MAX) {
+    throw new ModelError('EINVAL', `${spec.functions.length} functions; a machine has at most ${FUNCTIONS_MAX}`, 'functions');
+  }
+  const clock = new Clock();
+  const now = () => clock.nowNs;
+  const trace = new Trace(now);
+  const translation = new Translation({ trace, now });
+  const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
+  const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
+  const functions = makeFunctions(spec, configs, topology, translation);
+  const outbox = new Outbox(now, onItem);
+  const strict = spec.behaviour === 'strict';
+  const iommu =
+    spec.iommu === undefined
+      ? undefined
+      : new Iommu({
+          translation,
+          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict },
+          attachFails: (bdf) => {
+            const fn = functions.get(bdf);
+            return fn !== undefined && faultActs(fn, 'attach-fails') !== undefined;
+          },
+        });
+  const parts: Parts = {
+    spec,
+    strict,
+    clock,
+    trace,
+    memory: new GuestMemory(spec.memory),
+    translation,
+    invalidations: new InvalidationQueue({ trace, now, grantsMade: () => translation.grantsMade }),
+    faultQueue: new FaultQueue(FAULT_RECORDS_MAX, now),
+    topology,
+    iommu,
+    functions,
+    functionList: [...functions.values()],
+    operations: new OperationTable(),
+    peers: new Peers(outbox),
+    outbox,
+    hash,
+    timedHolds: new Map(),
+    invalidationAlarms: new Map(),
+    windowReports: new Map(),
+    nextRequest: 1,
+  };
+  attachAll(parts);
+  return parts;
+}
+
+function configOf(fn: FunctionSpec): ConfigSpace {
+  const name = formatBdf(fn.bdf);
+  return new ConfigSpace(fn.config, fn.barBytes === undefined ? { name } : { name, barBytes: fn.barBytes });
+}
+
+function makeFunctions(
+  spec: MachineSpec,
+  configs: ReadonlyMap<Bdf, ConfigSpace>,
+  topology: Topology,
+  translation: Translation,
+): ReadonlyMap<Bdf, FunctionState> {
+  const functions = new Map<Bdf, FunctionState>();
+  const inOrder = spec.functions.toSorted((a, b) => a.bdf - b.bdf);
+  const paths = new Map<Bdf, FunctionState[]>();
+  for (const [index, fn] of inOrder.entries()) {
+    const path: FunctionState[] = [];
+    paths.set(fn.bdf, path);
+    functions.set(fn.bdf, {
+      index,
+      bdf: fn.bdf,
+      spec: fn,
+      config: configs.get(fn.bdf)!,
+      model: createModel(fn.model),
+      path,
+      context: translation.contextHandle(fn.bdf, NO_PASID),
+      device: undefined,
+      entries: [],
+      gateOpen: true,
+      epoch: 0,
+      resetting: false,
+      readyAtNs: 0,
+      peerResetting: false,
+      resetFailed: false,
+      claimedBy: 0,
+      armed: new Map(),
+      resetHolder: 0,
+    });
+  }
+  for (const [bdf, path] of paths) {
+    for (const bridge of topology.pathUp(bdf)) {
+      const state = functions.get(bridge);
+      if (state !== undefined) path.push(state);
+    }
+  }
+  return functions;
+}
+
+/** Every function that can be a DMA's source is in a group, on its default domain; without an IOMMU, addresses pass as they are. */
+function attachAll(m: Parts): void {
+  const { iommu, translation } = m;
+  if (iommu === undefined) {
+    const identity = translation.createSpace('identity');
+    for (const fn of m.functionList) translation.setContext(fn.bdf, NO_PASID, identity, false);
+    return;
+  }
+  for (const members of m.topology.isolationGroups()) {
+    const states = members.map((bdf) => m.functions.get(bdf)).filter((fn) => fn !== undefined);
+    const effects = iommu.addGroup(states.map(probed));
+    for (const fn of states) fn.device = iommu.device(fn.bdf);
+    applyEffects(m, undefined, effects);
+  }
+}
+
+function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
+  const { config } = fn;
+  return {
+    bdf: fn.bdf,
+    pasidsMax: config.pasidSupported ? 1 << config.pasidWidth : 0,
+    atsSupported: config.atsSupported,
+    // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.
+    atsWanted: config.atsSupported && fn.model.atc !== undefined,
+    invalidateQueueDepth: config.atsQueueDepth,
+  };
+}

@@ -1,0 +1,18 @@
+/** The machine's clock as hosts see it. */
+import { ModelError, TIME_NS_MAX } from '../base/index.ts';
+import type { ClockAdvance, ClockInfo } from './command.ts';
+import type { AdvanceTask, Origin } from './operation.ts';
+import type { Parts } from './parts.ts';
+
+export function clockInfo(m: Parts, origin: Origin, _command: ClockInfo): void {
+  m.outbox.reply(origin, { kind: 'clock', nowNs: m.clock.nowNs, movedNs: 0 });
+}
+
+/** An operation, because it waits while a peer owes an answer; the machine's loop moves the clock. */
+export function clockAdvance(m: Parts, origin: Origin, command: ClockAdvance): void {
+  const { ns, force } = command;
+  if (!Number.isSafeInteger(ns) || ns < 0) throw new ModelError('EINVAL', `ns ${ns} is not a whole number of nanoseconds`, 'ns');
+  if (m.spec.clock === 'real') throw new ModelError('EOPNOTSUPP', 'this machine follows real time', 'clock');
+  const targetNs = Math.min(m.clock.nowNs + ns, TIME_NS_MAX);
+  m.operations.start<AdvanceTask>(origin, { kind: 'advance', targetNs, force });
+}

@@ -1,0 +1,319 @@
+// long: one contract, read as a list
+/**
+ * What can be asked of a machine: with `reply.ts` and `outgoing.ts` the contract between `rpc` and core.
+ *
+ * Addresses: on the DMA path two int32 halves, elsewhere bigint. A needed argument is always present here: absence is found
+ * in `rpc/decode`. `submit` throws {@link ModelError} for a malformed command before anything has changed; a refusal that the kernel
+ * would make is a reply of kind `refused`.
+ */
+import type { Bdf, DmaOperation, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+
+/** 64-bit IOVA as two int32 halves, for the hot path. */
+export interface IovaHalves {
+  readonly iovaLow: number;
+  readonly iovaHigh: number;
+}
+
+// ---- commands of the host role -------------------------------------------------------------------------------------
+
+export interface RegionRead {
+  readonly kind: 'region-read';
+  readonly bdf: Bdf;
+  /** base/bus.ts REGION: 0–5 BARs, 7 configuration space. */
+  readonly region: number;
+  readonly offset: number;
+  /** 1, 2 or 4; 8 for a BAR. Naturally aligned. */
+  readonly bytes: number;
+}
+export interface RegionWrite extends Omit<RegionRead, 'kind'> {
+  readonly kind: 'region-write';
+  /** Little-endian register value: low and high int32 halves. */
+  readonly valueLow: number;
+  readonly valueHigh: number;
+}
+export interface MachineInfo {
+  readonly kind: 'machine-info';
+}
+export interface FunctionList {
+  readonly kind: 'function-list';
+}
+export interface FunctionInfo {
+  readonly kind: 'function-info';
+  readonly bdf: Bdf;
+}
+export interface GroupInfo {
+  readonly kind: 'group-info';
+  /** Any member. */
+  readonly bdf: Bdf;
+}
+
+export interface DomainAlloc {
+  readonly kind: 'domain-alloc';
+  readonly type: DomainType;
+  /** A process's own address space (SVA): its unmap comes from `munmap`, with no driver to hold it back. */
+  readonly sharedAddress: boolean;
+}
+export type DomainType = 'paging' | 'identity' | 'blocked';
+export interface DomainFree {
+  readonly kind: 'domain-free';
+  readonly domain: number;
+}
+/** Attaches the function's whole group (iommu_attach_group / iommu_attach_device). */
+export interface DomainAttach {
+  readonly kind: 'domain-attach';
+  readonly bdf: Bdf;
+  readonly domain: number;
+}
+/** Back to the group's default domain; must succeed (iommu_detach_device). */
+export interface DomainDetach {
+  readonly kind: 'domain-detach';
+  readonly bdf: Bdf;
+}
+export interface PasidAttach {
+  readonly kind: 'pasid-attach';
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly domain: number;
+  /** Replaces an attached domain instead (iommu_replace_device_pasid). */
+  readonly replace: boolean;
+}
+export interface PasidDetach {
+  readonly kind: 'pasid-detach';
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+}
+/** Takes the group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain. */
+export interface OwnerClaim {
+  readonly kind: 'owner-claim';
+  readonly bdf: Bdf;
+}
+export interface OwnerRelease {
+  readonly kind: 'owner-release';
+  readonly bdf: Bdf;
+}
+/** A domain by number, or the one that a function (with a PASID, or without: NO_PASID) has attached. */
+export type DomainTarget = { readonly domain: number } | { readonly bdf: Bdf; readonly pasid: Pasid };
+export interface MapPages {
+  readonly kind: 'map';
+  readonly target: DomainTarget;
+  readonly iova: bigint;
+  readonly address: bigint;
+  readonly bytes: bigint;
+  /** base/bus.ts ACCESS bits. */
+  readonly access: number;
+}
+export interface UnmapPages {
+  readonly kind: 'unmap';
+  readonly target: DomainTarget;
+  readonly iova: bigint;
+  readonly bytes: bigint;
+}
+/** What an IOVA maps to (iommu_iova_to_phys); address 0 with mapped false when nothing. */
+export interface IovaToPhys {
+  readonly kind: 'iova-to-phys';
+  readonly target: DomainTarget;
+  readonly iova: bigint;
+}
+
+export interface MemoryAlloc {
+  readonly kind: 'memory-alloc';
+  readonly bytes: bigint;
+}
+export interface MemoryFree {
+  readonly kind: 'memory-free';
+  readonly address: bigint;
+}
+export interface MemoryRead {
+  readonly kind: 'memory-read';
+  readonly address: bigint;
+  readonly bytes: number;
+}
+export interface MemoryWrite {
+  readonly kind: 'memory-write';
+  readonly address: bigint;
+  readonly data: Uint8Array;
+}
+
+export type OnDeadline = 'abort' | 'fail';
+export interface ResetPrepare {
+  readonly kind: 'reset-prepare';
+  readonly bdf: Bdf;
+  /** Caller-chosen, 1 to 64 characters: the same token gets the same answer, another nests. */
+  readonly token: string;
+  /** How long the drain may take on the machine's clock. */
+  readonly deadlineNs: number;
+  readonly onDeadline: OnDeadline;
+}
+/** The reset itself, with no window of its own: FLR and its readiness wait. */
+export interface ResetTrigger {
+  readonly kind: 'reset-trigger';
+  readonly bdf: Bdf;
+  readonly method: ResetMethod;
+}
+export interface ResetDone {
+  readonly kind: 'reset-done';
+  readonly bdf: Bdf;
+  /** The window to close. Ignored with `all`. */
+  readonly token: string;
+  /** Ends every window of the function, also those of a host that is gone. */
+  readonly all: boolean;
+}
+/** The whole of pci_reset_function(): save, BME off, pending wait, prepare, trigger, readiness, done, restore. */
+export interface ResetFunction {
+  readonly kind: 'reset';
+  readonly bdf: Bdf;
+  readonly method: ResetMethod;
+  /** False: without prepare and done, as Linux before 7.0. */
+  readonly window: boolean;
+  readonly deadlineNs: number;
+  readonly onDeadline: OnDeadline;
+}
+
+/** Makes a `dma-probe` do one DMA operation. The reply comes when it has ended, whatever the function would learn of it. */
+export interface ModelDma extends IovaHalves {
+  readonly kind: 'model-dma';
+  readonly bdf: Bdf;
+  readonly operation: DmaOperation;
+  readonly bytes: number;
+  /** For writes and atomics (operand little-endian; compare-and-swap: compare then swap). */
+  readonly data: Uint8Array | undefined;
+  /** NO_PASID for none. */
+  readonly pasid: Pasid;
+  /** Through the function's ATC: translation requests where it has no entry, then translated requests (AT=10). */
+  readonly translated: boolean;
+  readonly hold: HoldPoint | undefined;
+  /** A held request goes on by itself after this time; 0: only by `dma-release`. */
+  readonly holdNs: number;
+}
+export interface DmaRelease {
+  readonly kind: 'dma-release';
+  readonly bdf: Bdf;
+  /** A request's number from the ledger, or 0 for all that are held. */
+  readonly request: number;
+}
+export interface LedgerRead {
+  readonly kind: 'ledger';
+  readonly bdf: Bdf;
+}
+
+/**
+ * Faults on purpose. `hold`: hold requests at `point`. `ignore-invalidations`, `late-invalidations` (by delayNs): the function's ATC.
+ * `atc-survives-reset`: not compliant. `never-ready`: no readiness after a reset. `attach-fails`: the IOMMU refuses the next
+ * context change of the function with `EIO`. Each acts on occurrences from `first` (1 is the next) for `count` of them.
+ */
+export const FAULT_KINDS = [
+  'hold',
+  'ignore-invalidations',
+  'late-invalidations',
+  'atc-survives-reset',
+  'never-ready',
+  'attach-fails',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+export interface FaultArm {
+  readonly kind: 'fault-arm';
+  readonly bdf: Bdf;
+  readonly fault: FaultKind;
+  readonly first: number;
+  /** 0: without end. */
+  readonly count: number;
+  readonly point: HoldPoint | undefined;
+  readonly delayNs: number;
+}
+export interface FaultDisarm {
+  readonly kind: 'fault-disarm';
+  readonly bdf: Bdf;
+  readonly fault: FaultKind;
+}
+/** The IOMMU's fault records, oldest first, not consumed. */
+export interface FaultRecords {
+  readonly kind: 'fault-records';
+}
+
+export interface ClockInfo {
+  readonly kind: 'clock-info';
+}
+export interface ClockAdvance {
+  readonly kind: 'clock-advance';
+  readonly ns: number;
+  /** Pass alarms even while an attached peer owes an answer. */
+  readonly force: boolean;
+}
+export interface TraceHash {
+  readonly kind: 'trace-hash';
+}
+
+// ---- commands of the memory and device roles -----------------------------------------------------------------------
+
+export interface MemoryClaim {
+  readonly kind: 'memory-claim';
+  readonly address: bigint;
+  readonly bytes: bigint;
+  /** How many accesses the server may have outstanding with this owner. */
+  readonly depth: number;
+}
+export interface MemoryRelease {
+  readonly kind: 'memory-release';
+  readonly address: bigint;
+}
+export interface DeviceClaim {
+  readonly kind: 'device-claim';
+  readonly bdf: Bdf;
+}
+export interface DeviceRelease {
+  readonly kind: 'device-release';
+  readonly bdf: Bdf;
+}
+export interface DmaRead extends IovaHalves {
+  readonly kind: 'dma-read';
+  readonly bdf: Bdf;
+  readonly bytes: number;
+  readonly pasid: Pasid;
+}
+export interface DmaWrite extends IovaHalves {
+  readonly kind: 'dma-write';
+  readonly bdf: Bdf;
+  readonly data: Uint8Array;
+  readonly pasid: Pasid;
+}
+
+/** What a host may ask. */
+export type HostCommand =
+  | RegionRead
+  | RegionWrite
+  | MachineInfo
+  | FunctionList
+  | FunctionInfo
+  | GroupInfo
+  | DomainAlloc
+  | DomainFree
+  | DomainAttach
+  | DomainDetach
+  | PasidAttach
+  | PasidDetach
+  | OwnerClaim
+  | OwnerRelease
+  | MapPages
+  | UnmapPages
+  | IovaToPhys
+  | MemoryAlloc
+  | MemoryFree
+  | MemoryRead
+  | MemoryWrite
+  | ResetPrepare
+  | ResetTrigger
+  | ResetDone
+  | ResetFunction
+  | ModelDma
+  | DmaRelease
+  | LedgerRead
+  | FaultArm
+  | FaultDisarm
+  | FaultRecords
+  | ClockInfo
+  | ClockAdvance
+  | TraceHash;
+export type MemoryCommand = MemoryClaim | MemoryRelease;
+export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite;
+export type Command = HostCommand | MemoryCommand | DeviceCommand;
+export type CommandKind = Command['kind'];

@@ -1,0 +1,99 @@
+/** What a machine says of itself. */
+import { addressOfPage, join64 } from '../base/index.ts';
+import type { Domain } from '../iommu/index.ts';
+import type { FunctionState } from './function-state.ts';
+import type { Parts } from './parts.ts';
+import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, Reply } from './reply.ts';
+import type { Request } from './request.ts';
+
+export function machineSummary(m: Parts): Omit<Extract<Reply, { kind: 'machine-info' }>, 'kind'> {
+  const { name, seed, behaviour, clock } = m.spec;
+  return { name, seed, behaviour, clock, nowNs: m.clock.nowNs, functions: m.functionList.length, iommu: m.iommu !== undefined };
+}
+
+export function functionSummary(fn: FunctionState): FunctionSummary {
+  const { config, device } = fn;
+  return {
+    bdf: fn.bdf,
+    model: fn.spec.model,
+    label: fn.spec.label,
+    configBytes: config.bytes,
+    vendor: config.vendor,
+    device: config.device,
+    classCode: config.classCode,
+    secondaryBus: config.isBridge ? config.secondaryBus : -1,
+    group: device?.group.id ?? -1,
+    atsSupported: config.atsSupported,
+    blocked: device?.blocked ?? false,
+    resetDepth: device?.resetDepth ?? 0,
+    gate: fn.gateOpen ? 'open' : 'closed',
+    inFlight: fn.entries.length,
+    absent: fn.spec.model === 'remote' && fn.claimedBy === 0,
+  };
+}
+
+export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
+  const { device, config } = fn;
+  return {
+    ...functionSummary(fn),
+    busMaster: config.busMaster,
+    atsEnabled: config.atsEnabled,
+    resetMethods: config.resetMethods(),
+    logicalDomain: summary(device?.group.domain),
+    physicalDomain: summary(device?.physical),
+    pasids: [...(device?.group.pasids ?? [])].map(([pasid, domain]) => ({
+      pasid,
+      logicalDomain: domainSummary(domain),
+      physicalDomain: summary(device?.pasidPhysical.get(pasid)),
+    })),
+    windows: [...(device?.windows ?? [])],
+    armedFaults: [...fn.armed.keys()],
+    itags: m.invalidations.outstanding(fn.bdf),
+  };
+}
+
+export function groupDetail(m: Parts, fn: FunctionState): GroupDetail | undefined {
+  const group = fn.device?.group;
+  if (group === undefined) return undefined;
+  const mutex = m.operations.mutexes.get(group.id);
+  return {
+    group: group.id,
+    members: group.members.map((device) => device.bdf),
+    domain: summary(group.domain),
+    defaultDomain: summary(group.defaultDomain),
+    recoveryCount: group.recoveryCount,
+    owned: group.owned,
+    busy: mutex !== undefined && mutex.holder !== 0,
+    waiting: mutex?.queue.length ?? 0,
+  };
+}
+
+export function ledgerEntries(fn: FunctionState): readonly LedgerEntry[] {
+  return fn.entries.map((request) => ({
+    request: request.id,
+    operation: request.kind === 'msi' || request.kind === 'invalidation-completion' ? request.kind : request.operation,
+    point: request.point,
+    held: request.held,
+    iova: join64(request.iovaLow, request.iovaHigh),
+    address: request.page < 0 ? undefined : addressOfPage(request.page) + BigInt(request.iovaLow & 0xfff),
+    bytes: request.bytes,
+    sinceNs: request.sinceNs,
+    epoch: request.epoch,
+    waitsFor: waitsFor(request),
+  }));
+}
+
+function waitsFor(request: Request): string {
+  if (request.held) return request.holdAlarm === 0 ? `release (held at ${request.point})` : `its time (held at ${request.point})`;
+  if (request.point === 'sent') return `the answer of memory owner ${request.owner}`;
+  if (request.point === 'indeterminate') return `the fence of memory owner ${request.owner}`;
+  return 'earlier requests of the function';
+}
+
+function domainSummary(domain: Domain): DomainSummary {
+  return { id: domain.id, type: domain.type, sharedAddress: domain.sharedAddress };
+}
+
+function summary(domain: Domain | undefined): DomainSummary | undefined {
+  return domain === undefined ? undefined : domainSummary(domain);
+}

@@ -1,0 +1,150 @@
+/** What a reset does with the ledger: wait for it, answer it, drop it; and the fence that a memory owner answers for dropped writes. */
+import { addressOfPage, pageHigh, pageLow, pageNumber, PAGE_BYTES, type ResetMethod } from '../base/index.ts';
+import { STATUS } from '../translation/index.ts';
+import { advance, end, unhold, wake } from './dma-ledger.ts';
+import type { FunctionState } from './function-state.ts';
+import type { Operation } from './operation.ts';
+import type { Parts } from './parts.ts';
+import type { IndeterminateRange } from './reply.ts';
+import type { Request } from './request.ts';
+
+/** Answers pending translation requests with success and R=W=0, as a translation agent does that has nothing to grant. */
+export function answerTranslationRequests(m: Parts, fn: FunctionState): number {
+  let answered = 0;
+  fn.entries = fn.entries.filter((request) => {
+    if (request.kind !== 'translation') return true;
+    answered++;
+    end(m, request, STATUS['no-access']);
+    return false;
+  });
+  return answered;
+}
+
+/** `operation` goes on when every entry that is in the ledger now has ended. */
+export function awaitLedger(fn: FunctionState, operation: Operation): void {
+  for (const request of fn.entries) {
+    (request.onEnded ??= []).push(operation.id);
+    operation.pending++;
+  }
+}
+
+/**
+ * `operation` goes on when in-flight requests that were translated in this space and range have been performed. A translation completion on
+ * its way is not awaited: the ATC invalidation overtakes it.
+ */
+export function awaitTranslated(fn: FunctionState, spaceId: number, firstPage: number, pages: number, operation: Operation): void {
+  for (const request of fn.entries) {
+    if (request.spaceId !== spaceId || request.kind === 'translation') continue;
+    if (request.point === 'performed' || request.point === 'issued') continue;
+    // A prepare has awaited the fences of indeterminate writes already, or given them up.
+    if (request.point === 'indeterminate' && operation.kind === 'prepare') continue;
+    const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
+    if (page < firstPage || page >= firstPage + pages) continue;
+    (request.onPerformed ??= []).push(operation.id);
+    operation.pending++;
+  }
+}
+
+export interface AbortReport {
+  readonly aborted: number;
+  readonly indeterminate: readonly IndeterminateRange[];
+}
+
+/**
+ * Drops what is in flight. A request that was not sent is dropped; a read that was sent is forgotten; a write that was sent cannot be
+ * recalled: it is indeterminate, and stays in the ledger until its owner answers a fence or is gone.
+ */
+export function abortLedger(m: Parts, fn: FunctionState): AbortReport {
+  const indeterminate: Request[] = [];
+  let aborted = 0;
+  const entries = fn.entries;
+  fn.entries = [];
+  fn.epoch++;
+  for (const request of entries) {
+    if (request.kind === 'invalidation-completion' || request.point === 'indeterminate') {
+      fn.entries.push(request);
+      unhold(m, request);
+    } else if (request.point === 'performed') {
+      end(m, request, STATUS.performed);
+    } else if (request.point === 'sent' && request.posted) {
+      m.trace.emit('dma-aborted', fn.bdf, request.id, 0, 1);
+      makeIndeterminate(m, request);
+      fn.entries.push(request);
+      indeterminate.push(request);
+    } else {
+      m.trace.emit('dma-aborted', fn.bdf, request.id, 0, 0);
+      request.dead = true;
+      aborted++;
+      end(m, request, STATUS.aborted);
+    }
+  }
+  askForFences(m, fn, indeterminate);
+  advance(m, fn);
+  return { aborted, indeterminate: indeterminate.map(rangeOf) };
+}
+
+/** Its task learns that nobody knows; the entry itself stays. Whoever awaits its end or its performance goes on waiting. */
+function makeIndeterminate(m: Parts, request: Request): void {
+  const { onPerformed, onEnded } = request;
+  request.onPerformed = undefined;
+  request.onEnded = undefined;
+  request.dead = true;
+  end(m, request, STATUS.indeterminate);
+  request.point = 'indeterminate';
+  request.onPerformed = onPerformed;
+  request.onEnded = onEnded;
+}
+
+function askForFences(m: Parts, fn: FunctionState, requests: readonly Request[]): void {
+  for (const owner of new Set(requests.map((request) => request.owner))) {
+    const sent = requests.filter((request) => request.owner === owner);
+    const peer = m.peers.get(owner);
+    if (peer === undefined) {
+      forget(m, fn, sent);
+      continue;
+    }
+    const first = Math.min(...sent.map((request) => request.page));
+    const last = Math.max(...sent.map((request) => request.page));
+    const call = { kind: 'memory-fence', address: addressOfPage(first), bytes: addressOfPage(last - first + 1), epoch: fn.epoch } as const;
+    m.peers.call(peer, call, { kind: 'fence', bdf: fn.bdf, requests: sent });
+  }
+}
+
+/** The owner has answered the fence, or is gone: these writes have landed or never will. */
+export function forget(m: Parts, fn: FunctionState, requests: readonly Request[]): void {
+  const gone = new Set(requests);
+  fn.entries = fn.entries.filter((request) => !gone.has(request));
+  for (const request of requests) {
+    wake(m, request.onPerformed);
+    wake(m, request.onEnded);
+    request.onPerformed = undefined;
+    request.onEnded = undefined;
+  }
+  advance(m, fn);
+}
+
+/**
+ * The function itself was reset (design §7, trigger): posted writes that it issued land; its reads and translations finish at the
+ * completer, and their completions are discarded.
+ */
+export function discardCompletions(m: Parts, fn: FunctionState, method: ResetMethod): void {
+  fn.entries = fn.entries.filter((request) => {
+    if (request.posted || request.kind === 'invalidation-completion') return true;
+    m.trace.emit('dma-aborted', fn.bdf, request.id, 0, 0);
+    request.dead = true;
+    end(m, request, STATUS.aborted);
+    return false;
+  });
+  m.trace.emit('function-reset', fn.bdf, METHOD_INDEX[method]);
+  advance(m, fn);
+}
+
+const METHOD_INDEX = { device_specific: 0, acpi: 1, flr: 2, af_flr: 3, pm: 4, bus: 5, cxl_bus: 6 } as const satisfies Record<
+  ResetMethod,
+  number
+>;
+
+/** The byte range that a request touches, physically. */
+export function rangeOf(request: Request): IndeterminateRange {
+  return { address: addressOfPage(request.page) + BigInt(request.iovaLow & (PAGE_BYTES - 1)), bytes: request.bytes };
+}

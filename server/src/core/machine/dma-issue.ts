@@ -1,0 +1,199 @@
+/**
+ * A DMA operation from the function to the ledger (design §6). What nothing holds is done here page by page and allocates nothing; the
+ * rest becomes requests that wait in the function's ledger.
+ */
+import { ACCESS, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../base/index.ts';
+import { STATUS } from '../translation/index.ts';
+import { advance, checkTranslated, enter } from './dma-ledger.ts';
+import { accessOf, noteFailure } from './dma-task.ts';
+import { recordFault } from './faults.ts';
+import { closedGate, faultActs } from './function-state.ts';
+import type { DmaTask } from './operation.ts';
+import type { Parts } from './parts.ts';
+import type { Request, RequestKind } from './request.ts';
+
+const MSI_PAGE_FIRST = 0xfee00;
+const MSI_PAGES = 0x100;
+
+/** Sends the operation on its way. When it has ended, `task` is ready among the operations. */
+export function issueDma(m: Parts, task: DmaTask): void {
+  const { fn } = task;
+  fn.model.operationStarted();
+  if (closedGate(fn) !== undefined) {
+    noteFailure(task, 0, STATUS['gate-closed']);
+    m.operations.wake(task);
+    return;
+  }
+  const armed = faultActs(fn, 'hold');
+  const hold = task.hold ?? armed?.point ?? (fn.spec.latencyNs > 0 ? 'issued' : undefined);
+  const holdNs = task.hold !== undefined ? task.holdNs : (armed?.delayNs ?? fn.spec.latencyNs);
+  // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
+  task.pending = 1;
+  const direct = hold === undefined && fn.entries.length === 0 && isBulk(task.operation);
+  const from = direct ? runDirect(m, task) : 0;
+  if (from < task.bytes && task.failedAt === task.bytes) issueRequests(m, task, from, hold, holdNs);
+  m.operations.settle(task.id);
+}
+
+function isBulk(operation: DmaOperation): boolean {
+  return operation === 'read' || operation === 'write';
+}
+
+/**
+ * Does as much as is server RAM from the start on, and returns the offset at which the rest begins. Stops at the first failure.
+ */
+function runDirect(m: Parts, task: DmaTask): number {
+  const { fn, data, bytes, context, translated } = task;
+  const { translation, memory } = m;
+  const writes = task.operation === 'write';
+  const access = writes ? ACCESS.write : ACCESS.read;
+  const most = writes ? fn.config.maxPayloadBytes : fn.config.maxReadRequestBytes;
+  let low = task.iovaLow;
+  let high = task.iovaHigh;
+  let offset = 0;
+  while (offset < bytes) {
+    const inPage = low & (PAGE_BYTES - 1);
+    const count = Math.min(PAGE_BYTES - inPage, bytes - offset);
+    const pl = pageLow(low, high);
+    const ph = pageHigh(high);
+    if (ph === 0 && isMsiPage(pl) && writes && !translated) return offset;
+    let page: number;
+    let status: number;
+    if (translated) {
+      page = translatedPage(m, task, pl, ph, access);
+      status = page < 0 ? -page : checkTranslated(m, task, page, access, offset);
+    } else {
+      status = translation.translate(context, pl, ph, access);
+      page = translation.resultPage;
+    }
+    if (status !== STATUS.performed) {
+      failAt(m, task, offset, status, access);
+      return offset;
+    }
+    const owner = memory.ownerOf(page);
+    if (owner > 0) return offset;
+    if (owner < 0) {
+      failAt(m, task, offset, STATUS['unsupported-request'], access);
+      return offset;
+    }
+    if (writes) memory.write(page, inPage, data, offset, count);
+    else memory.read(page, inPage, data, offset, count);
+    task.requests += Math.ceil(count / most);
+    offset += count;
+    const next = low + count;
+    low = next | 0;
+    if (low >>> 0 < count) high = (high + 1) | 0;
+  }
+  return offset;
+}
+
+/** Splits the rest at page boundaries and at MPS (writes) or MRRS (reads), and lets each request go as far as it can. */
+function issueRequests(m: Parts, task: DmaTask, from: number, hold: Request['holdAt'], holdNs: number): void {
+  const { fn } = task;
+  const most = task.operation === 'write' ? fn.config.maxPayloadBytes : fn.config.maxReadRequestBytes;
+  const whole = !isBulk(task.operation);
+  if (task.operation !== 'read') task.data = new Uint8Array(task.data);
+  let address = join64(task.iovaLow, task.iovaHigh) + BigInt(from);
+  let offset = from;
+  while (offset < task.bytes) {
+    const inPage = Number(address & BigInt(PAGE_BYTES - 1));
+    const count = whole ? task.bytes : Math.min(PAGE_BYTES - inPage, task.bytes - offset, most);
+    const request = makeRequest(m, task, address, offset, count, hold, holdNs);
+    task.requests++;
+    if (request === undefined) break;
+    task.pending++;
+    if (!enter(m, request)) break;
+    offset += count;
+    address = BigInt.asUintN(64, address + BigInt(count));
+  }
+  advance(m, fn);
+}
+
+/** Undefined when it fails before it is on the bus: an ATC miss that the translation agent refuses. */
+function makeRequest(
+  m: Parts,
+  task: DmaTask,
+  address: bigint,
+  offset: number,
+  bytes: number,
+  hold: Request['holdAt'],
+  holdNs: number,
+): Request | undefined {
+  const low = Number(BigInt.asIntN(32, address));
+  const high = Number(BigInt.asIntN(32, address >> 32n));
+  const pl = pageLow(low, high);
+  const ph = pageHigh(high);
+  const access = accessOf(task.operation);
+  const kind: RequestKind = task.operation === 'translate' ? 'translation' : isMsi(task, pl, ph) ? 'msi' : 'memory';
+  let page = -1;
+  if (task.translated && kind === 'memory') {
+    page = translatedPage(m, task, pl, ph, access);
+    if (page < 0) {
+      failAt(m, task, offset, -page, access);
+      return undefined;
+    }
+  }
+  const request: Request = {
+    id: m.nextRequest++,
+    fn: task.fn,
+    kind,
+    task,
+    operation: task.operation,
+    posted: task.operation === 'write',
+    iovaLow: low,
+    iovaHigh: high,
+    bytes,
+    dataOffset: offset,
+    pasid: task.pasid,
+    translated: page >= 0,
+    itag: -1,
+    epoch: task.fn.epoch,
+    sinceNs: m.clock.nowNs,
+    holdAt: hold,
+    holdNs,
+    holdAlarm: 0,
+    held: false,
+    point: 'issued',
+    page,
+    access,
+    spaceId: -1,
+    owner: 0,
+    dead: false,
+    overtaken: false,
+    onPerformed: undefined,
+    onEnded: undefined,
+  };
+  m.trace.emit('dma-issued', task.fn.bdf, request.id, pageNumber(pl, ph), bytes);
+  return request;
+}
+
+function isMsi(task: DmaTask, pl: number, ph: number): boolean {
+  return ph === 0 && isMsiPage(pl) && task.operation === 'write' && !task.translated;
+}
+function isMsiPage(pl: number): boolean {
+  return pl >= MSI_PAGE_FIRST && pl < MSI_PAGE_FIRST + MSI_PAGES;
+}
+
+/** The page that the function's ATC has, after a translation request where it has none; minus the status when that fails. */
+function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access: number): number {
+  const { atc } = task.fn.model;
+  if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
+  const iovaPage = pageNumber(pl, ph);
+  const cached = atc.lookup(task.pasid, iovaPage, access);
+  if (cached >= 0) return cached;
+  const status = m.translation.translationRequest(task.context, pl, ph, access);
+  if (status !== STATUS.performed) return -status;
+  const granted = m.translation.resultAccess;
+  if ((granted & access) !== access) return -STATUS['no-access'];
+  atc.install(task.pasid, iovaPage, m.translation.resultPage, granted);
+  return m.translation.resultPage;
+}
+
+/** A request that failed before it was in the ledger: counted, and a fault record where the translation agent writes one. */
+function failAt(m: Parts, task: DmaTask, offset: number, status: number, access: number): void {
+  if (noteFailure(task, offset, status)) recordFault(m, task.fn, task.pasid, faultAddress(task, offset), access, status);
+}
+
+function faultAddress(task: DmaTask, offset: number): bigint {
+  return BigInt.asUintN(64, join64(task.iovaLow, task.iovaHigh) + BigInt(offset));
+}

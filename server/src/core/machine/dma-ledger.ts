@@ -1,0 +1,249 @@
+/**
+ * The in-flight ledger: requests that something holds, moved on in issue order. Posted requests (writes, MSI, Invalidate Completions) take
+ * effect in order; reads do not pass writes; a translation request passes both.
+ */
+import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
+import { STATUS } from '../translation/index.ts';
+import { performAtomic } from './atomics.ts';
+import { noteFailure } from './dma-task.ts';
+import { recordFault } from './faults.ts';
+import type { FunctionState } from './function-state.ts';
+import type { DmaTask } from './operation.ts';
+import type { Parts } from './parts.ts';
+import { holdsBackLater, type Request } from './request.ts';
+
+/**
+ * Puts a new request into its function's ledger and translates it unless it is held before that. False when translation refused it:
+ * it has ended and is not in the ledger.
+ */
+export function enter(m: Parts, request: Request): boolean {
+  if (!stopsAt(m, request, 'issued') && !translate(m, request)) return false;
+  request.fn.entries.push(request);
+  return true;
+}
+
+/** Moves every entry of the function as far as it can go. */
+export function advance(m: Parts, fn: FunctionState): void {
+  let kept = 0;
+  // An earlier posted request that has not taken effect; -1 none, 0 here, otherwise all of them are with this one owner.
+  let ahead = -1;
+  let translatedAhead = false;
+  const { entries } = fn;
+  for (const request of entries) {
+    const ended = moveOn(m, request, ahead, translatedAhead);
+    if (ended) continue;
+    entries[kept++] = request;
+    if (holdsBackLater(request)) ahead = request.point === 'sent' && (ahead === -1 || ahead === request.owner) ? request.owner : 0;
+    if (request.translated && request.point !== 'indeterminate') translatedAhead = true;
+  }
+  entries.length = kept;
+}
+
+/** One request as far as it can go; true when it has ended. */
+function moveOn(m: Parts, request: Request, ahead: number, translatedAhead: boolean): boolean {
+  if (request.held) return false;
+  if (request.point === 'issued' && !translate(m, request)) return true;
+  if (request.point === 'translated') {
+    if (request.held) return false;
+    if (!mayPerform(m, request, ahead, translatedAhead)) return false;
+    perform(m, request);
+  }
+  if (request.point !== 'performed' || stopsAt(m, request, 'performed')) return false;
+  end(m, request, STATUS.performed);
+  return true;
+}
+
+function mayPerform(m: Parts, request: Request, ahead: number, translatedAhead: boolean): boolean {
+  if (request.kind === 'translation') return true;
+  if (request.kind === 'invalidation-completion') return ahead === -1 && !translatedAhead;
+  if (ahead === -1) return true;
+  // Writes to one owner keep their order on its connection, so they need not wait for each other's answers.
+  return ahead > 0 && request.kind === 'memory' && m.memory.ownerOf(request.page) === ahead;
+}
+
+/** Translation, or the check of a translated address. False: it has ended with a fault. */
+function translate(m: Parts, request: Request): boolean {
+  const { task } = request;
+  if (request.kind === 'invalidation-completion' || request.kind === 'msi' || task === undefined) {
+    request.point = 'translated';
+    return true;
+  }
+  const pl = pageLow(request.iovaLow, request.iovaHigh);
+  const ph = pageHigh(request.iovaHigh);
+  const { translation } = m;
+  let status: number;
+  if (request.kind === 'translation') {
+    status = translation.translationRequest(task.context, pl, ph, request.access);
+    task.grantPage = translation.resultPage;
+    task.grantAccess = translation.resultAccess;
+    task.grantPages = translation.resultPages;
+  } else if (request.translated) {
+    status = checkTranslated(m, task, request.page, request.access, request.id);
+  } else {
+    status = translation.translate(task.context, pl, ph, request.access);
+    request.page = translation.resultPage;
+  }
+  if (status !== STATUS.performed) {
+    end(m, request, status);
+    return false;
+  }
+  if (!request.translated) request.spaceId = translation.spaceIdOf(task.context);
+  request.point = 'translated';
+  m.trace.emit('dma-translated', request.fn.bdf, request.id, request.page);
+  stopsAt(m, request, 'translated');
+  return true;
+}
+
+/**
+ * What the translation agent does with a translated request. Outside every live grant: `strict` refuses it; Linux's hardware performs
+ * it, and the detector says so.
+ */
+export function checkTranslated(m: Parts, task: DmaTask, page: number, access: number, request: number): number {
+  if (m.iommu === undefined) return STATUS.performed;
+  const status = m.translation.translatedRequest(task.context, page, access);
+  if (status !== STATUS['stale-atc']) return status;
+  const { fn } = task;
+  m.trace.emit('stale-atc', fn.bdf, request, page, m.strict ? 0 : 1);
+  if (m.strict) return status;
+  const last = m.translation.grantHistory(fn.bdf, page)[0];
+  const why = last === undefined ? 'never granted' : `granted at ${last.grantedNs} ns, ${last.why} at ${last.revokedNs} ns`;
+  m.outbox.log('warn', fn.bdf, `stale-atc: a translated request reached page 0x${page.toString(16)} outside every live grant (${why})`);
+  return STATUS.performed;
+}
+
+function perform(m: Parts, request: Request): void {
+  const { task, fn } = request;
+  if (request.kind === 'invalidation-completion') {
+    m.invalidations.complete(fn.bdf, 1 << request.itag, 1);
+  } else if (request.kind === 'msi') {
+    interrupt(m, request);
+  } else if (request.kind === 'translation') {
+    installGrant(request);
+  } else if (task !== undefined) {
+    const owner = m.memory.ownerOf(request.page);
+    if (owner > 0) {
+      sendToOwner(m, request, owner);
+      return;
+    }
+    if (owner < 0) {
+      fault(m, request, STATUS['unsupported-request']);
+    } else {
+      performHere(m, task, request);
+    }
+  }
+  performed(m, request);
+}
+
+function performHere(m: Parts, task: DmaTask, request: Request): void {
+  const inPage = request.iovaLow & (PAGE_BYTES - 1);
+  if (request.operation === 'write') m.memory.write(request.page, inPage, task.data, request.dataOffset, request.bytes);
+  else if (request.operation === 'read') m.memory.read(request.page, inPage, task.data, request.dataOffset, request.bytes);
+  else performAtomic(m.memory, request.page, inPage, request.operation, task.data, task.bytes);
+}
+
+/** The request took effect (or its answer came): what settles on it goes on. */
+export function performed(m: Parts, request: Request): void {
+  request.point = 'performed';
+  m.trace.emit('dma-performed', request.fn.bdf, request.id, request.page, request.bytes);
+  wake(m, request.onPerformed);
+  request.onPerformed = undefined;
+}
+
+/** A posted MSI write reaches interrupt remapping: base bits 31:20 are 0xFEE. */
+function interrupt(m: Parts, request: Request): void {
+  const { task, fn } = request;
+  if (task === undefined) return;
+  const data = new DataView(task.data.buffer, task.data.byteOffset + request.dataOffset, request.bytes);
+  const value = request.bytes >= 4 ? data.getUint32(0, true) : data.getUint8(0);
+  m.trace.emit('interrupt', fn.bdf, value & 0xff, value);
+  const address = join64(request.iovaLow, request.iovaHigh);
+  m.outbox.event({ kind: 'interrupt', bdf: fn.bdf, address, data: value, count: 1, timeNs: m.clock.nowNs });
+}
+
+/** The translation completion reaches the function. One that an invalidation overtook is used for nothing (PCIe §10.3). */
+function installGrant(request: Request): void {
+  const { task, fn } = request;
+  if (task === undefined) return;
+  const iovaPage = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
+  if (!request.overtaken) fn.model.atc?.install(request.pasid, iovaPage, task.grantPage, task.grantAccess);
+}
+
+function sendToOwner(m: Parts, request: Request, owner: number): void {
+  const { task, fn } = request;
+  const peer = m.peers.get(owner);
+  if (task === undefined || peer === undefined || (request.operation !== 'read' && request.operation !== 'write')) {
+    fault(m, request, STATUS['unsupported-request']);
+    performed(m, request);
+    return;
+  }
+  if (peer.memoryOutstanding >= peer.memoryDepth) {
+    peer.waitingForCredit.add(fn.bdf);
+    return;
+  }
+  peer.memoryOutstanding++;
+  request.point = 'sent';
+  request.owner = owner;
+  m.trace.emit('dma-sent', fn.bdf, request.id, owner, request.epoch);
+  const address = BigInt(request.page) * BigInt(PAGE_BYTES) + BigInt(request.iovaLow & (PAGE_BYTES - 1));
+  const { epoch, bytes, dataOffset } = request;
+  const call =
+    request.operation === 'read'
+      ? ({ kind: 'memory-read', address, bytes, epoch } as const)
+      : ({ kind: 'memory-write', address, data: task.data.subarray(dataOffset, dataOffset + bytes), epoch } as const);
+  m.peers.call(peer, call, { kind: 'request', request });
+}
+
+/** Ends the request towards its task with a failure, and records it. The ledger entry goes on to `performed` and out. */
+function fault(m: Parts, request: Request, status: number): void {
+  const { task } = request;
+  if (task === undefined) return;
+  noteFailure(task, request.dataOffset, status);
+  recordFault(m, request.fn, request.pasid, join64(request.iovaLow, request.iovaHigh), request.access, status);
+}
+
+/** Takes the request out of the world: its task counts it, and whoever waits for its end is woken. */
+export function end(m: Parts, request: Request, status: number): void {
+  const { task, fn } = request;
+  if (status !== STATUS.performed) fault(m, request, status);
+  if (request.holdAlarm !== 0) {
+    m.clock.cancel(request.holdAlarm);
+    m.timedHolds.delete(request.id);
+  }
+  m.trace.emit('dma-completed', fn.bdf, request.id, status, request.bytes);
+  wake(m, request.onPerformed);
+  request.onPerformed = undefined;
+  wake(m, request.onEnded);
+  request.onEnded = undefined;
+  if (task !== undefined) m.operations.settle(task.id);
+}
+
+export function wake(m: Parts, watchers: readonly number[] | undefined): void {
+  if (watchers !== undefined) for (const id of watchers) m.operations.settle(id);
+}
+
+/** True when the request is held at this point; notes it, and sets the alarm that releases it. */
+function stopsAt(m: Parts, request: Request, point: Request['holdAt']): boolean {
+  if (request.holdAt !== point) return false;
+  request.holdAt = undefined;
+  request.held = true;
+  if (point !== undefined) m.trace.emit('dma-held', request.fn.bdf, request.id, POINT_INDEX[point], request.translated ? 2 : 0);
+  if (request.holdNs > 0) {
+    request.holdAlarm = m.clock.set(request.holdNs, 'request', request.id);
+    m.timedHolds.set(request.id, request);
+  }
+  return true;
+}
+
+const POINT_INDEX = { issued: 0, translated: 1, performed: 2 } as const;
+
+/** Lets a held request go on. */
+export function unhold(m: Parts, request: Request): void {
+  if (!request.held) return;
+  request.held = false;
+  m.trace.emit('dma-released', request.fn.bdf, request.id);
+  if (request.holdAlarm !== 0) {
+    m.clock.cancel(request.holdAlarm);
+    m.timedHolds.delete(request.id);
+    request.holdAlarm = 0;
+  }
+}

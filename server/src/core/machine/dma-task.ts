@@ -1,0 +1,48 @@
+import { ACCESS, OUTCOMES, addressOfPage, join64, type DmaOperation } from '../base/index.ts';
+import { STATUS } from '../translation/index.ts';
+import type { DmaTask } from './operation.ts';
+import type { Parts } from './parts.ts';
+import type { Reply } from './reply.ts';
+
+/** The rights that an operation needs: an atomic reads and writes. */
+export function accessOf(operation: DmaOperation): number {
+  if (operation === 'write') return ACCESS.write;
+  return operation === 'read' || operation === 'translate' ? ACCESS.read : ACCESS.readWrite;
+}
+
+/** Notes the lowest offset that did not take effect; true when it is the lowest so far. */
+export function noteFailure(task: DmaTask, offset: number, status: number): boolean {
+  if (offset >= task.failedAt) return false;
+  task.failedAt = offset;
+  task.outcome = status;
+  return true;
+}
+
+/** Every request has ended: what the operation came to. */
+export function endDma(m: Parts, task: DmaTask): void {
+  task.fn.model.operationEnded();
+  m.operations.end(task);
+  m.outbox.reply(task.origin, resultOf(m, task));
+}
+
+function resultOf(m: Parts, task: DmaTask): Reply {
+  const whole = task.failedAt === task.bytes;
+  const returnsData = task.operation !== 'write' && task.operation !== 'translate';
+  return {
+    kind: 'dma',
+    outcome: OUTCOMES[whole ? STATUS.performed : task.outcome]!,
+    requests: task.requests,
+    bytesDone: task.failedAt,
+    data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
+    failedIova: whole ? undefined : BigInt.asUintN(64, join64(task.iovaLow, task.iovaHigh) + BigInt(task.failedAt)),
+    grant:
+      whole && task.operation === 'translate'
+        ? { address: addressOfPage(task.grantPage), bytes: task.grantPages * 4096, access: task.grantAccess }
+        : undefined,
+    elapsedNs: m.outbox.elapsed(task.origin),
+  };
+}
+
+function firstBytes(data: Uint8Array, bytes: number): Uint8Array {
+  return data.byteLength === bytes ? data : data.subarray(0, bytes);
+}

@@ -1,0 +1,88 @@
+/** Which function carries out which command: a command without a row does not compile. */
+import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
+import { clockAdvance, clockInfo } from './clock-commands.ts';
+import type { Command, CommandKind } from './command.ts';
+import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
+import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
+import { faultArm, faultDisarm } from './fault-commands.ts';
+import type { FunctionState } from './function-state.ts';
+import { change, domainAlloc, domainAttach, domainFree, iovaToPhys, map, pasidAttach, pasidDetach, unmap } from './iommu-commands.ts';
+import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
+import type { Origin } from './operation.ts';
+import type { PeerId } from './outgoing.ts';
+import type { Parts } from './parts.ts';
+import { deviceClaim, deviceRelease } from './peer-answers.ts';
+import { done, prepare } from './prepare.ts';
+import { regionRead, regionWrite } from './region-access.ts';
+import { resetFunction, resetTrigger } from './reset.ts';
+
+type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;
+type Handlers = { readonly [K in CommandKind]: Handler<K> };
+
+/** Carries the command out. ModelError for a malformed one, before anything has changed. */
+export function handle(m: Parts, origin: Origin, command: Command, peer: PeerId): void {
+  const handler = HANDLERS[command.kind] as Handler<CommandKind> | undefined;
+  if (handler === undefined) throw new ModelError('ENOSYS', `unknown command "${String(command.kind)}"`, 'kind');
+  handler(m, origin, command, peer);
+}
+
+function fnOf(m: Parts, bdf: Bdf): FunctionState {
+  const fn = m.functions.get(bdf);
+  if (fn === undefined) throw new ModelError('ENODEV', `no function at ${formatBdf(bdf)} in machine "${m.spec.name}"`, 'function');
+  return fn;
+}
+
+/** The function, when `peer` is the one that plays it. */
+function claimedFn(m: Parts, bdf: Bdf, peer: PeerId): FunctionState {
+  const fn = fnOf(m, bdf);
+  if (fn.claimedBy !== peer || peer === 0) throw new ModelError('EPERM', `${formatBdf(bdf)} is not claimed by this peer`, 'function');
+  return fn;
+}
+
+const HANDLERS: Handlers = {
+  'region-read': (m, origin, c) => regionRead(m, origin, fnOf(m, c.bdf), c),
+  'region-write': (m, origin, c) => regionWrite(m, origin, fnOf(m, c.bdf), c),
+  'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),
+  'function-list': (m, origin) => m.outbox.reply(origin, { kind: 'function-list', functions: m.functionList.map(functionSummary) }),
+  'function-info': (m, origin, c) => m.outbox.reply(origin, { kind: 'function-info', function: functionDetail(m, fnOf(m, c.bdf)) }),
+  'group-info': (m, origin, c) => {
+    const group = groupDetail(m, fnOf(m, c.bdf));
+    if (group === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);
+    m.outbox.reply(origin, { kind: 'group-info', group });
+  },
+  'domain-alloc': domainAlloc,
+  'domain-free': domainFree,
+  'domain-attach': domainAttach,
+  'domain-detach': (m, origin, c) => change(m, origin, c, c.bdf, 'detach', (iommu, device) => iommu.detach(device)),
+  'pasid-attach': pasidAttach,
+  'pasid-detach': pasidDetach,
+  'owner-claim': (m, origin, c) => change(m, origin, c, c.bdf, 'claim of ownership', (iommu, device) => iommu.claim(device)),
+  'owner-release': (m, origin, c) => change(m, origin, c, c.bdf, 'release of ownership', (iommu, device) => iommu.release(device)),
+  map,
+  unmap,
+  'iova-to-phys': iovaToPhys,
+  'memory-alloc': memoryAlloc,
+  'memory-free': memoryFree,
+  'memory-read': memoryRead,
+  'memory-write': memoryWrite,
+  'reset-prepare': (m, origin, c) => prepare(m, origin, fnOf(m, c.bdf), c),
+  'reset-trigger': (m, origin, c) => resetTrigger(m, origin, fnOf(m, c.bdf), c),
+  'reset-done': (m, origin, c) => done(m, origin, fnOf(m, c.bdf), c),
+  reset: (m, origin, c) => resetFunction(m, origin, fnOf(m, c.bdf), c),
+  'model-dma': (m, origin, c) => modelDma(m, origin, fnOf(m, c.bdf), c),
+  'dma-release': (m, origin, c) => dmaRelease(m, origin, fnOf(m, c.bdf), c),
+  ledger: (m, origin, c) => m.outbox.reply(origin, { kind: 'ledger', entries: ledgerEntries(fnOf(m, c.bdf)) }),
+  'fault-arm': (m, origin, c) => faultArm(m, origin, fnOf(m, c.bdf), c),
+  'fault-disarm': (m, origin, c) => faultDisarm(m, origin, fnOf(m, c.bdf), c),
+  'fault-records': (m, origin) =>
+    m.outbox.reply(origin, { kind: 'fault-records', records: m.faultQueue.records(), overflow: m.faultQueue.overflow }),
+  'clock-info': clockInfo,
+  'clock-advance': clockAdvance,
+  'trace-hash': (m, origin) => m.outbox.reply(origin, { kind: 'trace-hash', hash: m.hash.digest() }),
+  'memory-claim': (m, origin, c, peer) => memoryClaim(m, origin, peer, c),
+  'memory-release': (m, origin, c, peer) => memoryRelease(m, origin, peer, c),
+  'device-claim': (m, origin, c, peer) => deviceClaim(m, origin, peer, fnOf(m, c.bdf), c),
+  'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
+  'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
+  'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
+};

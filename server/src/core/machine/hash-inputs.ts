@@ -1,0 +1,76 @@
+/** What of an input or an output goes into the trace hash: all of it. Frequent kinds go in as integers, the others field by field. */
+import { OUTCOMES, type Outcome } from '../base/index.ts';
+import type { Command, DmaRead, DmaWrite, ModelDma } from './command.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { Reply } from './reply.ts';
+import type { TraceHash } from './trace-hash.ts';
+
+export function hashCommand(hash: TraceHash, command: Command): void {
+  switch (command.kind) {
+    case 'region-read':
+      hash.addInt(1);
+      hash.addInt(command.bdf);
+      hash.addInt(command.region);
+      hash.addNumber(command.offset);
+      hash.addNumber(command.bytes);
+      break;
+    case 'dma-read':
+      hash.addInt(2);
+      hashPlace(hash, command);
+      hash.addNumber(command.bytes);
+      break;
+    case 'dma-write':
+      hash.addInt(3);
+      hashPlace(hash, command);
+      hash.addBytes(command.data);
+      break;
+    case 'model-dma':
+      hash.addInt(4);
+      hashPlace(hash, command);
+      hash.addText(command.operation);
+      hash.addNumber(command.bytes);
+      hash.addInt(command.translated ? 1 : 0);
+      hash.addText(command.hold ?? '');
+      hash.addNumber(command.holdNs);
+      if (command.data !== undefined) hash.addBytes(command.data);
+      break;
+    default:
+      hash.addValue(command);
+  }
+}
+
+function hashPlace(hash: TraceHash, command: DmaRead | DmaWrite | ModelDma): void {
+  hash.addInt(command.bdf);
+  hash.addInt(command.iovaLow);
+  hash.addInt(command.iovaHigh);
+  hash.addInt(command.pasid);
+}
+
+export function hashOutgoing(hash: TraceHash, item: Outgoing): void {
+  if (item.type === 'reply') {
+    hashReply(hash, item.reply);
+  } else if (item.type === 'event') {
+    hash.addValue(item.event);
+  } else {
+    hash.addInt(item.token);
+    hash.addValue(item.call);
+  }
+}
+
+const OUTCOME_NUMBER = new Map<Outcome, number>(OUTCOMES.map((outcome, number) => [outcome, number]));
+
+function hashReply(hash: TraceHash, reply: Reply): void {
+  if (reply.kind === 'region-read') {
+    hash.addInt(reply.valueLow);
+    hash.addInt(reply.valueHigh);
+  } else if (reply.kind === 'dma') {
+    hash.addInt(OUTCOME_NUMBER.get(reply.outcome) ?? -1);
+    hash.addInt(reply.requests);
+    hash.addInt(reply.bytesDone);
+    hash.addNumber(reply.elapsedNs);
+    if (reply.data !== undefined) hash.addBytes(reply.data);
+    if (reply.grant !== undefined) hash.addValue(reply.grant);
+  } else {
+    hash.addValue(reply);
+  }
+}

@@ -1,0 +1,156 @@
+/** Invalidate Requests on their way to functions, and what their end means (PCIe §10.3). */
+import { NO_PASID, formatBdf, pageHigh, pageLow, pageNumber } from '../base/index.ts';
+import type { IommuEffect } from '../iommu/index.ts';
+import type { Invalidation, InvalidationEffect } from '../translation/index.ts';
+import { awaitTranslated } from './dma-drain.ts';
+import { advance, enter } from './dma-ledger.ts';
+import { faultActs, type FunctionState } from './function-state.ts';
+import type { Operation } from './operation.ts';
+import type { Parts } from './parts.ts';
+
+/** Does what the IOMMU core asks; `operation` awaits the invalidations and the settling. */
+export function applyEffects(m: Parts, operation: Operation | undefined, effects: readonly IommuEffect[]): void {
+  for (const effect of effects) {
+    const fn = m.functions.get(effect.device.bdf);
+    if (fn === undefined) continue;
+    switch (effect.kind) {
+      case 'settle':
+        if (operation !== undefined) awaitTranslated(fn, effect.space.id, 0, Infinity, operation);
+        break;
+      case 'invalidate':
+        m.invalidations.request(
+          fn.bdf,
+          effect.pasid,
+          effect.firstPage,
+          effect.pages,
+          operation?.id ?? 0,
+          effect.device.invalidateQueueDepth,
+        );
+        if (operation !== undefined) operation.pending++;
+        break;
+      case 'ats-enable':
+        setAtsEnable(m, fn, effect.on);
+        break;
+      case 'warning':
+        m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} ${effect.text}`);
+        break;
+    }
+  }
+}
+
+/** A Clear-to-Set change of ATS Enable empties the ATC (PCIe §10.3.7), unless the function is told not to comply. */
+export function setAtsEnable(m: Parts, fn: FunctionState, on: boolean): void {
+  if (on && !fn.config.atsEnabled && !fn.armed.has('atc-survives-reset')) fn.model.atc?.clear();
+  fn.config.setAtsEnable(on);
+  m.trace.emit('ats-enable', fn.bdf, on ? 1 : 0);
+}
+
+/** `operation` awaits every Invalidate Request of the function that has been sent or waits for a tag. */
+export function awaitInvalidations(m: Parts, fn: FunctionState, operation: Operation): void {
+  for (const id of m.invalidations.pendingIds(fn.bdf)) {
+    const watchers = m.operations.invalidationWatchers.get(id);
+    if (watchers === undefined) m.operations.invalidationWatchers.set(id, [operation.id]);
+    else watchers.push(operation.id);
+    operation.pending++;
+  }
+}
+
+export function handleInvalidation(m: Parts, effect: InvalidationEffect): void {
+  if (effect.kind === 'send') deliver(m, effect.invalidation);
+  else settled(m, effect.invalidation, effect.timedOut);
+}
+
+function deliver(m: Parts, invalidation: Invalidation): void {
+  const fn = m.functions.get(invalidation.bdf);
+  if (fn === undefined || m.spec.iommu === undefined) return;
+  const { id } = invalidation;
+  m.invalidationAlarms.set(id, m.clock.set(m.spec.iommu.invalidationTimeoutNs, 'invalidation', id));
+  const { atc } = fn.model;
+  if (fn.resetting || faultActs(fn, 'ignore-invalidations') !== undefined) {
+    m.trace.emit('invalidation-ignored', fn.bdf, invalidation.itag);
+    return;
+  }
+  if (atc === undefined) {
+    m.invalidations.unsupported(id);
+    return;
+  }
+  const dropped = atc.invalidate(invalidation.pasid, NO_PASID, invalidation.firstPage, invalidation.pages);
+  m.trace.emit('ats-dropped', fn.bdf, invalidation.firstPage, dropped);
+  overtakeTranslations(fn, invalidation);
+  const late = faultActs(fn, 'late-invalidations');
+  answer(m, fn, invalidation, late?.delayNs ?? 0, late !== undefined);
+}
+
+/** The Invalidate Completion is a posted message: it stands behind the writes that the function issued earlier. */
+function answer(m: Parts, fn: FunctionState, invalidation: Invalidation, delayNs: number, held: boolean): void {
+  enter(m, {
+    id: m.nextRequest++,
+    fn,
+    kind: 'invalidation-completion',
+    task: undefined,
+    operation: 'write',
+    posted: true,
+    iovaLow: 0,
+    iovaHigh: 0,
+    bytes: 0,
+    dataOffset: 0,
+    pasid: invalidation.pasid,
+    translated: false,
+    itag: invalidation.itag,
+    epoch: fn.epoch,
+    sinceNs: m.clock.nowNs,
+    holdAt: held ? 'issued' : undefined,
+    holdNs: delayNs,
+    holdAlarm: 0,
+    held: false,
+    point: 'issued',
+    page: -1,
+    access: 0,
+    spaceId: -1,
+    owner: 0,
+    dead: false,
+    overtaken: false,
+    onPerformed: undefined,
+    onEnded: undefined,
+  });
+  advance(m, fn);
+}
+
+/** A translation completion still on its way must not be cached once the invalidation is answered. */
+function overtakeTranslations(fn: FunctionState, invalidation: Invalidation): void {
+  for (const request of fn.entries) {
+    if (request.kind !== 'translation' || request.point === 'issued') continue;
+    const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
+    if (page >= invalidation.firstPage && page < invalidation.firstPage + invalidation.pages) request.overtaken = true;
+  }
+}
+
+function settled(m: Parts, invalidation: Invalidation, timedOut: boolean): void {
+  const { bdf, itag } = invalidation;
+  m.clock.cancel(timedOut ? 0 : (m.invalidationAlarms.get(invalidation.id) ?? 0));
+  m.invalidationAlarms.delete(invalidation.id);
+  m.translation.revokeGrants(
+    bdf,
+    invalidation.pasid,
+    invalidation.firstPage,
+    invalidation.pages,
+    timedOut ? 'timed-out' : 'invalidated',
+    invalidation.grantsMade,
+  );
+  if (timedOut) {
+    m.outbox.log('warn', bdf, `${formatBdf(bdf)} did not answer an Invalidate Request (ITag ${itag}) in time`);
+    const device = m.iommu?.device(bdf);
+    if (m.strict && device !== undefined) m.iommu?.refuseTranslated(device);
+  }
+  const watchers = m.operations.invalidationWatchers.get(invalidation.id) ?? [];
+  m.operations.invalidationWatchers.delete(invalidation.id);
+  for (const id of [invalidation.waiter, ...watchers]) count(m, id, timedOut);
+}
+
+function count(m: Parts, id: number, timedOut: boolean): void {
+  const operation = m.operations.get(id);
+  if (operation === undefined) return;
+  if (timedOut) operation.timedOut++;
+  else operation.completed++;
+  m.operations.settle(id);
+}

@@ -1,0 +1,31 @@
+import type { Command } from './command.ts';
+import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
+
+export interface PeerRoles {
+  readonly host: boolean;
+  readonly device: boolean;
+  readonly memory: boolean;
+  readonly observer: boolean;
+}
+
+/** The ports of a machine that `rpc` uses; `Machine` is the one implementation. */
+export interface MachinePort {
+  readonly spec: { readonly name: string };
+  peerAttach(roles: PeerRoles): PeerId;
+  /** The peer is gone: its calls lose their replies, its memory errs, its functions are blocked. */
+  peerDetach(peer: PeerId): void;
+  /** A peer has been silent past the watchdog: it no longer holds the clock. */
+  peerTimeout(peer: PeerId): void;
+  /** Runs the command; its reply is in the outbox now or comes later. Throws ModelError for a malformed one. */
+  submit(peer: PeerId, token: number, command: Command): void;
+  /** The answer of a peer to call `token`. Throws ModelError (EPROTO) for one that was not asked or of the wrong kind. */
+  answer(peer: PeerId, token: number, answer: PeerAnswer): void;
+  /** Takes what has gathered, oldest first. */
+  takeOutbox(): readonly Outgoing[];
+  /** Clock mode `real`: nanoseconds until the next alarm, or undefined. */
+  nextAlarmNs(): number | undefined;
+  /** Clock mode `real`: real time has come so far. */
+  passRealTime(nowNs: number): void;
+  /** Calls that `peer` has not answered, with what each is, for diagnostics. */
+  owedBy(peer: PeerId): number;
+}

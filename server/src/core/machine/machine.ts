@@ -1,0 +1,279 @@
+import { ModelError, TIME_NS_MAX, assert, type Alarm, type Trace } from '../base/index.ts';
+import { assemble } from './assemble.ts';
+import type { Command } from './command.ts';
+import { advance, unhold } from './dma-ledger.ts';
+import { endDma } from './dma-task.ts';
+import { handle } from './handlers.ts';
+import { hashCommand, hashOutgoing } from './hash-inputs.ts';
+import { handleInvalidation } from './invalidation.ts';
+import { resumeChange, resumeUnmap } from './iommu-commands.ts';
+import type { MachinePort, PeerRoles } from './machine-port.ts';
+import { takeDeferred } from './mutex.ts';
+import type { AdvanceTask, Operation, Origin } from './operation.ts';
+import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
+import type { Parts } from './parts.ts';
+import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
+import { prepareDeadline, resumePrepare } from './prepare.ts';
+import { resumeBarRead } from './region-access.ts';
+import { functionMayBeReady, resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
+import type { MachineSpec } from './spec.ts';
+import { TraceHash } from './trace-hash.ts';
+
+/** Alarms that one step may ring on the `auto` clock: a bound on a machine that would never come to rest. */
+const ALARMS_PER_STEP_MAX = 1_000_000;
+
+/**
+ * One machine. `submit`, `answer` and the peers' comings and goings are its inputs; each runs to completion and leaves replies, events and
+ * calls to peers in the outbox. Same spec and inputs, same outbox and same trace hash.
+ */
+export class Machine implements MachinePort {
+  readonly spec: MachineSpec;
+  readonly #m: Parts;
+  readonly #hash = new TraceHash();
+  /** While an observer's query is answered: it is no input, and its reply no output. */
+  #unhashed = false;
+
+  /** EINVAL names what in the spec cannot be. */
+  constructor(spec: MachineSpec) {
+    this.spec = spec;
+    this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, clock: spec.clock });
+    this.#m = assemble(spec, this.#hash, (item) => {
+      if (!this.#unhashed) hashOutgoing(this.#hash, item);
+    });
+  }
+
+  get trace(): Trace {
+    return this.#m.trace;
+  }
+  get nowNs(): number {
+    return this.#m.clock.nowNs;
+  }
+  get traceHash(): string {
+    return this.#hash.digest();
+  }
+  /** What loading the functions had to say, each naming function and offset. */
+  get warnings(): readonly string[] {
+    return this.#m.functionList.flatMap((fn) => fn.config.warnings);
+  }
+
+  peerAttach(roles: PeerRoles): PeerId {
+    const peer = this.#m.peers.attach(roles);
+    if (!isObserver(roles)) this.#hash.addText('attach');
+    return peer.id;
+  }
+
+  peerDetach(id: PeerId): void {
+    const peer = this.#m.peers.get(id);
+    if (peer === undefined) return;
+    if (!isObserver(peer.roles)) this.#hash.addText('detach');
+    peerGone(this.#m, peer);
+    this.#run();
+  }
+
+  peerTimeout(id: PeerId): void {
+    const peer = this.#m.peers.get(id);
+    if (peer === undefined || peer.silent) return;
+    this.#hash.addText('timeout');
+    peerSilent(this.#m, peer);
+    this.#run();
+  }
+
+  submit(peer: PeerId, token: number, command: Command): void {
+    const roles = this.#m.peers.get(peer)?.roles;
+    this.#unhashed = command.kind === 'trace-hash' || (roles !== undefined && isObserver(roles));
+    if (!this.#unhashed) hashCommand(this.#hash, command);
+    try {
+      this.#dispatch({ peer, token, sinceNs: this.#m.clock.nowNs }, command, peer);
+      this.#run();
+    } finally {
+      this.#unhashed = false;
+    }
+  }
+
+  answer(peer: PeerId, token: number, answer: PeerAnswer): void {
+    const settled = this.#m.peers.settle(peer, token, answer);
+    this.#hash.addText('answer');
+    this.#hash.addInt(token);
+    this.#hash.addValue(answer);
+    settleOwed(this.#m, settled.peer, settled.owed, answer);
+    this.#run();
+  }
+
+  takeOutbox(): readonly Outgoing[] {
+    return this.#m.outbox.take();
+  }
+
+  nextAlarmNs(): number | undefined {
+    if (this.spec.clock !== 'real') return undefined;
+    const next = this.#m.clock.nextNs();
+    return next === undefined ? undefined : next - this.#m.clock.nowNs;
+  }
+
+  passRealTime(nowNs: number): void {
+    if (this.spec.clock !== 'real') return;
+    this.#hash.addText('time');
+    this.#hash.addNumber(nowNs);
+    this.#ringUntil(Math.min(nowNs, TIME_NS_MAX));
+    this.#m.clock.moveTo(nowNs);
+    this.#run();
+  }
+
+  owedBy(id: PeerId): number {
+    return this.#m.peers.get(id)?.owed.size ?? 0;
+  }
+
+  #dispatch(origin: Origin, command: Command, peer: PeerId): void {
+    handle(this.#m, origin, command, peer);
+  }
+
+  /** Everything that can go on goes on, and the clock passes when nothing else can. */
+  #run(): void {
+    const m = this.#m;
+    for (let rung = 0; ; rung++) {
+      this.#settle();
+      const target = this.#mayPassUntil();
+      if (target === undefined) return;
+      assert(rung < ALARMS_PER_STEP_MAX, `more than ${ALARMS_PER_STEP_MAX} alarms in one step`);
+      const alarm = m.clock.take(target);
+      if (alarm === undefined) {
+        this.#endAdvance(target);
+      } else {
+        this.#ring(alarm);
+      }
+    }
+  }
+
+  /** How far the clock may pass now: to the next alarm (`auto`), or to the target of an advance; undefined: not at all. */
+  #mayPassUntil(): number | undefined {
+    const m = this.#m;
+    const { owing } = m.peers;
+    let target: number | undefined;
+    for (const task of this.#advances()) {
+      if ((task.force || !owing) && (target === undefined || task.targetNs < target)) target = task.targetNs;
+    }
+    if (target !== undefined) return target;
+    return this.spec.clock === 'auto' && !owing ? m.clock.nextNs() : undefined;
+  }
+
+  #advances(): readonly AdvanceTask[] {
+    if (this.#m.operations.size === 0) return NO_ADVANCES;
+    return [...this.#m.operations.values()].filter((operation) => operation.kind === 'advance');
+  }
+
+  /** The clock has come to this target: every advance that wanted no more is answered. */
+  #endAdvance(targetNs: number): void {
+    const m = this.#m;
+    m.clock.moveTo(targetNs);
+    const { nowNs } = m.clock;
+    for (const task of this.#advances()) {
+      if (task.targetNs > nowNs) continue;
+      m.operations.end(task);
+      m.outbox.reply(task.origin, { kind: 'clock', nowNs, movedNs: m.outbox.elapsed(task.origin) });
+    }
+  }
+
+  #ringUntil(untilNs: number): void {
+    for (let alarm = this.#m.clock.take(untilNs); alarm !== undefined; alarm = this.#m.clock.take(untilNs)) {
+      this.#ring(alarm);
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    const m = this.#m;
+    for (let busy = true; busy;) {
+      busy = false;
+      for (const effect of m.invalidations.takeEffects()) {
+        busy = true;
+        handleInvalidation(m, effect);
+      }
+      for (const operation of m.operations.takeReady()) {
+        busy = true;
+        this.#resume(operation);
+      }
+      for (const { operation, reply } of m.outbox.inner.splice(0)) {
+        busy = true;
+        const whole = m.operations.get(operation);
+        if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
+      }
+      const waiting = takeDeferred(m.operations) ?? takeWaitingReset(m);
+      if (waiting !== undefined) {
+        busy = true;
+        this.#dispatchDeferred(waiting.origin, waiting.command);
+      }
+    }
+  }
+
+  /** A command that waited may find that what it names has gone: it is refused then, and the machine goes on. */
+  #dispatchDeferred(origin: Origin, command: Command): void {
+    try {
+      this.#dispatch(origin, command, 'peer' in origin ? origin.peer : 0);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#m.outbox.refuse(origin, error.code, error.message, error.field);
+    }
+  }
+
+  #resume(operation: Operation): void {
+    const m = this.#m;
+    if (m.operations.get(operation.id) !== operation || operation.pending > 0) return;
+    switch (operation.kind) {
+      case 'dma':
+        endDma(m, operation);
+        break;
+      case 'unmap':
+        resumeUnmap(m, operation);
+        break;
+      case 'change':
+        resumeChange(m, operation);
+        break;
+      case 'prepare':
+        resumePrepare(m, operation);
+        break;
+      case 'reset':
+        resumeReset(m, operation);
+        break;
+      case 'bar-read':
+        resumeBarRead(m, operation);
+        break;
+      case 'peer-access':
+      case 'advance':
+        break;
+    }
+  }
+
+  #ring(alarm: Alarm): void {
+    const m = this.#m;
+    switch (alarm.owner) {
+      case 'invalidation':
+        m.invalidations.timeout(alarm.id);
+        break;
+      case 'request': {
+        const request = m.timedHolds.get(alarm.id);
+        if (request === undefined) break;
+        request.holdAlarm = 0;
+        m.timedHolds.delete(alarm.id);
+        unhold(m, request);
+        advance(m, request.fn);
+        break;
+      }
+      case 'function': {
+        const fn = m.functionList[alarm.id];
+        if (fn !== undefined) functionMayBeReady(m, fn);
+        break;
+      }
+      case 'operation': {
+        const operation = m.operations.get(alarm.id);
+        if (operation?.kind === 'prepare') prepareDeadline(m, operation);
+        else if (operation?.kind === 'reset') resumeReset(m, operation);
+        break;
+      }
+    }
+  }
+}
+
+const NO_ADVANCES: readonly AdvanceTask[] = [];
+
+function isObserver(roles: PeerRoles): boolean {
+  return roles.observer && !roles.host && !roles.device && !roles.memory;
+}

@@ -1,0 +1,118 @@
+/** Guest memory as hosts and owners see it. */
+import { ModelError, OK, hex, physicalAddress } from '../base/index.ts';
+import type { MemoryAlloc, MemoryClaim, MemoryFree, MemoryRead, MemoryRelease, MemoryWrite } from './command.ts';
+import { rangeOf } from './dma-drain.ts';
+import type { Origin, PeerAccessTask } from './operation.ts';
+import type { PeerCall, PeerId } from './outgoing.ts';
+import type { Parts } from './parts.ts';
+
+/** One call moves at most this much; the same bound as a DMA's on the wire. */
+export const ACCESS_BYTES_MAX = 1 << 20;
+/** Accesses that an owner may have outstanding: bounds what a slow one piles up. */
+export const OWNER_DEPTH_MAX = 1024;
+
+export function memoryAlloc(m: Parts, origin: Origin, command: MemoryAlloc): void {
+  if (command.bytes <= 0n) throw new ModelError('EINVAL', 'an allocation has at least one byte', 'bytes');
+  const address = m.memory.alloc(command.bytes);
+  if (address === undefined) m.outbox.refuse(origin, 'ENOMEM', `no ${command.bytes} contiguous bytes of memory are free`, 'bytes');
+  else m.outbox.reply(origin, { kind: 'memory-alloc', address, bytes: m.memory.allocatedBytes(address) ?? command.bytes });
+}
+
+/** Refused with EBUSY while a request that was translated to these pages has not been performed. */
+export function memoryFree(m: Parts, origin: Origin, command: MemoryFree): void {
+  const { address } = command;
+  const bytes = m.memory.allocatedBytes(address);
+  if (bytes === undefined) {
+    m.outbox.refuse(origin, 'ENOENT', `nothing was allocated at ${hex(address)}`, 'address');
+    return;
+  }
+  const inFlight = touching(m, address, bytes);
+  if (inFlight > 0) {
+    m.outbox.refuse(origin, 'EBUSY', `${inFlight} requests in flight touch the ${bytes} bytes at ${hex(address)}; unmap first`, 'address');
+    return;
+  }
+  m.memory.free(address);
+  m.outbox.ok(origin);
+}
+
+function touching(m: Parts, address: bigint, bytes: bigint): number {
+  let count = 0;
+  for (const fn of m.functionList) {
+    for (const request of fn.entries) {
+      if (request.page < 0 || request.point === 'performed' || request.translated) continue;
+      const range = rangeOf(request);
+      if (range.address < address + bytes && range.address + BigInt(range.bytes) > address) count++;
+    }
+  }
+  return count;
+}
+
+export function memoryRead(m: Parts, origin: Origin, command: MemoryRead): void {
+  const address = physicalAddress(command.address);
+  const { bytes } = command;
+  checkLength(bytes);
+  if (m.memory.holds(address, BigInt(bytes))) {
+    m.outbox.reply(origin, { kind: 'memory-read', data: m.memory.readBytes(address, bytes) });
+  } else {
+    askOwner(m, origin, address, bytes, { kind: 'memory-read', address, bytes, epoch: 0 });
+  }
+}
+
+export function memoryWrite(m: Parts, origin: Origin, command: MemoryWrite): void {
+  const address = physicalAddress(command.address);
+  const { data } = command;
+  checkLength(data.byteLength);
+  if (m.memory.holds(address, BigInt(data.byteLength))) {
+    m.memory.writeBytes(address, data);
+    m.outbox.ok(origin);
+  } else {
+    askOwner(m, origin, address, data.byteLength, { kind: 'memory-write', address, data, epoch: 0 });
+  }
+}
+
+function askOwner(m: Parts, origin: Origin, address: bigint, bytes: number, call: PeerCall): void {
+  const owner = m.memory.ownerOf(Number(address >> 12n));
+  const last = m.memory.ownerOf(Number((address + BigInt(bytes) - 1n) >> 12n));
+  const peer = m.peers.get(owner);
+  if (peer === undefined || last !== owner) {
+    m.outbox.refuse(origin, 'EFAULT', `${bytes} bytes at ${hex(address)} are not in one range of memory`, 'address');
+    return;
+  }
+  const reads = call.kind === 'memory-read';
+  const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: reads ? 'memory-read' : 'ok' });
+  m.peers.call(peer, call, { kind: 'access', operation: task.id, expects: reads ? 'data' : 'ok', bytes });
+}
+
+function checkLength(bytes: number): void {
+  if (!Number.isInteger(bytes) || bytes < 1 || bytes > ACCESS_BYTES_MAX) {
+    throw new ModelError('EINVAL', `an access has 1 to ${ACCESS_BYTES_MAX} bytes, not ${bytes}`, 'bytes');
+  }
+}
+
+export function memoryClaim(m: Parts, origin: Origin, peerId: PeerId, command: MemoryClaim): void {
+  const { address, bytes, depth } = command;
+  if (!Number.isInteger(depth) || depth < 1 || depth > OWNER_DEPTH_MAX) {
+    throw new ModelError('EINVAL', `depth ${depth} is not from 1 to ${OWNER_DEPTH_MAX}`, 'depth');
+  }
+  const peer = m.peers.get(peerId);
+  if (peer === undefined) throw new ModelError('EPERM', 'only a connected peer can own memory');
+  const error = m.memory.claim(peerId, address, bytes);
+  if (error === OK) {
+    peer.memoryDepth = depth;
+    m.outbox.ok(origin);
+  } else {
+    m.outbox.refuse(origin, error, `${hex(bytes)} bytes at ${hex(address)} are misaligned, or overlap memory that exists`, 'address');
+  }
+}
+
+/** -EBUSY while requests with the owner are unanswered. */
+export function memoryRelease(m: Parts, origin: Origin, peerId: PeerId, command: MemoryRelease): void {
+  const peer = m.peers.get(peerId);
+  if (peer !== undefined && peer.owed.size > 0) {
+    m.outbox.refuse(origin, 'EBUSY', `${peer.owed.size} accesses are unanswered; answer them first`, 'address');
+    return;
+  }
+  const error = m.memory.release(peerId, command.address);
+  if (error === OK) m.outbox.ok(origin);
+  else m.outbox.refuse(origin, error, `no range of this peer begins at ${hex(command.address)}`, 'address');
+}

@@ -1,0 +1,64 @@
+import { errorName, type Bdf, type Errno, type ErrorName } from '../base/index.ts';
+import type { Origin } from './operation.ts';
+import type { MachineEvent, Outgoing, PeerCall, PeerId } from './outgoing.ts';
+import type { Reply } from './reply.ts';
+
+/** What leaves the machine, in wire order. */
+export class Outbox {
+  #items: Outgoing[] = [];
+  readonly #nowNs: () => number;
+  readonly #onItem: (item: Outgoing) => void;
+  /** Replies to operations of the machine itself, taken by its loop. */
+  readonly inner: { readonly operation: number; readonly reply: Reply }[] = [];
+
+  /** `onItem` sees each item as it is put in, for the trace hash. */
+  constructor(nowNs: () => number, onItem: (item: Outgoing) => void) {
+    this.#nowNs = nowNs;
+    this.#onItem = onItem;
+  }
+
+  /** A posted call (token 0) gets none. */
+  reply(origin: Origin, reply: Reply): void {
+    if ('operation' in origin) {
+      this.inner.push({ operation: origin.operation, reply });
+    } else if (origin.token !== 0) {
+      this.#put({ to: origin.peer, type: 'reply', token: origin.token, reply });
+    }
+  }
+
+  ok(origin: Origin): void {
+    this.reply(origin, { kind: 'ok', elapsedNs: this.elapsed(origin) });
+  }
+
+  refuse(origin: Origin, code: ErrorName | Errno, message: string, about = ''): void {
+    const name = typeof code === 'number' ? errorName(code) : code;
+    this.reply(origin, { kind: 'refused', code: name, message, about, elapsedNs: this.elapsed(origin) });
+  }
+
+  call(to: PeerId, token: number, call: PeerCall): void {
+    this.#put({ to, type: 'call', token, call });
+  }
+
+  event(event: MachineEvent): void {
+    this.#put({ to: 'hosts', type: 'event', event });
+  }
+
+  log(level: 'info' | 'warn', bdf: Bdf | undefined, text: string): void {
+    this.event({ kind: 'log', level, bdf, text, timeNs: this.#nowNs() });
+  }
+
+  elapsed(origin: Origin): number {
+    return this.#nowNs() - origin.sinceNs;
+  }
+
+  take(): readonly Outgoing[] {
+    const items = this.#items;
+    if (items.length > 0) this.#items = [];
+    return items;
+  }
+
+  #put(item: Outgoing): void {
+    this.#onItem(item);
+    this.#items.push(item);
+  }
+}

@@ -1,0 +1,56 @@
+/** What leaves a machine: replies, calls to peers, events. */
+import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
+import type { FaultRecord, Reply } from './reply.ts';
+
+/** Who submits: a number given by `peerAttach`; 0 is the embedding program itself (REST, tests). */
+export type PeerId = number;
+
+/** What the machine asks of a peer. Each gets exactly one {@link PeerAnswer}. */
+export type PeerCall =
+  | { readonly kind: 'memory-read'; readonly address: bigint; readonly bytes: number; readonly epoch: number }
+  | { readonly kind: 'memory-write'; readonly address: bigint; readonly data: Uint8Array; readonly epoch: number }
+  /** Answered when every write sent before it has been applied or will never be. */
+  | { readonly kind: 'memory-fence'; readonly address: bigint; readonly bytes: bigint; readonly epoch: number }
+  | { readonly kind: 'region-read'; readonly bdf: Bdf; readonly region: number; readonly offset: number; readonly bytes: number }
+  | {
+      readonly kind: 'region-write';
+      readonly bdf: Bdf;
+      readonly region: number;
+      readonly offset: number;
+      readonly bytes: number;
+      readonly valueLow: number;
+      readonly valueHigh: number;
+    }
+  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod };
+
+export type PeerAnswer =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'data'; readonly data: Uint8Array }
+  | { readonly kind: 'value'; readonly valueLow: number; readonly valueHigh: number }
+  | { readonly kind: 'error'; readonly code: ErrorName; readonly message: string };
+
+/** To every host and observer of the machine. */
+export type MachineEvent =
+  | ({ readonly kind: 'fault' } & FaultRecord)
+  | {
+      readonly kind: 'interrupt';
+      readonly bdf: Bdf;
+      readonly address: bigint;
+      readonly data: number;
+      readonly count: number;
+      readonly timeNs: number;
+    }
+  | { readonly kind: 'window'; readonly bdf: Bdf; readonly open: boolean; readonly depth: number; readonly timeNs: number }
+  | {
+      readonly kind: 'log';
+      readonly level: 'info' | 'warn';
+      readonly bdf: Bdf | undefined;
+      readonly text: string;
+      readonly timeNs: number;
+    };
+
+/** One item of the outbox, in wire order. */
+export type Outgoing =
+  | { readonly to: PeerId; readonly type: 'reply'; readonly token: number; readonly reply: Reply }
+  | { readonly to: PeerId; readonly type: 'call'; readonly token: number; readonly call: PeerCall }
+  | { readonly to: 'hosts'; readonly type: 'event'; readonly event: MachineEvent };

@@ -1,0 +1,41 @@
+import type { Bdf, Clock, Trace } from '../base/index.ts';
+import type { Iommu } from '../iommu/index.ts';
+import type { GuestMemory } from '../memory/index.ts';
+import type { Topology } from '../pci/index.ts';
+import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
+import type { FunctionState } from './function-state.ts';
+import type { OperationTable } from './operation.ts';
+import type { Outbox } from './outbox.ts';
+import type { Peers } from './peers.ts';
+import type { WindowReport } from './reply.ts';
+import type { Request } from './request.ts';
+import type { MachineSpec } from './spec.ts';
+import type { TraceHash } from './trace-hash.ts';
+
+/** Everything a machine consists of. The files of this room are functions over it; `machine.ts` makes it. */
+export interface Parts {
+  readonly spec: MachineSpec;
+  readonly strict: boolean;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly memory: GuestMemory;
+  readonly translation: Translation;
+  readonly invalidations: InvalidationQueue;
+  readonly faultQueue: FaultQueue;
+  readonly topology: Topology;
+  readonly iommu: Iommu | undefined;
+  readonly functions: ReadonlyMap<Bdf, FunctionState>;
+  /** By FunctionState.index. */
+  readonly functionList: readonly FunctionState[];
+  readonly operations: OperationTable;
+  readonly peers: Peers;
+  readonly outbox: Outbox;
+  readonly hash: TraceHash;
+  /** Held requests that release themselves, by id. */
+  readonly timedHolds: Map<number, Request>;
+  /** Timeout alarms of Invalidate Requests, by the invalidation's id. */
+  readonly invalidationAlarms: Map<number, number>;
+  /** What the prepare of each open window was answered, by function and token: the same token gets the same answer. */
+  readonly windowReports: Map<string, WindowReport>;
+  nextRequest: number;
+}

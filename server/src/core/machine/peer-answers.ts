@@ -1,0 +1,154 @@
+/** What peers send back, and what their coming and going does. */
+import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
+import { STATUS } from '../translation/index.ts';
+import type { DeviceClaim, DeviceRelease } from './command.ts';
+import { abortLedger, forget } from './dma-drain.ts';
+import { advance, end, performed, wake } from './dma-ledger.ts';
+import { noteFailure } from './dma-task.ts';
+import type { FunctionState } from './function-state.ts';
+import type { Operation, Origin, PeerAccessTask } from './operation.ts';
+import type { PeerAnswer, PeerId } from './outgoing.ts';
+import type { Parts } from './parts.ts';
+import type { Owed, Peer } from './peers.ts';
+import type { Reply } from './reply.ts';
+import type { Request } from './request.ts';
+import { functionMayBeReady } from './reset.ts';
+
+export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
+  switch (owed.kind) {
+    case 'request':
+      peer.memoryOutstanding--;
+      requestAnswered(m, owed.request, answer);
+      giveCredit(m, peer);
+      break;
+    case 'fence': {
+      const fn = m.functions.get(owed.bdf);
+      if (fn !== undefined) forget(m, fn, owed.requests);
+      break;
+    }
+    case 'access':
+      accessAnswered(m, m.operations.get(owed.operation), answer);
+      break;
+    case 'device-reset': {
+      const fn = m.functions.get(owed.bdf);
+      if (fn === undefined) break;
+      fn.peerResetting = false;
+      functionMayBeReady(m, fn);
+      break;
+    }
+  }
+}
+
+/** An answer to a request that was dropped is late: its epoch has passed, and it changes nothing. */
+function requestAnswered(m: Parts, request: Request, answer: PeerAnswer): void {
+  const { fn, task } = request;
+  if (request.dead || task === undefined) {
+    m.trace.emit('late-answer', fn.bdf, request.id, request.epoch, fn.epoch);
+    return;
+  }
+  if (answer.kind === 'data') task.data.set(answer.data, request.dataOffset);
+  if (answer.kind === 'error') noteFailure(task, request.dataOffset, STATUS['completer-abort']);
+  performed(m, request);
+  advance(m, fn);
+}
+
+/** The owner takes another access: requests that waited for it go on, function by function. */
+function giveCredit(m: Parts, peer: Peer): void {
+  if (peer.waitingForCredit.size === 0) return;
+  const waiting = [...peer.waitingForCredit];
+  peer.waitingForCredit.clear();
+  for (const bdf of waiting) {
+    const fn = m.functions.get(bdf);
+    if (fn !== undefined) advance(m, fn);
+  }
+}
+
+function accessAnswered(m: Parts, operation: Operation | undefined, answer: PeerAnswer): void {
+  if (operation?.kind !== 'peer-access') return;
+  m.operations.end(operation);
+  if (answer.kind === 'error') m.outbox.refuse(operation.origin, answer.code, answer.message);
+  else m.outbox.reply(operation.origin, accessReply(m, operation, answer));
+}
+
+function accessReply(m: Parts, operation: PeerAccessTask, answer: Exclude<PeerAnswer, { kind: 'error' }>): Reply {
+  if (answer.kind === 'data') return { kind: 'memory-read', data: answer.data };
+  if (answer.kind === 'value') return { kind: 'region-read', valueLow: answer.valueLow, valueHigh: answer.valueHigh };
+  return { kind: 'ok', elapsedNs: m.outbox.elapsed(operation.origin) };
+}
+
+export function deviceClaim(m: Parts, origin: Origin, peerId: PeerId, fn: FunctionState, command: DeviceClaim): void {
+  if (fn.spec.model !== 'remote') {
+    throw new ModelError(
+      'EOPNOTSUPP',
+      `${formatBdf(command.bdf)} is a ${fn.spec.model}; only a remote function can be claimed`,
+      'function',
+    );
+  }
+  if (fn.claimedBy !== 0) {
+    m.outbox.refuse(origin, 'EBUSY', `${formatBdf(command.bdf)} is claimed by another peer`, 'function');
+    return;
+  }
+  fn.claimedBy = peerId;
+  m.outbox.log('info', fn.bdf, `${formatBdf(fn.bdf)} was claimed`);
+  m.outbox.ok(origin);
+}
+
+export function deviceRelease(m: Parts, origin: Origin, peerId: PeerId, fn: FunctionState, command: DeviceRelease): void {
+  if (fn.claimedBy !== peerId) throw new ModelError('EPERM', `${formatBdf(command.bdf)} is not claimed by this peer`, 'function');
+  functionGone(m, fn);
+  m.outbox.ok(origin);
+}
+
+/** Nobody plays the function any more: what it had in flight is dropped, and it issues nothing. */
+function functionGone(m: Parts, fn: FunctionState): void {
+  fn.claimedBy = 0;
+  fn.peerResetting = false;
+  abortLedger(m, fn);
+  functionMayBeReady(m, fn);
+  m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} is absent: its peer is gone`);
+}
+
+/** The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger. */
+export function peerSilent(m: Parts, peer: Peer): void {
+  peer.silent = true;
+  for (const owed of peer.owed.values()) {
+    if (owed.kind !== 'fence') continue;
+    for (const request of owed.requests) {
+      wake(m, request.onEnded);
+      request.onEnded = undefined;
+    }
+  }
+}
+
+/** Its memory errs, its functions are absent, and nobody waits for its answers. Windows that it opened stay open. */
+export function peerGone(m: Parts, peer: Peer): void {
+  m.peers.detach(peer.id);
+  const touched = new Set<Bdf>(peer.waitingForCredit);
+  for (const owed of peer.owed.values()) {
+    if (owed.kind === 'request') {
+      loseRequest(m, owed.request);
+      touched.add(owed.request.fn.bdf);
+    } else if (owed.kind === 'access') {
+      accessAnswered(m, m.operations.get(owed.operation), GONE);
+    } else {
+      settleOwed(m, peer, owed, GONE);
+    }
+  }
+  peer.owed.clear();
+  m.memory.releaseAll(peer.id);
+  for (const fn of m.functionList) if (fn.claimedBy === peer.id) functionGone(m, fn);
+  for (const bdf of touched) {
+    const fn = m.functions.get(bdf);
+    if (fn !== undefined) advance(m, fn);
+  }
+}
+
+const GONE: PeerAnswer = { kind: 'error', code: 'ECONNRESET', message: 'the peer is gone; the outcome is unknown' };
+
+/** A read errs as a completer abort; whether a write landed nobody will know. */
+function loseRequest(m: Parts, request: Request): void {
+  if (request.dead) return;
+  request.dead = true;
+  request.fn.entries = request.fn.entries.filter((entry) => entry !== request);
+  end(m, request, request.posted ? STATUS.indeterminate : STATUS['completer-abort']);
+}

@@ -1,0 +1,99 @@
+/** Who takes part, what each has been asked and has not answered, and so whether the clock may pass. */
+import { ModelError, type Bdf } from '../base/index.ts';
+import type { PeerRoles } from './machine-port.ts';
+import type { Outbox } from './outbox.ts';
+import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
+import type { Request } from './request.ts';
+
+/** What an unanswered call was for. */
+export type Owed =
+  | { readonly kind: 'request'; readonly request: Request }
+  | { readonly kind: 'fence'; readonly bdf: Bdf; readonly requests: readonly Request[] }
+  | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
+  | { readonly kind: 'device-reset'; readonly bdf: Bdf };
+
+export interface Peer {
+  readonly id: PeerId;
+  readonly roles: PeerRoles;
+  readonly owed: Map<number, Owed>;
+  /** Silent past the watchdog: it no longer holds the clock. */
+  silent: boolean;
+  /** Memory accesses it takes at a time, and how many it has now. */
+  memoryDepth: number;
+  memoryOutstanding: number;
+  /** Functions with requests that wait for its credit. */
+  readonly waitingForCredit: Set<Bdf>;
+}
+
+export class Peers {
+  readonly #byId = new Map<PeerId, Peer>();
+  readonly #outbox: Outbox;
+  #nextPeer = 1;
+  #nextToken = 1;
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  attach(roles: PeerRoles): Peer {
+    const peer: Peer = {
+      id: this.#nextPeer++,
+      roles,
+      owed: new Map(),
+      silent: false,
+      memoryDepth: 0,
+      memoryOutstanding: 0,
+      waitingForCredit: new Set(),
+    };
+    this.#byId.set(peer.id, peer);
+    return peer;
+  }
+
+  detach(id: PeerId): void {
+    this.#byId.delete(id);
+  }
+
+  get(id: PeerId): Peer | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Asks a peer; it owes the answer until it comes, or it is gone. */
+  call(peer: Peer, call: PeerCall, owed: Owed): void {
+    const token = this.#nextToken++;
+    peer.owed.set(token, owed);
+    this.#outbox.call(peer.id, token, call);
+  }
+
+  /** Takes the debt that this answer settles. EPROTO for one that was never asked, or of a kind that does not fit. */
+  settle(id: PeerId, token: number, answer: PeerAnswer): { readonly peer: Peer; readonly owed: Owed } {
+    const peer = this.#byId.get(id);
+    const owed = peer?.owed.get(token);
+    if (peer === undefined || owed === undefined) {
+      throw new ModelError('EPROTO', `an answer to call ${token}, which is not outstanding`, 'id');
+    }
+    if (!fits(owed, answer)) throw new ModelError('EPROTO', `call ${token} (${owed.kind}) was answered with ${answer.kind}`, 'id');
+    peer.owed.delete(token);
+    peer.silent = false;
+    return { peer, owed };
+  }
+
+  /** True while an attached peer that is not silent owes an answer. */
+  get owing(): boolean {
+    for (const peer of this.#byId.values()) if (!peer.silent && peer.owed.size > 0) return true;
+    return false;
+  }
+}
+
+function fits(owed: Owed, answer: PeerAnswer): boolean {
+  if (answer.kind === 'error') return true;
+  switch (owed.kind) {
+    case 'request':
+      if (owed.request.operation !== 'read') return answer.kind === 'ok';
+      return answer.kind === 'data' && answer.data.byteLength === owed.request.bytes;
+    case 'fence':
+    case 'device-reset':
+      return answer.kind === 'ok';
+    case 'access':
+      return answer.kind === owed.expects && (answer.kind !== 'data' || answer.data.byteLength === owed.bytes);
+  }
+}

@@ -1,0 +1,120 @@
+/** Configuration space and BAR accesses of a host. */
+import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
+import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
+import type { RegionRead, RegionWrite } from './command.ts';
+import { answersConfig, type FunctionState } from './function-state.ts';
+import { setAtsEnable } from './invalidation.ts';
+import type { BarReadTask, Origin, PeerAccessTask } from './operation.ts';
+import type { Parts } from './parts.ts';
+import { holdsBackLater } from './request.ts';
+import { triggerHardware } from './reset.ts';
+
+const BAR_ACCESS_BYTES_MAX = 8;
+
+export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command: RegionRead): void {
+  const { region, offset, bytes } = command;
+  if (region === REGION.config) {
+    checkConfigAccess(fn.config.bytes, offset, bytes);
+    answer(m, origin, answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes), 0);
+    return;
+  }
+  checkBarAccess(m, fn, region, offset, bytes);
+  if (!decodesMemory(fn)) {
+    answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
+  } else if (fn.entries.some(holdsBackLater)) {
+    const task = m.operations.start<BarReadTask>(origin, { kind: 'bar-read', fn, region, offset, bytes });
+    for (const request of fn.entries) {
+      if (!holdsBackLater(request)) continue;
+      (request.onPerformed ??= []).push(task.id);
+      task.pending++;
+    }
+  } else {
+    readBar(m, origin, fn, region, offset, bytes);
+  }
+}
+
+/** Earlier posted writes of the function have been performed: the completion may pass the bus now. */
+export function resumeBarRead(m: Parts, task: BarReadTask): void {
+  m.operations.end(task);
+  readBar(m, task.origin, task.fn, task.region, task.offset, task.bytes);
+}
+
+function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, offset: number, bytes: number): void {
+  const peer = m.peers.get(fn.claimedBy);
+  if (peer !== undefined) {
+    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'region-read' });
+    const owed = { kind: 'access', operation: task.id, expects: 'value', bytes } as const;
+    m.peers.call(peer, { kind: 'region-read', bdf: fn.bdf, region, offset, bytes }, owed);
+    return;
+  }
+  const low = fn.model.barRead(region, offset, bytes);
+  const high = bytes > 4 ? fn.model.barRead(region, offset + 4, 4) : 0;
+  answer(m, origin, low, high);
+}
+
+export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command: RegionWrite): void {
+  const { region, offset, bytes, valueLow, valueHigh } = command;
+  if (region === REGION.config) {
+    checkConfigAccess(fn.config.bytes, offset, bytes);
+    if (answersConfig(fn)) configWrite(m, fn, offset, bytes, valueLow);
+    m.outbox.ok(origin);
+    return;
+  }
+  checkBarAccess(m, fn, region, offset, bytes);
+  const peer = m.peers.get(fn.claimedBy);
+  if (!decodesMemory(fn)) {
+    m.outbox.ok(origin);
+  } else if (peer !== undefined) {
+    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok' });
+    const owed = { kind: 'access', operation: task.id, expects: 'ok', bytes } as const;
+    m.peers.call(peer, { kind: 'region-write', bdf: fn.bdf, region, offset, bytes, valueLow, valueHigh }, owed);
+  } else {
+    fn.model.barWrite(region, offset, Math.min(bytes, 4), valueLow);
+    if (bytes > 4) fn.model.barWrite(region, offset + 4, 4, valueHigh);
+    m.outbox.ok(origin);
+  }
+}
+
+/** A configuration write that triggers a reset with no window is allowed: that is what buggy software does. */
+function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number, value: number): void {
+  const atsBefore = fn.config.atsEnabled;
+  const effects = fn.config.write(offset, bytes, value);
+  m.trace.emit('config-write', fn.bdf, offset, value, bytes);
+  if (effects & CONFIG_EFFECT.ats && fn.config.atsEnabled && !atsBefore) {
+    fn.config.setAtsEnable(false);
+    setAtsEnable(m, fn, true);
+  }
+  if (effects & CONFIG_EFFECT.flr && !fn.resetting) triggerHardware(m, fn, 'flr');
+}
+
+function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): void {
+  m.outbox.reply(origin, { kind: 'region-read', valueLow, valueHigh });
+}
+
+function decodesMemory(fn: FunctionState): boolean {
+  return answersConfig(fn) && fn.config.memorySpace && fn.config.powerState === 0;
+}
+
+function allOnes(bytes: number): number {
+  return bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1;
+}
+
+function checkBarAccess(m: Parts, fn: FunctionState, region: number, offset: number, bytes: number): void {
+  if (!Number.isInteger(region) || region < REGION.bar0 || region > REGION.bar5) {
+    throw new ModelError('EINVAL', `${formatBdf(fn.bdf)} has no region ${region}; 0 to 5 are BARs, 7 is configuration space`, 'region');
+  }
+  if (![1, 2, 4, BAR_ACCESS_BYTES_MAX].includes(bytes)) {
+    throw new ModelError('EINVAL', `a BAR is accessed in 1, 2, 4 or 8 bytes, not ${bytes}`, 'bytes');
+  }
+  const bar = fn.config.bars().find((one) => one.index === region);
+  const size = bar === undefined || bar.sizeLg2 < 0 ? 0 : 2 ** bar.sizeLg2;
+  if (size === 0 && m.peers.get(fn.claimedBy) === undefined) {
+    throw new ModelError('EINVAL', `${formatBdf(fn.bdf)} has no BAR ${region}, or its size is not known`, 'region');
+  }
+  if (!Number.isInteger(offset) || offset < 0 || (size > 0 && offset + bytes > size)) {
+    throw new ModelError('EINVAL', `${bytes} bytes at ${hex(offset)} are beyond the ${size} bytes of BAR ${region}`, 'offset');
+  }
+  if (offset % bytes !== 0) {
+    throw new ModelError('EINVAL', `offset ${hex(offset)} is not a multiple of the access's ${bytes} bytes`, 'offset');
+  }
+}

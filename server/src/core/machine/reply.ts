@@ -1,0 +1,190 @@
+/** What a machine answers to a command. */
+import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, Pasid, ResetMethod } from '../base/index.ts';
+import type { CommandKind, DomainType, FaultKind } from './command.ts';
+
+/** How far the machine's clock moved between the call and its reply. */
+export interface Waited {
+  readonly elapsedNs: number;
+}
+/** A refusal that the kernel would make, or an outcome that has a code. Nothing was changed. */
+export interface Refused extends Waited {
+  readonly kind: 'refused';
+  readonly code: ErrorName;
+  readonly message: string;
+  /** The field or address that it is about; may be empty. */
+  readonly about: string;
+}
+export interface DomainSummary {
+  readonly id: number;
+  readonly type: DomainType;
+  readonly sharedAddress: boolean;
+}
+export interface FunctionSummary {
+  readonly bdf: Bdf;
+  readonly model: string;
+  readonly label: string;
+  readonly configBytes: number;
+  readonly vendor: number;
+  readonly device: number;
+  /** 24-bit class code. */
+  readonly classCode: number;
+  /** Of a bridge; -1 otherwise. */
+  readonly secondaryBus: number;
+  /** IOMMU group number; -1 without an IOMMU. */
+  readonly group: number;
+  readonly atsSupported: boolean;
+  readonly blocked: boolean;
+  readonly resetDepth: number;
+  /** `closed` while a drain or a window keeps requests from leaving. */
+  readonly gate: 'open' | 'closed';
+  readonly inFlight: number;
+  /** A remote function that nobody has claimed. */
+  readonly absent: boolean;
+}
+export interface FunctionDetail extends FunctionSummary {
+  readonly busMaster: boolean;
+  readonly atsEnabled: boolean;
+  readonly resetMethods: readonly ResetMethod[];
+  /** The logical domain (iommu_get_domain_for_dev), and what the function's device context holds (iommu_driver_get_domain_for_dev). */
+  readonly logicalDomain: DomainSummary | undefined;
+  readonly physicalDomain: DomainSummary | undefined;
+  readonly pasids: readonly PasidSummary[];
+  readonly windows: readonly string[];
+  readonly armedFaults: readonly FaultKind[];
+  /** Outstanding invalidations. */
+  readonly itags: number;
+}
+export interface PasidSummary {
+  readonly pasid: number;
+  readonly logicalDomain: DomainSummary;
+  readonly physicalDomain: DomainSummary | undefined;
+}
+export interface GroupDetail {
+  readonly group: number;
+  readonly members: readonly Bdf[];
+  readonly domain: DomainSummary | undefined;
+  readonly defaultDomain: DomainSummary | undefined;
+  /** Devices in a window (group recovery_cnt). */
+  readonly recoveryCount: number;
+  readonly owned: boolean;
+  /** A call holds the group mutex; this many more wait for it. */
+  readonly busy: boolean;
+  readonly waiting: number;
+}
+export interface LedgerEntry {
+  readonly request: number;
+  readonly operation: DmaOperation | 'msi' | 'invalidation-completion';
+  /** The point it has reached; `sent`: with a memory owner; `indeterminate`: sent, and its function was aborted. */
+  readonly point: HoldPoint | 'sent' | 'indeterminate';
+  readonly held: boolean;
+  readonly iova: bigint;
+  readonly address: bigint | undefined;
+  readonly bytes: number;
+  readonly sinceNs: number;
+  readonly epoch: number;
+  /** What it waits for, in words. */
+  readonly waitsFor: string;
+}
+export interface FaultRecord {
+  readonly number: number;
+  readonly timeNs: number;
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly iova: bigint;
+  /** ACCESS bits of the access. */
+  readonly access: number;
+  readonly cause: Outcome;
+  /** `00:02.0 write 0x11000: not present`. */
+  readonly text: string;
+}
+export interface IndeterminateRange {
+  readonly address: bigint;
+  readonly bytes: number;
+}
+/** What a drain and a fence did. */
+export interface WindowReport {
+  /** True where prepare and done do nothing: no IOMMU, or (linux-7.1) no ATS. */
+  readonly skipped: boolean;
+  /** Windows that are open afterwards. */
+  readonly depth: number;
+  /** Requests that ended by themselves; that were dropped; whose fate only their memory's owner knows. */
+  readonly drained: number;
+  readonly aborted: number;
+  readonly indeterminate: number;
+  readonly indeterminateRanges: readonly IndeterminateRange[];
+  /** Invalidations awaited by the fence. */
+  readonly completed: number;
+  readonly timedOut: number;
+}
+export interface DmaResult extends Waited {
+  readonly outcome: Outcome;
+  /** Requests on the bus that the operation was split into. */
+  readonly requests: number;
+  /** Bytes that took effect, from the start without a gap. */
+  readonly bytesDone: number;
+  /** For reads and atomics. */
+  readonly data: Uint8Array | undefined;
+  /** The first address that did not take effect; undefined when all did. */
+  readonly failedIova: bigint | undefined;
+  /** `translate`: the granted address and rights. */
+  readonly grant: { readonly address: bigint; readonly bytes: number; readonly access: number } | undefined;
+}
+
+export type Reply =
+  | { readonly kind: 'ok'; readonly elapsedNs: number }
+  | Refused
+  | { readonly kind: 'region-read'; readonly valueLow: number; readonly valueHigh: number }
+  | {
+      readonly kind: 'machine-info';
+      readonly name: string;
+      readonly seed: number;
+      readonly behaviour: string;
+      readonly clock: string;
+      readonly nowNs: number;
+      readonly functions: number;
+      readonly iommu: boolean;
+    }
+  | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
+  | { readonly kind: 'function-info'; readonly function: FunctionDetail }
+  | { readonly kind: 'group-info'; readonly group: GroupDetail }
+  | { readonly kind: 'domain-alloc'; readonly domain: number }
+  | { readonly kind: 'unmap'; readonly bytes: bigint; readonly timedOut: number; readonly elapsedNs: number }
+  | { readonly kind: 'iova-to-phys'; readonly mapped: boolean; readonly address: bigint }
+  | { readonly kind: 'memory-alloc'; readonly address: bigint; readonly bytes: bigint }
+  | { readonly kind: 'memory-read'; readonly data: Uint8Array }
+  | ({ readonly kind: 'reset-prepare' } & WindowReport & Waited)
+  | { readonly kind: 'reset-done'; readonly depth: number; readonly skipped: boolean; readonly warning: string; readonly elapsedNs: number }
+  | ({ readonly kind: 'reset'; readonly method: ResetMethod; readonly pendingTimedOut: boolean; readonly warning: string } & WindowReport &
+      Waited)
+  | ({ readonly kind: 'dma' } & DmaResult)
+  | { readonly kind: 'ledger'; readonly entries: readonly LedgerEntry[] }
+  | { readonly kind: 'fault-records'; readonly records: readonly FaultRecord[]; readonly overflow: number }
+  | { readonly kind: 'clock'; readonly nowNs: number; readonly movedNs: number }
+  | { readonly kind: 'trace-hash'; readonly hash: string };
+
+/** Reply kinds of each command besides `refused`; `ok` where not named. */
+export interface ReplyKinds {
+  'region-read': 'region-read';
+  'machine-info': 'machine-info';
+  'function-list': 'function-list';
+  'function-info': 'function-info';
+  'group-info': 'group-info';
+  'domain-alloc': 'domain-alloc';
+  unmap: 'unmap';
+  'iova-to-phys': 'iova-to-phys';
+  'memory-alloc': 'memory-alloc';
+  'memory-read': 'memory-read';
+  'reset-prepare': 'reset-prepare';
+  'reset-done': 'reset-done';
+  reset: 'reset';
+  'model-dma': 'dma';
+  'dma-read': 'dma';
+  'dma-write': 'dma';
+  ledger: 'ledger';
+  'fault-records': 'fault-records';
+  'clock-info': 'clock';
+  'clock-advance': 'clock';
+  'trace-hash': 'trace-hash';
+}
+export type ReplyKindOf<K extends CommandKind> = K extends keyof ReplyKinds ? ReplyKinds[K] : 'ok';
+export type ReplyOf<K extends CommandKind> = Extract<Reply, { kind: ReplyKindOf<K> }> | Refused;

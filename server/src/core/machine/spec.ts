@@ -1,0 +1,51 @@
+/**
+ * What a machine is made from, in core's own terms. `app/topology` (JSON, YAML, presets) and `pci/lspci-text` (dumps) make
+ * one; `Machine` takes it. Nothing here has defaults: whoever makes a spec fills it in.
+ */
+import type { Bdf } from '../base/index.ts';
+import type { ModelName } from '../devices/index.ts';
+
+/** `strict` closes Linux's gaps; `linux-7.1` shows what Linux does (design §7). */
+export const BEHAVIOURS = ['strict', 'linux-7.1'] as const;
+export type Behaviour = (typeof BEHAVIOURS)[number];
+
+/** `auto` jumps to the next alarm when nothing can run; `manual` moves only by `clock-advance`; `real` follows real time. */
+export const CLOCK_MODES = ['auto', 'manual', 'real'] as const;
+export type ClockMode = (typeof CLOCK_MODES)[number];
+
+export interface MachineSpec {
+  readonly name: string;
+  /** Unsigned 32 bits. */
+  readonly seed: number;
+  readonly clock: ClockMode;
+  readonly behaviour: Behaviour;
+  readonly memory: readonly MemoryRangeSpec[];
+  /** Absent: the machine has no IOMMU and addresses are physical. */
+  readonly iommu?: IommuSpec;
+  /** In any order; a function's bus is made by the bridge whose secondary bus it is. */
+  readonly functions: readonly FunctionSpec[];
+}
+
+/** Server-owned RAM. Ranges are page-aligned and do not overlap. */
+export interface MemoryRangeSpec {
+  readonly address: bigint;
+  readonly bytes: bigint;
+}
+
+export interface IommuSpec {
+  /** How long the translation agent waits for an Invalidate Completion. */
+  readonly invalidationTimeoutNs: number;
+}
+
+export interface FunctionSpec {
+  readonly bdf: Bdf;
+  readonly model: ModelName;
+  /** Configuration space at power-up: 64, 256 or 4096 bytes. For `replay` the dump's bytes. */
+  readonly config: Uint8Array;
+  /** BAR sizes in bytes by index, 6 the ROM, 0 for unknown; absent: the alignment of each BAR's address in `config`. */
+  readonly barBytes?: readonly bigint[];
+  /** Where a description's text names the function, for `lspci` output; may be empty. */
+  readonly label: string;
+  /** Virtual time that each request spends between issue and translation. */
+  readonly latencyNs: number;
+}

@@ -1,0 +1,104 @@
+/** Invariants 35–38: ITags, late completions, timeouts; and the order of an Invalidate Completion behind posted writes. */
+import { describe, expect, it } from 'vitest';
+import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, probe } from '../kit/core-machine.ts';
+
+const IOVA = 0x10_0000;
+
+function withPages(m: CoreMachine, at: typeof PROBE, pages: number): void {
+  for (let i = 0; i < pages; i++) {
+    m.map(at, IOVA + i * 0x1000, m.allocPage());
+    expect(m.outcome(at, IOVA + i * 0x1000, 'x', { translated: true })).toBe('performed');
+  }
+}
+
+describe('35 ITags', () => {
+  it('35 at most 32 are in flight; the rest wait; each is unique until it completes', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    withPages(m, PROBE, 40);
+    m.arm(PROBE, 'late-invalidations', { count: 40, delayMs: 100 });
+    const unmaps = Array.from({ length: 40 }, (_, i) => m.startUnmap(PROBE, IOVA + i * 0x1000));
+    expect(m.info(PROBE).itags).toBe(32);
+    const tags = m.traced('invalidation-sent', PROBE).map((record) => record.b);
+    expect(new Set(tags).size).toBe(32);
+    expect(Math.max(...tags)).toBe(31);
+    expect(unmaps.every((unmap) => unmap.reply === undefined)).toBe(true);
+    m.advance(100);
+    expect(unmaps.filter((unmap) => unmap.reply !== undefined)).toHaveLength(32);
+    m.advance(100);
+    for (const unmap of unmaps) expect(unmap.reply).toMatchObject({ bytes: 4096n, timedOut: 0 });
+  });
+});
+
+describe('36 to 38 late, lost and other functions', () => {
+  it('36 the late completion of a timed-out ITag never completes a new request', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    withPages(m, PROBE, 2);
+    m.arm(PROBE, 'late-invalidations', { delayMs: 1500 });
+    const first = m.startUnmap(PROBE, IOVA);
+    m.advance(1000);
+    expect(first.reply).toMatchObject({ timedOut: 1 });
+    m.arm(PROBE, 'ignore-invalidations');
+    const second = m.startUnmap(PROBE, IOVA + 0x1000);
+    m.advance(999);
+    expect(m.traced('invalidation-late', PROBE)).toHaveLength(1);
+    expect(second.reply).toBeUndefined();
+    m.advance(1);
+    expect(second.reply).toMatchObject({ timedOut: 1 });
+  });
+
+  it('37 a timed-out invalidation is counted as timed out and logged with its function; a function without an ATC completes', () => {
+    const m = new CoreMachine();
+    withPages(m, PROBE, 1);
+    m.arm(PROBE, 'ignore-invalidations');
+    expect(m.startUnmap(PROBE, IOVA).reply).toMatchObject({ timedOut: 1, elapsedNs: 1_000_000_000 });
+    expect(m.logs().some((line) => line.startsWith('00:02.0 did not answer an Invalidate Request'))).toBe(true);
+  });
+
+  it('37 strict: after the timeout the function is refused its translated requests; a reset gives them back', () => {
+    const m = new CoreMachine();
+    withPages(m, PROBE, 2);
+    m.arm(PROBE, 'ignore-invalidations');
+    m.startUnmap(PROBE, IOVA);
+    expect(m.outcome(PROBE, IOVA + 0x1000, 'x', { translated: true })).toBe('ats-forbidden');
+    expect(m.reset(PROBE).reply).toMatchObject({ kind: 'reset' });
+    expect(m.outcome(PROBE, IOVA + 0x1000, 'x', { translated: true })).toBe('performed');
+  });
+
+  it('38 a timeout of one function loses no completion of another', () => {
+    const m = new CoreMachine({ clock: 'manual', functions: SIBLINGS });
+    withPages(m, FIRST, 1);
+    expect(m.outcome(SECOND, IOVA, 'x', { translated: true })).toBe('performed');
+    m.arm(FIRST, 'ignore-invalidations');
+    m.arm(SECOND, 'late-invalidations', { delayMs: 500 });
+    const unmap = m.startUnmap(FIRST, IOVA);
+    m.advance(500);
+    expect(m.traced('invalidation-completed', SECOND)).toHaveLength(1);
+    expect(unmap.reply).toBeUndefined();
+    m.advance(500);
+    expect(unmap.reply).toMatchObject({ timedOut: 1 });
+    expect(m.traced('invalidation-timeout').map((record) => record.a)).toEqual([FIRST]);
+  });
+
+  it('an Invalidate Completion stands behind the posted writes that the function issued earlier', () => {
+    const m = new CoreMachine({ clock: 'manual', functions: [probe(PROBE)] });
+    withPages(m, PROBE, 1);
+    const page = m.call('iova-to-phys', { kind: 'iova-to-phys', target: { bdf: PROBE, pasid: -1 as never }, iova: BigInt(IOVA) }).address;
+    const held = m.write(PROBE, IOVA, 'held', { translated: true, hold: 'issued' });
+    const unmap = m.startUnmap(PROBE, IOVA);
+    expect(unmap.reply).toBeUndefined();
+    m.release(PROBE);
+    expect(held.reply).toMatchObject({ outcome: 'performed' });
+    expect(unmap.reply).toMatchObject({ timedOut: 0 });
+    expect(m.text(page, 4)).toBe('held');
+  });
+
+  it('a translation completion that an invalidation overtook is not cached', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    m.map(PROBE, IOVA, m.allocPage());
+    const translate = m.write(PROBE, IOVA, '', { operation: 'translate', bytes: 1, data: undefined, hold: 'translated' });
+    expect(m.startUnmap(PROBE, IOVA).reply).toBeDefined();
+    m.release(PROBE);
+    expect(translate.reply).toMatchObject({ outcome: 'performed' });
+    expect(m.outcome(PROBE, IOVA, 'x', { translated: true })).toBe('no-access');
+  });
+});

@@ -1,0 +1,117 @@
+/** Invariants 29, 30, 33, 34 and 39: pci_reset_function() round the window, and what a failed reset leaves. */
+import { describe, expect, it } from 'vitest';
+import { CoreMachine, MS, PROBE } from '../kit/core-machine.ts';
+
+const IOVA = 0x1_0000;
+const COMMAND = 4;
+const BUS_MASTER = 4;
+
+function mapped(options: ConstructorParameters<typeof CoreMachine>[0] = {}): CoreMachine {
+  const m = new CoreMachine(options);
+  m.map(PROBE, IOVA, m.allocPage());
+  return m;
+}
+
+function command(m: CoreMachine): number {
+  return m.call('region-read', { kind: 'region-read', bdf: PROBE, region: 7, offset: COMMAND, bytes: 2 }).valueLow;
+}
+
+describe('29 to 34 the sequence', () => {
+  it('29 a prepare that fails: no trigger, the state restored, the error reported', () => {
+    const m = mapped();
+    const before = command(m);
+    m.write(PROBE, IOVA, 'held', { hold: 'translated' });
+    const reset = m.start({ kind: 'reset', bdf: PROBE, method: 'flr', window: true, deadlineNs: 5 * MS, onDeadline: 'fail' });
+    expect(reset.reply).toMatchObject({ kind: 'refused', code: 'ETIMEDOUT' });
+    expect(m.traced('function-reset')).toHaveLength(0);
+    expect(command(m)).toBe(before);
+    m.release(PROBE);
+    expect(m.outcome(PROBE, IOVA)).toBe('performed');
+  });
+
+  it('30 pending wait, prepare, trigger, readiness, done: in this order', () => {
+    const m = mapped();
+    m.write(PROBE, IOVA, '', { operation: 'read', bytes: 8, data: undefined, hold: 'translated' });
+    const reset = m.reset(PROBE);
+    expect(reset.reply).toMatchObject({ kind: 'reset', pendingTimedOut: true, aborted: 1 });
+    const order = m.trace
+      .filter((record) => ['reset-step', 'drained', 'function-reset', 'function-ready', 'done'].includes(record.kind))
+      .map((record) => [record.kind, record.timeNs / MS]);
+    expect(order).toEqual([
+      ['reset-step', 0],
+      ['reset-step', 700],
+      ['drained', 710],
+      ['function-reset', 710],
+      ['reset-step', 710],
+      ['function-ready', 810],
+      ['reset-step', 810],
+      ['done', 810],
+    ]);
+  });
+
+  it('30 the pending wait sees reads, and no posted writes', () => {
+    const m = mapped();
+    m.write(PROBE, IOVA, 'held', { hold: 'translated' });
+    expect(m.reset(PROBE).reply).toMatchObject({ pendingTimedOut: false, elapsedNs: (10 + 100) * MS });
+  });
+
+  it('33 bus mastering is off from save until restore: no DMA between done and restore', () => {
+    const m = mapped({ clock: 'manual' });
+    expect(command(m) & BUS_MASTER).toBe(BUS_MASTER);
+    const reset = m.reset(PROBE);
+    m.advance(50);
+    expect(m.outcome(PROBE, IOVA)).toBe('gate-closed');
+    m.advance(50);
+    expect(reset.reply).toMatchObject({ kind: 'reset' });
+    expect(command(m) & BUS_MASTER).toBe(BUS_MASTER);
+    expect(m.outcome(PROBE, IOVA)).toBe('performed');
+  });
+
+  it('34 readiness polls double; never ready is ENOTTY past 60 s', () => {
+    const m = mapped();
+    m.arm(PROBE, 'never-ready', { count: 0 });
+    const { reply } = m.reset(PROBE);
+    // 100 ms of FLR, then 1 + 2 + … + 32768 ms, and the poll at 65536 is not made.
+    expect(reply).toMatchObject({ kind: 'refused', code: 'ENOTTY', elapsedNs: (100 + 65_535) * MS });
+    expect(m.logs().some((line) => line.includes('not ready 65535 ms'))).toBe(true);
+  });
+
+  it('39 strict: after a failed reset the function stays blocked until one succeeds', () => {
+    const m = mapped();
+    m.arm(PROBE, 'never-ready', { count: 0 });
+    m.reset(PROBE);
+    expect(m.info(PROBE)).toMatchObject({ blocked: true, resetDepth: 0 });
+    expect(m.group(PROBE).recoveryCount).toBe(0);
+    m.call('ok', { kind: 'fault-disarm', bdf: PROBE, fault: 'never-ready' });
+    expect(m.outcome(PROBE, IOVA)).not.toBe('performed');
+    expect(m.reset(PROBE).reply).toMatchObject({ kind: 'reset' });
+    expect(m.info(PROBE)).toMatchObject({ blocked: false });
+  });
+
+  it('39 linux-7.1 gives translation back although the reset failed', () => {
+    const m = mapped({ behaviour: 'linux-7.1' });
+    m.arm(PROBE, 'never-ready', { count: 0 });
+    m.reset(PROBE);
+    expect(m.info(PROBE)).toMatchObject({ blocked: false, physicalDomain: { type: 'paging' } });
+  });
+
+  it('a method that the function does not announce is ENOTTY, and nothing happens', () => {
+    const m = mapped();
+    const before = command(m);
+    expect(m.start({ kind: 'reset', bdf: PROBE, method: 'pm', window: true, deadlineNs: 0, onDeadline: 'abort' }).reply).toMatchObject({
+      code: 'ENOTTY',
+    });
+    expect(command(m)).toBe(before);
+    expect(m.traced('prepare')).toHaveLength(0);
+  });
+
+  it('two resets of one function run one after the other', () => {
+    const m = mapped({ clock: 'manual' });
+    const [first, second] = [m.reset(PROBE), m.reset(PROBE)];
+    m.advance(100);
+    expect([first.reply?.kind, second.reply?.kind]).toEqual(['reset', undefined]);
+    m.advance(100);
+    expect(second.reply).toMatchObject({ kind: 'reset' });
+    expect(m.traced('function-reset')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,262 @@
+/**
+ * A machine with nothing round it, for tests that look at core itself: commands in, replies and events out, in one step.
+ * Constants are restated here, so that a wrong one in the product shows.
+ */
+import { expect } from 'vitest';
+import { NO_PASID, bdf, high32, low32, pasid, type Bdf, type TraceKind, type TraceRecord } from '../../server/src/core/base/index.ts';
+import {
+  Machine,
+  type Behaviour,
+  type ClockMode,
+  type Command,
+  type FunctionDetail,
+  type FunctionSpec,
+  type GroupDetail,
+  type MachineEvent,
+  type MachineSpec,
+  type Outgoing,
+  type PeerAnswer,
+  type PeerCall,
+  type Reply,
+} from '../../server/src/core/machine/index.ts';
+import { PROBE_BAR_BYTES, dmaProbeConfig, remoteConfig } from '../../server/src/core/pci/index.ts';
+
+export const MS = 1_000_000;
+export const PROBE = bdf(0, 0, 2, 0);
+/** Two functions of one device without ACS: one group. */
+export const FIRST = bdf(0, 0, 5, 0);
+export const SECOND = bdf(0, 0, 5, 1);
+export const REMOTE = bdf(0, 0, 4, 0);
+export const READ_WRITE = 3;
+export const INVALIDATION_TIMEOUT_MS = 1000;
+export const RAM = 0x10_0000n;
+
+export interface Options {
+  readonly behaviour?: Behaviour;
+  readonly clock?: ClockMode;
+  readonly iommu?: boolean;
+  readonly functions?: readonly FunctionSpec[];
+}
+
+export function probe(at: Bdf, options: { ats?: boolean; multiFunction?: boolean; latencyNs?: number } = {}): FunctionSpec {
+  const { latencyNs = 0, ...config } = { integrated: true, ...options };
+  return { bdf: at, model: 'dma-probe', config: dmaProbeConfig(config), barBytes: PROBE_BAR_BYTES, label: '', latencyNs };
+}
+export function remote(at: Bdf): FunctionSpec {
+  return { bdf: at, model: 'remote', config: remoteConfig({ integrated: true }), barBytes: PROBE_BAR_BYTES, label: '', latencyNs: 0 };
+}
+export const SIBLINGS: readonly FunctionSpec[] = [probe(FIRST, { multiFunction: true }), probe(SECOND, { multiFunction: true })];
+
+export function specOf(options: Options = {}): MachineSpec {
+  const spec = {
+    name: 'test',
+    seed: 7,
+    clock: options.clock ?? 'auto',
+    behaviour: options.behaviour ?? 'strict',
+    memory: [{ address: RAM, bytes: 0x100_0000n }],
+    functions: options.functions ?? [probe(PROBE)],
+  } as const;
+  return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS } };
+}
+
+/** A call that was submitted; `reply` is there when the machine has given it. */
+export interface Pending {
+  readonly reply: Reply | undefined;
+}
+
+type ReplyOfKind<K extends Reply['kind']> = Extract<Reply, { kind: K }>;
+
+/** The peer that a test plays, and what the machine has asked of it. */
+export interface TestPeer {
+  readonly id: number;
+  readonly calls: { readonly token: number; readonly call: PeerCall }[];
+}
+
+export class CoreMachine {
+  readonly machine: Machine;
+  readonly events: MachineEvent[] = [];
+  readonly trace: TraceRecord[] = [];
+  readonly #replies = new Map<number, Reply>();
+  readonly #peers = new Map<number, TestPeer>();
+  #token = 0;
+
+  constructor(options: Options = {}) {
+    this.machine = new Machine(specOf(options));
+    this.machine.trace.listen((record) => this.trace.push(record));
+  }
+
+  start(command: Command, peer = 0): Pending {
+    const token = ++this.#token;
+    this.machine.submit(peer, token, command);
+    this.#collect();
+    const replies = this.#replies;
+    return {
+      get reply() {
+        return replies.get(token);
+      },
+    };
+  }
+
+  /** The reply, which must be there and no refusal. */
+  call<K extends Reply['kind']>(kind: K, command: Command, peer = 0): ReplyOfKind<K> {
+    const { reply } = this.start(command, peer);
+    expect(reply, `${command.kind} is answered in its own step`).toMatchObject({ kind });
+    return reply as ReplyOfKind<K>;
+  }
+
+  /** The code of the refusal that the command must get. */
+  refusal(command: Command): string {
+    return this.call('refused', command).code;
+  }
+
+  attachPeer(roles: Partial<Record<'host' | 'device' | 'memory' | 'observer', boolean>>): TestPeer {
+    const id = this.machine.peerAttach({ host: false, device: false, memory: false, observer: false, ...roles });
+    const peer: TestPeer = { id, calls: [] };
+    this.#peers.set(id, peer);
+    return peer;
+  }
+  answer(peer: TestPeer, token: number, answer: PeerAnswer): void {
+    this.machine.answer(peer.id, token, answer);
+    this.#collect();
+  }
+  detachPeer(peer: TestPeer): void {
+    this.machine.peerDetach(peer.id);
+    this.#collect();
+  }
+  silence(peer: TestPeer): void {
+    this.machine.peerTimeout(peer.id);
+    this.#collect();
+  }
+
+  advance(ms: number, force = false): void {
+    this.start({ kind: 'clock-advance', ns: ms * MS, force });
+  }
+
+  allocPage(): bigint {
+    return this.call('memory-alloc', { kind: 'memory-alloc', bytes: 4096n }).address;
+  }
+  allocDomain(type: 'paging' | 'identity' | 'blocked' = 'paging'): number {
+    return this.call('domain-alloc', { kind: 'domain-alloc', type, sharedAddress: false }).domain;
+  }
+  /** Maps one page into the function's current domain, or into a domain by number. */
+  map(target: Bdf | { readonly domain: number }, iova: number, address: bigint): void {
+    this.call('ok', this.mapCommand(target, iova, address));
+  }
+  mapCommand(target: Bdf | { readonly domain: number }, iova: number, address: bigint): Command {
+    return { kind: 'map', target: targetOf(target), iova: BigInt(iova), address, bytes: 4096n, access: READ_WRITE };
+  }
+  startUnmap(target: Bdf | { readonly domain: number }, iova: number): Pending {
+    return this.start({ kind: 'unmap', target: targetOf(target), iova: BigInt(iova), bytes: 4096n });
+  }
+
+  write(at: Bdf, iova: number, text: string, fields: DmaFields = {}): Pending {
+    return this.start(writeCommand(at, iova, text, fields));
+  }
+  /** How the write ended, in its own step. */
+  outcome(at: Bdf, iova: number, text = 'x', fields: DmaFields = {}): string {
+    return this.call('dma', writeCommand(at, iova, text, fields)).outcome;
+  }
+  release(at: Bdf, request = 0): void {
+    this.call('ok', { kind: 'dma-release', bdf: at, request });
+  }
+  text(address: bigint, bytes: number): string {
+    return new TextDecoder().decode(this.call('memory-read', { kind: 'memory-read', address, bytes }).data);
+  }
+
+  startPrepare(at: Bdf, token = 'w', fields: { deadlineMs?: number; onDeadline?: 'abort' | 'fail' } = {}): Pending {
+    const { deadlineMs = 10, onDeadline = 'abort' } = fields;
+    return this.start({ kind: 'reset-prepare', bdf: at, token, deadlineNs: deadlineMs * MS, onDeadline });
+  }
+  prepare(at: Bdf, token = 'w'): ReplyOfKind<'reset-prepare'> {
+    const { reply } = this.startPrepare(at, token);
+    expect(reply).toMatchObject({ kind: 'reset-prepare' });
+    return reply as ReplyOfKind<'reset-prepare'>;
+  }
+  done(at: Bdf, token = 'w'): ReplyOfKind<'reset-done'> {
+    return this.call('reset-done', { kind: 'reset-done', bdf: at, token, all: false });
+  }
+  reset(at: Bdf, window = true): Pending {
+    return this.start({ kind: 'reset', bdf: at, method: 'flr', window, deadlineNs: 10 * MS, onDeadline: 'abort' });
+  }
+  arm(
+    at: Bdf,
+    fault: Extract<Command, { kind: 'fault-arm' }>['fault'],
+    fields: { first?: number; count?: number; delayMs?: number } = {},
+  ): void {
+    const { first = 1, count = 1, delayMs = 0 } = fields;
+    this.call('ok', {
+      kind: 'fault-arm',
+      bdf: at,
+      fault,
+      first,
+      count,
+      point: fault === 'hold' ? 'issued' : undefined,
+      delayNs: delayMs * MS,
+    });
+  }
+
+  attach(at: Bdf, domain: number): Command {
+    return { kind: 'domain-attach', bdf: at, domain };
+  }
+  attachPasid(at: Bdf, number: number, domain: number, replace = false): Command {
+    return { kind: 'pasid-attach', bdf: at, pasid: pasid(number), domain, replace };
+  }
+  detachPasid(at: Bdf, number: number): Command {
+    return { kind: 'pasid-detach', bdf: at, pasid: pasid(number) };
+  }
+
+  info(at: Bdf): FunctionDetail {
+    return this.call('function-info', { kind: 'function-info', bdf: at }).function;
+  }
+  group(at: Bdf): GroupDetail {
+    return this.call('group-info', { kind: 'group-info', bdf: at }).group;
+  }
+  traced(kind: TraceKind, at?: Bdf): readonly TraceRecord[] {
+    return this.trace.filter((record) => record.kind === kind && (at === undefined || record.a === at));
+  }
+  logs(): readonly string[] {
+    return this.events.flatMap((event) => (event.kind === 'log' && event.level === 'warn' ? [event.text] : []));
+  }
+  hash(): string {
+    return this.call('trace-hash', { kind: 'trace-hash' }).hash;
+  }
+
+  #collect(): void {
+    for (const item of this.machine.takeOutbox()) this.#take(item);
+  }
+  #take(item: Outgoing): void {
+    if (item.type === 'reply') {
+      expect(this.#replies.has(item.token), `one reply for call ${item.token}`).toBe(false);
+      this.#replies.set(item.token, item.reply);
+    } else if (item.type === 'event') {
+      this.events.push(item.event);
+    } else {
+      this.#peers.get(item.to)?.calls.push({ token: item.token, call: item.call });
+    }
+  }
+}
+
+export type DmaFields = Partial<Omit<Extract<Command, { kind: 'model-dma' }>, 'kind' | 'bdf' | 'pasid'>> & { readonly pasid?: number };
+
+export function writeCommand(at: Bdf, iova: number | bigint, text: string, fields: DmaFields = {}): Command {
+  const data = new TextEncoder().encode(text);
+  const address = BigInt(iova);
+  return {
+    kind: 'model-dma',
+    bdf: at,
+    operation: 'write',
+    bytes: data.byteLength,
+    data,
+    iovaLow: low32(address),
+    iovaHigh: high32(address),
+    translated: false,
+    hold: undefined,
+    holdNs: 0,
+    ...fields,
+    pasid: fields.pasid === undefined ? NO_PASID : pasid(fields.pasid),
+  };
+}
+
+function targetOf(target: Bdf | { readonly domain: number }): Extract<Command, { kind: 'map' }>['target'] {
+  return typeof target === 'number' ? { bdf: target, pasid: NO_PASID } : target;
+}
