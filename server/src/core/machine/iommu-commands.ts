@@ -1,5 +1,5 @@
 /** Domains, attachments, mappings: commands that the IOMMU core carries out, and that wait for what it asks of the hardware. */
-import { ModelError, OK, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf } from '../base/index.ts';
+import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf } from '../base/index.ts';
 import { refusalText, tablesOf, type Change, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
 import type {
   Command,
@@ -18,6 +18,8 @@ import { applyEffects } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
 import type { ChangeTask, Origin, UnmapTask } from './operation.ts';
 import type { Parts } from './parts.ts';
+
+const PAGE = BigInt(PAGE_BYTES);
 
 function iommuOf(m: Parts): Iommu {
   if (m.iommu === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);
@@ -130,6 +132,13 @@ function mapRefusal(command: MapPages, domain: Domain): string {
  */
 export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
   const domain = targetOf(m, command.target);
+  if ((command.iova | command.bytes) % PAGE !== 0n || command.bytes === 0n) {
+    throw new ModelError(
+      'EINVAL',
+      `unmap of ${hex(command.bytes)} bytes at IOVA ${hex(command.iova)}: both are multiples of 4 KiB, and not 0 bytes`,
+      'iova',
+    );
+  }
   const { bytes, effects } = iommuOf(m).unmap(domain, command.iova, command.bytes);
   const task = m.operations.start<UnmapTask>(origin, { kind: 'unmap', domain: domain.id, iova: command.iova, bytes });
   const firstPage = pageOf(command.iova);

@@ -170,7 +170,9 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
 export function functionMayBeReady(m: Parts, fn: FunctionState): void {
   if (!fn.resetting || fn.peerResetting || fn.armed.has('never-ready') || m.clock.nowNs < fn.readyAtNs) return;
   fn.resetting = false;
-  m.invalidations.functionReset(fn.bdf);
+  // A completion that was sent before the reset may still come, and must find the debt that it pays.
+  const answering = fn.entries.some((request) => request.kind === 'invalidation-completion');
+  if (!answering) m.invalidations.functionReset(fn.bdf);
   m.trace.emit('function-ready', fn.bdf);
 }
 

@@ -1,0 +1,92 @@
+/** What is where in one image, and the masks that follow from it. */
+import { SIZE_LG2_MAX, applyBars, findBars, type Bar } from './bars.ts';
+import { walkCapabilities, type Capability } from './capabilities.ts';
+import { CapabilityBody, PORT_TYPE, type CapabilityKind } from './capability-body.ts';
+import { CAPABILITIES, CAPABILITY, EXPRESS } from './capability-table.ts';
+import { resizableCount } from './extended-capability-registers.ts';
+import { EXTENDED_CAPABILITIES, EXTENDED_CAPABILITY } from './extended-capability-table.ts';
+import { headerRegisters } from './header.ts';
+import { applyTable, newMasks, type Masks } from './register-table.ts';
+
+/** Offsets of the capabilities that code reads by name; -1 for one that is absent. */
+export interface Places {
+  readonly express: number;
+  /** Power Management Control/Status itself. */
+  readonly powerControl: number;
+  readonly advancedFeatures: number;
+  readonly ats: number;
+  readonly pasid: number;
+  readonly pri: number;
+  readonly acs: number;
+}
+
+export interface ConfigLayout {
+  readonly capabilities: readonly Capability[];
+  readonly warnings: readonly string[];
+  readonly places: Places;
+  /** A {@link PORT_TYPE}. */
+  readonly portType: number;
+  readonly bars: readonly Bar[];
+  readonly masks: Masks;
+}
+
+/** `barBytes`: see {@link findBars}, whose `EINVAL` passes through. */
+export function layOutConfig(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayout {
+  const { capabilities, warnings } = walkCapabilities(image);
+  const places = placesOf(capabilities, image.length);
+  const portType = places.express < 0 ? PORT_TYPE.none : (image[places.express + EXPRESS.flags]! >> 4) & 0xf;
+  const masks = newMasks(image.length);
+  applyTable(masks, 0, headerRegisters(image, places.express >= 0), image.length);
+  for (const capability of capabilities) {
+    const kind = kindOf(capability);
+    if (kind === undefined) continue;
+    const body = new CapabilityBody(image, capability.offset, portType, capability.version);
+    applyTable(masks, capability.offset, kind.registers(body), endOf(capability, kind.bytes(body), capabilities, image.length));
+  }
+  const bars = findBars(image, barBytes, resizedBars(image, capabilities));
+  applyBars(masks, bars);
+  return { capabilities, warnings, places, portType, bars, masks };
+}
+
+/** BAR sizes that Resizable BAR has in force: log2 of bytes by index. */
+export function resizedBars(image: Uint8Array, capabilities: readonly Capability[]): Map<number, number> {
+  const sizes = new Map<number, number>();
+  for (const capability of capabilities) {
+    if (!capability.extended || capability.id !== EXTENDED_CAPABILITY.resizableBar) continue;
+    const body = new CapabilityBody(image, capability.offset, PORT_TYPE.none, capability.version);
+    for (let i = 0; i < resizableCount(body); i++) {
+      const control = body.u32(8 + 8 * i);
+      sizes.set(control & 7, Math.min(SIZE_LG2_MAX, 20 + ((control >>> 8) & 0x3f)));
+    }
+  }
+  return sizes;
+}
+
+/** Where a capability ends: after its bytes, or where another begins or its part of the space ends. */
+function endOf(capability: Capability, bytes: number, all: readonly Capability[], imageBytes: number): number {
+  let end = Math.min(capability.offset + bytes, capability.extended ? imageBytes : Math.min(imageBytes, 0x100));
+  for (const other of all) if (other.offset > capability.offset) end = Math.min(end, other.offset);
+  return end;
+}
+
+function kindOf(capability: Capability): CapabilityKind | undefined {
+  return (capability.extended ? EXTENDED_CAPABILITIES : CAPABILITIES).find((kind) => kind.id === capability.id);
+}
+
+/** Of each ID the first in chain order, and only if its registers fit where it is. */
+function placesOf(capabilities: readonly Capability[], imageBytes: number): Places {
+  const find = (id: number, extended: boolean, bytes: number): number => {
+    const found = capabilities.find((c) => c.id === id && c.extended === extended);
+    return found === undefined || endOf(found, bytes, capabilities, imageBytes) < found.offset + bytes ? -1 : found.offset;
+  };
+  const power = find(CAPABILITY.powerManagement, false, 6);
+  return {
+    express: find(CAPABILITY.express, false, 0xc),
+    powerControl: power < 0 ? -1 : power + 4,
+    advancedFeatures: find(CAPABILITY.advancedFeatures, false, 6),
+    ats: find(EXTENDED_CAPABILITY.ats, true, 8),
+    pasid: find(EXTENDED_CAPABILITY.pasid, true, 8),
+    pri: find(EXTENDED_CAPABILITY.pri, true, 8),
+    acs: find(EXTENDED_CAPABILITY.acs, true, 8),
+  };
+}

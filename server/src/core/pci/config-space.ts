@@ -1,0 +1,294 @@
+/**
+ * The configuration space of one function: bytes, and what may be done to them. The masks come from the tables; nothing here knows a
+ * register but those that the views decode.
+ */
+import { ModelError, type ResetMethod } from '../base/index.ts';
+import { alignBar, applyBars, barAddress, type Bar } from './bars.ts';
+import type { Capability } from './capabilities.ts';
+import { EXPRESS, EXPRESS_FLR, POWER, TRANSACTIONS_PENDING } from './capability-table.ts';
+import { CONFIG_SIZES } from './config-access.ts';
+import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
+import { ACS_ISOLATION, ATS_ENABLE } from './extended-capability-table.ts';
+import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
+import { CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
+
+export interface ConfigSpaceOptions {
+  /** Who this is, in front of each warning: `00:02.0`. */
+  readonly name?: string;
+  /** BAR sizes in bytes by index, 6 the ROM, 0 for unknown: see {@link findBars}. */
+  readonly barBytes?: readonly bigint[];
+}
+
+export class ConfigSpace {
+  readonly bytes: number;
+  readonly warnings: readonly string[];
+  readonly capabilities: readonly Capability[];
+  readonly vendor: number;
+  readonly device: number;
+  /** 24 bits: base class, sub-class, programming interface. */
+  readonly classCode: number;
+  /** 0 endpoint, 1 bridge, 2 CardBus bridge. */
+  readonly headerType: number;
+  readonly multiFunction: boolean;
+  /** Has buses of its own: header type 1 or 2. */
+  readonly isBridge: boolean;
+  /** A {@link PORT_TYPE}. */
+  readonly portType: number;
+  readonly atsSupported: boolean;
+  /** Invalidate requests that the function can hold: 1 to 32; 0 without ATS. */
+  readonly atsQueueDepth: number;
+  readonly pasidSupported: boolean;
+  /** Bits of a PASID; 0 without the capability. */
+  readonly pasidWidth: number;
+  readonly acsCapable: boolean;
+
+  readonly #data: Uint8Array;
+  readonly #view: DataView;
+  readonly #masks: Masks;
+  #bars: readonly Bar[];
+  readonly #at: Places;
+
+  #busMaster = false;
+  #memorySpace = false;
+  #maxPayloadBytes = 128;
+  #maxReadRequestBytes = 512;
+  #atsEnabled = false;
+  #stuLg2 = 12;
+  #pasidEnabled = false;
+  #priEnabled = false;
+  #powerState = 0;
+  #secondaryBus = 0;
+  #subordinateBus = 0;
+  #acsEnabledRedirect = false;
+
+  /** `image`: the bytes at power-up, copied; a length that is none of {@link CONFIG_SIZES} is `EINVAL`. */
+  constructor(image: Uint8Array, options: ConfigSpaceOptions = {}) {
+    if (!CONFIG_SIZES.includes(image.length)) {
+      throw new ModelError('EINVAL', `${image.length} bytes of configuration space; it has 64, 128 (CardBus), 256 or 4096`, 'config');
+    }
+    this.bytes = image.length;
+    this.#data = new Uint8Array(image);
+    this.#view = new DataView(this.#data.buffer);
+    const layout = layOutConfig(image, options.barBytes ?? []);
+    this.capabilities = layout.capabilities;
+    this.warnings = options.name === undefined ? layout.warnings : layout.warnings.map((text) => `${options.name}: ${text}`);
+    this.#masks = layout.masks;
+    this.#bars = layout.bars;
+    this.#at = layout.places;
+    this.portType = layout.portType;
+    this.vendor = this.#u16(HEADER.vendor);
+    this.device = this.#u16(HEADER.device);
+    this.classCode = this.#u16(HEADER.classCode) | (image[HEADER.classCode + 2]! << 16);
+    this.headerType = image[HEADER.headerType]! & 0x7f;
+    this.multiFunction = (image[HEADER.headerType]! & 0x80) !== 0;
+    this.isBridge = this.headerType === HEADER_TYPE.bridge || this.headerType === HEADER_TYPE.cardbus;
+    this.atsSupported = this.#at.ats >= 0;
+    this.atsQueueDepth = this.atsSupported ? image[this.#at.ats + 4]! & 0x1f || 32 : 0;
+    this.pasidSupported = this.#at.pasid >= 0;
+    this.pasidWidth = this.pasidSupported ? image[this.#at.pasid + 5]! & 0x1f : 0;
+    this.acsCapable = this.#at.acs >= 0;
+    this.#decode();
+  }
+
+  get busMaster(): boolean {
+    return this.#busMaster;
+  }
+  get memorySpace(): boolean {
+    return this.#memorySpace;
+  }
+  /** MPS in force, in bytes; 128 without a PCI Express capability. */
+  get maxPayloadBytes(): number {
+    return this.#maxPayloadBytes;
+  }
+  /** MRRS in force, in bytes; 512 without a PCI Express capability. */
+  get maxReadRequestBytes(): number {
+    return this.#maxReadRequestBytes;
+  }
+  get atsEnabled(): boolean {
+    return this.#atsEnabled;
+  }
+  /** log2 of the Smallest Translation Unit in bytes. */
+  get stuLg2(): number {
+    return this.#stuLg2;
+  }
+  get pasidEnabled(): boolean {
+    return this.#pasidEnabled;
+  }
+  get priEnabled(): boolean {
+    return this.#priEnabled;
+  }
+  /** 0 to 3: D0 to D3hot. */
+  get powerState(): number {
+    return this.#powerState;
+  }
+  /** Of a bridge; 0 otherwise. */
+  get secondaryBus(): number {
+    return this.#secondaryBus;
+  }
+  /** Of a bridge; 0 otherwise. */
+  get subordinateBus(): number {
+    return this.#subordinateBus;
+  }
+  /**
+   * Every isolating service that the ACS capability offers is enabled; one that it does not offer counts as hard-wired on, as in
+   * Linux's pci_acs_flags_enabled. False without the capability.
+   */
+  get acsEnabledRedirect(): boolean {
+    return this.#acsEnabledRedirect;
+  }
+
+  /** The register value, unsigned. The access must have passed {@link checkConfigAccess}. */
+  read(offset: number, bytes: number): number {
+    if (bytes === 4) return this.#view.getUint32(offset, true);
+    if (bytes === 2) return this.#data[offset]! | (this.#data[offset + 1]! << 8);
+    return this.#data[offset]!;
+  }
+
+  /** Writes what is writable and returns the {@link CONFIG_EFFECT} bits. The access must have passed {@link checkConfigAccess}. */
+  write(offset: number, bytes: number, value: number): number {
+    const { writable, clearedByOne, triggers, effect, triggerEffect } = this.#masks;
+    let effects = 0;
+    for (let i = 0; i < bytes; i++) {
+      const at = offset + i;
+      const given = (value >>> (8 * i)) & 0xff;
+      const old = this.#data[at]!;
+      const mask = writable[at]!;
+      const next = (old & ~mask & ~(clearedByOne[at]! & given)) | (given & mask);
+      if ((given & triggers[at]!) !== 0) effects |= triggerEffect[at]!;
+      if (next === old) continue;
+      this.#data[at] =
+        at === this.#at.powerControl && !this.#powerStateSupported(next & POWER.state) ? (next & ~POWER.state) | (old & POWER.state) : next;
+      effects |= effect[at]!;
+    }
+    if (effects !== 0) this.#changed(effects);
+    return effects;
+  }
+
+  /** As a write of ATS Control's Enable bit; nothing without the capability. */
+  setAtsEnable(on: boolean): void {
+    if (!this.atsSupported) return;
+    const control = this.#u16(this.#at.ats + 6);
+    this.write(this.#at.ats + 6, 2, on ? control | ATS_ENABLE : control & ~ATS_ENABLE);
+  }
+
+  /** As a write of the Command register. */
+  setCommand(value: number): void {
+    this.write(HEADER.command, 2, value);
+  }
+
+  /** What Device Status and AF Status show as Transactions Pending. */
+  setTransactionsPending(on: boolean): void {
+    const { express, advancedFeatures } = this.#at;
+    if (express >= 0) this.#setBits(express + EXPRESS.deviceStatus, TRANSACTIONS_PENDING, on);
+    if (advancedFeatures >= 0) this.#setBits(advancedFeatures + 5, 1, on);
+  }
+
+  /** Puts reset values where `kind` reaches: not in read-only and HwInit bits, nor in what survives it. */
+  reset(kind: ResetKind): void {
+    resetBytes(this.#data, this.#masks, kind);
+    this.setTransactionsPending(false);
+    this.#changed(CONFIG_EFFECT.barSize);
+  }
+
+  /** What pci_save_state keeps (drivers/pci/pci.c): the space as it reads now. */
+  save(): Uint8Array {
+    return this.image();
+  }
+
+  /**
+   * As pci_restore_state: every writable bit as `saved` has it, except the power state, which stays. Status bits and what is read-only
+   * stay too. Returns {@link CONFIG_EFFECT} bits. `saved` of another length is `EINVAL`.
+   */
+  restore(saved: Uint8Array): number {
+    if (saved.length !== this.bytes) {
+      throw new ModelError('EINVAL', `${saved.length} saved bytes for a space of ${this.bytes}`, 'saved');
+    }
+    const powerState = this.#powerState;
+    const effects = restoreBytes(this.#data, this.#masks, saved);
+    const { powerControl } = this.#at;
+    if (powerControl >= 0) this.#data[powerControl] = (this.#data[powerControl]! & ~POWER.state) | powerState;
+    if (effects !== 0) this.#changed(effects);
+    return effects;
+  }
+
+  /** A copy of what is read now. */
+  image(): Uint8Array {
+    return this.#data.slice();
+  }
+
+  /** The base address registers that there are. */
+  bars(): readonly Bar[] {
+    return this.#bars;
+  }
+
+  /** The address in a BAR of {@link bars}, without type bits. */
+  barAddress(bar: Bar): bigint {
+    return barAddress(this.#data, bar);
+  }
+
+  /** Methods that configuration space shows, in Linux's order (pci_reset_fn_methods). */
+  resetMethods(): readonly ResetMethod[] {
+    const methods: ResetMethod[] = [];
+    const { express, advancedFeatures, powerControl } = this.#at;
+    if (express >= 0 && (this.read(express + EXPRESS.deviceCapabilities, 4) & EXPRESS_FLR) !== 0) methods.push('flr');
+    // AF Capabilities: transactions pending and FLR, both.
+    if (advancedFeatures >= 0 && (this.#data[advancedFeatures + 3]! & 3) === 3) methods.push('af_flr');
+    if (powerControl >= 0 && (this.#data[powerControl]! & POWER.noSoftReset) === 0) methods.push('pm');
+    return methods;
+  }
+
+  #u16(offset: number): number {
+    return this.#data[offset]! | (this.#data[offset + 1]! << 8);
+  }
+
+  #setBits(offset: number, bits: number, on: boolean): void {
+    this.#data[offset] = on ? this.#data[offset]! | bits : this.#data[offset]! & ~bits;
+  }
+
+  /** D1 and D2 are optional: a write of one that the function lacks is dropped (PCIe §7.5.2.2). */
+  #powerStateSupported(state: number): boolean {
+    const capabilities = this.#u16(this.#at.powerControl - 2);
+    return state === 1 ? (capabilities & 0x200) !== 0 : state === 2 ? (capabilities & 0x400) !== 0 : true;
+  }
+
+  #changed(effects: number): void {
+    if ((effects & CONFIG_EFFECT.barSize) !== 0) this.#resizeBars();
+    this.#decode();
+  }
+
+  #resizeBars(): void {
+    const sizes = resizedBars(this.#data, this.capabilities);
+    if (sizes.size === 0) return;
+    this.#bars = this.#bars.map((bar) => ({ ...bar, sizeLg2: sizes.get(bar.index) ?? bar.sizeLg2 }));
+    applyBars(this.#masks, this.#bars);
+    for (const bar of this.#bars) if (sizes.has(bar.index)) alignBar(this.#data, this.#masks, bar);
+  }
+
+  #decode(): void {
+    const at = this.#at;
+    const command = this.#u16(HEADER.command);
+    this.#busMaster = (command & COMMAND.busMaster) !== 0;
+    this.#memorySpace = (command & COMMAND.memory) !== 0;
+    if (this.isBridge) {
+      this.#secondaryBus = this.#data[HEADER.secondaryBus]!;
+      this.#subordinateBus = this.#data[HEADER.subordinateBus]!;
+    }
+    if (at.express >= 0) {
+      const control = this.#u16(at.express + EXPRESS.deviceControl);
+      this.#maxPayloadBytes = 128 << ((control >> 5) & 7);
+      this.#maxReadRequestBytes = 128 << ((control >> 12) & 7);
+    }
+    if (at.powerControl >= 0) this.#powerState = this.#data[at.powerControl]! & POWER.state;
+    if (at.ats >= 0) {
+      const control = this.#u16(at.ats + 6);
+      this.#atsEnabled = (control & ATS_ENABLE) !== 0;
+      this.#stuLg2 = 12 + (control & 0x1f);
+    }
+    if (at.pasid >= 0) this.#pasidEnabled = (this.#data[at.pasid + 6]! & 1) !== 0;
+    if (at.pri >= 0) this.#priEnabled = (this.#data[at.pri + 4]! & 1) !== 0;
+    if (at.acs >= 0) {
+      const needed = ACS_ISOLATION & this.#data[at.acs + 4]!;
+      this.#acsEnabledRedirect = (this.#data[at.acs + 6]! & needed) === needed;
+    }
+  }
+}

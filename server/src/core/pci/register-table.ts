@@ -1,0 +1,137 @@
+/**
+ * Registers as tables: what a bit of configuration space is, said once as data; {@link applyTable} turns tables into masks that
+ * one write routine and one reset routine obey. Access kinds are those of PCIe Base r6.0 §7.4 (Table 7-2).
+ */
+
+/**
+ * `ro` (also HwInit and hard-wired); `rw`; `rws` sticky; `rw1c` write one to clear; `rw1cs` sticky; `trigger`: writing one acts,
+ * reading gives zero. Bits that no field names are `ro`.
+ */
+export type AccessKind = 'ro' | 'rw' | 'rws' | 'rw1c' | 'rw1cs' | 'trigger';
+
+export interface Field {
+  /** Lowest and highest bit in the register. */
+  readonly at: readonly [low: number, high: number];
+  readonly access: AccessKind;
+  /** Value after a reset that touches the field; 0 when absent. */
+  readonly reset?: number;
+  /** Not sticky, yet an FLR leaves it (PCIe Base r6.0 §6.6.2). */
+  readonly survivesFlr?: boolean;
+  /** `trigger`: the {@link CONFIG_EFFECT} that writing one has. */
+  readonly effect?: number;
+}
+
+export interface Register {
+  /** From the start of the header or capability. */
+  readonly offset: number;
+  readonly bytes: 1 | 2 | 4;
+  readonly cite: string;
+  /** {@link CONFIG_EFFECT} bits reported when a write changes the register. */
+  readonly effect?: number;
+  readonly fields: Readonly<Record<string, Field>>;
+}
+
+export type RegisterTable = Readonly<Record<string, Register>>;
+
+/** What a configuration write changed or set off; a write returns a set of these bits. */
+export const CONFIG_EFFECT = {
+  command: 1,
+  /** Initiate Function Level Reset was written, in Device Control or AF Control. */
+  flr: 2,
+  ats: 4,
+  power: 8,
+  bars: 16,
+  deviceControl: 32,
+  /** Primary, secondary or subordinate bus number, or a bridge window. */
+  routing: 64,
+  pasid: 128,
+  pri: 256,
+  acs: 512,
+  /** Bridge Control, which holds Secondary Bus Reset. */
+  bridgeControl: 1024,
+  /** MSI or MSI-X. */
+  msi: 2048,
+  /** A BAR's size, in Resizable BAR. */
+  barSize: 4096,
+  sriov: 8192,
+} as const;
+
+/** One byte of each array for each byte of configuration space. */
+export interface Masks {
+  readonly writable: Uint8Array;
+  readonly clearedByOne: Uint8Array;
+  readonly triggers: Uint8Array;
+  /** Bits that an FLR leaves as they are, of those that software can change. */
+  readonly survivesFlr: Uint8Array;
+  /** Bits that also a conventional reset leaves: the sticky ones. */
+  readonly sticky: Uint8Array;
+  readonly resetValue: Uint8Array;
+  readonly effect: Uint16Array;
+  readonly triggerEffect: Uint16Array;
+}
+
+export function newMasks(bytes: number): Masks {
+  return {
+    writable: new Uint8Array(bytes),
+    clearedByOne: new Uint8Array(bytes),
+    triggers: new Uint8Array(bytes),
+    survivesFlr: new Uint8Array(bytes),
+    sticky: new Uint8Array(bytes),
+    resetValue: new Uint8Array(bytes),
+    effect: new Uint16Array(bytes),
+    triggerEffect: new Uint16Array(bytes),
+  };
+}
+
+/** Lays a table over the masks, its offset 0 at `base`. A register that reaches `limit` or beyond is left read-only. */
+export function applyTable(masks: Masks, base: number, table: RegisterTable, limit: number): void {
+  for (const register of Object.values(table)) {
+    const start = base + register.offset;
+    if (start + register.bytes > limit) continue;
+    for (const field of Object.values(register.fields)) applyField(masks, start, field);
+    for (let i = 0; i < register.bytes; i++) masks.effect[start + i] = register.effect ?? 0;
+  }
+}
+
+function applyField(masks: Masks, start: number, field: Field): void {
+  const [low, high] = field.at;
+  for (let bit = low; bit <= high; bit++) {
+    const at = start + (bit >> 3);
+    const mask = 1 << (bit & 7);
+    if (field.access === 'rw' || field.access === 'rws') masks.writable[at]! |= mask;
+    if (field.access === 'rw1c' || field.access === 'rw1cs') masks.clearedByOne[at]! |= mask;
+    if (field.access === 'rws' || field.access === 'rw1cs') masks.sticky[at]! |= mask;
+    if (field.access === 'rws' || field.access === 'rw1cs' || field.survivesFlr === true) masks.survivesFlr[at]! |= mask;
+    if (field.access === 'trigger') {
+      masks.triggers[at]! |= mask;
+      masks.triggerEffect[at]! |= field.effect ?? 0;
+    }
+    if ((((field.reset ?? 0) >>> (bit - low)) & 1) === 1) masks.resetValue[at]! |= mask;
+  }
+}
+
+/** `flr`: as PCIe Base r6.0 §6.6.2. `conventional`: hot reset, which leaves only what is sticky. */
+export type ResetKind = 'flr' | 'conventional';
+
+/** Puts reset values where software can write and `kind` reaches. */
+export function resetBytes(data: Uint8Array, masks: Masks, kind: ResetKind): void {
+  const { writable, clearedByOne, survivesFlr, sticky, resetValue } = masks;
+  const survives = kind === 'flr' ? survivesFlr : sticky;
+  for (let at = 0; at < data.length; at++) {
+    const touched = (writable[at]! | clearedByOne[at]!) & ~survives[at]!;
+    data[at] = (data[at]! & ~touched) | (resetValue[at]! & touched);
+  }
+}
+
+/** Takes every writable bit from `saved`; returns the effects of what changed. */
+export function restoreBytes(data: Uint8Array, masks: Masks, saved: Uint8Array): number {
+  let effects = 0;
+  for (let at = 0; at < data.length; at++) {
+    const mask = masks.writable[at]!;
+    const next = (data[at]! & ~mask) | (saved[at]! & mask);
+    if (next === data[at]) continue;
+    data[at] = next;
+    effects |= masks.effect[at]!;
+  }
+  return effects;
+}
