@@ -1,0 +1,1 @@
+export function limitsPage(source: string, values: Readonly<Record<string, number>>): string;

@@ -1,0 +1,95 @@
+/**
+ * The bounds of both ends, each with its reason. docs/limits.md is made from this file by proto/limits-page.mjs.
+ * Units end the names: Bytes, Chars, Ms; without one it is a count.
+ */
+
+// ---- Messages and frames
+
+/** Bytes of `data` of one call or reply. Larger transfers are split by the client; keeps one peer from holding the loop. */
+export const DMA_BYTES_MAX = 1 << 20;
+/** Bytes of one message. The largest `data` with room for its body and the envelope; another is closed with 1009. */
+export const FRAME_BYTES_MAX = DMA_BYTES_MAX + (64 << 10);
+/** The least that an end may accept of them in Hello. A reply without bulk data must fit. */
+export const FRAME_BYTES_MIN = 4096;
+/** Bytes of one message at which the transport itself gives up (1009). A little more than a frame, so that the session can say why. */
+export const MESSAGE_BYTES_MAX = FRAME_BYTES_MAX + 1024;
+/** Bytes after which a sender starts another packet. Larger ones bring no more speed and let the receiver wait. */
+export const PACKET_BYTES_MAX = 256 << 10;
+/** Frames in one packet. What 256 KiB of the smallest calls hold; bounds the work that one message can cause. */
+export const PACKET_FRAMES_MAX = 1 << 15;
+/** Bytes of the body of a call, and of a peer's reply. No call needs more than a few hundred; bounds the objects that decoding makes. */
+export const CALL_BODY_BYTES_MAX = 60 << 10;
+/** Levels of nested messages that are decoded. The generated code's own bound, and protoc's; the contract uses four. */
+export const NESTING_MAX = 100;
+
+// ---- Strings and lists
+
+/** Characters of a reset window's token. A UUID has 36. */
+export const WINDOW_TOKEN_CHARS_MAX = 64;
+/** Characters of a product's name and of its version in Hello: they go into logs. */
+export const PRODUCT_CHARS_MAX = 64;
+/** Characters of the credentials in Hello. A signed web token with room to spare. */
+export const HELLO_TOKEN_CHARS_MAX = 4096;
+/** Entries of each list in Hello and Subscribe. More than there are roles, features, classes. */
+export const HELLO_LIST_MAX = 64;
+/** Characters of a feature's name. */
+export const FEATURE_CHARS_MAX = 64;
+/** Characters of an error's sentence: it is for a person. */
+export const ERROR_MESSAGE_CHARS_MAX = 1024;
+/** Characters of what an error is about. */
+export const ERROR_ABOUT_CHARS_MAX = 128;
+/** UTF-8 bytes of a close reason. RFC 6455 §5.5: a control frame holds 125, two of them the code. */
+export const CLOSE_REASON_BYTES_MAX = 123;
+
+// ---- Credits
+
+/** Control calls without a reply. They are rare, and each may wait for a reset. */
+export const CREDIT_CONTROL_CALLS = 64;
+/** RegionRead and RegionWrite without a reply. Four times the depth at which throughput stops to grow. */
+export const CREDIT_ACCESS_CALLS = 1024;
+/** DmaRead, DmaWrite and ModelDma without a reply. A deep NVMe queue. */
+export const CREDIT_DMA_CALLS = 256;
+/** Bytes that replies to them will carry. Eight of the largest. */
+export const CREDIT_DMA_REPLY_BYTES = 8 << 20;
+/** MemoryRead, MemoryWrite and MemoryFence without a reply. As DMA, which may wait for them. */
+export const CREDIT_MEMORY_CALLS = 256;
+/** Bytes that replies to them will carry. Eight of the largest. */
+export const CREDIT_MEMORY_REPLY_BYTES = 8 << 20;
+/** Calls of the server that wait for a peer's credits. Behind it the peer is too slow and is closed with 1013. */
+export const PEER_CALLS_QUEUED_MAX = 4096;
+/** Calls of the server that a memory owner may ask for at once (MemoryClaim.depth). */
+export const MEMORY_DEPTH_MAX = 1024;
+/** The depth of an owner that asks for none. */
+export const MEMORY_DEPTH = 16;
+
+// ---- Buffers
+
+/** Bytes received and not yet handled. Reading never stops, so this is what ends a caller that sends faster than it is served (1008). */
+export const RECEIVE_BUFFER_BYTES_MAX = 64 << 20;
+/** Bytes waiting to be sent. All reply bytes that credits allow and as much again for the rest. */
+export const SEND_BUFFER_BYTES_MAX = 32 << 20;
+/** How long a send buffer may stay above that before the connection is closed with 1013. A pause is forgiven, a stop is not. */
+export const SEND_BUFFER_OVER_MS = 5000;
+/** Bytes waiting to be sent above which events are dropped and counted, and interrupts coalesced. Replies go first. */
+export const EVENT_BUFFER_BYTES_MAX = 1 << 20;
+/** Different interrupts held back for a slow receiver; more are dropped and counted. Vectors of one MSI-X function. */
+export const INTERRUPTS_HELD_MAX = 2048;
+/** Events that a client keeps for an iterator that nobody reads; then the oldest go and are counted. */
+export const CLIENT_EVENTS_MAX = 4096;
+
+// ---- Turns and times
+
+/** Frames of one session that are handled before others get their turn. Some 100 µs of small calls. */
+export const SESSION_TURN_FRAMES_MAX = 64;
+/** Bytes of replies of one session that are made before others get their turn. About 1 ms of copying. */
+export const SESSION_TURN_REPLY_BYTES_MAX = 1 << 20;
+/** How long a new connection may take to say Hello before it is closed with 1008. */
+export const HELLO_MS_MAX = 10_000;
+/** How long a peer may owe an answer, wall clock, before it no longer holds the machine's clock. */
+export const PEER_WATCHDOG_MS = 30_000;
+/** How often an idle connection is pinged; one that has not answered by the next ping is ended. */
+export const KEEPALIVE_MS = 15_000;
+/** How long the other end may take to finish a close before the connection is cut. */
+export const CLOSE_GRACE_MS = 2000;
+/** Connections of one machine; another is closed with 1013. */
+export const SESSIONS_MAX = 256;
