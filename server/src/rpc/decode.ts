@@ -1,0 +1,291 @@
+import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+/**
+ * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
+ * right type; whether it makes sense is the machine's to say.
+ */
+import type { Command, CommandKind, DomainTarget } from '../core/machine/index.ts';
+import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, OPERATIONS, POINTS, type RoleName } from './enums.ts';
+import { invalid, missing } from './errors.ts';
+import {
+  needBigint,
+  needCount,
+  needData,
+  needFunction,
+  needHalves,
+  needNumber,
+  needPasid,
+  needText,
+  needTransfer,
+  needUint32,
+  needWord,
+  optionalNumber,
+  optionalPasid,
+  optionalWord,
+} from './fields.ts';
+
+/** Calls that the session answers itself, and those that only the server makes. */
+type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset';
+export type ServedCall = Exclude<CallName, NotForMachine>;
+
+interface Row<Name extends ServedCall> {
+  /** Any one of them is enough. */
+  readonly roles: readonly RoleName[];
+  readonly decode: (body: Calls[Name]['decoded'], data: Uint8Array | undefined) => Command;
+}
+
+const HOST = ['host'] as const;
+const HOST_OR_OBSERVER = ['host', 'observer'] as const;
+const DEVICE = ['device'] as const;
+const MEMORY = ['memory'] as const;
+const ANY = ['host', 'device', 'memory', 'observer'] as const;
+
+/** Every call that a machine serves; one without a row does not compile. */
+const ROWS = {
+  regionRead: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'region-read',
+      bdf: needFunction(b.function),
+      region: needUint32(b.region, 'region'),
+      offset: needNumber(b.offset, 'offset'),
+      bytes: needUint32(b.bytes, 'bytes'),
+    }),
+  },
+  regionWrite: {
+    roles: HOST,
+    decode: (b) => {
+      const value = needHalves(b.value, 'value');
+      return {
+        kind: 'region-write',
+        bdf: needFunction(b.function),
+        region: needUint32(b.region, 'region'),
+        offset: needNumber(b.offset, 'offset'),
+        bytes: needUint32(b.bytes, 'bytes'),
+        valueLow: value.low,
+        valueHigh: value.high,
+      };
+    },
+  },
+  machineInfo: { roles: ANY, decode: () => ({ kind: 'machine-info' }) },
+  functionList: { roles: ANY, decode: () => ({ kind: 'function-list' }) },
+  functionInfo: { roles: ANY, decode: (b) => ({ kind: 'function-info', bdf: needFunction(b.function) }) },
+  deviceClaim: { roles: DEVICE, decode: (b) => ({ kind: 'device-claim', bdf: needFunction(b.function) }) },
+  deviceRelease: { roles: DEVICE, decode: (b) => ({ kind: 'device-release', bdf: needFunction(b.function) }) },
+
+  groupInfo: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'group-info', bdf: needFunction(b.function) }) },
+  domainAlloc: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'domain-alloc', type: needWord(b.type, 'type', DOMAIN_TYPES), sharedAddress: b.sharedAddress ?? false }),
+  },
+  domainFree: { roles: HOST, decode: (b) => ({ kind: 'domain-free', domain: needUint32(b.domain, 'domain') }) },
+  domainAttach: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'domain-attach', bdf: needFunction(b.function), domain: needUint32(b.domain, 'domain') }),
+  },
+  domainDetach: { roles: HOST, decode: (b) => ({ kind: 'domain-detach', bdf: needFunction(b.function) }) },
+  pasidAttach: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'pasid-attach',
+      bdf: needFunction(b.function),
+      pasid: needPasid(b.pasid),
+      domain: needUint32(b.domain, 'domain'),
+      replace: b.replace ?? false,
+    }),
+  },
+  pasidDetach: { roles: HOST, decode: (b) => ({ kind: 'pasid-detach', bdf: needFunction(b.function), pasid: needPasid(b.pasid) }) },
+  ownerClaim: { roles: HOST, decode: (b) => ({ kind: 'owner-claim', bdf: needFunction(b.function) }) },
+  ownerRelease: { roles: HOST, decode: (b) => ({ kind: 'owner-release', bdf: needFunction(b.function) }) },
+  dmaMap: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'map',
+      target: target(b),
+      iova: needBigint(b.iova, 'iova'),
+      address: needBigint(b.address, 'address'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      access: needCount(b.access, 'access', 7),
+    }),
+  },
+  dmaUnmap: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'unmap', target: target(b), iova: needBigint(b.iova, 'iova'), bytes: needBigint(b.bytes, 'bytes') }),
+  },
+  iovaToPhys: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'iova-to-phys', target: target(b), iova: needBigint(b.iova, 'iova') }) },
+  faultRecords: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'fault-records' }) },
+
+  memoryAlloc: { roles: HOST, decode: (b) => ({ kind: 'memory-alloc', bytes: needBigint(b.bytes, 'bytes') }) },
+  memoryFree: { roles: HOST, decode: (b) => ({ kind: 'memory-free', address: needBigint(b.address, 'address') }) },
+  memoryRead: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'memory-read', address: needBigint(b.address, 'address'), bytes: needTransfer(b.bytes) }),
+  },
+  memoryWrite: {
+    roles: HOST,
+    decode: (b, data) => ({ kind: 'memory-write', address: needBigint(b.address, 'address'), data: needData(data) }),
+  },
+  memoryClaim: {
+    roles: MEMORY,
+    decode: (b) => ({
+      kind: 'memory-claim',
+      address: needBigint(b.address, 'address'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      depth: b.depth === null ? MEMORY_DEPTH : needCount(b.depth, 'depth', MEMORY_DEPTH_MAX),
+    }),
+  },
+  memoryRelease: { roles: MEMORY, decode: (b) => ({ kind: 'memory-release', address: needBigint(b.address, 'address') }) },
+
+  resetPrepare: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'reset-prepare',
+      bdf: needFunction(b.function),
+      token: needText(b.token, 'token', WINDOW_TOKEN_CHARS_MAX),
+      deadlineNs: needNumber(b.deadlineNs, 'deadline_ns'),
+      onDeadline: optionalWord(b.onDeadline, 'on_deadline', ON_DEADLINE) ?? 'abort',
+    }),
+  },
+  resetTrigger: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'reset-trigger', bdf: needFunction(b.function), method: needWord(b.method, 'method', METHODS) }),
+  },
+  resetDone: {
+    roles: HOST,
+    decode: (b) => {
+      const all = b.all ?? false;
+      const token = all && b.token === null ? '' : needText(b.token, 'token', WINDOW_TOKEN_CHARS_MAX);
+      return { kind: 'reset-done', bdf: needFunction(b.function), token, all };
+    },
+  },
+  resetFunction: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'reset',
+      bdf: needFunction(b.function),
+      method: needWord(b.method, 'method', METHODS),
+      window: b.window ?? true,
+      deadlineNs: needNumber(b.deadlineNs, 'deadline_ns'),
+      onDeadline: optionalWord(b.onDeadline, 'on_deadline', ON_DEADLINE) ?? 'abort',
+    }),
+  },
+
+  dmaRead: {
+    roles: DEVICE,
+    decode: (b) => {
+      const iova = needHalves(b.iova, 'iova');
+      return {
+        kind: 'dma-read',
+        bdf: needFunction(b.function),
+        iovaLow: iova.low,
+        iovaHigh: iova.high,
+        bytes: needTransfer(b.bytes),
+        pasid: optionalPasid(b.pasid),
+      };
+    },
+  },
+  dmaWrite: {
+    roles: DEVICE,
+    decode: (b, data) => {
+      const iova = needHalves(b.iova, 'iova');
+      return {
+        kind: 'dma-write',
+        bdf: needFunction(b.function),
+        iovaLow: iova.low,
+        iovaHigh: iova.high,
+        data: needData(data),
+        pasid: optionalPasid(b.pasid),
+      };
+    },
+  },
+  modelDma: {
+    roles: HOST,
+    decode: (b, data) => {
+      const iova = needHalves(b.iova, 'iova');
+      return {
+        kind: 'model-dma',
+        bdf: needFunction(b.function),
+        operation: needWord(b.operation, 'operation', OPERATIONS),
+        iovaLow: iova.low,
+        iovaHigh: iova.high,
+        bytes: needTransfer(b.bytes),
+        data,
+        pasid: optionalPasid(b.pasid),
+        translated: b.translated ?? false,
+        hold: optionalWord(b.hold, 'hold', POINTS),
+        holdNs: optionalNumber(b.holdNs, 'hold_ns'),
+      };
+    },
+  },
+  dmaRelease: { roles: HOST, decode: (b) => ({ kind: 'dma-release', bdf: needFunction(b.function), request: b.request ?? 0 }) },
+  ledger: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'ledger', bdf: needFunction(b.function) }) },
+  faultArm: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'fault-arm',
+      bdf: needFunction(b.function),
+      fault: needWord(b.fault, 'fault', FAULTS),
+      first: b.first ?? 1,
+      count: b.count ?? 1,
+      point: optionalWord(b.point, 'point', POINTS),
+      delayNs: optionalNumber(b.delayNs, 'delay_ns'),
+    }),
+  },
+  faultDisarm: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }),
+  },
+
+  clockInfo: { roles: ANY, decode: () => ({ kind: 'clock-info' }) },
+  clockAdvance: { roles: HOST, decode: (b) => ({ kind: 'clock-advance', ns: needNumber(b.ns, 'ns'), force: b.force ?? false }) },
+  traceHash: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'trace-hash' }) },
+} satisfies { readonly [Name in ServedCall]: Row<Name> };
+
+type Unreachable = Exclude<CommandKind, ReturnType<(typeof ROWS)[ServedCall]['decode']>['kind']>;
+/** Does not compile when the machine has a command that no call becomes. */
+export type EveryCommandHasItsCall = Must<[Unreachable] extends [never] ? true : Unreachable>;
+type Must<T extends true> = T;
+
+/** One call that a machine serves. */
+export interface ServedRow {
+  /** Its name in frame.proto. */
+  readonly name: string;
+  readonly roles: readonly RoleName[];
+  /** Throws {@link ModelError} EINVAL naming the field that is missing or cannot be. `data` is kept by the command, not copied. */
+  readonly decode: (body: object, data: Uint8Array | undefined) => Command;
+}
+
+/** Body number of the request → its row; undefined for what a machine does not serve. */
+export const SERVED: readonly (ServedRow | undefined)[] = byNumber();
+
+function byNumber(): (ServedRow | undefined)[] {
+  const names = Object.keys(ROWS) as ServedCall[];
+  const rows: (ServedRow | undefined)[] = Array.from({ length: Math.max(...names.map((name) => BODY[name])) + 1 }, () => undefined);
+  for (const name of names) {
+    const { roles, decode } = ROWS[name];
+    // CODECS gives each body number the message whose row this is.
+    rows[BODY[name]] = { name: snake(name), roles, decode: decode as ServedRow['decode'] };
+  }
+  return rows;
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+interface TargetFields {
+  readonly domain: number | null;
+  readonly function: number | null;
+  readonly pasid: number | null;
+}
+
+/** A domain by number, or by the function that has it: exactly one of the two. */
+function target(b: TargetFields): DomainTarget {
+  if (b.function === null) {
+    if (b.domain === null) throw missing('domain');
+    if (b.pasid !== null) throw invalid('pasid', 'needs function');
+    return { domain: b.domain };
+  }
+  if (b.domain !== null) throw invalid('domain', 'and function exclude each other');
+  return { bdf: needFunction(b.function), pasid: optionalPasid(b.pasid) };
+}

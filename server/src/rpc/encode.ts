@@ -1,0 +1,271 @@
+import { BODY, s64FromNumber, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
+/** The machine's replies, events and trace to bodies of the wire. */
+import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
+import type {
+  DmaResult,
+  DomainSummary,
+  FaultRecord,
+  FunctionDetail,
+  FunctionSummary,
+  GroupDetail,
+  LedgerEntry,
+  MachineEvent,
+  Reply,
+  WindowReport,
+} from '../core/machine/index.ts';
+import { DOMAIN_TYPES, FAULTS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
+import { errorBody } from './errors.ts';
+
+/** Each message of the contract, as something to send. */
+type Send<Name extends keyof typeof iommud.v1> = (typeof iommud.v1)[Name] extends { encode(message: infer M, ...rest: never[]): unknown }
+  ? M
+  : never;
+
+/** The body of a reply. Its number is {@link replyNumber}; its bulk bytes are {@link replyData}. */
+export function replyBody(reply: Reply): object {
+  switch (reply.kind) {
+    case 'region-read':
+      return { value: { low: reply.valueLow, high: reply.valueHigh } } satisfies Send<'RegionReadReply'>;
+    case 'dma':
+      // DmaReadReply, DmaWriteReply and ModelDmaReply are alike.
+      return { result: dmaResult(reply) } satisfies Send<'DmaReadReply'>;
+    case 'ok':
+      // So are the replies that say only how far the clock moved.
+      return { elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'RegionWriteReply'>;
+    case 'memory-read':
+      return {} satisfies Send<'MemoryReadReply'>;
+    case 'refused':
+      return errorBody(reply.code, reply.message, reply.about, reply.elapsedNs);
+    default:
+      return coldBody(reply);
+  }
+}
+
+/** Body number of the reply to call `number`. */
+export function replyNumber(number: number, reply: Reply): number {
+  return reply.kind === 'refused' ? BODY.error : number + 1;
+}
+
+export function replyData(reply: Reply): Uint8Array | undefined {
+  return reply.kind === 'dma' || reply.kind === 'memory-read' ? reply.data : undefined;
+}
+
+type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'refused' }>;
+
+function coldBody(reply: Cold): object {
+  switch (reply.kind) {
+    case 'machine-info':
+      return { ...reply, nowNs: u64FromNumber(reply.nowNs) } satisfies Send<'MachineInfoReply'>;
+    case 'function-list':
+      return { functions: reply.functions.map(functionSummary) } satisfies Send<'FunctionListReply'>;
+    case 'function-info':
+      return functionDetail(reply.function);
+    case 'group-info':
+      return groupDetail(reply.group);
+    case 'domain-alloc':
+      return { domain: reply.domain } satisfies Send<'DomainAllocReply'>;
+    case 'unmap':
+      return {
+        bytes: u64FromBigint(reply.bytes),
+        timedOut: reply.timedOut,
+        elapsedNs: u64FromNumber(reply.elapsedNs),
+      } satisfies Send<'DmaUnmapReply'>;
+    case 'iova-to-phys':
+      return { mapped: reply.mapped, address: u64FromBigint(reply.address) } satisfies Send<'IovaToPhysReply'>;
+    case 'memory-alloc':
+      return { address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) } satisfies Send<'MemoryAllocReply'>;
+    case 'reset-prepare':
+      return { report: windowReport(reply), elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'ResetPrepareReply'>;
+    case 'reset-done':
+      return {
+        depth: reply.depth,
+        skipped: reply.skipped,
+        warning: reply.warning,
+        elapsedNs: u64FromNumber(reply.elapsedNs),
+      } satisfies Send<'ResetDoneReply'>;
+    case 'reset':
+      return {
+        method: METHODS.number[reply.method],
+        pendingTimedOut: reply.pendingTimedOut,
+        warning: reply.warning,
+        report: windowReport(reply),
+        elapsedNs: u64FromNumber(reply.elapsedNs),
+      } satisfies Send<'ResetFunctionReply'>;
+    case 'ledger':
+      return { entries: reply.entries.map(ledgerEntry) } satisfies Send<'LedgerReply'>;
+    case 'fault-records':
+      return { records: reply.records.map(faultRecord), overflow: u64FromNumber(reply.overflow) } satisfies Send<'FaultRecordsReply'>;
+    case 'clock':
+      return { nowNs: u64FromNumber(reply.nowNs), movedNs: u64FromNumber(reply.movedNs) } satisfies Send<'ClockAdvanceReply'>;
+    case 'trace-hash':
+      return { hash: reply.hash } satisfies Send<'TraceHashReply'>;
+  }
+}
+
+/** Body number of an event of the machine. */
+export function eventNumber(event: MachineEvent): number {
+  switch (event.kind) {
+    case 'fault':
+      return BODY.faultEvent;
+    case 'interrupt':
+      return BODY.interruptEvent;
+    case 'window':
+      return BODY.windowEvent;
+    case 'log':
+      return BODY.logEvent;
+  }
+}
+
+export function eventBody(event: MachineEvent): object {
+  switch (event.kind) {
+    case 'fault':
+      return { record: faultRecord(event) } satisfies Send<'FaultEvent'>;
+    case 'interrupt':
+      return {
+        function: event.bdf,
+        address: u64FromBigint(event.address),
+        data: event.data,
+        count: event.count,
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'InterruptEvent'>;
+    case 'window':
+      return {
+        function: event.bdf,
+        open: event.open,
+        depth: event.depth,
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'WindowEvent'>;
+    case 'log':
+      return {
+        level: LEVELS.number[event.level],
+        function: event.bdf ?? null,
+        text: event.text,
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'LogEvent'>;
+  }
+}
+
+export function traceBody(record: TraceRecord): Send<'TraceEvent'> {
+  return {
+    kind: TRACE_KINDS.indexOf(record.kind),
+    name: record.kind,
+    timeNs: u64FromNumber(record.timeNs),
+    a: s64FromNumber(record.a),
+    b: s64FromNumber(record.b),
+    c: s64FromNumber(record.c),
+    d: s64FromNumber(record.d),
+  };
+}
+
+function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
+  return {
+    function: fn.bdf,
+    model: fn.model,
+    label: fn.label,
+    configBytes: fn.configBytes,
+    vendor: fn.vendor,
+    device: fn.device,
+    classCode: fn.classCode,
+    secondaryBus: presentOrNull(fn.secondaryBus),
+    group: presentOrNull(fn.group),
+    atsSupported: fn.atsSupported,
+    blocked: fn.blocked,
+    resetDepth: fn.resetDepth,
+    gateOpen: fn.gate === 'open',
+    inFlight: fn.inFlight,
+    absent: fn.absent,
+  };
+}
+
+function functionDetail(fn: FunctionDetail): Send<'FunctionInfoReply'> {
+  return {
+    summary: functionSummary(fn),
+    busMaster: fn.busMaster,
+    atsEnabled: fn.atsEnabled,
+    resetMethods: fn.resetMethods.map((method) => METHODS.number[method]),
+    logicalDomain: domainOrNull(fn.logicalDomain),
+    physicalDomain: domainOrNull(fn.physicalDomain),
+    pasids: fn.pasids.map(({ pasid, logicalDomain, physicalDomain }) => ({
+      pasid,
+      logicalDomain: domainSummary(logicalDomain),
+      physicalDomain: domainOrNull(physicalDomain),
+    })),
+    windows: [...fn.windows],
+    armedFaults: fn.armedFaults.map((fault) => FAULTS.number[fault]),
+    itags: fn.itags,
+  };
+}
+
+function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {
+  return {
+    ...group,
+    members: [...group.members],
+    domain: domainOrNull(group.domain),
+    defaultDomain: domainOrNull(group.defaultDomain),
+  };
+}
+
+function domainOrNull(domain: DomainSummary | undefined): Send<'DomainSummary'> | null {
+  return domain === undefined ? null : domainSummary(domain);
+}
+
+function domainSummary(domain: DomainSummary): Send<'DomainSummary'> {
+  return { domain: domain.id, type: DOMAIN_TYPES.number[domain.type], sharedAddress: domain.sharedAddress };
+}
+
+function windowReport(report: WindowReport): Send<'WindowReport'> {
+  return {
+    skipped: report.skipped,
+    depth: report.depth,
+    drained: report.drained,
+    aborted: report.aborted,
+    indeterminate: report.indeterminate,
+    indeterminateRanges: report.indeterminateRanges.map(({ address, bytes }) => ({ address: u64FromBigint(address), bytes })),
+    completed: report.completed,
+    timedOut: report.timedOut,
+  };
+}
+
+function dmaResult(result: DmaResult): Send<'DmaResult'> {
+  const { grant, failedIova } = result;
+  return {
+    outcome: OUTCOME.number[result.outcome],
+    requests: result.requests,
+    bytesDone: result.bytesDone,
+    failedIova: failedIova === undefined ? null : u64FromBigint(failedIova),
+    grant: grant === undefined ? null : { address: u64FromBigint(grant.address), bytes: u64FromNumber(grant.bytes), access: grant.access },
+    elapsedNs: u64FromNumber(result.elapsedNs),
+  };
+}
+
+function ledgerEntry(entry: LedgerEntry): Send<'LedgerEntry'> {
+  return {
+    request: entry.request,
+    operation: LEDGER_OPERATIONS.number[entry.operation],
+    point: LEDGER_POINTS.number[entry.point],
+    held: entry.held,
+    iova: u64FromBigint(entry.iova),
+    address: entry.address === undefined ? null : u64FromBigint(entry.address),
+    bytes: entry.bytes,
+    sinceNs: u64FromNumber(entry.sinceNs),
+    epoch: entry.epoch,
+    waitsFor: entry.waitsFor,
+  };
+}
+
+function faultRecord(record: FaultRecord): Send<'FaultRecord'> {
+  return {
+    number: u64FromNumber(record.number),
+    timeNs: u64FromNumber(record.timeNs),
+    function: record.bdf,
+    pasid: record.pasid === NO_PASID ? null : record.pasid,
+    iova: u64FromBigint(record.iova),
+    access: record.access,
+    cause: OUTCOME.number[record.cause],
+    text: record.text,
+  };
+}
+
+function presentOrNull(number: number): number | null {
+  return number < 0 ? null : number;
+}

@@ -1,0 +1,69 @@
+import { iommud } from '../../../proto/index.ts';
+/** Core's words and the contract's enums: one list of names for each, and a name that one of them lacks does not compile. */
+import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, RESET_METHODS } from '../core/base/index.ts';
+import { FAULT_KINDS, type DomainType, type FaultKind, type LedgerEntry, type OnDeadline, type PeerRoles } from '../core/machine/index.ts';
+
+const v1 = iommud.v1;
+
+type Constant<Word extends string> = Word extends `${infer Head}-${infer Tail}` ? `${Uppercase<Head>}_${Constant<Tail>}` : Uppercase<Word>;
+type EnumOf<Prefix extends string, Word extends string> = { readonly [W in Word as `${Prefix}_${Constant<W>}`]: number };
+
+/** Both ways between core's words and the numbers of one enum. */
+export interface EnumMap<Word extends string> {
+  readonly number: Readonly<Record<Word, number>>;
+  /** Undefined for a number that is not in the enum, and for UNSPECIFIED. */
+  readonly word: readonly (Word | undefined)[];
+}
+
+/** `words` are all of core's. */
+function enumMap<Prefix extends string, Word extends string>(
+  prefix: Prefix,
+  words: readonly Word[],
+  numbers: EnumOf<Prefix, Word>,
+): EnumMap<Word> {
+  const table = numbers as Readonly<Record<string, number>>;
+  const number = {} as Record<Word, number>;
+  const word: (Word | undefined)[] = [];
+  for (const name of words) {
+    const value = table[`${prefix}_${name.toUpperCase().replaceAll('-', '_')}`];
+    if (value === undefined) throw new RangeError(`${prefix} has no ${name}`);
+    number[name] = value;
+    word[value] = name;
+  }
+  return { number, word };
+}
+
+/** A list that has every word of a union: one that is left out does not compile. */
+function every<Word extends string>(words: Readonly<Record<Word, true>>): readonly Word[] {
+  return Object.keys(words) as Word[];
+}
+
+export type RoleName = keyof PeerRoles;
+export const ROLES = enumMap('ROLE', every<RoleName>({ host: true, device: true, memory: true, observer: true }), v1.Role);
+export const DOMAIN_TYPES = enumMap('DOMAIN_TYPE', every<DomainType>({ paging: true, identity: true, blocked: true }), v1.DomainType);
+export const ON_DEADLINE = enumMap('ON_DEADLINE', every<OnDeadline>({ abort: true, fail: true }), v1.OnDeadline);
+export const METHODS = enumMap('RESET_METHOD', RESET_METHODS, v1.ResetMethod);
+export const OUTCOME = enumMap('OUTCOME', OUTCOMES, v1.Outcome);
+export const OPERATIONS = enumMap('DMA_OPERATION', DMA_OPERATIONS, v1.DmaOperation);
+export const POINTS = enumMap('REQUEST_POINT', HOLD_POINTS, v1.RequestPoint);
+export const FAULTS = enumMap('FAULT_KIND', FAULT_KINDS satisfies readonly FaultKind[], v1.FaultKind);
+export const LEVELS = enumMap('LOG_LEVEL', every<'info' | 'warn'>({ info: true, warn: true }), v1.LogLevel);
+
+/** What a ledger shows has more operations and points than a call may ask for. */
+export const LEDGER_OPERATIONS = enumMap(
+  'DMA_OPERATION',
+  [...DMA_OPERATIONS, 'msi', 'invalidation-completion'] satisfies LedgerEntry['operation'][],
+  v1.DmaOperation,
+);
+export const LEDGER_POINTS = enumMap(
+  'REQUEST_POINT',
+  [...HOLD_POINTS, 'sent', 'indeterminate'] satisfies LedgerEntry['point'][],
+  v1.RequestPoint,
+);
+
+export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace';
+export const EVENT_CLASSES = enumMap(
+  'EVENT_CLASS',
+  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true }),
+  v1.EventClass,
+);

@@ -1,0 +1,130 @@
+import { CREDIT_DEFAULTS, u64FromNumber, type PacketLimits, type iommud } from '../../../proto/index.ts';
+import {
+  DMA_BYTES_MAX,
+  FEATURE_CHARS_MAX,
+  FRAME_BYTES_MAX,
+  FRAME_BYTES_MIN,
+  HELLO_LIST_MAX,
+  HELLO_TOKEN_CHARS_MAX,
+  PACKET_BYTES_MAX,
+  PACKET_FRAMES_MAX,
+  PRODUCT_CHARS_MAX,
+  RECEIVE_BUFFER_BYTES_MAX,
+  SEND_BUFFER_BYTES_MAX,
+} from '../../../proto/limits.ts';
+import { ModelError } from '../core/base/index.ts';
+import type { PeerRoles } from '../core/machine/index.ts';
+import { ROLES, type RoleName } from './enums.ts';
+import { invalid } from './errors.ts';
+import { needText, needWord } from './fields.ts';
+
+/** The version of the contract that this server speaks. A client with another major number is refused. */
+export const CONTRACT_VERSION = '1.0';
+/** Features that a client may be granted. */
+const FEATURES: readonly string[] = [];
+
+/** What a connection may do. */
+export interface Authorization {
+  readonly roles: readonly RoleName[];
+}
+
+/** What the server says of itself and of the machine. */
+export interface Welcome {
+  readonly product: string;
+  readonly productVersion: string;
+  readonly machine: string;
+  readonly preset: string;
+  /** Page sizes that can be mapped, ascending, bytes; none without an IOMMU. */
+  readonly pageBytes: readonly number[];
+}
+
+export interface Granted {
+  readonly roles: PeerRoles;
+  readonly features: readonly string[];
+  /** What connected: product and version, for the log. */
+  readonly client: string;
+  /** What it accepts. */
+  readonly limits: PacketLimits;
+  /** For the server's calls. */
+  readonly credits: readonly iommud.v1.Credit.$Properties[];
+}
+
+/**
+ * What a Hello gets. `authorize` is given the token in it. Throws {@link ModelError}: EINVAL for a field that is missing or cannot be, EPERM when
+ * the token opens nothing or none of the wanted roles.
+ */
+export function grant(hello: iommud.v1.Hello, authorize: (token: string | undefined) => Authorization | undefined): Granted {
+  const product = needText(hello.product, 'product', PRODUCT_CHARS_MAX);
+  const version = needText(hello.productVersion, 'product_version', PRODUCT_CHARS_MAX);
+  const contract = needText(hello.contractVersion, 'contract_version', PRODUCT_CHARS_MAX);
+  if (major(contract) !== major(CONTRACT_VERSION)) {
+    throw invalid('contract_version', `${contract} is not spoken here; this server speaks ${CONTRACT_VERSION}`);
+  }
+  needList(hello.roles, 'roles');
+  if (hello.roles.length === 0) throw invalid('roles', 'is empty; ask for at least one');
+  const wanted = hello.roles.map((role) => needWord(role, 'roles', ROLES));
+  needList(hello.features, 'features');
+  for (const feature of hello.features) needText(feature, 'features', FEATURE_CHARS_MAX);
+  needList(hello.credits, 'credits');
+  if (hello.token !== null && hello.token.length > HELLO_TOKEN_CHARS_MAX) throw invalid('token', 'is too long');
+  const allowed = authorize(hello.token ?? undefined);
+  if (allowed === undefined) throw new ModelError('EPERM', 'the token does not open this machine', 'token');
+  const roles = wanted.filter((role) => allowed.roles.includes(role));
+  if (roles.length === 0) {
+    throw new ModelError('EPERM', `the token allows ${allowed.roles.join(', ') || 'no role'}, not ${wanted.join(', ')}`, 'roles');
+  }
+  return {
+    roles: {
+      host: roles.includes('host'),
+      device: roles.includes('device'),
+      memory: roles.includes('memory'),
+      observer: roles.includes('observer'),
+    },
+    features: FEATURES.filter((feature) => hello.features.includes(feature)),
+    client: `${product} ${version}`,
+    limits: packetLimits(hello.limits),
+    credits: hello.credits,
+  };
+}
+
+function packetLimits(limits: iommud.v1.Limits.$Properties | null): PacketLimits {
+  const frameBytes = limits?.frameBytesMax ?? 0;
+  if (frameBytes !== 0 && frameBytes < FRAME_BYTES_MIN) throw invalid('limits.frame_bytes_max', `is below ${FRAME_BYTES_MIN}`);
+  const least = (own: number, theirs: number | undefined): number => Math.min(own, theirs === undefined || theirs === 0 ? own : theirs);
+  return {
+    frameBytesMax: least(FRAME_BYTES_MAX, frameBytes),
+    packetBytesMax: least(PACKET_BYTES_MAX, limits?.packetBytesMax),
+    packetFramesMax: least(PACKET_FRAMES_MAX, limits?.packetFramesMax),
+  };
+}
+
+export function helloReply(welcome: Welcome, granted: Granted): iommud.v1.HelloReply.$Properties {
+  const roles = (Object.keys(granted.roles) as RoleName[]).filter((role) => granted.roles[role]);
+  return {
+    product: welcome.product,
+    productVersion: welcome.productVersion,
+    contractVersion: CONTRACT_VERSION,
+    roles: roles.map((role) => ROLES.number[role]),
+    features: [...granted.features],
+    limits: {
+      frameBytesMax: FRAME_BYTES_MAX,
+      packetBytesMax: PACKET_BYTES_MAX,
+      packetFramesMax: PACKET_FRAMES_MAX,
+      dmaBytesMax: DMA_BYTES_MAX,
+      sendBufferBytesMax: SEND_BUFFER_BYTES_MAX,
+      receiveBufferBytesMax: RECEIVE_BUFFER_BYTES_MAX,
+    },
+    credits: [...CREDIT_DEFAULTS],
+    pageBytes: welcome.pageBytes.map(u64FromNumber),
+    machine: welcome.machine,
+    preset: welcome.preset,
+  };
+}
+
+function needList(list: readonly unknown[], field: string): void {
+  if (list.length > HELLO_LIST_MAX) throw invalid(field, `has ${list.length} entries; at most ${HELLO_LIST_MAX} are allowed`);
+}
+
+function major(version: string): string {
+  return version.split('.', 1)[0] ?? '';
+}

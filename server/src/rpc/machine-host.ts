@@ -1,0 +1,287 @@
+import { CLOSE, type CloseCode } from '../../../proto/index.ts';
+import { SESSIONS_MAX } from '../../../proto/limits.ts';
+import { ModelError } from '../core/base/index.ts';
+import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import { rpcCounters, type RpcCounters, type RpcLog } from './counters.ts';
+import type { Welcome } from './hello.ts';
+import { OwnCalls, type OwnCall } from './own-calls.ts';
+import { RealClock } from './real-clock.ts';
+import { Session, type Authorize, type SessionHost } from './session.ts';
+import { TraceTap, type TracedMachine } from './trace-tap.ts';
+import type { Wire } from './wire.ts';
+
+export interface HostOptions {
+  /** Clock mode `real`: the host lets real time pass in the machine. */
+  readonly realTime?: boolean;
+  readonly welcome: Welcome;
+  /** For the log when the machine crashes. */
+  readonly seed: number;
+  readonly counters?: RpcCounters;
+  readonly log?: RpcLog;
+  /** A peer is gone; so many are left. For whoever deletes what nobody uses. */
+  readonly onGone?: (peers: number) => void;
+  /** The machine met a bug of ours and is closed. */
+  readonly onCrash?: (error: unknown) => void;
+}
+
+/**
+ * One machine and all who take part in it: its sessions, and the embedding program, which calls as peer 0 on the same way. After each input it
+ * takes the outbox and hands everything on in order.
+ */
+export class MachineHost {
+  readonly counters: RpcCounters;
+  readonly #machine: MachinePort & Partial<TracedMachine>;
+  readonly #options: HostOptions;
+  readonly #port: SessionHost;
+  readonly #sessions = new Set<Session>();
+  readonly #byPeer = new Map<PeerId, Session>();
+  readonly #calls = new OwnCalls();
+  readonly #trace: TraceTap;
+  readonly #listeners = new Set<(event: MachineEvent) => void>();
+  readonly #clock: RealClock | undefined;
+  #routing = false;
+  #state: 'open' | 'draining' | 'closed' = 'open';
+  /** Resolves the drain that waits for the last reply. */
+  #drained: (() => void) | undefined;
+
+  constructor(machine: MachinePort & Partial<TracedMachine>, options: HostOptions) {
+    this.#machine = machine;
+    this.#options = options;
+    this.#trace = new TraceTap(machine.trace, this.#byPeer);
+    this.counters = options.counters ?? rpcCounters();
+    this.#clock = options.realTime === true ? new RealClock(machine, () => this.#input(() => undefined)) : undefined;
+    this.#port = {
+      counters: this.counters,
+      welcome: options.welcome,
+      traceable: machine.trace !== undefined,
+      attach: (session, roles) => this.#attach(session, roles),
+      submit: (session, token, command) => this.#submit(session.peer, token, command),
+      answer: (session, token, answer) => this.#answer(session, token, answer),
+      silent: (session) => this.#silent(session),
+      traceChanged: () => this.#trace.update(),
+      gone: (session, reason) => this.#gone(session, reason),
+      crash: (error) => this.#crash(error),
+    };
+  }
+
+  get state(): 'open' | 'draining' | 'closed' {
+    return this.#state;
+  }
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes a new connection. `authorize` is asked when its Hello has come. */
+  open(wire: Wire, authorize: Authorize): void {
+    if (this.#state !== 'open' || this.#sessions.size >= SESSIONS_MAX) {
+      wire.start({ message: () => undefined, closed: () => undefined });
+      if (this.#state === 'open') wire.close(CLOSE.slow, `this machine has ${SESSIONS_MAX} connections already`);
+      else wire.close(CLOSE.goingAway, 'this machine takes no new connections');
+      return;
+    }
+    this.counters.sessions++;
+    this.counters.sessionsTotal++;
+    const session = new Session(this.#port, wire, authorize);
+    this.#sessions.add(session);
+    session.start();
+  }
+
+  /**
+   * A command of the embedding program. Resolves with its reply, `refused` included; rejects with {@link ModelError}: what the machine throws for a
+   * malformed one, and ESHUTDOWN when it is stopping or gone.
+   */
+  call(command: Command): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      // A listener that calls while the outbox is handed on must not overtake the rest of it.
+      if (this.#routing) queueMicrotask(() => this.#ownCall(command, { resolve, reject }));
+      else this.#ownCall(command, { resolve, reject });
+    });
+  }
+
+  /** Every event of the machine from now on; the returned function ends it. */
+  listen(listener: (event: MachineEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Takes no new calls, tells all sessions, lets what is in flight end, and after `deadlineMs` (wall clock) answers the rest with ESHUTDOWN. Resolves
+   * when everything is answered and the sessions are closed.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'draining';
+    for (const session of this.#sessions) session.drain(deadlineMs);
+    if (!this.#isIdle()) {
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, deadlineMs);
+        this.#drained = () => {
+          clearTimeout(deadline);
+          resolve();
+        };
+      });
+    }
+    for (const session of this.#sessions) session.shutDown();
+    this.close(CLOSE.goingAway, 'the service is stopping');
+  }
+
+  /** Closes every session; calls of the embedding program that are in flight are rejected. */
+  close(code: CloseCode = CLOSE.goingAway, reason = 'the machine was deleted'): void {
+    this.#state = 'closed';
+    this.#clock?.stop();
+    for (const session of this.#sessions) session.close(code, reason);
+    this.#trace.stop();
+    this.#calls.rejectAll(new ModelError('ESHUTDOWN', `${reason}; the outcome of this call is unknown`));
+    this.#drained?.();
+  }
+
+  // ---- inputs of the machine -------------------------------------------------------------------------------------------
+
+  /** The hot one. Throws {@link ModelError} for a malformed command. */
+  #submit(peer: PeerId, token: number, command: Command): void {
+    this.#clock?.pass();
+    try {
+      this.#machine.submit(peer, token, command);
+    } catch (error) {
+      if (!(error instanceof ModelError)) {
+        this.#crash(error);
+        return;
+      }
+      this.#route();
+      throw error;
+    }
+    this.#route();
+  }
+
+  #answer(session: Session, token: number, answer: PeerAnswer): void {
+    let refused: ModelError | undefined;
+    this.#input(() => {
+      try {
+        this.#machine.answer(session.peer, token, answer);
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error;
+        refused = error;
+      }
+    });
+    if (refused !== undefined) throw refused;
+  }
+
+  #input(act: () => void): void {
+    if (this.#state === 'closed') return;
+    try {
+      this.#clock?.pass();
+      act();
+    } catch (error) {
+      this.#crash(error);
+      return;
+    }
+    this.#route();
+  }
+
+  #ownCall(command: Command, call: OwnCall): void {
+    if (this.#state !== 'open') {
+      call.reject(new ModelError('ESHUTDOWN', 'this machine takes no new calls'));
+      return;
+    }
+    const token = this.#calls.add(call);
+    this.counters.callsTotal++;
+    try {
+      this.#submit(0, token, command);
+    } catch (error) {
+      this.#calls.reject(token, error);
+    }
+  }
+
+  #attach(session: Session, roles: PeerRoles): PeerId {
+    const peer = this.#machine.peerAttach(roles);
+    this.#byPeer.set(peer, session);
+    this.#log('info', `${session.client} connected`, peer);
+    return peer;
+  }
+
+  #silent(session: Session): void {
+    this.counters.peerTimeoutsTotal++;
+    this.#log(
+      'warn',
+      `${session.client} owes ${this.#machine.owedBy(session.peer)} answers for too long; the clock no longer waits for it`,
+      session.peer,
+    );
+    this.#input(() => this.#machine.peerTimeout(session.peer));
+  }
+
+  #gone(session: Session, reason: string): void {
+    if (!this.#sessions.delete(session)) return;
+    this.counters.sessions--;
+    const { peer } = session;
+    if (peer === 0) return;
+    this.#byPeer.delete(peer);
+    this.#log('info', `${session.client} is gone: ${reason}`, peer);
+    this.#trace.update();
+    this.#input(() => this.#machine.peerDetach(peer));
+    this.#settleDrain();
+    this.#options.onGone?.(this.#byPeer.size);
+  }
+
+  // ---- what comes out --------------------------------------------------------------------------------------------------
+
+  /** Hands on what has gathered, in order. */
+  #route(): void {
+    if (this.#routing) return;
+    this.#routing = true;
+    try {
+      for (let items = this.#machine.takeOutbox(); items.length > 0; items = this.#machine.takeOutbox()) {
+        for (const item of items) this.#handOn(item);
+      }
+    } catch (error) {
+      this.#crash(error);
+    } finally {
+      this.#routing = false;
+    }
+    this.#clock?.arm();
+  }
+
+  #handOn(item: Outgoing): void {
+    if (item.type === 'reply') {
+      if (item.to === 0) this.#calls.resolve(item.token, item.reply);
+      else this.#byPeer.get(item.to)?.reply(item.token, item.reply);
+      if (this.#drained !== undefined) this.#settleDrain();
+    } else if (item.type === 'event') {
+      this.#tell(item.event);
+    } else {
+      this.#byPeer.get(item.to)?.ask(item.token, item.call);
+    }
+  }
+
+  #tell(event: MachineEvent): void {
+    if (event.kind === 'fault') this.counters.faultsTotal++;
+    else if (event.kind === 'window' && event.open) this.counters.resetsTotal++;
+    for (const session of this.#byPeer.values()) session.event(event);
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #isIdle(): boolean {
+    return this.#calls.size === 0 && [...this.#sessions].every((session) => session.pendingCalls === 0);
+  }
+
+  #settleDrain(): void {
+    if (this.#drained !== undefined && this.#isIdle()) this.#drained();
+  }
+
+  #crash(error: unknown): void {
+    if (this.#state === 'closed') return;
+    this.counters.crashesTotal++;
+    const what = error instanceof Error ? error.message : String(error);
+    this.#options.log?.({
+      level: 'error',
+      text: `the machine crashed on a bug: ${what}; seed ${this.#options.seed}`,
+      machine: this.#options.welcome.machine,
+      error,
+    });
+    this.close(CLOSE.crashed, 'the machine crashed on a bug of the server');
+    this.#options.onCrash?.(error);
+  }
+
+  #log(level: 'info' | 'warn', text: string, session: number): void {
+    this.#options.log?.({ level, text, machine: this.#options.welcome.machine, session });
+  }
+}

@@ -1,0 +1,91 @@
+import { PacketWriter, type FrameKind, type PacketLimits } from '../../../proto/index.ts';
+import { EVENT_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX, SEND_BUFFER_OVER_MS } from '../../../proto/limits.ts';
+import type { CallTable, Settled } from './call-table.ts';
+import type { RpcCounters } from './counters.ts';
+import { Fifo } from './fifo.ts';
+import type { Wire } from './wire.ts';
+
+/** What an outlet tells its session. */
+export interface OutletPort {
+  /** A packet has left the send buffer: there may be room for more events. */
+  written(): void;
+  /** The send buffer has been over its limit for too long. */
+  stuck(): void;
+}
+
+/** What one connection is sent: all frames of a tick in one packet, and the credits of the calls that it answers back when it has left. */
+export class Outlet {
+  readonly #wire: Wire;
+  readonly #calls: CallTable;
+  readonly #counters: RpcCounters;
+  readonly #port: OutletPort;
+  readonly #writer: PacketWriter;
+  /** One for each packet in the send buffer. */
+  readonly #inBuffer = new Fifo<Settled>();
+  #flushQueued = false;
+  #closed = false;
+  #over: NodeJS.Timeout | undefined;
+  readonly #flush = (): void => {
+    this.#flushQueued = false;
+    this.#writer.flush();
+  };
+  readonly #written = (): void => {
+    const settled = this.#inBuffer.shift();
+    if (settled !== undefined) this.#calls.giveBack(settled);
+    if (this.#closed) return;
+    if (this.#over !== undefined) this.#watchBuffer();
+    this.#port.written();
+  };
+
+  constructor(wire: Wire, calls: CallTable, counters: RpcCounters, port: OutletPort) {
+    this.#wire = wire;
+    this.#calls = calls;
+    this.#counters = counters;
+    this.#port = port;
+    this.#writer = new PacketWriter((packet) => this.#send(packet));
+  }
+
+  /** False while the receiver has so much to read that events must wait. */
+  get hasRoomForEvents(): boolean {
+    return this.#wire.bufferedBytes + this.#writer.pendingBytes < EVENT_BUFFER_BYTES_MAX;
+  }
+
+  /** What the receiver accepts. */
+  limit(limits: PacketLimits): void {
+    this.#writer.limit(limits);
+  }
+
+  /** Adds a frame to this tick's packet. Throws {@link FrameError} for one that does not fit. */
+  add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): void {
+    if (this.#closed) return;
+    this.#writer.add(id, kind, number, body, data);
+    this.#counters.framesSentTotal++;
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    queueMicrotask(this.#flush);
+  }
+
+  /** Sends what was added and nothing more. */
+  stop(): void {
+    this.#writer.flush();
+    this.#closed = true;
+    clearTimeout(this.#over);
+  }
+
+  #send(packet: Uint8Array): void {
+    this.#counters.bytesSentTotal += packet.length;
+    this.#inBuffer.push(this.#calls.takeSettled());
+    this.#wire.send(packet, this.#written);
+    if (this.#over === undefined) this.#watchBuffer();
+  }
+
+  #watchBuffer(): void {
+    const over = this.#wire.bufferedBytes > SEND_BUFFER_BYTES_MAX;
+    if (over && this.#over === undefined) {
+      this.#over = setTimeout(() => this.#port.stuck(), SEND_BUFFER_OVER_MS).unref();
+    } else if (!over && this.#over !== undefined) {
+      clearTimeout(this.#over);
+      this.#over = undefined;
+    }
+  }
+}

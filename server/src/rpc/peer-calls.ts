@@ -1,0 +1,82 @@
+import { BODY, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
+import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
+/** What the machine asks of the device and memory roles, and what they answer. */
+import { METHODS } from './enums.ts';
+import { codeOf, missing } from './errors.ts';
+
+/** The body number of the call's request. */
+export function peerCallNumber(call: PeerCall): number {
+  switch (call.kind) {
+    case 'memory-read':
+      return BODY.memoryRead;
+    case 'memory-write':
+      return BODY.memoryWrite;
+    case 'memory-fence':
+      return BODY.memoryFence;
+    case 'region-read':
+      return BODY.regionRead;
+    case 'region-write':
+      return BODY.regionWrite;
+    case 'device-reset':
+      return BODY.deviceReset;
+  }
+}
+
+export function peerCallBody(call: PeerCall): object {
+  switch (call.kind) {
+    case 'memory-read':
+      return { address: u64FromBigint(call.address), bytes: call.bytes, epoch: call.epoch } satisfies iommud.v1.MemoryRead.$Properties;
+    case 'memory-write':
+      return { address: u64FromBigint(call.address), epoch: call.epoch } satisfies iommud.v1.MemoryWrite.$Properties;
+    case 'memory-fence':
+      return {
+        address: u64FromBigint(call.address),
+        bytes: u64FromBigint(call.bytes),
+        epoch: call.epoch,
+      } satisfies iommud.v1.MemoryFence.$Properties;
+    case 'region-read':
+      return {
+        function: call.bdf,
+        region: call.region,
+        offset: u64FromNumber(call.offset),
+        bytes: call.bytes,
+      } satisfies iommud.v1.RegionRead.$Properties;
+    case 'region-write':
+      return {
+        function: call.bdf,
+        region: call.region,
+        offset: u64FromNumber(call.offset),
+        bytes: call.bytes,
+        value: { low: call.valueLow, high: call.valueHigh },
+      } satisfies iommud.v1.RegionWrite.$Properties;
+    case 'device-reset':
+      return { function: call.bdf, method: METHODS.number[call.method] } satisfies iommud.v1.DeviceReset.$Properties;
+  }
+}
+
+export function peerCallData(call: PeerCall): Uint8Array | undefined {
+  return call.kind === 'memory-write' ? call.data : undefined;
+}
+
+/**
+ * A peer's reply with body `number` to the call whose request was `asked`; undefined when it is the reply to another call. Throws
+ * {@link ModelError} EINVAL for a MemoryRead answered without data.
+ */
+export function peerAnswer(asked: number, number: number, body: object, data: Uint8Array | undefined): PeerAnswer | undefined {
+  if (number === BODY.error) {
+    const error = body as iommud.v1.Error;
+    return { kind: 'error', code: codeOf(error), message: error.message };
+  }
+  if (number !== asked + 1) return undefined;
+  switch (number) {
+    case BODY.memoryReadReply:
+      if (data === undefined) throw missing('data');
+      return { kind: 'data', data };
+    case BODY.regionReadReply: {
+      const { value } = body as iommud.v1.RegionReadReply;
+      return { kind: 'value', valueLow: value.low, valueHigh: value.high };
+    }
+    default:
+      return { kind: 'ok' };
+  }
+}

@@ -1,0 +1,121 @@
+import { CREDIT_CLASSES, CreditPool, creditClass, replyBytes, type CreditClass, type iommud } from '../../../proto/index.ts';
+import { PEER_CALLS_QUEUED_MAX, PEER_WATCHDOG_MS } from '../../../proto/limits.ts';
+import { ModelError } from '../core/base/index.ts';
+import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
+import { Fifo } from './fifo.ts';
+import { peerAnswer, peerCallBody, peerCallData, peerCallNumber } from './peer-calls.ts';
+
+const ID_MAX = 0xffff_ffff;
+
+/** What the debts of a peer need of its session. */
+export interface DebtPort {
+  call(id: number, number: number, body: object, data: Uint8Array | undefined): void;
+  /** It owes an answer for longer than the watchdog allows. */
+  silent(): void;
+  /** More calls wait for its credits than are kept. */
+  overrun(): void;
+}
+
+interface Debt {
+  readonly token: number;
+  readonly number: number;
+  readonly class: CreditClass;
+  readonly bytes: number;
+  readonly sinceMs: number;
+}
+
+interface Waiting {
+  readonly token: number;
+  readonly call: PeerCall;
+}
+
+/**
+ * The server's calls to one peer. They wait here, in order within their class, for the credits that the peer's Hello granted, and are
+ * watched by wall clock.
+ */
+export class PeerDebts {
+  readonly #port: DebtPort;
+  readonly #credits: CreditPool;
+  readonly #waiting: readonly Fifo<Waiting>[] = Array.from({ length: CREDIT_CLASSES }, () => new Fifo<Waiting>());
+  #waitingCount = 0;
+  /** By id, oldest first. */
+  readonly #debts = new Map<number, Debt>();
+  #lastId = 0;
+  #watchdog: NodeJS.Timeout | undefined;
+
+  constructor(port: DebtPort, grants: readonly iommud.v1.Credit.$Properties[]) {
+    this.#port = port;
+    this.#credits = new CreditPool(grants);
+  }
+
+  ask(token: number, call: PeerCall): void {
+    const queue = this.#waiting[creditClass(peerCallNumber(call))];
+    if (queue?.length === 0 && this.#send(token, call)) return;
+    queue?.push({ token, call });
+    if (++this.#waitingCount > PEER_CALLS_QUEUED_MAX) this.#port.overrun();
+  }
+
+  /** What the reply with this id says. Throws {@link ModelError} EPROTO for one that was not asked or of another kind. */
+  settle(id: number, number: number, body: object | undefined, data: Uint8Array | undefined): { token: number; answer: PeerAnswer } {
+    const debt = this.#debts.get(id);
+    if (debt === undefined) throw new ModelError('EPROTO', `a reply to call ${id}, which was not made`, 'id');
+    const answer = body === undefined ? undefined : peerAnswer(debt.number, number, body, data);
+    if (answer === undefined) throw new ModelError('EPROTO', `body ${number} is no reply to call ${id} with body ${debt.number}`, 'body');
+    this.#debts.delete(id);
+    this.#credits.give(debt.class, debt.bytes);
+    this.#watch();
+    this.#sendWaiting(debt.class);
+    return { token: debt.token, answer };
+  }
+
+  /** The peer is gone. */
+  stop(): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = undefined;
+    this.#debts.clear();
+    for (const queue of this.#waiting) queue.clear();
+  }
+
+  #sendWaiting(at: CreditClass): void {
+    const queue = this.#waiting[at];
+    for (let first = queue?.peek(); first !== undefined && this.#send(first.token, first.call); first = queue?.peek()) {
+      queue?.shift();
+      this.#waitingCount--;
+    }
+  }
+
+  #send(token: number, call: PeerCall): boolean {
+    const number = peerCallNumber(call);
+    const body = peerCallBody(call);
+    const at = creditClass(number);
+    const bytes = replyBytes(number, body);
+    if (!this.#credits.take(at, bytes)) return false;
+    const id = this.#freeId();
+    this.#debts.set(id, { token, number, class: at, bytes, sinceMs: performance.now() });
+    if (this.#debts.size === 1) this.#watch();
+    this.#port.call(id, number, body, peerCallData(call));
+    return true;
+  }
+
+  /** One timer: it looks at the oldest debt when it rings, so that answers in time cost nothing. */
+  #watch(): void {
+    const oldest = this.#debts.values().next().value;
+    if (oldest === undefined || this.#watchdog !== undefined) return;
+    const leftMs = Math.max(1, Math.ceil(oldest.sinceMs + PEER_WATCHDOG_MS - performance.now()));
+    this.#watchdog = setTimeout(() => this.#ring(), leftMs).unref();
+  }
+
+  #ring(): void {
+    this.#watchdog = undefined;
+    const oldest = this.#debts.values().next().value;
+    if (oldest === undefined) return;
+    if (performance.now() - oldest.sinceMs < PEER_WATCHDOG_MS) this.#watch();
+    else this.#port.silent();
+  }
+
+  #freeId(): number {
+    do this.#lastId = this.#lastId === ID_MAX ? 1 : this.#lastId + 1;
+    while (this.#debts.has(this.#lastId));
+    return this.#lastId;
+  }
+}

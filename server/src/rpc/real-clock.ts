@@ -1,0 +1,38 @@
+import type { MachinePort } from '../core/machine/index.ts';
+
+const MS_NS = 1e6;
+/** The longest delay that a timer keeps exactly. */
+const TIMER_MS_MAX = 0x7fff_ffff;
+
+/** Clock mode `real`: tells the machine how much real time has passed, before each input and when its next alarm is due. */
+export class RealClock {
+  readonly #machine: MachinePort;
+  readonly #due: () => void;
+  readonly #startMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** `due` is called when an alarm has come; it must lead to {@link pass}. */
+  constructor(machine: MachinePort, due: () => void) {
+    this.#machine = machine;
+    this.#due = due;
+  }
+
+  pass(): void {
+    this.#machine.passRealTime(Math.round((performance.now() - this.#startMs) * MS_NS));
+  }
+
+  /** Waits for the machine's next alarm, in place of what it waited for before. */
+  arm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const ns = this.#stopped ? undefined : this.#machine.nextAlarmNs();
+    if (ns === undefined) return;
+    this.#timer = setTimeout(this.#due, Math.min(Math.ceil(ns / MS_NS), TIMER_MS_MAX)).unref();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+}

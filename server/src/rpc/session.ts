@@ -1,0 +1,293 @@
+import { BODY, CLOSE, FrameError, KIND, type CloseCode, type PacketReader, type iommud } from '../../../proto/index.ts';
+import { HELLO_MS_MAX } from '../../../proto/limits.ts';
+import { ModelError, type TraceRecord } from '../core/base/index.ts';
+import type { Command, MachineEvent, PeerAnswer, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import { CallTable } from './call-table.ts';
+import type { RpcCounters } from './counters.ts';
+import { SERVED } from './decode.ts';
+import { replyBody, replyData, replyNumber } from './encode.ts';
+import { errorBody } from './errors.ts';
+import { EventFeed } from './event-feed.ts';
+import { grant, helloReply, type Authorization, type Welcome } from './hello.ts';
+import { Inbox } from './inbox.ts';
+import { Outlet } from './outlet.ts';
+import { PeerDebts } from './peer-debts.ts';
+import { MEANINGS, type Arrival, type SessionState } from './session-state.ts';
+import { subscription } from './subscribe.ts';
+import type { Wire } from './wire.ts';
+
+/** The machine's side of a session. */
+export interface SessionHost {
+  readonly counters: RpcCounters;
+  readonly welcome: Welcome;
+  /** False: it cannot be traced. */
+  readonly traceable: boolean;
+  attach(session: Session, roles: PeerRoles): PeerId;
+  /** Its reply comes through {@link Session.reply}, now or later. Throws {@link ModelError} for a malformed command. */
+  submit(session: Session, token: number, command: Command): void;
+  /** Throws {@link ModelError} EPROTO for an answer of the wrong kind. */
+  answer(session: Session, token: number, answer: PeerAnswer): void;
+  /** The peer owes an answer for too long. */
+  silent(session: Session): void;
+  /** What it wants of the trace may have changed. */
+  traceChanged(): void;
+  gone(session: Session, reason: string): void;
+  /** Our own mistake: ends the machine and all its sessions, not the process. */
+  crash(error: unknown): void;
+}
+
+/** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
+export type Authorize = (helloToken: string | undefined) => Authorization | undefined;
+
+const NO_ROLES: PeerRoles = { host: false, device: false, memory: false, observer: false };
+
+/** One connection to a machine, from its first byte to its last. */
+export class Session {
+  readonly #host: SessionHost;
+  readonly #wire: Wire;
+  readonly #authorize: Authorize;
+  readonly #calls = new CallTable();
+  readonly #inbox: Inbox;
+  readonly #outlet: Outlet;
+  readonly #feed: EventFeed;
+  readonly #helloTimer: NodeJS.Timeout;
+  #state: SessionState = 'awaiting-hello';
+  #peer: PeerId = 0;
+  #client = '';
+  #roles = NO_ROLES;
+  #debts: PeerDebts | undefined;
+
+  constructor(host: SessionHost, wire: Wire, authorize: Authorize) {
+    this.#host = host;
+    this.#wire = wire;
+    this.#authorize = authorize;
+    this.#inbox = new Inbox(
+      {
+        frame: (frame) => this.#frame(frame),
+        broken: (code, why) => this.close(code, why),
+        bug: (error) => host.crash(error),
+      },
+      host.counters,
+    );
+    this.#outlet = new Outlet(wire, this.#calls, host.counters, {
+      written: () => this.#feed.resume(),
+      stuck: () => this.close(CLOSE.slow, 'what was sent is not read'),
+    });
+    const outlet = this.#outlet;
+    this.#feed = new EventFeed({
+      hasRoom: () => outlet.hasRoomForEvents,
+      event: (id, number, body) => outlet.add(id, KIND.event, number, body),
+      lost: (count) => {
+        host.counters.eventsLostTotal += count;
+      },
+    });
+    this.#helloTimer = setTimeout(() => this.close(CLOSE.limits, 'no Hello in time'), HELLO_MS_MAX).unref();
+  }
+
+  /** Begins to take what arrives. */
+  start(): void {
+    this.#wire.start({ message: (bytes) => this.#inbox.message(bytes), closed: (code, why) => this.#end(`${code} ${why}`) });
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+  /** 0 before Hello. */
+  get peer(): PeerId {
+    return this.#peer;
+  }
+  /** What connected, for logs: product and version. */
+  get client(): string {
+    return this.#client;
+  }
+  /** Calls that have no reply yet. */
+  get pendingCalls(): number {
+    return this.#calls.size;
+  }
+  get wantsTrace(): boolean {
+    return this.#feed.wants('trace');
+  }
+
+  /** The machine's reply to the call with this token. One whose call is no longer known is dropped. */
+  reply(token: number, reply: Reply): void {
+    const number = this.#calls.take(token);
+    if (number === 0) return;
+    if (reply.kind === 'refused') this.#host.counters.errorsTotal++;
+    const data = replyData(reply);
+    if (data !== undefined) this.#inbox.replied(data.length);
+    try {
+      this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), data);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.#outlet.add(token, KIND.reply, BODY.error, errorBody('ENOSPC', `the reply does not fit a frame: ${error.message}`));
+    }
+  }
+
+  /** Something that the machine asks of this peer. */
+  ask(token: number, call: PeerCall): void {
+    this.#debts?.ask(token, call);
+  }
+
+  event(event: MachineEvent): void {
+    this.#feed.machine(event);
+  }
+
+  trace(record: TraceRecord): void {
+    this.#feed.trace(record);
+  }
+
+  /** No new calls from now on. */
+  drain(deadlineMs: number): void {
+    if (this.#state === 'awaiting-hello') this.close(CLOSE.goingAway, 'the service is stopping');
+    if (this.#state !== 'open') return;
+    this.#state = 'draining';
+    this.#outlet.add(0, KIND.event, BODY.draining, { deadlineMs } satisfies iommud.v1.Draining.$Properties);
+  }
+
+  /** Answers every call that is still in flight. */
+  shutDown(): void {
+    const error = new ModelError('ESHUTDOWN', 'the service stopped before this call ended; its outcome is unknown');
+    for (const id of this.#calls.ids()) this.#refuse(id, error);
+  }
+
+  /** Ends the connection after what was answered. */
+  close(code: CloseCode, reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#outlet.stop();
+    this.#wire.close(code, reason);
+    this.#end(`${code} ${reason}`);
+  }
+
+  #frame(frame: PacketReader): void {
+    switch (MEANINGS[this.#state][arrival(frame)]) {
+      case 'serve':
+        if (this.#accept(frame)) this.#serve(frame);
+        break;
+      case 'settle':
+        this.#settle(frame);
+        break;
+      case 'greet':
+        this.#greet(frame);
+        break;
+      case 'refuse':
+        if (this.#accept(frame)) this.#refuse(this.#calls.serving, new ModelError('ESHUTDOWN', 'the service is stopping'));
+        break;
+      case 'break':
+        this.close(CLOSE.order, `a ${arrival(frame)} does not belong here: the session is ${this.#state}`);
+        break;
+      case 'ignore':
+        break;
+    }
+  }
+
+  #greet(frame: PacketReader): void {
+    if (frame.id === 0) {
+      this.close(CLOSE.order, 'Hello needs an id');
+      return;
+    }
+    try {
+      const granted = grant(frame.body as iommud.v1.Hello, this.#authorize);
+      clearTimeout(this.#helloTimer);
+      this.#outlet.limit(granted.limits);
+      this.#state = 'open';
+      this.#roles = granted.roles;
+      this.#client = granted.client;
+      this.#debts = new PeerDebts(
+        {
+          call: (id, number, body, data) => this.#outlet.add(id, KIND.call, number, body, data),
+          silent: () => this.#host.silent(this),
+          overrun: () => this.close(CLOSE.slow, 'too many calls wait for its credits'),
+        },
+        granted.credits,
+      );
+      this.#outlet.add(frame.id, KIND.reply, BODY.helloReply, helloReply(this.#host.welcome, granted));
+      if (granted.roles.host || granted.roles.observer) this.#feed.choose(['fault', 'interrupt', 'window', 'log']);
+      this.#peer = this.#host.attach(this, granted.roles);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#outlet.add(frame.id, KIND.reply, BODY.error, errorBody(error.code, error.message, error.field));
+      this.close(CLOSE.limits, error.message);
+    }
+  }
+
+  /** Notes the call and takes its credit; false when the connection had to be closed. */
+  #accept(frame: PacketReader): boolean {
+    const wrong = this.#calls.accept(frame.id, frame.number, frame.body);
+    if (wrong === 'in-use') this.close(CLOSE.order, `id ${frame.id} is in use by a call that has no reply yet`);
+    if (wrong === 'no-credit') this.close(CLOSE.limits, `call ${frame.id} with body ${frame.number} is past the credits of its class`);
+    return wrong === undefined;
+  }
+
+  #serve(frame: PacketReader): void {
+    const { number, body } = frame;
+    try {
+      const row = number < SERVED.length ? SERVED[number] : undefined;
+      if (number === BODY.subscribe) {
+        this.#subscribe(body as iommud.v1.Subscribe);
+      } else if (row === undefined || body === undefined) {
+        throw new ModelError('ENOSYS', `body ${number} is no call that this end serves`, 'body');
+      } else {
+        if (!row.roles.some((role) => this.#roles[role])) {
+          throw new ModelError('EPERM', `${row.name} needs the role ${row.roles.join(' or ')}`, 'roles');
+        }
+        const command = row.decode(body, frame.data);
+        this.#host.counters.callsTotal++;
+        this.#host.submit(this, frame.id, command);
+      }
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#refuse(frame.id, error);
+    }
+    this.#calls.served();
+  }
+
+  #subscribe(body: iommud.v1.Subscribe): void {
+    this.#feed.choose(subscription(body, this.#roles, this.#host.traceable));
+    this.#host.traceChanged();
+    const id = this.#calls.serving;
+    const reply = { nextNumber: this.#feed.nextNumber } satisfies iommud.v1.SubscribeReply.$Properties;
+    if (this.#calls.take(id) !== 0) this.#outlet.add(id, KIND.reply, BODY.subscribeReply, reply);
+  }
+
+  #settle(frame: PacketReader): void {
+    try {
+      const settled = this.#debts?.settle(frame.id, frame.number, frame.body, frame.data);
+      if (settled !== undefined) this.#host.answer(this, settled.token, settled.answer);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.close(CLOSE.order, error.message);
+    }
+  }
+
+  /** A posted call has no reply to say it in. */
+  #refuse(id: number, error: ModelError): void {
+    this.#host.counters.errorsTotal++;
+    if (this.#calls.take(id) === 0) return;
+    this.#outlet.add(id, KIND.reply, BODY.error, errorBody(error.code, error.message, error.field));
+  }
+
+  #end(reason: string): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    clearTimeout(this.#helloTimer);
+    this.#outlet.stop();
+    this.#inbox.stop();
+    this.#debts?.stop();
+    this.#calls.clear();
+    this.#feed.choose([]);
+    this.#host.gone(this, reason);
+  }
+}
+
+function arrival(frame: PacketReader): Arrival {
+  switch (frame.kind) {
+    case KIND.call:
+      return frame.number === BODY.hello ? 'hello' : 'call';
+    case KIND.reply:
+      return 'reply';
+    case KIND.event:
+      return 'event';
+    case KIND.cancel:
+      return 'cancel';
+  }
+}

@@ -1,0 +1,105 @@
+import type { Duplex } from 'node:stream';
+import type { RawData, WebSocket } from 'ws';
+import { CLOSE } from '../../../proto/close.ts';
+import { CLOSE_GRACE_MS, KEEPALIVE_MS } from '../../../proto/limits.ts';
+import { closeReason } from './close-reason.ts';
+import type { Transport, TransportOwner } from './transport.ts';
+
+const OPEN = 1;
+
+/**
+ * A `ws` WebSocket that is open. The server that made it sets `maxPayload: MESSAGE_BYTES_MAX` and `perMessageDeflate: false`.
+ *
+ * `stream` is the socket under it: it is corked from the first message of a tick to the tick's end, so that they leave in one write.
+ * An idle connection is pinged; one that did not answer by the next ping is cut.
+ */
+export class WebSocketTransport implements Transport {
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+  #owner: TransportOwner | undefined;
+  #corked = false;
+  #alive = true;
+  #closing = false;
+  readonly #keepalive: NodeJS.Timeout;
+  #grace: NodeJS.Timeout | undefined;
+  /** Arrived before the owner started. */
+  #early: Uint8Array[] = [];
+  #ended: { readonly code: number; readonly reason: string } | undefined;
+  readonly #uncork = (): void => {
+    this.#corked = false;
+    this.#stream.uncork();
+  };
+
+  constructor(socket: WebSocket, stream: Duplex) {
+    this.#socket = socket;
+    this.#stream = stream;
+    socket.on('message', (data, isBinary) => this.#message(data, isBinary));
+    socket.on('pong', () => {
+      this.#alive = true;
+    });
+    socket.on('close', (code, reason) => this.#closed(code, reason.toString()));
+    // What went wrong is told by the close that follows.
+    socket.on('error', () => undefined);
+    this.#keepalive = setInterval(() => this.#ping(), KEEPALIVE_MS).unref();
+  }
+
+  start(owner: TransportOwner): void {
+    this.#owner = owner;
+    const early = this.#early;
+    this.#early = [];
+    for (const bytes of early) owner.message(bytes);
+    if (this.#ended !== undefined) owner.closed(this.#ended.code, this.#ended.reason);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(bytes: Uint8Array, written?: () => void): void {
+    if (this.#socket.readyState !== OPEN) {
+      written?.();
+      return;
+    }
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#stream.cork();
+      process.nextTick(this.#uncork);
+    }
+    this.#socket.send(bytes, { binary: true, compress: false }, written);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#socket.close(code, closeReason(reason));
+    this.#grace = setTimeout(() => this.#socket.terminate(), CLOSE_GRACE_MS).unref();
+  }
+
+  #message(data: RawData, isBinary: boolean): void {
+    if (this.#closing) return;
+    this.#alive = true;
+    if (!isBinary) {
+      this.close(CLOSE.text, 'binary messages only');
+      return;
+    }
+    const bytes = data as Buffer;
+    if (this.#owner === undefined) this.#early.push(bytes);
+    else this.#owner.message(bytes);
+  }
+
+  #ping(): void {
+    if (!this.#alive) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#alive = false;
+    this.#socket.ping();
+  }
+
+  #closed(code: number, reason: string): void {
+    clearInterval(this.#keepalive);
+    clearTimeout(this.#grace);
+    this.#ended = { code, reason };
+    this.#owner?.closed(code, reason);
+  }
+}

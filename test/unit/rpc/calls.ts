@@ -1,0 +1,173 @@
+/** One complete example of every call that a machine serves: what is sent, which of it is needed, and the command that it becomes. */
+import type { Calls } from '../../../proto/index.ts';
+import type { ServedCall } from '../../../server/src/rpc/decode.ts';
+
+const FUNCTION = 0x0001_0a13;
+const WIDE = { low: 0x1000, high: -0x8000 } as const;
+const WIDE_BIG = 0xffff_8000_0000_1000n;
+const PHYSICAL = { low: -0x1000, high: 0xff } as const;
+const PHYSICAL_BIG = 0xff_ffff_f000n;
+const SAFE = { low: -1, high: 0x1f_ffff } as const;
+const SAFE_NUMBER = 2 ** 53 - 1;
+const DATA = Uint8Array.of(1, 2, 3, 4);
+
+export interface Example<Name extends ServedCall> {
+  readonly body: Calls[Name]['request'];
+  readonly data?: Uint8Array;
+  /** Names in the .proto; each must be there. */
+  readonly needs: readonly string[];
+  readonly command: Record<string, unknown>;
+}
+type Examples = { readonly [Name in ServedCall]: Example<Name> };
+
+const bdf = FUNCTION;
+const place = { body: { function: FUNCTION }, needs: ['function'] } as const;
+
+export const EXAMPLES: Examples = {
+  regionRead: {
+    body: { function: FUNCTION, region: 7, offset: SAFE, bytes: 4 },
+    needs: ['function', 'region', 'offset', 'bytes'],
+    command: { kind: 'region-read', bdf, region: 7, offset: SAFE_NUMBER, bytes: 4 },
+  },
+  regionWrite: {
+    body: { function: FUNCTION, region: 0, offset: { low: 8, high: 0 }, bytes: 8, value: WIDE },
+    needs: ['function', 'region', 'offset', 'bytes', 'value'],
+    command: { kind: 'region-write', bdf, region: 0, offset: 8, bytes: 8, valueLow: 0x1000, valueHigh: -0x8000 },
+  },
+  machineInfo: { body: {}, needs: [], command: { kind: 'machine-info' } },
+  functionList: { body: {}, needs: [], command: { kind: 'function-list' } },
+  functionInfo: { ...place, command: { kind: 'function-info', bdf } },
+  deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
+  deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
+  groupInfo: { ...place, command: { kind: 'group-info', bdf } },
+  domainAlloc: {
+    body: { type: 2, sharedAddress: true },
+    needs: ['type'],
+    command: { kind: 'domain-alloc', type: 'identity', sharedAddress: true },
+  },
+  domainFree: { body: { domain: 3 }, needs: ['domain'], command: { kind: 'domain-free', domain: 3 } },
+  domainAttach: {
+    body: { function: FUNCTION, domain: 3 },
+    needs: ['function', 'domain'],
+    command: { kind: 'domain-attach', bdf, domain: 3 },
+  },
+  domainDetach: { ...place, command: { kind: 'domain-detach', bdf } },
+  pasidAttach: {
+    body: { function: FUNCTION, pasid: 0xf_ffff, domain: 4, replace: true },
+    needs: ['function', 'pasid', 'domain'],
+    command: { kind: 'pasid-attach', bdf, pasid: 0xf_ffff, domain: 4, replace: true },
+  },
+  pasidDetach: { body: { function: FUNCTION, pasid: 0 }, needs: ['function', 'pasid'], command: { kind: 'pasid-detach', bdf, pasid: 0 } },
+  ownerClaim: { ...place, command: { kind: 'owner-claim', bdf } },
+  ownerRelease: { ...place, command: { kind: 'owner-release', bdf } },
+  dmaMap: {
+    body: { domain: 5, iova: WIDE, address: PHYSICAL, bytes: { low: 0x2000, high: 0 }, access: 3 },
+    needs: ['domain', 'iova', 'address', 'bytes', 'access'],
+    command: { kind: 'map', target: { domain: 5 }, iova: WIDE_BIG, address: PHYSICAL_BIG, bytes: 0x2000n, access: 3 },
+  },
+  dmaUnmap: {
+    body: { domain: 5, iova: WIDE, bytes: PHYSICAL },
+    needs: ['domain', 'iova', 'bytes'],
+    command: { kind: 'unmap', target: { domain: 5 }, iova: WIDE_BIG, bytes: PHYSICAL_BIG },
+  },
+  iovaToPhys: {
+    body: { domain: 5, iova: WIDE },
+    needs: ['domain', 'iova'],
+    command: { kind: 'iova-to-phys', target: { domain: 5 }, iova: WIDE_BIG },
+  },
+  faultRecords: { body: {}, needs: [], command: { kind: 'fault-records' } },
+  memoryAlloc: { body: { bytes: PHYSICAL }, needs: ['bytes'], command: { kind: 'memory-alloc', bytes: PHYSICAL_BIG } },
+  memoryFree: { body: { address: PHYSICAL }, needs: ['address'], command: { kind: 'memory-free', address: PHYSICAL_BIG } },
+  memoryRead: {
+    body: { address: WIDE, bytes: 1 << 20 },
+    needs: ['address', 'bytes'],
+    command: { kind: 'memory-read', address: WIDE_BIG, bytes: 1 << 20 },
+  },
+  memoryWrite: {
+    body: { address: PHYSICAL },
+    data: DATA,
+    needs: ['address', 'data'],
+    command: { kind: 'memory-write', address: PHYSICAL_BIG, data: DATA },
+  },
+  memoryClaim: {
+    body: { address: PHYSICAL, bytes: { low: 0x1000, high: 0 }, depth: 1024 },
+    needs: ['address', 'bytes'],
+    command: { kind: 'memory-claim', address: PHYSICAL_BIG, bytes: 0x1000n, depth: 1024 },
+  },
+  memoryRelease: { body: { address: PHYSICAL }, needs: ['address'], command: { kind: 'memory-release', address: PHYSICAL_BIG } },
+  resetPrepare: {
+    body: { function: FUNCTION, token: 't'.repeat(64), deadlineNs: SAFE, onDeadline: 2 },
+    needs: ['function', 'token', 'deadline_ns'],
+    command: { kind: 'reset-prepare', bdf, token: 't'.repeat(64), deadlineNs: SAFE_NUMBER, onDeadline: 'fail' },
+  },
+  resetTrigger: {
+    body: { function: FUNCTION, method: 3 },
+    needs: ['function', 'method'],
+    command: { kind: 'reset-trigger', bdf, method: 'flr' },
+  },
+  resetDone: {
+    body: { function: FUNCTION, token: 'w', all: false },
+    needs: ['function', 'token'],
+    command: { kind: 'reset-done', bdf, token: 'w', all: false },
+  },
+  resetFunction: {
+    body: { function: FUNCTION, method: 6, window: false, deadlineNs: { low: 10, high: 0 }, onDeadline: 1 },
+    needs: ['function', 'method', 'deadline_ns'],
+    command: { kind: 'reset', bdf, method: 'bus', window: false, deadlineNs: 10, onDeadline: 'abort' },
+  },
+  dmaRead: {
+    body: { function: FUNCTION, iova: WIDE, bytes: 1 << 20, pasid: 7 },
+    needs: ['function', 'iova', 'bytes'],
+    command: { kind: 'dma-read', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, bytes: 1 << 20, pasid: 7 },
+  },
+  dmaWrite: {
+    body: { function: FUNCTION, iova: WIDE, pasid: 7 },
+    data: DATA,
+    needs: ['function', 'iova', 'data'],
+    command: { kind: 'dma-write', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, data: DATA, pasid: 7 },
+  },
+  modelDma: {
+    body: {
+      function: FUNCTION,
+      operation: 5,
+      iova: WIDE,
+      bytes: 8,
+      pasid: 7,
+      translated: true,
+      hold: 3,
+      holdNs: { low: 0, high: 1 },
+    },
+    data: DATA,
+    needs: ['function', 'operation', 'iova', 'bytes'],
+    command: {
+      kind: 'model-dma',
+      bdf,
+      operation: 'compare-and-swap',
+      iovaLow: 0x1000,
+      iovaHigh: -0x8000,
+      bytes: 8,
+      data: DATA,
+      pasid: 7,
+      translated: true,
+      hold: 'performed',
+      holdNs: 2 ** 32,
+    },
+  },
+  dmaRelease: { body: { function: FUNCTION, request: 9 }, needs: ['function'], command: { kind: 'dma-release', bdf, request: 9 } },
+  ledger: { ...place, command: { kind: 'ledger', bdf } },
+  faultArm: {
+    body: { function: FUNCTION, fault: 3, first: 2, count: 0, point: 1, delayNs: { low: 5, high: 0 } },
+    needs: ['function', 'fault'],
+    command: { kind: 'fault-arm', bdf, fault: 'late-invalidations', first: 2, count: 0, point: 'issued', delayNs: 5 },
+  },
+  faultDisarm: {
+    body: { function: FUNCTION, fault: 6 },
+    needs: ['function', 'fault'],
+    command: { kind: 'fault-disarm', bdf, fault: 'attach-fails' },
+  },
+  clockInfo: { body: {}, needs: [], command: { kind: 'clock-info' } },
+  clockAdvance: { body: { ns: SAFE, force: true }, needs: ['ns'], command: { kind: 'clock-advance', ns: SAFE_NUMBER, force: true } },
+  traceHash: { body: {}, needs: [], command: { kind: 'trace-hash' } },
+};
+
+export const EXAMPLE_NAMES = Object.keys(EXAMPLES) as ServedCall[];

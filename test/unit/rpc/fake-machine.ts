@@ -1,0 +1,240 @@
+import type { TraceRecord, TraceSink } from '../../../server/src/core/base/index.ts';
+import { ModelError } from '../../../server/src/core/base/index.ts';
+import type {
+  Command,
+  CommandKind,
+  MachineEvent,
+  MachinePort,
+  Outgoing,
+  PeerAnswer,
+  PeerCall,
+  PeerId,
+  PeerRoles,
+  Reply,
+} from '../../../server/src/core/machine/index.ts';
+
+export interface Submitted {
+  readonly peer: PeerId;
+  readonly token: number;
+  readonly command: Command;
+}
+
+/** A machine that does what a test tells it: it notes its inputs and answers by `react`. */
+export class FakeMachine implements MachinePort {
+  readonly spec = { name: 'fake' };
+  readonly submitted: Submitted[] = [];
+  readonly answers: { readonly peer: PeerId; readonly token: number; readonly answer: PeerAnswer }[] = [];
+  readonly attached: { readonly peer: PeerId; readonly roles: PeerRoles }[] = [];
+  readonly detached: PeerId[] = [];
+  readonly timedOut: PeerId[] = [];
+  readonly passed: number[] = [];
+  alarmNs: number | undefined;
+  /** The reply to a command; undefined holds it. May throw. */
+  react: (command: Command, submitted: Submitted) => Reply | undefined = replyTo;
+  /** What an answer leads to. May throw. */
+  onAnswer: (answer: PeerAnswer) => void = () => undefined;
+  readonly traceListeners = new Set<TraceSink>();
+  trace?: { listen(sink: TraceSink): () => void } = {
+    listen: (sink) => {
+      this.traceListeners.add(sink);
+      return () => this.traceListeners.delete(sink);
+    },
+  };
+  #outbox: Outgoing[] = [];
+  #nextPeer = 1;
+  #nextToken = 1;
+
+  peerAttach(roles: PeerRoles): PeerId {
+    const peer = this.#nextPeer++;
+    this.attached.push({ peer, roles });
+    return peer;
+  }
+  peerDetach(peer: PeerId): void {
+    this.detached.push(peer);
+  }
+  peerTimeout(peer: PeerId): void {
+    this.timedOut.push(peer);
+  }
+  submit(peer: PeerId, token: number, command: Command): void {
+    const submitted = { peer, token, command };
+    this.submitted.push(submitted);
+    const reply = this.react(command, submitted);
+    if (reply !== undefined) this.reply(submitted, reply);
+  }
+  answer(peer: PeerId, token: number, answer: PeerAnswer): void {
+    this.answers.push({ peer, token, answer });
+    this.onAnswer(answer);
+  }
+  takeOutbox(): readonly Outgoing[] {
+    const items = this.#outbox;
+    if (items.length > 0) this.#outbox = [];
+    return items;
+  }
+  nextAlarmNs(): number | undefined {
+    return this.alarmNs;
+  }
+  passRealTime(nowNs: number): void {
+    this.passed.push(nowNs);
+  }
+  owedBy(): number {
+    return 0;
+  }
+
+  // ---- what a test makes it do; the host takes it at the next input
+
+  reply(to: Submitted, reply: Reply): void {
+    if (to.token !== 0) this.#outbox.push({ to: to.peer, type: 'reply', token: to.token, reply });
+  }
+  event(event: MachineEvent): void {
+    this.#outbox.push({ to: 'hosts', type: 'event', event });
+  }
+  ask(peer: PeerId, call: PeerCall): number {
+    const token = this.#nextToken++;
+    this.#outbox.push({ to: peer, type: 'call', token, call });
+    return token;
+  }
+  emitTrace(record: TraceRecord): void {
+    for (const sink of this.traceListeners) sink(record);
+  }
+}
+
+const REPORT = {
+  skipped: false,
+  depth: 1,
+  drained: 2,
+  aborted: 3,
+  indeterminate: 1,
+  indeterminateRanges: [{ address: 0x8000_0000_1000n, bytes: 64 }],
+  completed: 4,
+  timedOut: 5,
+};
+const DOMAIN = { id: 9, type: 'paging', sharedAddress: true } as const;
+const SUMMARY = {
+  bdf: 0x10,
+  model: 'dma-probe',
+  label: 'probe',
+  configBytes: 4096,
+  vendor: 0x1234,
+  device: 0x11e8,
+  classCode: 0xff0000,
+  secondaryBus: -1,
+  group: 3,
+  atsSupported: true,
+  blocked: true,
+  resetDepth: 1,
+  gate: 'closed',
+  inFlight: 2,
+  absent: false,
+} as const;
+const DMA = {
+  kind: 'dma',
+  outcome: 'not-present',
+  requests: 2,
+  bytesDone: 4096,
+  data: undefined,
+  failedIova: 0xffff_8000_0000_1000n,
+  grant: undefined,
+  elapsedNs: 17,
+} as const;
+
+type Replies = { readonly [K in CommandKind]: unknown };
+/** A reply with something in every field, for each command. */
+const REPLIES = {
+  'region-read': { kind: 'region-read', valueLow: -1, valueHigh: 0x1234 },
+  'machine-info': {
+    kind: 'machine-info',
+    name: 'fake',
+    seed: 0xffff_ffff,
+    behaviour: 'strict',
+    clock: 'auto',
+    nowNs: 2 ** 53 - 1,
+    functions: 3,
+    iommu: true,
+  },
+  'function-list': { kind: 'function-list', functions: [SUMMARY, { ...SUMMARY, secondaryBus: 1, group: -1, gate: 'open' }] },
+  'function-info': {
+    kind: 'function-info',
+    function: {
+      ...SUMMARY,
+      busMaster: true,
+      atsEnabled: false,
+      resetMethods: ['flr', 'pm'],
+      logicalDomain: DOMAIN,
+      physicalDomain: undefined,
+      pasids: [{ pasid: 5, logicalDomain: DOMAIN, physicalDomain: undefined }],
+      windows: ['w'],
+      armedFaults: ['never-ready'],
+      itags: 2,
+    },
+  },
+  'group-info': {
+    kind: 'group-info',
+    group: {
+      group: 3,
+      members: [0x10, 0x11],
+      domain: DOMAIN,
+      defaultDomain: undefined,
+      recoveryCount: 1,
+      owned: true,
+      busy: true,
+      waiting: 2,
+    },
+  },
+  'domain-alloc': { kind: 'domain-alloc', domain: 12 },
+  unmap: { kind: 'unmap', bytes: 0x1_0000_0000_0000n, timedOut: 1, elapsedNs: 1_000_000_000 },
+  'iova-to-phys': { kind: 'iova-to-phys', mapped: true, address: 0xff_ffff_ffff_f000n },
+  'memory-alloc': { kind: 'memory-alloc', address: 0x10_0000n, bytes: 8192n },
+  'memory-read': { kind: 'memory-read', data: Uint8Array.of(1, 2, 3) },
+  'reset-prepare': { kind: 'reset-prepare', ...REPORT, elapsedNs: 5 },
+  'reset-done': { kind: 'reset-done', depth: 0, skipped: true, warning: 'unbalanced', elapsedNs: 6 },
+  reset: { kind: 'reset', method: 'flr', pendingTimedOut: true, warning: 'late', ...REPORT, elapsedNs: 7 },
+  'dma-read': { ...DMA, data: Uint8Array.of(9, 8) },
+  'dma-write': { ...DMA, outcome: 'performed', failedIova: undefined },
+  'model-dma': { ...DMA, grant: { address: 0x2000n, bytes: 4096, access: 3 } },
+  ledger: {
+    kind: 'ledger',
+    entries: [
+      {
+        request: 1,
+        operation: 'invalidation-completion',
+        point: 'indeterminate',
+        held: true,
+        iova: 0x1000n,
+        address: undefined,
+        bytes: 64,
+        sinceNs: 3,
+        epoch: 2,
+        waitsFor: 'its owner',
+      },
+    ],
+  },
+  'fault-records': {
+    kind: 'fault-records',
+    records: [
+      {
+        number: 1,
+        timeNs: 2,
+        bdf: 0x10,
+        pasid: -1,
+        iova: 0xffff_ffff_ffff_f000n,
+        access: 2,
+        cause: 'not-canonical',
+        text: '00:02.0 write 0xfffffffffffff000: not canonical',
+      },
+    ],
+    overflow: 4,
+  },
+  'clock-info': { kind: 'clock', nowNs: 11, movedNs: 0 },
+  'clock-advance': { kind: 'clock', nowNs: 22, movedNs: 11 },
+  'trace-hash': { kind: 'trace-hash', hash: '0123456789abcdef' },
+} as const satisfies Partial<Replies>;
+
+export function replyTo(command: Command): Reply {
+  const reply = (REPLIES as Partial<Replies>)[command.kind];
+  return (reply ?? { kind: 'ok', elapsedNs: 1 }) as Reply;
+}
+
+/** What a machine throws for a malformed command. */
+export function malformed(field: string): never {
+  throw new ModelError('EINVAL', `${field} cannot be`, field);
+}
