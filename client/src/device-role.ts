@@ -1,0 +1,221 @@
+/** The device role: functions that this program emulates. */
+import type { Calls } from '../../proto/index.ts';
+import { DMA_BYTES_MAX } from '../../proto/limits.ts';
+import { ask, type CallOptions } from './ask.ts';
+import { bdfText, packBdf } from './bdf.ts';
+import type { Channel, PeerAnswer } from './channel.ts';
+import { dmaResult, type DmaResult } from './dma-result.ts';
+import { IommudError } from './errors.ts';
+import { RESET_METHOD, type ResetMethod } from './names.ts';
+import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
+
+export interface RegionAccess {
+  /** 0 to 5 BAR, 6 expansion ROM, 7 configuration space. */
+  readonly region: number;
+  /** Bytes from the region's start, a multiple of the width. */
+  readonly offset: number;
+  /** Width: 1, 2, 4 or 8. */
+  readonly bytes: number;
+}
+
+/**
+ * What the function does when it is accessed. Reads and writes start one after the other, in the order in which the host made them, each when the
+ * one before has settled, so a read sees what earlier writes did; a reset starts at once. A throw is answered as an error.
+ */
+export interface DeviceHandlers {
+  /** Little-endian register value. Without this handler every register is 0. */
+  onRegionRead?(access: RegionAccess): bigint | number | Promise<bigint | number>;
+  onRegionWrite?(access: RegionAccess & { readonly value: bigint }): void | Promise<void>;
+  /** The function is reset; it is ready when this settles. */
+  onReset?(method: ResetMethod): void | Promise<void>;
+}
+
+export interface DmaOptions extends CallOptions {
+  /** 20 bits. Absent: without a PASID. */
+  readonly pasid?: number;
+}
+
+/** DMA from a function that this program emulates. A fault is an outcome and no error. Errors: ENODEV, EPERM (not claimed), EINVAL. */
+export class DeviceDma {
+  readonly #channel: Channel;
+  readonly #function: number;
+
+  constructor(channel: Channel, fn: number) {
+    this.#channel = channel;
+    this.#function = fn;
+  }
+
+  /** The bytes are in `data` of the result. More than one call carries (1 MiB) is read in turn, up to the first fault. */
+  async read(iova: bigint | number, bytes: number, options?: DmaOptions): Promise<DmaResult> {
+    const start = u64(iova, 'iova');
+    if (bytes <= DMA_BYTES_MAX) return this.#readPart(start, bytes, options);
+    return inParts(bytes, (from, size) => this.#readPart(u64(bigintOf(start) + BigInt(from), 'iova'), size, options));
+  }
+
+  /** More than one call carries (1 MiB) is written in turn, up to the first fault. */
+  async write(iova: bigint | number, data: Uint8Array, options?: DmaOptions): Promise<DmaResult> {
+    const start = u64(iova, 'iova');
+    if (data.length <= DMA_BYTES_MAX) return this.#writePart(start, data, options);
+    return inParts(data.length, (from, size) =>
+      this.#writePart(u64(bigintOf(start) + BigInt(from), 'iova'), data.subarray(from, from + size), options),
+    );
+  }
+
+  async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaOptions | undefined): Promise<DmaResult> {
+    const request = { function: this.#function, iova, bytes: u32(bytes, 'bytes'), pasid: pasidOf(options) };
+    const answer = await this.#channel.request('dmaRead', request, undefined, options?.signal);
+    if (answer.failed) throw new IommudError(answer);
+    return dmaResult(answer.body.result, answer.data);
+  }
+
+  async #writePart(iova: ReturnType<typeof u64>, data: Uint8Array, options: DmaOptions | undefined): Promise<DmaResult> {
+    const answer = await this.#channel.request(
+      'dmaWrite',
+      { function: this.#function, iova, pasid: pasidOf(options) },
+      data,
+      options?.signal,
+    );
+    if (answer.failed) throw new IommudError(answer);
+    return dmaResult(answer.body.result, undefined);
+  }
+}
+
+/** A function that this connection emulates. Disposing of it gives it up. */
+export class ClaimedFunction implements AsyncDisposable {
+  /** `00:04.0`. */
+  readonly bdf: string;
+  readonly dma: DeviceDma;
+  readonly #handlers: DeviceHandlers;
+  readonly #giveUp: (options: CallOptions | undefined) => Promise<void>;
+  /** Settles when every access that has come is answered; undefined when that is so. */
+  #busy: Promise<unknown> | undefined;
+
+  constructor(channel: Channel, fn: number, handlers: DeviceHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
+    this.bdf = bdfText(fn);
+    this.dma = new DeviceDma(channel, fn);
+    this.#handlers = handlers;
+    this.#giveUp = giveUp;
+  }
+
+  read(access: RegionAccess): PeerAnswer | Promise<PeerAnswer> {
+    return this.#inTurn(() => {
+      const value = this.#handlers.onRegionRead?.(access) ?? 0;
+      return value instanceof Promise ? value.then(valueAnswer) : valueAnswer(value);
+    });
+  }
+
+  write(access: RegionAccess & { readonly value: bigint }): PeerAnswer | Promise<PeerAnswer> {
+    return this.#inTurn(() => {
+      const written = this.#handlers.onRegionWrite?.(access);
+      return written instanceof Promise ? written.then(() => ({})) : {};
+    });
+  }
+
+  reset(method: ResetMethod): PeerAnswer | Promise<PeerAnswer> {
+    const ready = this.#handlers.onReset?.(method);
+    return ready instanceof Promise ? ready.then(() => ({})) : {};
+  }
+
+  /** Gives the function up: it is absent until someone claims it. */
+  release(options?: CallOptions): Promise<void> {
+    return this.#giveUp(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  #inTurn(run: () => PeerAnswer | Promise<PeerAnswer>): PeerAnswer | Promise<PeerAnswer> {
+    const answer = this.#busy === undefined ? run() : this.#busy.then(run);
+    if (!(answer instanceof Promise)) return answer;
+    const busy: Promise<unknown> = answer.then(
+      () => this.#rest(busy),
+      () => this.#rest(busy),
+    );
+    this.#busy = busy;
+    return answer;
+  }
+
+  #rest(which: Promise<unknown>): void {
+    if (this.#busy === which) this.#busy = undefined;
+  }
+}
+
+/** The functions of one connection, and the way of a call to its function. */
+export class ClaimedFunctions {
+  readonly #channel: Channel;
+  readonly #functions = new Map<number, ClaimedFunction>();
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  /** Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM (no device role), EEXIST (claimed here). */
+  async claim(bdf: string, handlers: DeviceHandlers, options?: CallOptions): Promise<ClaimedFunction> {
+    const fn = packBdf(bdf);
+    if (this.#functions.has(fn))
+      throw new IommudError({ code: 'EEXIST', message: `${bdf} is claimed by this connection already`, about: bdf });
+    const claimed = new ClaimedFunction(this.#channel, fn, handlers, async (releaseOptions) => {
+      await ask(this.#channel, 'deviceRelease', { function: fn }, releaseOptions);
+      this.#functions.delete(fn);
+    });
+    // Before the claim is answered: the first access may come right behind the answer.
+    this.#functions.set(fn, claimed);
+    try {
+      await ask(this.#channel, 'deviceClaim', { function: fn }, options);
+    } catch (error) {
+      this.#functions.delete(fn);
+      throw error;
+    }
+    return claimed;
+  }
+
+  regionRead(request: Calls['regionRead']['request']): PeerAnswer | Promise<PeerAnswer> {
+    return this.#at(request.function).read(accessOf(request));
+  }
+
+  regionWrite(request: Calls['regionWrite']['request']): PeerAnswer | Promise<PeerAnswer> {
+    return this.#at(request.function).write({ ...accessOf(request), value: request.value ? bigintOf(request.value) : 0n });
+  }
+
+  reset(request: Calls['deviceReset']['request']): PeerAnswer | Promise<PeerAnswer> {
+    return this.#at(request.function).reset(RESET_METHOD.nameOf(request.method ?? 0));
+  }
+
+  #at(fn: number | null | undefined): ClaimedFunction {
+    const claimed = this.#functions.get(fn ?? 0);
+    if (claimed === undefined) throw new IommudError({ code: 'ENODEV', message: `${bdfText(fn ?? 0)} is not emulated here` });
+    return claimed;
+  }
+}
+
+function accessOf(request: Calls['regionRead']['request']): RegionAccess {
+  return { region: request.region ?? 0, offset: request.offset ? numberOf(request.offset) : 0, bytes: request.bytes ?? 0 };
+}
+
+function valueAnswer(value: bigint | number): PeerAnswer {
+  return { body: { value: u64(value, 'value') } };
+}
+
+function pasidOf(options: DmaOptions | undefined): number | null {
+  return options?.pasid === undefined ? null : u32(options.pasid, 'pasid');
+}
+
+/** One after the other until one does not take effect in full, made into one result. */
+async function inParts(bytes: number, part: (from: number, size: number) => Promise<DmaResult>): Promise<DmaResult> {
+  const data = new Uint8Array(bytes);
+  let whole: DmaResult | undefined;
+  for (let from = 0; from < bytes && (whole === undefined || whole.outcome === 'performed'); from += DMA_BYTES_MAX) {
+    const one = await part(from, Math.min(DMA_BYTES_MAX, bytes - from));
+    data.set(one.data ?? [], from);
+    const elapsedMs = (whole?.elapsedMs ?? 0) + (one.elapsedMs ?? 0);
+    whole = {
+      ...one,
+      requests: (whole?.requests ?? 0) + one.requests,
+      bytes: (whole?.bytes ?? 0) + one.bytes,
+      data: one.data === undefined ? undefined : data,
+      elapsedMs: elapsedMs === 0 ? undefined : elapsedMs,
+    };
+  }
+  return whole as DmaResult;
+}

@@ -1,0 +1,46 @@
+import type { iommud } from '../../proto/index.ts';
+import { OUTCOME, accessText, type Outcome } from './names.ts';
+import { bigintOf, msOfNs, numberOf } from './numbers.ts';
+import { shown } from './shown.ts';
+
+/** An address that a translation request was granted. */
+export interface Grant {
+  /** Physical. */
+  readonly address: bigint;
+  /** Span of the grant. */
+  readonly bytes: bigint;
+  /** `r`, `rw`, …; empty for none. */
+  readonly access: string;
+}
+
+/** How an operation ended. What a model's own posted write became comes from the trace: a real function does not learn it. */
+export interface DmaResult {
+  /** Of the first request that was not performed; `performed` when all were. */
+  readonly outcome: Outcome;
+  /** Requests on the bus that the operation was split into. */
+  readonly requests: number;
+  /** Bytes that took effect, from the start without a gap. */
+  readonly bytes: number;
+  /** What a read or an atomic got. */
+  readonly data: Uint8Array | undefined;
+  /** The first address that did not take effect; undefined when all did. */
+  readonly failedIova: bigint | undefined;
+  /** Of a translation request. */
+  readonly grant: Grant | undefined;
+  /** How far the machine's clock moved meanwhile; undefined when it did not. */
+  readonly elapsedMs: number | undefined;
+}
+
+export function dmaResult(result: iommud.v1.DmaResult, data: Uint8Array | undefined): DmaResult {
+  const elapsedNs = numberOf(result.elapsedNs);
+  const { grant }: { grant: iommud.v1.Grant | null } = result;
+  return shown({
+    outcome: OUTCOME.nameOf(result.outcome),
+    requests: result.requests,
+    bytes: result.bytesDone,
+    data,
+    failedIova: result.failedIova ? bigintOf(result.failedIova) : undefined,
+    grant: grant ? { address: bigintOf(grant.address), bytes: bigintOf(grant.bytes), access: accessText(grant.access) } : undefined,
+    elapsedMs: elapsedNs === 0 ? undefined : msOfNs(elapsedNs),
+  });
+}

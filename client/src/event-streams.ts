@@ -1,0 +1,143 @@
+/** The machine's events as a program meets them, and the queues that hold them. */
+import type { EventName, Events, iommud } from '../../proto/index.ts';
+import { s64ToNumber } from '../../proto/index.ts';
+import { bdfText } from './bdf.ts';
+import { EventQueue } from './event-queue.ts';
+import { LOG_LEVEL, OUTCOME, accessText, type LogLevel, type Outcome } from './names.ts';
+import { bigintOf, numberOf } from './numbers.ts';
+import { shown } from './shown.ts';
+
+/** The IOMMU refused a request. */
+export interface FaultRecord {
+  /** Counts from 1 in this machine. */
+  readonly number: number;
+  /** On the machine's clock. */
+  readonly timeNs: number;
+  /** `00:02.0`. */
+  readonly function: string;
+  readonly pasid: number | undefined;
+  readonly iova: bigint;
+  /** `r`, `w`, `x` or several of them. */
+  readonly access: string;
+  readonly cause: Outcome;
+  /** `00:02.0 write 0x11000: not present`. */
+  readonly text: string;
+}
+
+export interface Interrupt {
+  readonly function: string;
+  /** Message address, as the function wrote it. */
+  readonly address: bigint;
+  /** Message data: the vector. */
+  readonly data: number;
+  /** How many equal ones this stands for, at least 1. */
+  readonly count: number;
+  readonly timeNs: number;
+}
+
+/** A reset window was opened or closed. */
+export interface WindowChange {
+  readonly function: string;
+  readonly open: boolean;
+  /** Nested windows now. */
+  readonly depth: number;
+  readonly timeNs: number;
+}
+
+/** What the kernel would print. */
+export interface LogLine {
+  readonly level: LogLevel;
+  /** Undefined: about the whole machine. */
+  readonly function: string | undefined;
+  readonly text: string;
+  readonly timeNs: number;
+}
+
+/** One record of the machine's trace. What the integers mean is the kind's; the name is what to go by. */
+export interface TraceRecord {
+  readonly name: string;
+  readonly timeNs: number;
+  readonly values: readonly [number, number, number, number];
+}
+
+/** Events are numbered from 1 to this. */
+const NUMBER_MAX = 0xffff_ffff;
+
+export class EventStreams {
+  readonly faults = new EventQueue<FaultRecord>();
+  readonly interrupts = new EventQueue<Interrupt>();
+  readonly windows = new EventQueue<WindowChange>();
+  readonly logs = new EventQueue<LogLine>();
+  readonly trace = new EventQueue<TraceRecord>();
+  /** Wall-clock milliseconds that a stopping server gave, once it said so. */
+  drainingMs: number | undefined = undefined;
+
+  readonly #put: { readonly [K in EventName]: (event: Events[K]) => void } = {
+    draining: (event) => {
+      this.drainingMs = event.deadlineMs;
+    },
+    lost: (event) => {
+      // The numbers start again from 1.
+      const count = event.to - event.from + 1 + (event.to < event.from ? NUMBER_MAX : 0);
+      for (const queue of this.#all) queue.miss(count);
+    },
+    faultEvent: (event) => this.faults.put(faultRecord(event.record)),
+    interruptEvent: (event) => this.interrupts.put(interrupt(event)),
+    windowEvent: (event) => this.windows.put(windowChange(event)),
+    logEvent: (event) => this.logs.put(logLine(event)),
+    traceEvent: (event) => this.trace.put(traceRecord(event)),
+  };
+
+  put<K extends EventName>(name: K, event: Events[K]): void {
+    this.#put[name](event);
+  }
+
+  end(why: string): void {
+    for (const queue of this.#all) queue.end(why);
+  }
+
+  get #all(): readonly EventQueue<unknown>[] {
+    return [this.faults, this.interrupts, this.windows, this.logs, this.trace] as EventQueue<unknown>[];
+  }
+}
+
+export function faultRecord(record: iommud.v1.FaultRecord): FaultRecord {
+  return shown({
+    number: numberOf(record.number),
+    timeNs: numberOf(record.timeNs),
+    function: bdfText(record.function),
+    pasid: record.pasid ?? undefined,
+    iova: bigintOf(record.iova),
+    access: accessText(record.access),
+    cause: OUTCOME.nameOf(record.cause),
+    text: record.text,
+  });
+}
+
+function interrupt(event: Events['interruptEvent']): Interrupt {
+  return shown({
+    function: bdfText(event.function),
+    address: bigintOf(event.address),
+    data: event.data,
+    count: event.count,
+    timeNs: numberOf(event.timeNs),
+  });
+}
+
+function windowChange(event: Events['windowEvent']): WindowChange {
+  return shown({ function: bdfText(event.function), open: event.open, depth: event.depth, timeNs: numberOf(event.timeNs) });
+}
+
+function logLine(event: Events['logEvent']): LogLine {
+  return shown({
+    level: LOG_LEVEL.nameOf(event.level),
+    function: typeof event.function === 'number' ? bdfText(event.function) : undefined,
+    text: event.text,
+    timeNs: numberOf(event.timeNs),
+  });
+}
+
+function traceRecord(event: Events['traceEvent']): TraceRecord {
+  const value = (half: typeof event.a): number => s64ToNumber(half) ?? Infinity;
+  return { name: event.name, timeNs: numberOf(event.timeNs), values: [value(event.a), value(event.b), value(event.c), value(event.d)] };
+}

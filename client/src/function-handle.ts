@@ -1,0 +1,119 @@
+import { ask, type CallOptions } from './ask.ts';
+import { bdfText } from './bdf.ts';
+import type { Channel } from './channel.ts';
+import { functionInfo, groupInfo, ledgerEntry, type FunctionInfo, type GroupInfo, type LedgerEntry } from './descriptions.ts';
+import type { Domain } from './domains.ts';
+import { invalid } from './errors.ts';
+import { FaultInjection } from './fault-injection.ts';
+import { Mappings } from './mappings.ts';
+import { Model } from './model.ts';
+import type { ResetMethod } from './names.ts';
+import { u32 } from './numbers.ts';
+import { PasidHandle } from './pasid.ts';
+import { CONFIG, ROM, Region } from './region.ts';
+import { Reset, type DoneReport, type PrepareOptions, type ResetOptions, type ResetReport, type ResetWindow } from './reset.ts';
+import { waited, type Waited } from './waited.ts';
+
+/** One function of a machine. Making a handle asks nothing: a call tells when there is no such function (ENODEV). */
+export class FunctionHandle {
+  /** `00:02.0`. */
+  readonly bdf: string;
+  /** Configuration space. */
+  readonly config: Region;
+  /** The expansion ROM. */
+  readonly rom: Region;
+  /** The mappings of the domain that it has attached. */
+  readonly dma: Mappings;
+  /** What a `dma-probe` is made to do. */
+  readonly model: Model;
+  readonly faults: FaultInjection;
+  readonly #channel: Channel;
+  readonly #at: { readonly function: number };
+  readonly #reset: Reset;
+
+  /** `fn` is a packed place. */
+  constructor(channel: Channel, fn: number, nextToken: () => string) {
+    this.bdf = bdfText(fn);
+    this.#channel = channel;
+    this.#at = { function: fn };
+    this.config = new Region(channel, fn, CONFIG);
+    this.rom = new Region(channel, fn, ROM);
+    this.dma = new Mappings(channel, this.#at);
+    this.model = new Model(channel, fn);
+    this.faults = new FaultInjection(channel, fn);
+    this.#reset = new Reset(channel, fn, nextToken);
+  }
+
+  /** The base address register with this number, 0 to 5. */
+  bar(index: number): Region {
+    if (!Number.isInteger(index) || index < 0 || index >= ROM) throw invalid('region', `there is no BAR ${index}`);
+    return new Region(this.#channel, this.#at.function, index);
+  }
+
+  pasid(pasid: number): PasidHandle {
+    return new PasidHandle(this.#channel, this.#at.function, pasid);
+  }
+
+  async info(options?: CallOptions): Promise<FunctionInfo> {
+    return functionInfo((await ask(this.#channel, 'functionInfo', this.#at, options)).body);
+  }
+
+  /** Its IOMMU group. Errors: EOPNOTSUPP (no IOMMU). */
+  async group(options?: CallOptions): Promise<GroupInfo> {
+    return groupInfo((await ask(this.#channel, 'groupInfo', this.#at, options)).body);
+  }
+
+  /** Attaches its whole group. Errors: ENOENT, EBUSY (the group has another domain, or a window is open), EINVAL. */
+  async attach(domain: Domain, options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'domainAttach', { ...this.#at, domain: domain.id }, options)).body.elapsedNs);
+  }
+
+  /** Back to the group's default domain. */
+  async detach(options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'domainDetach', this.#at, options)).body.elapsedNs);
+  }
+
+  /** Takes the group out of the kernel's hands: it rests on its blocking domain. Errors: EBUSY. */
+  async claimOwner(options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'ownerClaim', this.#at, options)).body.elapsedNs);
+  }
+
+  /** Gives the group back to its default domain. Errors: EINVAL (not claimed). */
+  async releaseOwner(options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'ownerRelease', this.#at, options)).body.elapsedNs);
+  }
+
+  /** What it has in flight, in issue order. */
+  async ledger(options?: CallOptions): Promise<LedgerEntry[]> {
+    return (await ask(this.#channel, 'ledger', this.#at, options)).body.entries.map(ledgerEntry);
+  }
+
+  /** Lets a held request go on, by its number in the ledger, or all that are held. Errors: ENOENT (none is held). */
+  async release(request?: number, options?: CallOptions): Promise<Waited> {
+    const body = { ...this.#at, request: request === undefined ? null : u32(request, 'request') };
+    return waited((await ask(this.#channel, 'dmaRelease', body, options)).body.elapsedNs);
+  }
+
+  /**
+   * Opens a reset window: closes the gate, drains, fences. Errors: EINVAL, ETIMEDOUT (`fail`, or an attach that Linux reports), EIO (the IOMMU
+   * refused).
+   */
+  resetPrepare(options: PrepareOptions): Promise<ResetWindow> {
+    return this.#reset.prepare(options);
+  }
+
+  /** The reset itself, with no window of its own, until the function is ready. Errors: ENOTTY (no such method), ETIMEDOUT (never ready). */
+  resetTrigger(method: ResetMethod, options?: CallOptions): Promise<Waited> {
+    return this.#reset.trigger(method, options);
+  }
+
+  /** Closes a window by its token, or all of them, also those of a host that is gone. Errors: EINVAL, EIO (it stays blocked). */
+  resetDone(which: { readonly token: string } | { readonly all: true }, options?: CallOptions): Promise<DoneReport> {
+    return this.#reset.done(which, options);
+  }
+
+  /** The whole of Linux's pci_reset_function. Errors as {@link resetPrepare}, {@link resetTrigger} and {@link resetDone}. */
+  reset(options: ResetOptions): Promise<ResetReport> {
+    return this.#reset.whole(options);
+  }
+}

@@ -1,0 +1,39 @@
+/** The door of the client. */
+export { connect, connectOver, type ConnectOptions, type HelloOptions } from './connect.ts';
+export { Connection } from './connection.ts';
+export { Machine, type MachineLink } from './machine.ts';
+export { FunctionHandle } from './function-handle.ts';
+export type { CallOptions } from './ask.ts';
+export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
+export type { Clock } from './clock.ts';
+export type { DomainSummary, FunctionInfo, FunctionSummary, GroupInfo, LedgerEntry, MachineInfo, PasidSummary } from './descriptions.ts';
+export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
+export type { DmaResult, Grant } from './dma-result.ts';
+export type { Domain, Domains } from './domains.ts';
+export { IommudError, type ErrorCode, type Failure } from './errors.ts';
+export type { EventQueue } from './event-queue.ts';
+export type { FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
+export type { ArmOptions, FaultInjection } from './fault-injection.ts';
+export type { Mappings, MapRequest, UnmapReport } from './mappings.ts';
+export type { Allocation, Memory } from './memory.ts';
+export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
+export type { Atomic, Model, ModelOptions } from './model.ts';
+export type {
+  Access,
+  DmaOperation,
+  DomainType,
+  EventClass,
+  FaultKind,
+  HoldPoint,
+  LogLevel,
+  OnDeadline,
+  Outcome,
+  RequestPoint,
+  ResetMethod,
+  Role,
+} from './names.ts';
+export type { PasidHandle } from './pasid.ts';
+export type { Region } from './region.ts';
+export type { DoneReport, IndeterminateRange, PrepareOptions, ResetOptions, ResetReport, ResetWindow, WindowReport } from './reset.ts';
+export { NotConnected, type OpenOptions, type OpenSocket, type Socket, type SocketListener } from './socket.ts';
+export type { Waited } from './waited.ts';

@@ -1,0 +1,115 @@
+import { ask, type CallOptions } from './ask.ts';
+import { packBdf } from './bdf.ts';
+import type { Channel } from './channel.ts';
+import { Clock } from './clock.ts';
+import { functionSummary, machineInfo, type FunctionSummary, type MachineInfo } from './descriptions.ts';
+import { Domains } from './domains.ts';
+import type { EventQueue } from './event-queue.ts';
+import {
+  faultRecord,
+  type EventStreams,
+  type FaultRecord,
+  type Interrupt,
+  type LogLine,
+  type TraceRecord,
+  type WindowChange,
+} from './event-streams.ts';
+import { FunctionHandle } from './function-handle.ts';
+import { Memory } from './memory.ts';
+import { EVENT_CLASS, type EventClass } from './names.ts';
+import { numberOf } from './numbers.ts';
+
+/** What a machine's handles stand on: a connection to it. */
+export interface MachineLink {
+  readonly channel: Channel;
+  readonly events: EventStreams;
+  /** A new token for a reset window. */
+  nextToken(): string;
+  close(): Promise<void>;
+}
+
+/** A machine as hosts and observers see it. */
+export class Machine implements AsyncDisposable {
+  readonly memory: Memory;
+  readonly domains: Domains;
+  readonly clock: Clock;
+  readonly #link: MachineLink;
+
+  constructor(link: MachineLink) {
+    this.#link = link;
+    this.memory = new Memory(link.channel);
+    this.domains = new Domains(link.channel);
+    this.clock = new Clock(link.channel);
+  }
+
+  /** The machine's name. */
+  get name(): string {
+    return this.#link.channel.granted.machine;
+  }
+
+  /** What the IOMMU refused. */
+  get faults(): EventQueue<FaultRecord> {
+    return this.#link.events.faults;
+  }
+
+  get interrupts(): EventQueue<Interrupt> {
+    return this.#link.events.interrupts;
+  }
+
+  /** Reset windows that were opened and closed. */
+  get windows(): EventQueue<WindowChange> {
+    return this.#link.events.windows;
+  }
+
+  /** What the kernel would print. */
+  get logs(): EventQueue<LogLine> {
+    return this.#link.events.logs;
+  }
+
+  /** The machine's trace: for an observer that has subscribed to it. */
+  get trace(): EventQueue<TraceRecord> {
+    return this.#link.events.trace;
+  }
+
+  /** The function at `00:02.0` or `0000:00:02.0`. Nothing is asked: a call tells when there is none (ENODEV). */
+  function(bdf: string): FunctionHandle {
+    return new FunctionHandle(this.#link.channel, packBdf(bdf), () => this.#link.nextToken());
+  }
+
+  /** All functions, by address. */
+  async functions(options?: CallOptions): Promise<FunctionSummary[]> {
+    return (await ask(this.#link.channel, 'functionList', {}, options)).body.functions.map(functionSummary);
+  }
+
+  async info(options?: CallOptions): Promise<MachineInfo> {
+    return machineInfo((await ask(this.#link.channel, 'machineInfo', {}, options)).body);
+  }
+
+  /** The IOMMU's fault records, oldest first, not consumed; `overflow` counts those that found the queue full. */
+  async faultRecords(options?: CallOptions): Promise<{ readonly records: readonly FaultRecord[]; readonly overflow: number }> {
+    const { body } = await ask(this.#link.channel, 'faultRecords', {}, options);
+    return { records: body.records.map(faultRecord), overflow: numberOf(body.overflow) };
+  }
+
+  /** Equal for equal inputs. */
+  async traceHash(options?: CallOptions): Promise<string> {
+    return (await ask(this.#link.channel, 'traceHash', {}, options)).body.hash;
+  }
+
+  /**
+   * Chooses which events arrive from now on, in place of what was chosen before. A connection begins with all but the trace. Errors: EPERM
+   * (the trace is for observers), EOPNOTSUPP (no trace here).
+   */
+  async subscribe(events: readonly EventClass[], options?: CallOptions): Promise<void> {
+    await ask(this.#link.channel, 'subscribe', { events: events.map((name) => EVENT_CLASS.numberOf(name, 'events')) }, options);
+  }
+
+  /** Closes the connection that this handle stands on. */
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,96 @@
+import { ask, type CallOptions } from './ask.ts';
+import type { Channel } from './channel.ts';
+import { dmaResult, type DmaResult } from './dma-result.ts';
+import { invalid } from './errors.ts';
+import { DMA_OPERATION, REQUEST_POINT, type DmaOperation, type HoldPoint } from './names.ts';
+import { nsOfMs, u32, u64 } from './numbers.ts';
+
+export interface ModelOptions extends CallOptions {
+  /** 20 bits. */
+  readonly pasid?: number;
+  /** Through the function's ATC: translation requests where it has no entry, then translated requests. */
+  readonly translated?: boolean;
+  /** Holds each request at this point, until it is released or a reset drops it. */
+  readonly hold?: HoldPoint;
+  /** A held request goes on by itself after this time on the machine's clock. */
+  readonly holdMs?: number;
+}
+
+/** An atomic's operands. `bytes`: 4 or 8 (compare-and-swap 16 too); 8 when absent. */
+export type Atomic = { readonly bytes?: 4 | 8 | 16 } & (
+  | { readonly fetchAdd: bigint | number }
+  | { readonly swap: bigint | number; readonly compare?: bigint | number }
+);
+
+/**
+ * What a `dma-probe` is made to do. Each resolves when the operation has ended and says what became of it.
+ * Errors: ENODEV, EOPNOTSUPP (another model), EINVAL (bytes, alignment of an atomic). A fault is an outcome and no error.
+ */
+export class Model {
+  readonly #channel: Channel;
+  readonly #function: number;
+
+  constructor(channel: Channel, fn: number) {
+    this.#channel = channel;
+    this.#function = fn;
+  }
+
+  /** 1 byte to 1 MiB, which are in `data` of the result. */
+  read(iova: bigint | number, bytes: number, options?: ModelOptions): Promise<DmaResult> {
+    return this.#operate('read', iova, bytes, options);
+  }
+
+  /** 1 byte to 1 MiB; text is written as UTF-8. */
+  write(iova: bigint | number, data: Uint8Array | string, options?: ModelOptions): Promise<DmaResult> {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+    return this.#operate('write', iova, bytes.length, options, bytes);
+  }
+
+  /** An ATS translation request for the page or pages of this range; what was granted is in `grant` of the result. */
+  translate(iova: bigint | number, bytes = 1, options?: ModelOptions): Promise<DmaResult> {
+    return this.#operate('translate', iova, bytes, options);
+  }
+
+  /** The value before is in `data` of the result, little-endian. */
+  async atomic(iova: bigint | number, atomic: Atomic, options?: ModelOptions): Promise<DmaResult> {
+    const bytes = atomic.bytes ?? 8;
+    if ('fetchAdd' in atomic) return this.#operate('fetch-add', iova, bytes, options, operands(bytes, atomic.fetchAdd));
+    if (atomic.compare === undefined) return this.#operate('swap', iova, bytes, options, operands(bytes, atomic.swap));
+    return this.#operate('compare-and-swap', iova, bytes, options, operands(bytes, atomic.compare, atomic.swap));
+  }
+
+  async #operate(
+    operation: DmaOperation,
+    iova: bigint | number,
+    bytes: number,
+    options: ModelOptions | undefined,
+    data?: Uint8Array,
+  ): Promise<DmaResult> {
+    const request = {
+      function: this.#function,
+      operation: DMA_OPERATION.numberOf(operation, 'operation'),
+      iova: u64(iova, 'iova'),
+      bytes: u32(bytes, 'bytes'),
+      pasid: options?.pasid === undefined ? null : u32(options.pasid, 'pasid'),
+      translated: options?.translated ?? null,
+      hold: options?.hold === undefined ? null : REQUEST_POINT.numberOf(options.hold, 'hold'),
+      holdNs: options?.holdMs === undefined ? null : nsOfMs(options.holdMs, 'holdMs'),
+    };
+    const answer = await ask(this.#channel, 'modelDma', request, options, data);
+    return dmaResult(answer.body.result, answer.data);
+  }
+}
+
+/** Little-endian, one after the other; bits beyond the width are dropped, so a negative value is its two's complement. */
+function operands(bytes: number, ...values: readonly (bigint | number)[]): Uint8Array {
+  const out = new Uint8Array(bytes * values.length);
+  for (const [index, value] of values.entries()) {
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) throw invalid('data', `${value} is not a safe integer; pass a bigint`);
+    let rest = BigInt.asUintN(bytes * 8, BigInt(value));
+    for (let at = 0; at < bytes; at++) {
+      out[index * bytes + at] = Number(rest & 0xffn);
+      rest >>= 8n;
+    }
+  }
+  return out;
+}

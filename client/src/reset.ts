@@ -1,0 +1,166 @@
+import type { iommud } from '../../proto/index.ts';
+import { ask, type CallOptions } from './ask.ts';
+import type { Channel } from './channel.ts';
+import { ON_DEADLINE, RESET_METHOD, type OnDeadline, type ResetMethod } from './names.ts';
+import { bigintOf, msOfNs, nsOfMs, numberOf } from './numbers.ts';
+import { shown } from './shown.ts';
+import { waited, type Waited } from './waited.ts';
+
+export interface DrainOptions extends CallOptions {
+  /** How long the drain may take on the machine's clock. */
+  readonly deadlineMs: number;
+  /** What happens to requests that are in flight then: they are dropped (`abort`, also when absent), or prepare fails with ETIMEDOUT. */
+  readonly onDeadline?: OnDeadline;
+}
+
+export interface PrepareOptions extends DrainOptions {
+  /** 1 to 64 characters. The same token gets the same answer, another nests. Absent: a new one. */
+  readonly token?: string;
+}
+
+export interface ResetOptions extends DrainOptions {
+  readonly method: ResetMethod;
+  /** False: without prepare and done, as Linux before 7.0. */
+  readonly window?: boolean;
+}
+
+export interface IndeterminateRange {
+  /** Physical. */
+  readonly address: bigint;
+  readonly bytes: number;
+}
+
+/** What a drain and a fence did. */
+export interface WindowReport extends Waited {
+  /** Nested windows afterwards. */
+  readonly depth: number;
+  /** Requests that ended by themselves during the drain. */
+  readonly drained: number;
+  /** Requests that were dropped. */
+  readonly aborted: number;
+  /** Writes whose fate only their memory's owner knows. */
+  readonly indeterminate: number;
+  readonly indeterminateRanges: readonly IndeterminateRange[] | undefined;
+  /** Invalidations that the fence waited for and that completed, or timed out. */
+  readonly completed: number;
+  readonly timedOut: number;
+  /** True where prepare and done do nothing: no IOMMU, or (linux-7.1) no ATS. */
+  readonly skipped: true | undefined;
+}
+
+export interface ResetReport extends WindowReport {
+  readonly method: ResetMethod;
+  /** Transactions were still pending after Linux's wait of 100 + 200 + 400 ms. */
+  readonly pendingTimedOut: true | undefined;
+  /** What Linux would print. */
+  readonly warning: string | undefined;
+}
+
+export interface DoneReport extends Waited {
+  /** Windows that are still open. */
+  readonly depth: number;
+  readonly skipped: true | undefined;
+  /** What Linux would print. */
+  readonly warning: string | undefined;
+}
+
+/** An open reset window. Disposing of it closes it, unless it was closed. */
+export class ResetWindow implements AsyncDisposable {
+  readonly token: string;
+  readonly report: WindowReport;
+  readonly #done: (options: CallOptions | undefined) => Promise<DoneReport>;
+  #closed = false;
+
+  constructor(token: string, report: WindowReport, done: (options: CallOptions | undefined) => Promise<DoneReport>) {
+    this.token = token;
+    this.report = report;
+    this.#done = done;
+  }
+
+  /** Closes it; the last one gives the function its current domains back. Errors: ENODEV, EIO (the function stays blocked), EINVAL. */
+  async done(options?: CallOptions): Promise<DoneReport> {
+    const report = await this.#done(options);
+    this.#closed = true;
+    return report;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) await this.done();
+  }
+}
+
+/** The reset calls of one function, by its packed place. */
+export class Reset {
+  readonly #channel: Channel;
+  readonly #function: number;
+  readonly #nextToken: () => string;
+
+  constructor(channel: Channel, fn: number, nextToken: () => string) {
+    this.#channel = channel;
+    this.#function = fn;
+    this.#nextToken = nextToken;
+  }
+
+  async prepare(options: PrepareOptions): Promise<ResetWindow> {
+    const token = options.token ?? this.#nextToken();
+    const { body } = await ask(this.#channel, 'resetPrepare', { function: this.#function, token, ...drain(options) }, options);
+    return new ResetWindow(token, windowReport(body.report, body.elapsedNs), (doneOptions) => this.done({ token }, doneOptions));
+  }
+
+  async trigger(method: ResetMethod, options?: CallOptions): Promise<Waited> {
+    const request = { function: this.#function, method: RESET_METHOD.numberOf(method, 'method') };
+    const { body } = await ask(this.#channel, 'resetTrigger', request, options);
+    return waited(body.elapsedNs);
+  }
+
+  async done(which: { readonly token: string } | { readonly all: true }, options?: CallOptions): Promise<DoneReport> {
+    const { body } = await ask(this.#channel, 'resetDone', { function: this.#function, ...which }, options);
+    return shown({
+      depth: body.depth,
+      elapsedMs: msOfNs(numberOf(body.elapsedNs)),
+      skipped: body.skipped || undefined,
+      warning: body.warning || undefined,
+    });
+  }
+
+  async whole(options: ResetOptions): Promise<ResetReport> {
+    const request = {
+      function: this.#function,
+      method: RESET_METHOD.numberOf(options.method, 'method'),
+      window: options.window ?? null,
+      ...drain(options),
+    };
+    const { body } = await ask(this.#channel, 'resetFunction', request, options);
+    return shown({
+      method: RESET_METHOD.nameOf(body.method),
+      ...windowReport(body.report, body.elapsedNs),
+      pendingTimedOut: body.pendingTimedOut || undefined,
+      warning: body.warning || undefined,
+    });
+  }
+}
+
+function drain(options: DrainOptions): Pick<iommud.v1.ResetPrepare, 'deadlineNs' | 'onDeadline'> {
+  return {
+    deadlineNs: nsOfMs(options.deadlineMs, 'deadlineMs'),
+    onDeadline: options.onDeadline === undefined ? null : ON_DEADLINE.numberOf(options.onDeadline, 'onDeadline'),
+  };
+}
+
+function windowReport(report: iommud.v1.WindowReport, elapsedNs: iommud.v1.ResetPrepareReply['elapsedNs']): WindowReport {
+  const ranges = report.indeterminateRanges.map((range) => ({
+    address: range.address ? bigintOf(range.address) : 0n,
+    bytes: range.bytes ?? 0,
+  }));
+  return shown({
+    depth: report.depth,
+    drained: report.drained,
+    aborted: report.aborted,
+    indeterminate: report.indeterminate,
+    indeterminateRanges: ranges.length === 0 ? undefined : ranges,
+    completed: report.completed,
+    timedOut: report.timedOut,
+    elapsedMs: msOfNs(numberOf(elapsedNs)),
+    skipped: report.skipped || undefined,
+  });
+}

@@ -1,0 +1,51 @@
+import { Machine, connect, type Connection, type Role } from '../src/index.ts';
+import { deleteMachine, type MadeMachine, type Service } from './rest.ts';
+
+export type ConnectRoles = readonly [Role, ...Role[]];
+
+/** A machine that was made for a test, with the host's connection to it. Disposing of it, or `close()`, deletes it. */
+export class TestMachine extends Machine {
+  readonly id: string;
+  /** Where others can connect to it, as long as it is there. */
+  readonly socketUrl: string;
+  /** The service's address. */
+  readonly serviceUrl: string;
+  /** What was odd in a dump, by function and offset. */
+  readonly warnings: readonly string[];
+  /** The host's. */
+  readonly connection: Connection;
+  readonly #service: Service;
+  readonly #stopService: () => Promise<void>;
+  readonly #others: Connection[] = [];
+  #closed: Promise<void> | undefined;
+
+  constructor(made: MadeMachine, connection: Connection, service: Service, stopService: () => Promise<void>) {
+    super(connection);
+    this.id = made.id;
+    this.socketUrl = made.socketUrl;
+    this.serviceUrl = service.url;
+    this.warnings = made.warnings;
+    this.connection = connection;
+    this.#service = service;
+    this.#stopService = stopService;
+  }
+
+  /** Another connection to it: a device, a memory owner, a second host, an observer. Closed with the machine. */
+  async connect(roles: ConnectRoles): Promise<Connection> {
+    // Numbered rather than random, so that equal programs give equal trace hashes.
+    const tokenPrefix = `window-${this.#others.length + 2}`;
+    const other = await connect(this.socketUrl, { roles, token: this.#service.token, tokenPrefix });
+    this.#others.push(other);
+    return other;
+  }
+
+  override close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.connection, ...this.#others].map((one) => one.close()));
+    await deleteMachine(this.#service, this.id);
+    await this.#stopService();
+  }
+}

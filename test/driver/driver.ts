@@ -1,0 +1,25 @@
+/** One scenario, several drivers (see test/kit/scenario.ts): the same handles over three ways to a machine. */
+import type { Connection, Role } from '../../client/src/index.ts';
+
+/** What a machine is made from; as `POST /v1/machines` takes it. */
+export interface MachineRequest {
+  readonly preset?: string;
+  readonly topology?: object | string;
+  readonly lspci?: string;
+  readonly seed?: number;
+  readonly clock?: 'auto' | 'manual' | 'real';
+  readonly behaviour?: 'strict' | 'linux-7.1';
+}
+
+export interface DrivenMachine {
+  /** A new connection to it. `tokenPrefix`: what the tokens of its reset windows begin with. */
+  connect(roles: readonly Role[], tokenPrefix: string): Promise<Connection>;
+  /** Ends the machine; its connections are closed. */
+  close(): Promise<void>;
+}
+
+export interface Driver {
+  readonly name: string;
+  createMachine(request: MachineRequest): Promise<DrivenMachine>;
+  close(): Promise<void>;
+}

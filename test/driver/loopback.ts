@@ -1,0 +1,44 @@
+import { connectOver, type Socket } from '../../client/src/index.ts';
+import { Machine } from '../../server/src/core/machine/index.ts';
+import { MachineHost } from '../../server/src/rpc/index.ts';
+import { loopbackPair, type Transport } from '../../server/src/transport/index.ts';
+import type { Driver } from './driver.ts';
+import { machineSpec } from './machine-spec.ts';
+
+const PAGE_BYTES = [4096, 2 << 20, 1 << 30];
+
+/** The real codec, sessions and credits, over memory instead of a socket. */
+export function loopbackDriver(): Driver {
+  return {
+    name: 'loopback',
+    createMachine(request) {
+      const spec = machineSpec(request);
+      const welcome = {
+        product: 'iommud',
+        productVersion: '0.0.0',
+        machine: spec.name,
+        preset: request.preset ?? '',
+        pageBytes: spec.iommu === undefined ? [] : PAGE_BYTES,
+      };
+      const host = new MachineHost(new Machine(spec), { realTime: spec.clock === 'real', seed: spec.seed, welcome });
+      return Promise.resolve({
+        connect(roles, tokenPrefix) {
+          const [near, far] = loopbackPair();
+          host.open(far, () => ({ roles: ['host', 'device', 'memory', 'observer'] }));
+          return connectOver(socketOn(near), { roles, tokenPrefix });
+        },
+        close: () => Promise.resolve(host.close()),
+      });
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function socketOn(transport: Transport): Socket {
+  return {
+    send: (bytes) => transport.send(bytes),
+    close: (code, reason) => transport.close(code, reason),
+    listen: (listener) =>
+      transport.start({ message: (bytes) => listener.message(bytes), closed: (code, reason) => listener.closed({ code, reason }) }),
+  };
+}

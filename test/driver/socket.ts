@@ -1,0 +1,35 @@
+import { connect } from '../../client/src/index.ts';
+import { startMachine } from '../../client/testing/index.ts';
+import type { Driver } from './driver.ts';
+
+interface Service {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** A real server on a port: that of `IOMMUD_URL`, or one in this process. */
+export function socketDriver(): Driver {
+  let service: Promise<Service> | undefined;
+  return {
+    name: 'socket',
+    async createMachine(request) {
+      service ??= startService();
+      const { url } = await service;
+      // An observer keeps the machine and changes nothing in it.
+      const machine = await startMachine({ ...request, url, roles: ['observer'] });
+      return {
+        connect: (roles, tokenPrefix) =>
+          connect(machine.socketUrl, { roles, tokenPrefix, token: process.env['IOMMUD_TOKEN'] || undefined }),
+        close: () => machine.close(),
+      };
+    },
+    close: async () => (await service)?.close(),
+  };
+}
+
+async function startService(): Promise<Service> {
+  const url = process.env['IOMMUD_URL'];
+  if (url) return { url, close: () => Promise.resolve() };
+  const { startServer } = await import('../../server/src/app/index.ts');
+  return startServer({ port: 0, logLevel: 'silent' });
+}

@@ -1,0 +1,139 @@
+/**
+ * Scenarios: one story, told to a machine over each driver.
+ *
+ *   scenario('a rogue write lands nowhere', { preset: 'basic' }, async (m) => {
+ *     const dev = m.function('00:02.0');
+ *     expect(await dev.model.write(0x11000, 'rogue')).toMatchObject({ outcome: 'not-present' });
+ *   });
+ *
+ * runs as three tests, `… [in-process]`, `… [loopback]` and `… [socket]`, each on a machine of its own.
+ *
+ * `m` is the client's Machine on a host connection (client/src/machine.ts): `m.function(bdf)`, `m.memory`, `m.domains`, `m.faults.next()`,
+ * `m.interrupts`, `m.windows`, `m.logs`, `m.clock`, `m.traceHash()`. Besides:
+ *
+ *   m.connect(['memory'])       another connection: a memory owner, a device, a second host, an observer. Closed with the machine.
+ *   m.connection                the host's own connection: `m.connection.call(…)` makes any call of the contract as it stands there.
+ *   m.pages(n)                  n pages of memory, allocated: their address
+ *   m.mapped(dev, iova, n)      the same, mapped read-write at `iova` in the domain that `dev` has attached
+ *   m.text(address, bytes)      what is in memory, as text
+ *   m.driver                    the driver's name, for the rare step that only one of them has
+ *
+ * and in this file `refusal(promise)`: the code of the error that the call must get; `settled(promise)`: whether it has settled by now;
+ * `eventually(check)`: waits, wall clock, until a check passes, for what happens behind the back of the caller.
+ *
+ * Options: what the machine is made from (`preset`, which is `basic` when nothing is said, `topology` or `lspci`), `behaviour`, `clock`,
+ * `seed`, and `drivers` where not all three make sense.
+ */
+import { afterAll, expect, test } from 'vitest';
+import { IommudError, Machine, type Connection, type FunctionHandle, type Role } from '../../client/src/index.ts';
+import { inProcessDriver, loopbackDriver, socketDriver, type DrivenMachine, type Driver, type MachineRequest } from '../driver/index.ts';
+
+const DRIVERS: readonly Driver[] = [inProcessDriver(), loopbackDriver(), socketDriver()];
+export type DriverName = 'in-process' | 'loopback' | 'socket';
+
+const PAGE_BYTES = 4096;
+const SEED = 7;
+/** Longest wait for something that happens behind the caller's back, wall clock. */
+const EVENTUALLY_MS = 5000;
+
+export interface ScenarioOptions extends MachineRequest {
+  readonly drivers?: readonly DriverName[];
+}
+
+/** The machine of a scenario, in the hands of a host. */
+export class ScenarioMachine extends Machine {
+  readonly driver: string;
+  readonly connection: Connection;
+  readonly #driven: DrivenMachine;
+  #connections = 1;
+
+  constructor(driver: string, driven: DrivenMachine, connection: Connection) {
+    super(connection);
+    this.driver = driver;
+    this.connection = connection;
+    this.#driven = driven;
+  }
+
+  connect(roles: readonly Role[]): Promise<Connection> {
+    return this.#driven.connect(roles, `window-${++this.#connections}`);
+  }
+
+  async pages(count: number): Promise<bigint> {
+    return (await this.memory.alloc(count * PAGE_BYTES)).address;
+  }
+
+  async mapped(dev: FunctionHandle, iova: bigint | number, pages = 1): Promise<bigint> {
+    const address = await this.pages(pages);
+    await dev.dma.map({ iova, address, bytes: pages * PAGE_BYTES, access: 'rw' });
+    return address;
+  }
+
+  async text(address: bigint, bytes: number): Promise<string> {
+    return new TextDecoder().decode(await this.memory.read(address, bytes));
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.#driven.close();
+  }
+}
+
+export type ScenarioBody = (m: ScenarioMachine) => Promise<void>;
+
+export function scenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
+  const { drivers, ...request } = options;
+  for (const driver of DRIVERS) {
+    if (drivers !== undefined && !drivers.some((name) => name === driver.name)) continue;
+    test(`${title} [${driver.name}]`, async () => {
+      await using m = await startScenario(driver, request);
+      await body(m);
+    });
+  }
+}
+
+async function startScenario(driver: Driver, request: MachineRequest): Promise<ScenarioMachine> {
+  const hasSource = request.topology !== undefined || request.lspci !== undefined || request.preset !== undefined;
+  const driven = await driver.createMachine({ seed: SEED, ...(hasSource ? {} : { preset: 'basic' }), ...request });
+  return new ScenarioMachine(driver.name, driven, await driven.connect(['host', 'observer'], 'window-1'));
+}
+
+/** The code of the refusal that the call must get. */
+export async function refusal(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(
+    () => expect.unreachable('the call was not refused'),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof IommudError)) throw error;
+  return error.code;
+}
+
+/** Whether it has settled by now, everything that was sent before having been answered. */
+export async function settled(call: Promise<unknown>, m: Machine): Promise<boolean> {
+  let done = false;
+  const note = (): void => {
+    done = true;
+  };
+  call.then(note, note);
+  await m.info();
+  return done;
+}
+
+/** Waits until the check passes; what it throws at the last is what the test says. */
+export async function eventually(check: () => Promise<void> | void): Promise<void> {
+  const deadline = performance.now() + EVENTUALLY_MS;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 2);
+    });
+  }
+}
+
+afterAll(async () => {
+  await Promise.all(DRIVERS.map((driver) => driver.close()));
+});

@@ -1,0 +1,36 @@
+import { expect } from 'vitest';
+import { refusal, scenario } from '../kit/scenario.ts';
+
+const COMMAND = 0x04;
+const CLASS_AND_REVISION = 0x08;
+const BUS_MASTER = 0x4;
+
+scenario('a host reads the configuration space of a function', { preset: 'basic' }, async (m) => {
+  const info = await m.function('00:02.0').info();
+  const dev = m.function('00:02.0');
+
+  expect(await dev.config.read(0, 4)).toBe(((info.device << 16) | info.vendor) >>> 0);
+  expect((await dev.config.read(CLASS_AND_REVISION, 4)) >>> 8).toBe(info.classCode);
+  // Registers of one word, read as one, two and four bytes, agree.
+  const [whole, low, high] = await Promise.all([dev.config.read(0, 4), dev.config.read(0, 2), dev.config.read(2, 2)]);
+  expect(whole).toBe(((high << 16) | low) >>> 0);
+  expect(await dev.config.readBytes(0, 64)).toHaveLength(64);
+});
+
+scenario('what a host writes to a register is what it reads', { preset: 'basic' }, async (m) => {
+  const { config } = m.function('00:02.0');
+  const before = await config.read(COMMAND, 2);
+  await config.write(COMMAND, 2, before & ~BUS_MASTER);
+  expect(await config.read(COMMAND, 2)).toBe(before & ~BUS_MASTER);
+  await config.write(COMMAND, 2, before | BUS_MASTER);
+  expect(await config.read(COMMAND, 2)).toBe(before | BUS_MASTER);
+});
+
+scenario('an access that configuration space does not have is refused', { preset: 'basic' }, async (m) => {
+  const { config } = m.function('00:02.0');
+  expect(await refusal(config.read(0, 3))).toBe('EINVAL');
+  expect(await refusal(config.read(2, 4))).toBe('EINVAL');
+  expect(await refusal(config.read(4096, 4))).toBe('EINVAL');
+  expect(await refusal(config.read64(0))).toBe('EINVAL');
+  expect(await refusal(m.function('00:1f.7').config.read(0, 4))).toBe('ENODEV');
+});
