@@ -1,0 +1,193 @@
+/**
+ * A machine on its virtual clock, driven step by step in this process, and the timeline of what was seen. The machine and the presets are
+ * loaded when a demo runs, so that the rest of the command needs no server.
+ */
+type MachineDoor = typeof import('../../../server/src/core/machine/index.ts');
+type BaseDoor = typeof import('../../../server/src/core/base/index.ts');
+type TopologyDoor = typeof import('../../../server/src/app/topology/index.ts');
+
+type Command = Parameters<InstanceType<MachineDoor['Machine']>['submit']>[2];
+type Outgoing = ReturnType<InstanceType<MachineDoor['Machine']>['takeOutbox']>[number];
+export type Reply = Extract<Outgoing, { type: 'reply' }>['reply'];
+export type TraceRecord = Parameters<Parameters<InstanceType<MachineDoor['Machine']>['trace']['listen']>[0]>[0];
+type DmaFields = Partial<Pick<Extract<Command, { kind: 'model-dma' }>, 'hold' | 'translated'>>;
+
+export interface Doors {
+  readonly machine: MachineDoor;
+  readonly base: BaseDoor;
+  readonly topology: TopologyDoor;
+}
+
+export async function loadDoors(): Promise<Doors> {
+  const [machine, base, topology] = await Promise.all([
+    import('../../../server/src/core/machine/index.ts'),
+    import('../../../server/src/core/base/index.ts'),
+    import('../../../server/src/app/topology/index.ts'),
+  ]);
+  return { machine, base, topology };
+}
+
+export interface Line {
+  readonly timeMs: number;
+  readonly text: string;
+}
+
+/** Numbers of calls; the host is the embedding program. */
+const HOST = 0;
+/** The process's address space is attached under this PASID. */
+const PASID = 1;
+const MS = 1_000_000;
+
+export class Stage {
+  readonly lines: Line[] = [];
+  readonly records: TraceRecord[] = [];
+  readonly logs: string[] = [];
+  readonly #doors: Doors;
+  readonly #machine: InstanceType<MachineDoor['Machine']>;
+  readonly #replies = new Map<number, Reply>();
+  readonly #bdf: ReturnType<BaseDoor['bdf']>;
+  #token = 0;
+
+  constructor(doors: Doors, behaviour: 'strict' | 'linux-7.1', seed: number) {
+    this.#doors = doors;
+    const { bdf } = doors.base;
+    this.#bdf = bdf(0, 3, 0, 0);
+    const { memory, functions } = doors.topology.preset('switch');
+    this.#machine = new doors.machine.Machine({
+      memory,
+      functions,
+      iommu: { invalidationTimeoutNs: 1000 * MS },
+      name: 'demo',
+      seed,
+      clock: 'manual',
+      behaviour,
+    });
+    this.#machine.trace.listen((record) => {
+      this.records.push(record);
+    });
+  }
+
+  get nowMs(): number {
+    return this.#machine.nowNs / MS;
+  }
+  get traceHash(): string {
+    return this.#machine.traceHash;
+  }
+
+  say(text: string): void {
+    this.lines.push({ timeMs: this.nowMs, text });
+  }
+
+  /** Submits without waiting; {@link reply} has the answer when there is one. */
+  start(command: Command): number {
+    const token = ++this.#token;
+    this.#machine.submit(HOST, token, command);
+    this.#collect();
+    return token;
+  }
+
+  reply(token: number): Reply | undefined {
+    return this.#replies.get(token);
+  }
+
+  /** Submits a command that is answered in the same step. */
+  call(command: Command): Reply {
+    const reply = this.reply(this.start(command));
+    if (reply === undefined) throw new Error(`demo: ${command.kind} is still waiting`);
+    if (reply.kind === 'refused') throw new Error(`demo: ${command.kind} was refused: ${reply.code} ${reply.message}`);
+    return reply;
+  }
+
+  /** Moves the clock to this time of the act. */
+  passTo(ms: number): void {
+    this.start({ kind: 'clock-advance', ns: Math.max(0, Math.round((ms - this.nowMs) * MS)), force: false });
+  }
+
+  arm(fault: 'atc-survives-reset'): void {
+    this.call({ kind: 'fault-arm', bdf: this.#bdf, fault, first: 1, count: 0, point: undefined, delayNs: 0 });
+  }
+
+  /** A process's address space, attached to the function under its PASID. */
+  shareAddressSpace(): number {
+    const reply = this.call({ kind: 'domain-alloc', type: 'paging', sharedAddress: true });
+    if (reply.kind !== 'domain-alloc') throw new Error('demo: no domain');
+    this.call({ kind: 'pasid-attach', bdf: this.#bdf, pasid: this.#doors.base.pasid(PASID), domain: reply.domain, replace: false });
+    return reply.domain;
+  }
+
+  allocPage(): bigint {
+    const reply = this.call({ kind: 'memory-alloc', bytes: 4096n });
+    if (reply.kind !== 'memory-alloc') throw new Error('demo: no page');
+    return reply.address;
+  }
+
+  freePage(address: bigint): void {
+    this.call({ kind: 'memory-free', address });
+  }
+
+  map(domain: number, iova: bigint, address: bigint): void {
+    this.call({ kind: 'map', target: { domain }, iova, address, bytes: 4096n, access: this.#doors.base.ACCESS.readWrite });
+  }
+
+  startUnmap(domain: number, iova: bigint): number {
+    return this.start({ kind: 'unmap', target: { domain }, iova, bytes: 4096n });
+  }
+
+  /** A posted write of the function for the process, through its ATC. */
+  startWrite(iova: bigint, text: string, fields: DmaFields = {}): number {
+    const { low32, high32, pasid } = this.#doors.base;
+    const data = new TextEncoder().encode(text);
+    return this.start({
+      kind: 'model-dma',
+      bdf: this.#bdf,
+      operation: 'write',
+      bytes: data.byteLength,
+      data,
+      iovaLow: low32(iova),
+      iovaHigh: high32(iova),
+      pasid: pasid(PASID),
+      translated: true,
+      hold: undefined,
+      holdNs: 0,
+      ...fields,
+    });
+  }
+
+  /** What became of a write; `waiting` while it is in flight. */
+  outcome(token: number): string {
+    const reply = this.reply(token);
+    return reply?.kind === 'dma' ? reply.outcome : 'waiting';
+  }
+
+  releaseHeld(): void {
+    this.call({ kind: 'dma-release', bdf: this.#bdf, request: 0 });
+  }
+
+  startReset(window: boolean): number {
+    return this.start({ kind: 'reset', bdf: this.#bdf, method: 'flr', window, deadlineNs: 2000 * MS, onDeadline: 'abort' });
+  }
+
+  readText(address: bigint, bytes: number): string {
+    const reply = this.call({ kind: 'memory-read', address, bytes });
+    return reply.kind === 'memory-read' ? new TextDecoder().decode(reply.data).replaceAll('\0', '·') : '';
+  }
+
+  writeText(address: bigint, text: string): void {
+    this.call({ kind: 'memory-write', address, data: new TextEncoder().encode(text) });
+  }
+
+  /** Trace records of a kind about the demo's function. */
+  seen(kind: TraceRecord['kind']): readonly TraceRecord[] {
+    return this.records.filter((record) => record.kind === kind && record.a === this.#bdf);
+  }
+
+  #collect(): void {
+    for (const item of this.#machine.takeOutbox()) {
+      if (item.type === 'reply') this.#replies.set(item.token, item.reply);
+      else if (item.type === 'event' && item.event.kind === 'log') {
+        this.logs.push(item.event.text);
+        this.lines.push({ timeMs: item.event.timeNs / MS, text: `machine: ${item.event.text}` });
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** Does what firmware does: gives BARs addresses and opens the windows of the ports above them. */
+import { hex, type Bdf } from '../../core/base/index.ts';
+import { PROBE_BAR_BYTES } from '../../core/pci/index.ts';
+import type { PlacedFunction } from './bus-numbers.ts';
+import { refuse, type Source } from './place.ts';
+
+/** Below it is free for RAM; above it are I/O APIC and MSI on x86. */
+export const BAR_WINDOW = { base: 0xe000_0000, end: 0xfec0_0000 } as const;
+/** Memory windows of bridges have this granule (PCI-to-PCI Bridge r1.2 §3.2.5.8). */
+const WINDOW_BYTES = 1 << 20;
+
+export interface BarAddresses {
+  /** Of functions with the BARs of `dma-probe`: those of BAR 0 and BAR 2. */
+  readonly bars: ReadonlyMap<Bdf, readonly [bigint, bigint]>;
+  /** Of ports that have BARs below; `end` is exclusive. */
+  readonly windows: ReadonlyMap<Bdf, { readonly base: number; readonly end: number }>;
+}
+
+/** Deterministic: depth first in the order of addresses. More than the window holds is `EINVAL` naming the function. */
+export function assignBarAddresses(source: Source, roots: readonly PlacedFunction[]): BarAddresses {
+  const bars = new Map<Bdf, readonly [bigint, bigint]>();
+  const windows = new Map<Bdf, { readonly base: number; readonly end: number }>();
+  let next: number = BAR_WINDOW.base;
+  const take = (fn: PlacedFunction, bytes: number): bigint => {
+    const address = alignUp(next, bytes);
+    next = address + bytes;
+    if (next > BAR_WINDOW.end) {
+      refuse(source, fn.path, `with its BARs, BARs need more than the window ${hex(BAR_WINDOW.base)} to ${hex(BAR_WINDOW.end - 1)}`);
+    }
+    return BigInt(address);
+  };
+  const visit = (fn: PlacedFunction): void => {
+    if (fn.node.model === 'dma-probe' || (fn.node.model === 'remote' && fn.node.config === undefined)) {
+      const second = take(fn, Number(PROBE_BAR_BYTES[2]));
+      bars.set(fn.bdf, [take(fn, Number(PROBE_BAR_BYTES[0])), second]);
+    }
+    if (fn.children.length === 0) return;
+    next = alignUp(next, WINDOW_BYTES);
+    const base = next;
+    for (const child of fn.children) visit(child);
+    next = alignUp(next, WINDOW_BYTES);
+    if (next > base) windows.set(fn.bdf, { base, end: next });
+  };
+  for (const root of roots) visit(root);
+  return { bars, windows };
+}
+
+function alignUp(value: number, bytes: number): number {
+  return Math.ceil(value / bytes) * bytes;
+}

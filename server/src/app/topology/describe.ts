@@ -1,0 +1,62 @@
+/** A topology as a tree for people. */
+import { formatBdf, hex, hexDigits, type Bdf } from '../../core/base/index.ts';
+import type { FunctionSpec } from '../../core/machine/index.ts';
+import { ConfigSpace, PORT_TYPE, Topology } from '../../core/pci/index.ts';
+import { formatDurationNs, formatSize } from './quantities.ts';
+import type { TopologySpec } from './topology-spec.ts';
+
+interface Described {
+  readonly spec: FunctionSpec;
+  readonly config: ConfigSpace;
+}
+
+/** Memory, IOMMU, and each function indented below its bridge: address, what it is, its buses, its group and what it can do. */
+export function describeTopology(spec: TopologySpec): string {
+  const byBdf = new Map<Bdf, Described>();
+  for (const fn of spec.functions) {
+    byBdf.set(fn.bdf, { spec: fn, config: new ConfigSpace(fn.config, fn.barBytes === undefined ? {} : { barBytes: fn.barBytes }) });
+  }
+  const topology = new Topology([...byBdf].map(([bdf, { config }]) => ({ bdf, config })));
+  const groups = spec.iommu === undefined ? [] : topology.isolationGroups();
+  const lines = spec.memory.map(({ address, bytes }) => `memory  ${hex(address)} to ${hex(address + bytes - 1n)} (${formatSize(bytes)})`);
+  lines.push(
+    spec.iommu === undefined ? 'iommu   none' : `iommu   invalidation timeout ${formatDurationNs(spec.iommu.invalidationTimeoutNs)}`,
+  );
+  const visit = (at: Bdf, depth: number): void => {
+    const fn = byBdf.get(at);
+    if (fn === undefined) return;
+    lines.push(
+      `${'  '.repeat(depth)}${formatBdf(at)}  ${describe(
+        fn,
+        groups.findIndex((group) => group.includes(at)),
+      )}`,
+    );
+    for (const child of topology.children(at)) visit(child, depth + 1);
+  };
+  for (const at of [...byBdf.keys()].sort((a, b) => a - b)) if (topology.parentBridge(at) === undefined) visit(at, 0);
+  return `${lines.join('\n')}\n`;
+}
+
+function describe({ spec, config }: Described, group: number): string {
+  const facts = [what(spec, config)];
+  if (config.isBridge) facts.push(`buses ${hexDigits(config.secondaryBus, 2)}-${hexDigits(config.subordinateBus, 2)}`);
+  if (group >= 0) facts.push(`group ${group}`);
+  if (config.atsSupported) facts.push('ATS');
+  if (config.pasidSupported) facts.push(`PASID ${config.pasidWidth} bits`);
+  const resets = config.resetMethods();
+  if (resets.length > 0) facts.push(`reset ${resets.join(' ')}`);
+  return facts.join(', ');
+}
+
+const PORTS: Readonly<Record<number, string>> = {
+  [PORT_TYPE.rootPort]: 'root port',
+  [PORT_TYPE.upstreamPort]: 'upstream port',
+  [PORT_TYPE.downstreamPort]: 'downstream port',
+};
+
+function what(spec: FunctionSpec, config: ConfigSpace): string {
+  if (spec.model === 'replay')
+    return `replay of ${hexDigits(config.vendor, 4)}:${hexDigits(config.device, 4)}${spec.label === '' ? '' : ` "${spec.label}"`}`;
+  if (spec.model !== 'bridge') return spec.model;
+  return PORTS[config.portType] ?? 'host bridge';
+}

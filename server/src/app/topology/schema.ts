@@ -1,0 +1,122 @@
+/**
+ * `iommud.topology/v1`: a machine as a document, in JSON or YAML 1.2. This is the one statement of its form: types, checks and the
+ * JSON Schema for editors come from here.
+ */
+import { Type, type Static } from 'typebox';
+
+export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
+
+/** What a function is, in documents. Ports and the host bridge are all model `bridge` in a machine. */
+export const FUNCTION_MODELS = ['host-bridge', 'root-port', 'upstream-port', 'downstream-port', 'dma-probe', 'remote', 'replay'] as const;
+export type FunctionModel = (typeof FUNCTION_MODELS)[number];
+
+/** 1 GiB of RAM from 1 GiB on: below 4 GiB, clear of page 0 and of the window for BARs. */
+export const DEFAULT_MEMORY = { address: '0x40000000', size: '1GiB' } as const;
+/** PCIe r6.0 §10.3.1 has a function answer within one minute. */
+export const DEFAULT_INVALIDATION_TIMEOUT = '60s';
+
+const FUNCTION_FIELDS = {
+  address: Type.String({
+    pattern: '^(([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:)?[01][0-9a-fA-F]\\.[0-7]$',
+    description: 'Where the function is: "00:02.0", or "0001:00:02.0" with a segment. In children also "00.0": the bus is the port\'s.',
+  }),
+  model: Type.Enum([...FUNCTION_MODELS], {
+    description:
+      'dma-probe makes every kind of DMA on request; remote is claimed by a device role; replay has the bytes of a dump (config); ' +
+      'the others are bridges.',
+  }),
+  label: Type.Optional(Type.String({ maxLength: 256, description: 'What lspci output calls it.' })),
+  latency: Type.Optional(
+    Type.String({ description: 'Virtual time of each request between issue and translation: "250ns", "2us". Default "0s".' }),
+  ),
+  multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
+  acs: Type.Optional(
+    Type.Boolean({ description: 'Has Access Control Services, enabled. Default: true for ports, false for other functions.' }),
+  ),
+  ats: Type.Optional(Type.Boolean({ description: 'dma-probe and remote: has ATS, PRI and PASID. Default true.' })),
+  config: Type.Optional(
+    Type.String({
+      description: 'replay and remote: configuration space, 64, 256 or 4096 bytes as "lspci -xxxx" prints them, with or without offsets.',
+    }),
+  ),
+  bus: Type.Optional(
+    Type.String({
+      pattern: '^[0-9a-fA-F]{2}$',
+      description: 'Ports: the secondary bus, two hex digits. Default: the next number, depth first.',
+    }),
+  ),
+};
+
+const FUNCTION = Type.Object(
+  { ...FUNCTION_FIELDS, children: Type.Optional(Type.Array(Type.Ref('#/$defs/function'), { description: 'Functions below a port.' })) },
+  { additionalProperties: false, description: 'A function, with what is below it.' },
+);
+
+const FUNCTION_SHAPE = Type.Object(FUNCTION_FIELDS);
+/** One entry of `functions` or `children`. */
+export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
+  readonly children?: readonly FunctionNode[];
+}
+
+const MACHINE_FIELDS = {
+  schema: Type.Literal(TOPOLOGY_SCHEMA),
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Name of the machine when the request gives none.' })),
+  memory: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          address: Type.String({ description: 'Physical address of the range: "0x40000000". A multiple of 4 KiB.' }),
+          size: Type.String({ description: 'Bytes: "1GiB", "64KiB", "0x1000". A multiple of 4 KiB.' }),
+        },
+        { additionalProperties: false },
+      ),
+      { maxItems: 64, description: `RAM. Default: one range of ${DEFAULT_MEMORY.size} at ${DEFAULT_MEMORY.address}.` },
+    ),
+  ),
+  iommu: Type.Optional(
+    Type.Union(
+      [
+        Type.Literal('none'),
+        Type.Object(
+          {
+            invalidationTimeout: Type.Optional(
+              Type.String({ description: `How long it waits for an Invalidate Completion. Default "${DEFAULT_INVALIDATION_TIMEOUT}".` }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+      ],
+      { description: 'Default: there is one. "none": addresses are physical.' },
+    ),
+  ),
+};
+
+const TOPOLOGY = Type.Object(
+  {
+    ...MACHINE_FIELDS,
+    functions: Type.Array(Type.Ref('#/$defs/function'), { description: 'Functions on root buses, with what is below.' }),
+  },
+  {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'iommud topology',
+    description: 'A machine: memory, IOMMU and PCI functions. Every address is a string, because YAML reads some as numbers.',
+    additionalProperties: false,
+    $defs: { function: FUNCTION },
+  },
+);
+
+const MACHINE_SHAPE = Type.Object(MACHINE_FIELDS);
+export interface TopologyDocument extends Static<typeof MACHINE_SHAPE> {
+  readonly functions: readonly FunctionNode[];
+}
+
+/** The JSON Schema of a topology document (draft 2020-12), for editors and for checks. */
+export const topologySchema = TOPOLOGY;
+
+/** Keys that each kind of object may have, by the object's kind. */
+export const KEYS = {
+  machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
+  memory: ['address', 'size'],
+  iommu: ['invalidationTimeout'],
+  function: [...Object.keys(FUNCTION_FIELDS), 'children'],
+} as const;

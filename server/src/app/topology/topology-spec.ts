@@ -1,0 +1,190 @@
+/** A topology document made into what a machine is built from. */
+import { PHYSICAL_BITS, busOf, hex } from '../../core/base/index.ts';
+import type { FunctionSpec, IommuSpec, MachineSpec, MemoryRangeSpec, ModelName } from '../../core/machine/index.ts';
+import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, hostBridgeConfig, remoteConfig } from '../../core/pci/index.ts';
+import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
+import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
+import { readDocument, valueSource, type TopologyFormat } from './document.ts';
+import { readHexConfig } from './hex-config.ts';
+import { refuse, type Source } from './place.ts';
+import { readAddress, readDurationNs, readSize } from './quantities.ts';
+import { DEFAULT_INVALIDATION_TIMEOUT, DEFAULT_MEMORY, type FunctionModel, type FunctionNode, type TopologyDocument } from './schema.ts';
+import { validate } from './validate.ts';
+
+/** What a topology says of a machine; name, seed, clock and behaviour come from the request that creates it. */
+export type TopologySpec = Pick<MachineSpec, 'memory' | 'iommu' | 'functions'>;
+
+export interface NamedTopology extends TopologySpec {
+  /** The document's own name; undefined when it has none. */
+  readonly name: string | undefined;
+}
+
+const PAGE_BYTES = 4096n;
+/** From the BARs to the end of 32 bits there is no RAM: BARs, I/O APIC, MSI. */
+const NO_RAM = { base: BigInt(BAR_WINDOW.base), end: 1n << 32n } as const;
+
+const LABELS: Readonly<Record<FunctionModel, string>> = {
+  'host-bridge': 'Host bridge: iommud host bridge',
+  'root-port': 'PCI bridge: iommud root port',
+  'upstream-port': 'PCI bridge: iommud switch upstream port',
+  'downstream-port': 'PCI bridge: iommud switch downstream port',
+  'dma-probe': 'Unassigned class [ff00]: iommud dma-probe (rev 01)',
+  remote: 'Unassigned class [ff00]: iommud remote function (rev 01)',
+  replay: '',
+};
+
+/** Reads a document. Whatever is wrong with it is `EINVAL` that begins with its line: `line 4: address is the number 2; write "00:02.0"`. */
+export function parseTopology(text: string, format: TopologyFormat = 'auto'): NamedTopology {
+  return topologyOf(readDocument(text, format));
+}
+
+/** The same for a document that came as a value, in the body of a request; a refusal names the key instead of the line. */
+export function topologyFromValue(value: unknown): NamedTopology {
+  return topologyOf(valueSource(value));
+}
+
+function topologyOf(source: Source): NamedTopology {
+  const document = validate(source);
+  const memory = readMemory(source, document);
+  const iommu = readIommu(source, document);
+  const functions = readFunctions(source, document);
+  return { name: document.name, memory, functions, ...(iommu === undefined ? {} : { iommu }) };
+}
+
+function readMemory(source: Source, document: TopologyDocument): MemoryRangeSpec[] {
+  const ranges: MemoryRangeSpec[] = [];
+  for (const [i, range] of (document.memory ?? [DEFAULT_MEMORY]).entries()) {
+    const path = ['memory', i];
+    const address = readAddress(range.address);
+    const bytes = readSize(range.size);
+    if (address === undefined) refuse(source, [...path, 'address'], `"${range.address}" is not an address; write it as "0x40000000"`);
+    if (bytes === undefined) refuse(source, [...path, 'size'], `"${range.size}" is not a size; write it as "1GiB" or "0x40000000"`);
+    if (bytes === 0n) refuse(source, [...path, 'size'], 'a range of memory has at least 4 KiB');
+    if (address % PAGE_BYTES !== 0n) refuse(source, [...path, 'address'], `${range.address} is not a multiple of 4 KiB`);
+    if (bytes % PAGE_BYTES !== 0n) refuse(source, [...path, 'size'], `${range.size} is not a multiple of 4 KiB`);
+    const end = address + bytes;
+    if (end >> BigInt(PHYSICAL_BITS) !== 0n) refuse(source, path, `memory up to ${hex(end - 1n)} is wider than ${PHYSICAL_BITS} bits`);
+    if (address < NO_RAM.end && end > NO_RAM.base) {
+      refuse(
+        source,
+        path,
+        `memory ${hex(address)} to ${hex(end - 1n)} meets ${hex(NO_RAM.base)} to ${hex(NO_RAM.end - 1n)}, where BARs and interrupts are`,
+      );
+    }
+    const other = ranges.findIndex((r) => address < r.address + r.bytes && r.address < end);
+    if (other >= 0) refuse(source, path, `memory at ${hex(address)} overlaps the range on ${source.locate(['memory', other])}`);
+    ranges.push({ address, bytes });
+  }
+  return ranges;
+}
+
+function readIommu(source: Source, document: TopologyDocument): IommuSpec | undefined {
+  if (document.iommu === 'none') return undefined;
+  const text = document.iommu?.invalidationTimeout ?? DEFAULT_INVALIDATION_TIMEOUT;
+  const path = ['iommu', 'invalidationTimeout'];
+  return { invalidationTimeoutNs: duration(source, path, text, true) };
+}
+
+function duration(source: Source, path: readonly (string | number)[], text: string, positive: boolean): number {
+  const ns = readDurationNs(text);
+  if (ns === undefined) refuse(source, path, `"${text}" is not a time; write it as "60s" or "250ns"`);
+  if (positive && ns === 0) refuse(source, path, 'must be longer than 0');
+  return ns;
+}
+
+function readFunctions(source: Source, document: TopologyDocument): FunctionSpec[] {
+  const placed = placeFunctions(source, document.functions);
+  const addresses = assignBarAddresses(
+    source,
+    placed.filter((fn) => fn.parent === undefined),
+  );
+  return placed.map((fn) => readFunction(source, fn, placed, addresses));
+}
+
+function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFunction[], addresses: BarAddresses): FunctionSpec {
+  const { node, path, bdf } = fn;
+  const built =
+    node.model === 'replay' || (node.model === 'remote' && node.config !== undefined)
+      ? givenConfig(source, fn)
+      : builtConfig(fn, all, addresses);
+  checkOptions(source, fn);
+  const sized = node.model === 'dma-probe' || (node.model === 'remote' && node.config === undefined);
+  return {
+    bdf,
+    model: modelOf(node.model),
+    config: built,
+    ...(sized ? { barBytes: PROBE_BAR_BYTES } : {}),
+    label: node.label ?? LABELS[node.model],
+    latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
+  };
+}
+
+function modelOf(model: FunctionModel): ModelName {
+  return model === 'dma-probe' || model === 'remote' || model === 'replay' ? model : 'bridge';
+}
+
+function givenConfig(source: Source, fn: PlacedFunction): Uint8Array {
+  const path = [...fn.path, 'config'];
+  if (fn.node.config === undefined)
+    refuse(source, [...fn.path, 'model'], 'a replay function needs config: the bytes that "lspci -xxxx" prints');
+  const config = readHexConfig(fn.node.config);
+  if (typeof config === 'string') refuse(source, path, config);
+  return config;
+}
+
+function builtConfig(fn: PlacedFunction, all: readonly PlacedFunction[], addresses: BarAddresses): Uint8Array {
+  const { node, bdf, parent } = fn;
+  const siblings = all.some((other) => other !== fn && other.bdf >>> 3 === bdf >>> 3);
+  const multiFunction = node.multifunction ?? siblings;
+  const window = addresses.windows.get(bdf);
+  switch (node.model) {
+    case 'host-bridge':
+      return hostBridgeConfig({ multiFunction });
+    case 'root-port':
+    case 'upstream-port':
+    case 'downstream-port':
+      return bridgeConfig({
+        kind: node.model,
+        primary: busOf(bdf),
+        secondary: fn.secondary,
+        subordinate: fn.subordinate,
+        multiFunction,
+        acs: node.acs ?? true,
+        ...(window === undefined ? {} : { window }),
+      });
+    case 'dma-probe':
+    case 'remote':
+    case 'replay': {
+      const bars = addresses.bars.get(bdf);
+      const build = node.model === 'remote' ? remoteConfig : dmaProbeConfig;
+      return build({
+        integrated: parent === undefined,
+        multiFunction,
+        acs: node.acs ?? false,
+        ats: node.ats ?? true,
+        ...(bars === undefined ? {} : { barAddresses: bars }),
+      });
+    }
+  }
+}
+
+/** Keys that mean something for some models only. */
+const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: readonly FunctionModel[] }[] = [
+  { key: 'config', models: ['replay', 'remote'] },
+  { key: 'ats', models: ['dma-probe', 'remote'] },
+  { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
+  { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
+];
+
+function checkOptions(source: Source, fn: PlacedFunction): void {
+  const { node, path } = fn;
+  for (const { key, models } of ONLY_FOR) {
+    if (node[key] !== undefined && !models.includes(node.model)) {
+      refuse(source, [...path, key], `${key} means nothing for ${node.model}; it is for ${models.join(', ')}`, true);
+    }
+  }
+  if (node.config === undefined) return;
+  for (const key of ['ats', 'acs', 'multifunction'] as const) {
+    if (node[key] !== undefined) refuse(source, [...path, key], `${key} is in the bytes of config; leave one of the two out`, true);
+  }
+}

@@ -1,0 +1,5 @@
+/** The door of the sinks: where what happens goes to be seen. */
+export { createLog, LOG_LEVELS, type Log, type LogLevel } from './log.ts';
+export { createMetrics, type Metrics, type ServiceCounts } from './metrics.ts';
+export { openTraceFile, type TraceFile } from './trace-file.ts';
+export { traceLine } from './trace-line.ts';

@@ -1,0 +1,110 @@
+/**
+ * Runs the commands of README.md and CONTRIBUTING.md as written, in a copy of the repository with nothing built.
+ *
+ * A block fenced ```bash is run from its first line to its last, in the order of the page. One that starts a server
+ * (`iommud serve`) is left running until the page's end. ```bash skip: reason is not run. Blocks of other languages are
+ * not commands.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const PAGES = process.argv.length > 2 ? process.argv.slice(2) : ['README.md'];
+const SERVER = /\biommud serve\b/;
+/** How long a server may take to print its first line, which says that it is ready. */
+const READY_MS_MAX = 60_000;
+
+/** `[{line, mode, text}]` of a page's bash blocks. */
+function blocksOf(page) {
+  const blocks = [];
+  let open;
+  for (const [index, line] of readFileSync(join(REPOSITORY, page), 'utf8').split('\n').entries()) {
+    const fence = /^```(\S*)\s*(.*)$/.exec(line);
+    if (fence === null) open?.lines.push(line);
+    else if (open !== undefined) open = undefined;
+    else {
+      open = { line: index + 1, language: fence[1], mode: fence[2].trim(), lines: [] };
+      if (open.language === 'bash') blocks.push(open);
+    }
+  }
+  return blocks.map(({ line, mode, lines }) => ({ line, mode, text: lines.join('\n') }));
+}
+
+/** What a clone of this tree would hold, with changes that are not committed yet. */
+function copyRepository() {
+  const folder = mkdtempSync(join(tmpdir(), 'iommud-readme-'));
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: REPOSITORY,
+    encoding: 'utf8',
+  });
+  for (const path of listed.split('\0').filter((name) => name !== '')) {
+    mkdirSync(join(folder, dirname(path)), { recursive: true });
+    cpSync(join(REPOSITORY, path), join(folder, path));
+  }
+  execFileSync('git', ['init', '--quiet'], { cwd: folder });
+  return folder;
+}
+
+function run(text, cwd) {
+  return new Promise((resolve) => {
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('close', (code) => resolve(code === 0));
+  });
+}
+
+/** Resolves to the running server when it has printed a line, to undefined when it ended or stayed silent. */
+function runInBackground(text, cwd) {
+  return new Promise((resolve) => {
+    const child = spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const timer = setTimeout(() => {
+      stop(child);
+      resolve(undefined);
+    }, READY_MS_MAX);
+    child.stdout.on('data', (chunk) => {
+      process.stdout.write(chunk);
+      clearTimeout(timer);
+      resolve(child);
+    });
+    child.on('close', () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+  });
+}
+
+/** Ends a server and what it started. */
+function stop(child) {
+  if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM');
+}
+
+async function runPage(page) {
+  const folder = copyRepository();
+  const background = [];
+  const results = [];
+  for (const { line, mode, text } of blocksOf(page)) {
+    console.log(`\n--- ${page}:${line} ${mode}\n${text}\n---`);
+    if (/^skip: ?\S/.test(mode)) continue;
+    if (mode !== '') {
+      console.log(`unknown mark "${mode}" after \`\`\`bash`);
+      results.push({ line, good: false });
+    } else if (SERVER.test(text)) {
+      const child = await runInBackground(text, folder);
+      if (child !== undefined) background.push(child);
+      results.push({ line, good: child !== undefined });
+    } else {
+      results.push({ line, good: await run(text, folder) });
+    }
+  }
+  background.forEach(stop);
+  rmSync(folder, { recursive: true, force: true });
+  for (const { line, good } of results) console.log(`${good ? 'ok  ' : 'FAIL'}  ${page}:${line}`);
+  if (results.length === 0) console.log(`FAIL  ${page} has no block to run`);
+  return results.length > 0 && results.every((result) => result.good);
+}
+
+let good = true;
+for (const page of PAGES) good = (await runPage(page)) && good;
+process.exit(good ? 0 : 1);
