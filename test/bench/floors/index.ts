@@ -1,0 +1,3 @@
+export type { Floor, Sizes } from './floor.ts';
+export { FLOOR_NAMES, openFloor, type FloorName } from './open.ts';
+export { SELF_MEASURES } from './self.ts';

@@ -1,0 +1,19 @@
+import type { Floor, Sizes } from './floor.ts';
+import { openGrpcBidi, openGrpcUnary } from './grpc.ts';
+import { openTcpEcho } from './tcp-echo.ts';
+import { openWsEcho } from './ws-echo.ts';
+
+export const FLOOR_NAMES = ['tcp-echo', 'ws-echo', 'grpc-unary', 'grpc-bidi'] as const;
+export type FloorName = (typeof FLOOR_NAMES)[number];
+
+const OPENERS: Readonly<Record<FloorName, (sizes: Sizes) => Promise<Floor>>> = {
+  'tcp-echo': openTcpEcho,
+  'ws-echo': openWsEcho,
+  'grpc-unary': openGrpcUnary,
+  'grpc-bidi': openGrpcBidi,
+};
+
+/** Starts the floor's server in a process of its own and connects to it. */
+export function openFloor(name: FloorName, sizes: Sizes): Promise<Floor> {
+  return OPENERS[name](sizes);
+}
