@@ -51,11 +51,13 @@ export class Service {
     const headers: Record<string, string> = {};
     if (this.token !== undefined) headers['authorization'] = `Bearer ${this.token}`;
     if (body !== undefined) headers['content-type'] = 'application/json';
-    const response = await fetch(`${this.url}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }).catch(
-      (error: unknown) => {
-        throw this.unreachable(error);
-      },
-    );
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((error: unknown) => {
+      throw this.unreachable(error);
+    });
     const text = await response.text();
     if (!response.ok) throw refused(response, text);
     return (text === '' ? undefined : JSON.parse(text)) as T;
@@ -70,7 +72,8 @@ export class Service {
 /** Sockets and REST are at one address: `ws://…` is taken for `http://…`. */
 function httpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^(http|ws)s?:$/.test(url.protocol)) throw new Exit(EXIT.usage, `'${text}' is no address of a service; write http://HOST:PORT`);
+  if (url === undefined || !/^(http|ws)s?:$/.test(url.protocol))
+    throw new Exit(EXIT.usage, `'${text}' is no address of a service; write http://HOST:PORT`);
   return url.href.replace(/^ws/, 'http').replace(/\/+$/, '');
 }
 

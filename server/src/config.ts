@@ -19,7 +19,12 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: { listen: { type: 'string' }, insecure: { type: 'boolean' }, 'log-level': { type: 'string' }, 'exit-with-stdin': { type: 'boolean' } },
+      options: {
+        listen: { type: 'string' },
+        insecure: { type: 'boolean' },
+        'log-level': { type: 'string' },
+        'exit-with-stdin': { type: 'boolean' },
+      },
     }).values;
   } catch (error) {
     throw new SettingsError(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`, { cause: error });

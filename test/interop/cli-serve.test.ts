@@ -65,14 +65,22 @@ describe('iommud serve', () => {
       taken.once('listening', resolve);
     });
     const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
-    for (const { code, out, err } of await Promise.all([run([...CLI, 'serve', '--listen', address]), run([...SERVER, '--listen', address])])) {
+    for (const { code, out, err } of await Promise.all([
+      run([...CLI, 'serve', '--listen', address]),
+      run([...SERVER, '--listen', address]),
+    ])) {
       expect({ code, out }).toEqual({ code: 1, out: '' });
       expect(err).toMatch(/^iommud: cannot listen on .*: the port is in use \(EADDRINUSE\).*\n$/);
     }
   });
 
   test.each([
-    ['beyond loopback without a token', ['--listen', '0.0.0.0:0'], {}, 'iommud: will not listen on 0.0.0.0, which is beyond loopback, without a token'],
+    [
+      'beyond loopback without a token',
+      ['--listen', '0.0.0.0:0'],
+      {},
+      'iommud: will not listen on 0.0.0.0, which is beyond loopback, without a token',
+    ],
     ['an address that is none', ['--listen', 'here'], {}, "iommud: cannot listen on 'here': write HOST:PORT"],
     ['a variable that is wrong', [], { IOMMUD_DRAIN_MS: 'long' }, "iommud: IOMMUD_DRAIN_MS is 'long'; write a whole number"],
   ])('%s is one line and 2', { timeout: TIMEOUT_MS }, async (_name, args, env, line) => {

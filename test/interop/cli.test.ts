@@ -45,7 +45,20 @@ describe('commands against a service', () => {
   });
 
   test('a machine is made, listed, shown, reset, dumped and deleted', async () => {
-    const made = await iommud('machine', 'create', '--name', 'lab', '--seed', '7', '--behaviour', 'linux-7.1', '--clock', 'auto', '--label', 'team=x');
+    const made = await iommud(
+      'machine',
+      'create',
+      '--name',
+      'lab',
+      '--seed',
+      '7',
+      '--behaviour',
+      'linux-7.1',
+      '--clock',
+      'auto',
+      '--label',
+      'team=x',
+    );
     expect(made).toMatchObject({ code: 0, err: '' });
     const [id] = made.out.split(' ');
     expect(made.out).toBe(`${id}  lab  3 functions  ${server.url.replace('http', 'ws')}/v1/machines/${id}/socket\n`);
@@ -62,7 +75,11 @@ describe('commands against a service', () => {
     expect(JSON.parse(listJson.out)).toMatchObject([{ id, name: 'lab', labels: { team: 'x' } }]);
     expect(show.out).toContain('linux-7.1, clock auto, seed 7, with IOMMU');
     expect(show.out).toMatch(/^00:02\.0 +dma-probe +1 +yes +up +0 /m);
-    expect(JSON.parse(showJson.out)).toMatchObject({ id, seed: 7, functions: [{ function: '00:00.0' }, { function: '00:02.0' }, { function: '00:04.0' }] });
+    expect(JSON.parse(showJson.out)).toMatchObject({
+      id,
+      seed: 7,
+      functions: [{ function: '00:00.0' }, { function: '00:02.0' }, { function: '00:04.0' }],
+    });
     expect(plain.out).toMatch(/^00:00\.0 .*\n00:02\.0 .*dma-probe.*\n00:04\.0 .*\n$/);
     expect(hex.out).toMatch(/^00:02\.0 .*\n00: 34 12 d0 11 /m);
     expect(hex.out).toMatch(/^f0: /m);
@@ -72,7 +89,9 @@ describe('commands against a service', () => {
 
     const whole = await iommud('reset', 'lab', '00:02.0', '--deadline', '5');
     expect(whole).toMatchObject({ code: 0, err: '' });
-    expect(whole.out).toMatch(/^00:02\.0 was reset by flr in 100 ms of the machine's clock\n {2}drain: 0 ended, 0 aborted, 0 indeterminate\n/);
+    expect(whole.out).toMatch(
+      /^00:02\.0 was reset by flr in 100 ms of the machine's clock\n {2}drain: 0 ended, 0 aborted, 0 indeterminate\n/,
+    );
     expect(await iommud('machine', 'delete', 'lab')).toEqual({ code: 0, out: '', err: '' });
     expect(await iommud('machine', 'show', 'lab')).toEqual({ code: 4, out: '', err: "iommud: ENODEV: there is no machine 'lab'\n" });
   });
@@ -134,7 +153,11 @@ describe('commands without a service', () => {
       free.close(resolve);
     });
     const line = `iommud: no service at ${url} (ECONNREFUSED); start one with 'iommud serve'\n`;
-    for (const command of [['machine', 'list'], ['lspci', 'lab'], ['reset', 'lab', '00:02.0']]) {
+    for (const command of [
+      ['machine', 'list'],
+      ['lspci', 'lab'],
+      ['reset', 'lab', '00:02.0'],
+    ]) {
       for (const address of [url, `${url}/`, url.replace('http', 'ws')]) {
         expect(await iommud(...command, '--url', address)).toEqual({ code: 3, out: '', err: line });
       }
@@ -165,7 +188,8 @@ describe('commands without a service', () => {
     const help = await iommud('--help');
     const version = await iommud('--version');
     expect(help).toMatchObject({ code: 0, err: '' });
-    for (const command of ['serve', 'machine', 'lspci', 'reset', 'topology', 'demo']) expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+    for (const command of ['serve', 'machine', 'lspci', 'reset', 'topology', 'demo'])
+      expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     expect(version).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string });
   });
 

@@ -38,50 +38,56 @@ async function dump(machine: Machine): Promise<string> {
   return lspciText(await Promise.all(read), { hex: 'xxxx', domains: false });
 }
 
-describe.skipIf(!installed)(installed ? 'a dump through a machine and back' : 'a dump through a machine and back: SKIPPED, install pciutils', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'iommud-roundtrip-'));
-  let server: RunningServer;
-  beforeAll(async () => {
-    server = await startServer({ port: 0, logLevel: 'error' });
-  });
-  afterAll(async () => {
-    await server.close();
-    rmSync(folder, { recursive: true });
-  });
+describe.skipIf(!installed)(
+  installed ? 'a dump through a machine and back' : 'a dump through a machine and back: SKIPPED, install pciutils',
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'iommud-roundtrip-'));
+    let server: RunningServer;
+    beforeAll(async () => {
+      server = await startServer({ port: 0, logLevel: 'error' });
+    });
+    afterAll(async () => {
+      await server.close();
+      rmSync(folder, { recursive: true });
+    });
 
-  async function exported(original: string): Promise<string> {
-    const body = JSON.stringify({ lspci: readFileSync(original, 'utf8'), ephemeral: true });
-    const made = await fetch(`${server.url}/v1/machines`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-    expect(made.status).toBe(201);
-    await using connection = await connect(((await made.json()) as { socketUrl: string }).socketUrl);
-    const path = join(folder, basename(original));
-    writeFileSync(path, await dump(connection.machine));
-    return path;
-  }
+    async function exported(original: string): Promise<string> {
+      const body = JSON.stringify({ lspci: readFileSync(original, 'utf8'), ephemeral: true });
+      const made = await fetch(`${server.url}/v1/machines`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+      expect(made.status).toBe(201);
+      await using connection = await connect(((await made.json()) as { socketUrl: string }).socketUrl);
+      const path = join(folder, basename(original));
+      writeFileSync(path, await dump(connection.machine));
+      return path;
+    }
 
-  async function isTheSame(original: string): Promise<void> {
-    const ours = await exported(original);
-    const slots = lspci(original, '-n').trim().split('\n').map((line) => line.split(' ')[0] ?? '');
-    expect(slots.length).toBeGreaterThan(0);
-    for (const slot of slots) expect(lspci(ours, '-vvv', '-s', slot)).toBe(lspci(original, '-vvv', '-s', slot));
-    expect(lspci(ours, '-xxxx')).toBe(lspci(original, '-xxxx'));
-  }
+    async function isTheSame(original: string): Promise<void> {
+      const ours = await exported(original);
+      const slots = lspci(original, '-n')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')[0] ?? '');
+      expect(slots.length).toBeGreaterThan(0);
+      for (const slot of slots) expect(lspci(ours, '-vvv', '-s', slot)).toBe(lspci(original, '-vvv', '-s', slot));
+      expect(lspci(ours, '-xxxx')).toBe(lspci(original, '-xxxx'));
+    }
 
-  const named = (path: string) => ({ name: basename(path), path });
-  test.each(dumpsIn(OWN).map(named))('$name', ({ path }) => isTheSame(path));
+    const named = (path: string) => ({ name: basename(path), path });
+    test.each(dumpsIn(OWN).map(named))('$name', ({ path }) => isTheSame(path));
 
-  const real = DATA === undefined ? [] : dumpsIn(join(DATA, 'lspci'));
-  test.skipIf(DATA !== undefined)('real dumps: SKIPPED, IOMMUD_DATA is not set', () => undefined);
-  test.skipIf(DATA === undefined)('there are real dumps in IOMMUD_DATA', () => {
-    expect(real.length).toBeGreaterThan(0);
-  });
-  test.each(real.map(named))('$name', ({ path }) => isTheSame(path));
+    const real = DATA === undefined ? [] : dumpsIn(join(DATA, 'lspci'));
+    test.skipIf(DATA !== undefined)('real dumps: SKIPPED, IOMMUD_DATA is not set', () => undefined);
+    test.skipIf(DATA === undefined)('there are real dumps in IOMMUD_DATA', () => {
+      expect(real.length).toBeGreaterThan(0);
+    });
+    test.each(real.map(named))('$name', ({ path }) => isTheSame(path));
 
-  test('differs when one byte does', async () => {
-    const original = dumpsIn(OWN)[0] ?? '';
-    const ours = await exported(original);
-    // The vendor ID, in the first row of the first function.
-    writeFileSync(ours, readFileSync(ours, 'utf8').replace(/^00: ../m, '00: 5a'));
-    expect(lspci(ours, '-vvv')).not.toBe(lspci(original, '-vvv'));
-  });
-});
+    test('differs when one byte does', async () => {
+      const original = dumpsIn(OWN)[0] ?? '';
+      const ours = await exported(original);
+      // The vendor ID, in the first row of the first function.
+      writeFileSync(ours, readFileSync(ours, 'utf8').replace(/^00: ../m, '00: 5a'));
+      expect(lspci(ours, '-vvv')).not.toBe(lspci(original, '-vvv'));
+    });
+  },
+);

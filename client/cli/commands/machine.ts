@@ -48,7 +48,9 @@ export function registerMachine(program: Command): void {
     .option('--label <key=value>', 'a word of your own; may be given again', label)
     .option('--ttl <seconds>', 'delete it after that time', wholeNumber)
     .action(create);
-  talksToService(machine.command('list').description('list machines').option('--label <key=value>', 'only those that have it')).action(list);
+  talksToService(machine.command('list').description('list machines').option('--label <key=value>', 'only those that have it')).action(
+    list,
+  );
   talksToService(machine.command('show').description('show a machine and its functions').argument('<machine>', 'id or name')).action(show);
   talksToService(machine.command('delete').description('delete a machine').argument('<machine>', 'id or name')).action(remove);
 }

@@ -20,7 +20,11 @@ export function registerReset(program: Command): void {
     .option('--method <name>', "one of Linux's names: device_specific, acpi, flr, af_flr, pm, bus, cxl_bus", 'flr')
     .option('--without-prepare', 'with no window, as Linux before 7.0')
     .option('--deadline <ms>', "how long requests in flight may take to end, on the machine's clock", milliseconds, 100)
-    .addOption(new Option('--on-deadline <what>', 'abort drops what is left then; fail puts everything back').choices(['abort', 'fail']).default('abort'))
+    .addOption(
+      new Option('--on-deadline <what>', 'abort drops what is left then; fail puts everything back')
+        .choices(['abort', 'fail'])
+        .default('abort'),
+    )
     .action(reset);
 }
 

@@ -16,7 +16,12 @@ export function registerTopology(program: Command): void {
     .option('--preset <name>', 'basic, switch, no-iommu or siblings', 'basic')
     .option('--json', 'print it as JSON')
     .action(init);
-  topology.command('check').description('check a document and print the machine it makes').argument('<file>', 'JSON or YAML; - is standard input').option('--json', 'print JSON').action(check);
+  topology
+    .command('check')
+    .description('check a document and print the machine it makes')
+    .argument('<file>', 'JSON or YAML; - is standard input')
+    .option('--json', 'print JSON')
+    .action(check);
   topology.command('schema').description('print the JSON Schema, for editors').action(schema);
 }
 

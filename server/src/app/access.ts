@@ -28,7 +28,12 @@ export class Access {
   async guard(app: FastifyInstance): Promise<void> {
     app.addHook('onRequest', async (request) => this.#refuseForeignPages(request));
     if (this.#tokens.open) return;
-    await app.register(bearerAuth, { keys: [], auth: (token, request) => this.#admit(token, request), addHook: false, verifyErrorLogLevel: 'info' });
+    await app.register(bearerAuth, {
+      keys: [],
+      auth: (token, request) => this.#admit(token, request),
+      addHook: false,
+      verifyErrorLogLevel: 'info',
+    });
     app.addHook('onRequest', (request, reply, done) => {
       if (request.ws && request.headers.authorization === undefined) done();
       else app.verifyBearerAuth?.(request, reply, done);

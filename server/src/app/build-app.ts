@@ -2,10 +2,10 @@
 import websocket from '@fastify/websocket';
 import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
-import { createMetrics, type Log } from '../observe/index.ts';
-import { CONTRACT_VERSION } from '../rpc/index.ts';
 import { CLOSE } from '../../../proto/close.ts';
 import { MESSAGE_BYTES_MAX } from '../../../proto/limits.ts';
+import { createMetrics, type Log } from '../observe/index.ts';
+import { CONTRACT_VERSION } from '../rpc/index.ts';
 import { Access } from './access.ts';
 import { documentation } from './documentation.ts';
 import { Machines } from './machines.ts';

@@ -2,5 +2,14 @@
 export { buildApp, type AppOptions } from './build-app.ts';
 export { ListenError, startServer, type RunningServer, type StartOptions } from './start-server.ts';
 export { runServer, type RunOptions } from './run-server.ts';
-export { DEFAULT_SETTINGS, SettingsError, isLoopback, parseListen, readSettings, type Settings, type SettingsFlags, type SettingsSource } from './settings.ts';
+export {
+  DEFAULT_SETTINGS,
+  SettingsError,
+  isLoopback,
+  parseListen,
+  readSettings,
+  type Settings,
+  type SettingsFlags,
+  type SettingsSource,
+} from './settings.ts';
 export { lspciText, type DumpedFunction } from './lspci-text.ts';

@@ -111,7 +111,10 @@ export class Machines {
     this.#kept.set(id, entry);
     this.#idByName.set(name, id);
     this.#created++;
-    log.info({ name, source: request.source, functions: spec.functions.length, behaviour: spec.behaviour, seed: spec.seed }, 'machine created');
+    log.info(
+      { name, source: request.source, functions: spec.functions.length, behaviour: spec.behaviour, seed: spec.seed },
+      'machine created',
+    );
     return entry;
   }
 
@@ -171,10 +174,15 @@ export class Machines {
 
   #freeName(name: string): string {
     if (!NAME.test(name) || ID.test(name)) {
-      throw new Refusal('EINVAL', `'${name}' cannot name a machine: up to 64 letters, digits, '.', '_' and '-', and nothing like an id`, 'name');
+      throw new Refusal(
+        'EINVAL',
+        `'${name}' cannot name a machine: up to 64 letters, digits, '.', '_' and '-', and nothing like an id`,
+        'name',
+      );
     }
     const other = this.#idByName.get(name);
-    if (other !== undefined) throw new Refusal('EEXIST', `machine ${other} is named '${name}' already; delete it or take another name`, 'name');
+    if (other !== undefined)
+      throw new Refusal('EEXIST', `machine ${other} is named '${name}' already; delete it or take another name`, 'name');
     return name;
   }
 
@@ -183,7 +191,13 @@ export class Machines {
       log[level]({ ...(session === undefined ? {} : { session }), ...(error === undefined ? {} : { err: error }) }, text);
     return new MachineHost(machine, {
       realTime: spec.clock === 'real',
-      welcome: { product: 'iommud', productVersion: VERSION, machine: spec.name, preset, pageBytes: spec.iommu === undefined ? [] : PAGE_BYTES },
+      welcome: {
+        product: 'iommud',
+        productVersion: VERSION,
+        machine: spec.name,
+        preset,
+        pageBytes: spec.iommu === undefined ? [] : PAGE_BYTES,
+      },
       seed: spec.seed,
       counters: this.#counters,
       log: toLog,

@@ -28,7 +28,9 @@ export class Once {
   run(key: string | undefined, scope: string, body: unknown, act: () => Promise<Answer>): Promise<Answer> {
     if (key === undefined) return act();
     const name = `${scope}\n${key}`;
-    const fingerprint = createHash('sha256').update(JSON.stringify(body ?? null)).digest('base64');
+    const fingerprint = createHash('sha256')
+      .update(JSON.stringify(body ?? null))
+      .digest('base64');
     const kept = this.#kept.get(name);
     if (kept === undefined) {
       const answer = act();

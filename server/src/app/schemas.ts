@@ -47,7 +47,9 @@ export const CreateMachine = Type.Object(
     behaviour: Type.Optional(Behaviour),
     labels: Type.Optional(Labels),
     ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: TTL_SECONDS_MAX, description: 'Seconds after which it is deleted' })),
-    ephemeral: Type.Optional(Type.Boolean({ description: 'Deleted when the first socket that was opened to it closes, or none was in a minute' })),
+    ephemeral: Type.Optional(
+      Type.Boolean({ description: 'Deleted when the first socket that was opened to it closes, or none was in a minute' }),
+    ),
   },
   { ...closed, description: 'Exactly one of topology, lspci and preset says what the machine is' },
 );
@@ -85,7 +87,11 @@ export const MachineQuery = Type.Object(
 export const MachineParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }) });
 export const FunctionParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }), bdf: FunctionAddress });
 
-const Domain = Type.Object({ id: Type.Integer(), type: Type.String({ description: 'paging, identity or blocked' }), sharedAddress: Type.Boolean() });
+const Domain = Type.Object({
+  id: Type.Integer(),
+  type: Type.String({ description: 'paging, identity or blocked' }),
+  sharedAddress: Type.Boolean(),
+});
 
 const functionFields = {
   function: FunctionAddress,
@@ -138,7 +144,11 @@ export const FaultList = Type.Object({
 });
 export type FaultList = Static<typeof FaultList>;
 
-const WindowToken = Type.String({ minLength: 1, maxLength: WINDOW_TOKEN_CHARS_MAX, description: 'Names the window; the same token gets the same answer' });
+const WindowToken = Type.String({
+  minLength: 1,
+  maxLength: WINDOW_TOKEN_CHARS_MAX,
+  description: 'Names the window; the same token gets the same answer',
+});
 const DeadlineMs = Type.Number({ minimum: 0, maximum: DEADLINE_MS_MAX, description: "How long the drain may take on the machine's clock" });
 const OnDeadline = Type.Enum(['abort', 'fail'], { description: 'abort drops what is left; fail puts everything back', default: 'abort' });
 
@@ -205,6 +215,10 @@ export function responses<T extends Record<number, TSchema>>(own: T) {
 
 export const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
-    Type.String({ minLength: 1, maxLength: KEY_CHARS_MAX, description: 'The same key with the same body gets the same answer, and nothing is done twice' }),
+    Type.String({
+      minLength: 1,
+      maxLength: KEY_CHARS_MAX,
+      description: 'The same key with the same body gets the same answer, and nothing is done twice',
+    }),
   ),
 });

@@ -67,7 +67,6 @@ export function opens(grant: Grant, name: string, id: string): boolean {
   );
 }
 
-
 /** The tokens of the service. Kept as digests of one length, compared in constant time, and always all of them. */
 export class Tokens {
   readonly #rows: readonly { readonly digest: Buffer; readonly grant: Grant }[];

@@ -23,18 +23,27 @@ describe('with tokens', () => {
     expect((await rest.delete('/v1/machines/x')).statusCode).toBe(401);
   });
 
-  test.each([['Bearer wrong'], ['Bearer '], ['Basic cm9vdA=='], ['root'], ['Bearer rootx']])('the header %s is 401', async (authorization) => {
-    const rest = await service({ tokens: TOKENS });
-    const answer = await rest.get('/v1/machines', { authorization });
-    expect(answer.statusCode).toBe(401);
-    expect(answer.body).not.toContain('cm9vdA');
-  });
+  test.each([['Bearer wrong'], ['Bearer '], ['Basic cm9vdA=='], ['root'], ['Bearer rootx']])(
+    'the header %s is 401',
+    async (authorization) => {
+      const rest = await service({ tokens: TOKENS });
+      const answer = await rest.get('/v1/machines', { authorization });
+      expect(answer.statusCode).toBe(401);
+      expect(answer.body).not.toContain('cm9vdA');
+    },
+  );
 
   test('an observer reads and changes nothing', async () => {
     const rest = await service({ tokens: TOKENS });
     const { id } = await rest.as('root').make({ name: 'lab' });
     const watch = rest.as('watch');
-    for (const path of ['/v1/machines', `/v1/machines/${id}`, `/v1/machines/${id}/functions/00:02.0`, `/v1/machines/${id}/faults`, '/metrics']) {
+    for (const path of [
+      '/v1/machines',
+      `/v1/machines/${id}`,
+      `/v1/machines/${id}/functions/00:02.0`,
+      `/v1/machines/${id}/faults`,
+      '/metrics',
+    ]) {
       expect([path, (await watch.get(path)).statusCode]).toEqual([path, 200]);
     }
     const refused = [
@@ -86,7 +95,11 @@ describe('with tokens', () => {
     const { id } = await rest.as('root').make({ name: 'ci-1' });
     expect((await rest.as('root').connect(id)).granted.roles).toEqual(['host']);
     expect((await rest.connect(id, { token: 'ci' })).granted.roles).toEqual(['host']);
-    expect((await rest.connect(id, { token: 'root', roles: ['host', 'observer', 'memory'] })).granted.roles.toSorted()).toEqual(['host', 'memory', 'observer']);
+    expect((await rest.connect(id, { token: 'root', roles: ['host', 'observer', 'memory'] })).granted.roles.toSorted()).toEqual([
+      'host',
+      'memory',
+      'observer',
+    ]);
     expect((await rest.connect(id, { token: 'watch', roles: ['host', 'observer'] })).granted.roles).toEqual(['observer']);
     // The header has been looked at already: the frame cannot say otherwise.
     expect((await rest.as('watch').connect(id, { token: 'root', roles: ['host', 'observer'] })).granted.roles).toEqual(['observer']);

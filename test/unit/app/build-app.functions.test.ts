@@ -22,8 +22,22 @@ describe('functions over REST', () => {
     const detail = await rest.get(`${base}${FN}`);
     expect(detail.statusCode).toBe(200);
     expect(detail.json()).toMatchObject({
-      function: '00:02.0', model: 'dma-probe', vendor: '0x1234', classCode: '0xff0000', configBytes: 4096, secondaryBus: null, atsSupported: true,
-      blocked: false, resetDepth: 0, gate: 'open', inFlight: 0, absent: false, resetMethods: ['flr'], windows: [], armedFaults: [], itags: 0,
+      function: '00:02.0',
+      model: 'dma-probe',
+      vendor: '0x1234',
+      classCode: '0xff0000',
+      configBytes: 4096,
+      secondaryBus: null,
+      atsSupported: true,
+      blocked: false,
+      resetDepth: 0,
+      gate: 'open',
+      inFlight: 0,
+      absent: false,
+      resetMethods: ['flr'],
+      windows: [],
+      armedFaults: [],
+      itags: 0,
       logicalDomain: { type: 'paging', sharedAddress: false },
     });
     expect((await rest.get(`${base}/functions/0000:00:02.0`)).json()).toEqual(detail.json());
@@ -53,7 +67,16 @@ describe('functions over REST', () => {
     await probe.model.write(0x11000, 'rogue');
     for (let asked = 0; asked < 2; asked++) {
       expect((await rest.get(`${base}/faults`)).json()).toMatchObject({
-        faults: [{ function: '00:02.0', pasid: null, iova: '0x11000', access: 'w', cause: 'not-present', text: '00:02.0 write 0x11000: not present' }],
+        faults: [
+          {
+            function: '00:02.0',
+            pasid: null,
+            iova: '0x11000',
+            access: 'w',
+            cause: 'not-present',
+            text: '00:02.0 write 0x11000: not present',
+          },
+        ],
         overflow: 0,
       });
     }
@@ -89,7 +112,9 @@ describe('resets over REST', () => {
     const reset = await rest.post(`${base}${FN}/reset`, { method: 'flr', deadlineMs: 10 });
     expect(reset.statusCode).toBe(200);
     expect(reset.json()).toMatchObject({ method: 'flr', pendingTimedOut: false, skipped: false, completed: 1, timedOut: 0 });
-    expect((await rest.post(`${base}${FN}/reset`, { method: 'flr', deadlineMs: 10, window: false })).json()).toMatchObject({ skipped: true });
+    expect((await rest.post(`${base}${FN}/reset`, { method: 'flr', deadlineMs: 10, window: false })).json()).toMatchObject({
+      skipped: true,
+    });
   });
 
   test('a drain that may fail: 504, and nothing is changed', async () => {

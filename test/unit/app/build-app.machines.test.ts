@@ -26,14 +26,31 @@ function pause(ms: number): Promise<void> {
 describe('making a machine', () => {
   test('from a preset: everything that was said comes back, with what was not', async () => {
     const rest = await service();
-    const made = await rest.post('/v1/machines', { preset: 'basic', name: 'lab', seed: 7, clock: 'manual', behaviour: 'linux-7.1', labels: { team: 'x' } });
+    const made = await rest.post('/v1/machines', {
+      preset: 'basic',
+      name: 'lab',
+      seed: 7,
+      clock: 'manual',
+      behaviour: 'linux-7.1',
+      labels: { team: 'x' },
+    });
     expect(made.statusCode).toBe(201);
     const body = made.json<Machine>();
     expect(made.headers.location).toBe(`/v1/machines/${body.id}`);
     expect(body.id).toMatch(/^m-[0-9a-f]{12}$/);
     expect(body).toMatchObject({
-      name: 'lab', source: 'preset basic', seed: 7, clock: 'manual', behaviour: 'linux-7.1', labels: { team: 'x' }, functions: 3, iommu: true,
-      ephemeral: false, expiresAt: null, sessions: 0, warnings: [],
+      name: 'lab',
+      source: 'preset basic',
+      seed: 7,
+      clock: 'manual',
+      behaviour: 'linux-7.1',
+      labels: { team: 'x' },
+      functions: 3,
+      iommu: true,
+      ephemeral: false,
+      expiresAt: null,
+      sessions: 0,
+      warnings: [],
     });
     expect(await rest.make()).toMatchObject({ seed: 1, clock: 'auto', behaviour: 'strict', labels: {} });
     expect(await rest.make({ preset: 'no-iommu' })).toMatchObject({ iommu: false, functions: 2 });
@@ -41,7 +58,11 @@ describe('making a machine', () => {
 
   test('from a topology as an object, and as text in YAML', async () => {
     const rest = await service();
-    expect((await rest.post('/v1/machines', { topology: TOPOLOGY })).json()).toMatchObject({ name: 'two', source: 'topology', functions: 2 });
+    expect((await rest.post('/v1/machines', { topology: TOPOLOGY })).json()).toMatchObject({
+      name: 'two',
+      source: 'topology',
+      functions: 2,
+    });
     const yaml = 'schema: iommud.topology/v1\nfunctions:\n  - { address: "00:02.0", model: dma-probe }\n';
     expect((await rest.post('/v1/machines', { topology: yaml })).json()).toMatchObject({ source: 'topology', functions: 1 });
   });
@@ -59,7 +80,13 @@ describe('making a machine', () => {
     bytes.set([0x86, 0x80, 0x00, 0x20, 0x06, 0x00, 0x10, 0x00]);
     bytes.set([0x40], 0x34);
     bytes.set([0x01, 0x40], 0x40);
-    const rows = Array.from({ length: 16 }, (_, row) => `${row.toString(16)}0: ${Buffer.from(bytes.subarray(row * 16, row * 16 + 16)).toString('hex').replace(/../g, '$& ')}`);
+    const rows = Array.from(
+      { length: 16 },
+      (_, row) =>
+        `${row.toString(16)}0: ${Buffer.from(bytes.subarray(row * 16, row * 16 + 16))
+          .toString('hex')
+          .replace(/../g, '$& ')}`,
+    );
     const loop = ['00:00.0 Host bridge: an example', ...rows, ''].join('\n');
     const made = (await rest.post('/v1/machines', { lspci: loop })).json<{ warnings: string[] }>();
     expect(made.warnings).toEqual([expect.stringMatching(/00:00\.0.*0x?40/)]);
@@ -93,7 +120,10 @@ describe('making a machine', () => {
     [
       'two functions on one address',
       { topology: { ...TOPOLOGY, functions: [...TOPOLOGY.functions, { address: '00:02.0', model: 'dma-probe' }] } },
-      400, 'EINVAL', undefined, '00:02.0',
+      400,
+      'EINVAL',
+      undefined,
+      '00:02.0',
     ],
   ])('%s is refused and makes nothing', async (_what, body, status, code, about, sentence) => {
     const rest = await service();
@@ -197,7 +227,12 @@ describe('the service', () => {
     for (const path of ['/healthz', '/readyz']) {
       const answer = await rest.get(path);
       expect(answer.statusCode).toBe(200);
-      expect(answer.json()).toEqual({ status: 'ok', product: 'iommud', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string, contract: '1.0' });
+      expect(answer.json()).toEqual({
+        status: 'ok',
+        product: 'iommud',
+        version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string,
+        contract: '1.0',
+      });
     }
   });
 
@@ -217,11 +252,27 @@ describe('the service', () => {
     const { openapi, paths } = (await rest.get('/docs/json')).json<{ openapi: string; paths: Record<string, object> }>();
     expect(openapi).toBe('3.1.0');
     const fn = '/v1/machines/{id}/functions/{bdf}';
-    expect(Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`)).sort()).toEqual(
+    expect(
+      Object.entries(paths)
+        .flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method} ${path}`))
+        .sort(),
+    ).toEqual(
       [
-        'get /healthz', 'get /readyz', 'get /metrics', 'get /v1/schemas/topology.json', 'get /v1/machines', 'post /v1/machines', 'get /v1/machines/{id}',
-        'delete /v1/machines/{id}', 'get /v1/machines/{id}/functions', `get ${fn}`, 'get /v1/machines/{id}/faults', `post ${fn}/reset-prepare`,
-        `post ${fn}/reset-done`, `post ${fn}/reset`, 'get /v1/machines/{id}/socket',
+        'get /healthz',
+        'get /readyz',
+        'get /metrics',
+        'get /v1/schemas/topology.json',
+        'get /v1/machines',
+        'post /v1/machines',
+        'get /v1/machines/{id}',
+        'delete /v1/machines/{id}',
+        'get /v1/machines/{id}/functions',
+        `get ${fn}`,
+        'get /v1/machines/{id}/faults',
+        `post ${fn}/reset-prepare`,
+        `post ${fn}/reset-done`,
+        `post ${fn}/reset`,
+        'get /v1/machines/{id}/socket',
       ].sort(),
     );
   });

@@ -17,7 +17,12 @@ describe('the socket of a machine', () => {
     await expect(rest.upgrade('/v1/machines/nobody/socket')).rejects.toThrow('404');
     const plain = await rest.get(socket);
     expect(plain.statusCode).toBe(426);
-    expect(plain.json()).toEqual({ code: 'EPROTO', errno: 71, message: 'this is a websocket; connect with subprotocol iommud.v1', about: 'upgrade' });
+    expect(plain.json()).toEqual({
+      code: 'EPROTO',
+      errno: 71,
+      message: 'this is a websocket; connect with subprotocol iommud.v1',
+      about: 'upgrade',
+    });
   });
 
   test('serves the machine that it is of; the machine counts its connections', async () => {
@@ -72,7 +77,9 @@ describe('draining', () => {
     await vi.waitFor(async () => expect((await rest.get(`/v1/machines/${id}/functions/00:02.0`)).json()).toMatchObject({ gate: 'closed' }));
     const started = performance.now();
     const closing = Promise.resolve(rest.app.close());
-    await vi.waitFor(async () => expect((await machine.info().catch((error: unknown) => error)) as object).toMatchObject({ code: 'ESHUTDOWN' }));
+    await vi.waitFor(async () =>
+      expect((await machine.info().catch((error: unknown) => error)) as object).toMatchObject({ code: 'ESHUTDOWN' }),
+    );
     expect(await socketCall).toMatchObject({ code: 'ESHUTDOWN' });
     const answer = await restCall;
     expect(answer.statusCode).toBe(503);
@@ -98,7 +105,10 @@ describe('trace files', () => {
     await rest.delete(`/v1/machines/${id}`);
     await rest.app.close();
     expect(readdirSync(traceDir)).toEqual([`${id}.jsonl`]);
-    const kinds = readFileSync(join(traceDir, `${id}.jsonl`), 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { kind: string }).kind);
+    const kinds = readFileSync(join(traceDir, `${id}.jsonl`), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { kind: string }).kind);
     expect(kinds).toContain('prepare');
     expect(kinds.indexOf('prepare')).toBeLessThan(kinds.indexOf('function-reset'));
     expect(kinds.lastIndexOf('done')).toBeGreaterThan(kinds.indexOf('function-reset'));
@@ -121,10 +131,14 @@ describe('the log', () => {
     const rest = await service({ log: createLog('info', path) });
     const { id } = await rest.make({ name: 'lab' });
     await rest.get('/v1/machines/lab/functions/00:02.0');
-    const lines = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+    const lines = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
     const about = lines.filter((line) => line['function'] !== undefined);
     expect(about.length).toBeGreaterThan(0);
-    for (const line of about) expect(line).toMatchObject({ requestId: expect.stringMatching(/^req-/) as string, machine: 'lab', function: '00:02.0' });
+    for (const line of about)
+      expect(line).toMatchObject({ requestId: expect.stringMatching(/^req-/) as string, machine: 'lab', function: '00:02.0' });
     expect(lines).toContainEqual(expect.objectContaining({ machine: id, msg: 'machine created' }));
   });
 

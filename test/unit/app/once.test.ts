@@ -36,7 +36,9 @@ describe('Idempotency-Key', () => {
     const once = new Once();
     const { act, done } = counting();
     await once.run('k', 's', { a: 1 }, act);
-    expect(() => once.run('k', 's', { a: 2 }, act)).toThrow(expect.objectContaining({ status: 422, code: 'EINVAL', about: 'idempotency-key' }));
+    expect(() => once.run('k', 's', { a: 2 }, act)).toThrow(
+      expect.objectContaining({ status: 422, code: 'EINVAL', about: 'idempotency-key' }),
+    );
     expect(done()).toBe(1);
   });
 

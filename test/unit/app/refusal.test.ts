@@ -4,9 +4,26 @@ import { Refusal, refusalOf } from '../../../server/src/app/refusal.ts';
 import { ERRORS, ModelError, type ErrorName } from '../../../server/src/core/base/index.ts';
 
 const STATUS: Record<string, number> = {
-  EPERM: 403, ENOENT: 404, EIO: 502, EAGAIN: 409, ENOMEM: 507, EFAULT: 400, EBUSY: 409, EEXIST: 409, ENODEV: 404, EINVAL: 400,
-  ENOTTY: 422, ENOSPC: 507, ENOSYS: 404, EPROTO: 400, EOPNOTSUPP: 422, EADDRINUSE: 409, ECONNRESET: 502, ESHUTDOWN: 503,
-  ETIMEDOUT: 504, ECANCELED: 409,
+  EPERM: 403,
+  ENOENT: 404,
+  EIO: 502,
+  EAGAIN: 409,
+  ENOMEM: 507,
+  EFAULT: 400,
+  EBUSY: 409,
+  EEXIST: 409,
+  ENODEV: 404,
+  EINVAL: 400,
+  ENOTTY: 422,
+  ENOSPC: 507,
+  ENOSYS: 404,
+  EPROTO: 400,
+  EOPNOTSUPP: 422,
+  EADDRINUSE: 409,
+  ECONNRESET: 502,
+  ESHUTDOWN: 503,
+  ETIMEDOUT: 504,
+  ECANCELED: 409,
 };
 
 describe('errors as HTTP', () => {
@@ -30,13 +47,30 @@ describe('errors as HTTP', () => {
   });
 
   test.each([
-    [{ instancePath: '/labels/x', keyword: 'type', message: 'must be string', params: { type: 'string' } }, 'labels.x', 'labels.x must be string'],
+    [
+      { instancePath: '/labels/x', keyword: 'type', message: 'must be string', params: { type: 'string' } },
+      'labels.x',
+      'labels.x must be string',
+    ],
     [{ instancePath: '', keyword: 'required', message: 'must have', params: { missingProperty: 'token' } }, 'token', 'token is missing'],
-    [{ instancePath: '', keyword: 'additionalProperties', message: 'must not', params: { additionalProperty: 'x' } }, 'x', 'x is not a field here'],
-    [{ instancePath: '/method', keyword: 'enum', message: 'must be one of', params: { allowedValues: ['flr', 'pm'] } }, 'method', 'method must be one of: flr, pm'],
+    [
+      { instancePath: '', keyword: 'additionalProperties', message: 'must not', params: { additionalProperty: 'x' } },
+      'x',
+      'x is not a field here',
+    ],
+    [
+      { instancePath: '/method', keyword: 'enum', message: 'must be one of', params: { allowedValues: ['flr', 'pm'] } },
+      'method',
+      'method must be one of: flr, pm',
+    ],
     [{ instancePath: '', keyword: 'type', message: 'must be object', params: { type: 'object' } }, '', 'the body must be object'],
   ])('a body that does not fit names the field (%#)', (problem, about, message) => {
-    expect(refusalOf({ statusCode: 400, validation: [problem], validationContext: 'body' })).toMatchObject({ status: 400, code: 'EINVAL', about, message });
+    expect(refusalOf({ statusCode: 400, validation: [problem], validationContext: 'body' })).toMatchObject({
+      status: 400,
+      code: 'EINVAL',
+      about,
+      message,
+    });
   });
 });
 

@@ -40,7 +40,15 @@ describe('settings', () => {
       IOMMUD_BODY_BYTES_MAX: '4096',
       IOMMUD_DRAIN_MS: '0',
     });
-    expect(settings).toMatchObject({ host: '::1', port: 0, insecure: true, logLevel: 'debug', machinesMax: 3, bodyBytesMax: 4096, drainMs: 0 });
+    expect(settings).toMatchObject({
+      host: '::1',
+      port: 0,
+      insecure: true,
+      logLevel: 'debug',
+      machinesMax: 3,
+      bodyBytesMax: 4096,
+      drainMs: 0,
+    });
     expect(settings).toMatchObject({ publicUrl: 'https://iommud.example/lab', traceDir: '/tmp/traces' });
     expect(settings.tokens).toEqual([{ token: 'secret', roles: ['host', 'device', 'memory', 'observer'], machines: ['*'] }]);
   });
@@ -63,7 +71,9 @@ describe('settings', () => {
   });
 
   test('beyond loopback it wants a token or --insecure', () => {
-    expect(() => readSettings({ IOMMUD_LISTEN: '0.0.0.0:7411' })).toThrow(/will not listen on 0\.0\.0\.0, which is beyond loopback.*IOMMUD_TOKEN.*--insecure/);
+    expect(() => readSettings({ IOMMUD_LISTEN: '0.0.0.0:7411' })).toThrow(
+      /will not listen on 0\.0\.0\.0, which is beyond loopback.*IOMMUD_TOKEN.*--insecure/,
+    );
     expect(() => readSettings({ IOMMUD_LISTEN: '[::]:7411' })).toThrow(SettingsError);
     expect(readSettings({ IOMMUD_LISTEN: '0.0.0.0:7411', IOMMUD_TOKEN: 'secret' }).host).toBe('0.0.0.0');
     expect(readSettings({ IOMMUD_LISTEN: '0.0.0.0:7411', IOMMUD_INSECURE: 'true' }).host).toBe('0.0.0.0');
@@ -115,7 +125,9 @@ describe('tokens file', () => {
 
   test('a refusal never prints a token', () => {
     const path = file('leak.json', '{"sesame-open": {"roles": ["root"]}}');
-    expect(() => readSettings({ IOMMUD_TOKENS_FILE: path })).toThrow(expect.not.objectContaining({ message: expect.stringContaining('sesame') as string }));
+    expect(() => readSettings({ IOMMUD_TOKENS_FILE: path })).toThrow(
+      expect.not.objectContaining({ message: expect.stringContaining('sesame') as string }),
+    );
   });
 });
 

@@ -81,7 +81,11 @@ describe('a service on a port', () => {
   test('closes a socket with the code of what it broke: text 1003, garbage 1007, too long 1009', async () => {
     const server = await start();
     const { socketUrl } = await make(server);
-    for (const [message, code] of [['text', 1003], [Buffer.alloc(10, 0xff), 1007], [Buffer.alloc((1 << 20) + (64 << 10) + 1025), 1009]] as const) {
+    for (const [message, code] of [
+      ['text', 1003],
+      [Buffer.alloc(10, 0xff), 1007],
+      [Buffer.alloc((1 << 20) + (64 << 10) + 1025), 1009],
+    ] as const) {
       const socket = new WebSocket(socketUrl, 'iommud.v1', { perMessageDeflate: false });
       const closed = new Promise((resolve) => {
         socket.on('open', () => socket.send(message)).on('close', resolve);

@@ -2,8 +2,21 @@ import { describe, expect, test } from 'vitest';
 import { createMetrics } from '../../../server/src/observe/index.ts';
 
 const counts = {
-  machines: 2, sessions: 3, machinesTotal: 5, sessionsTotal: 8, framesReceivedTotal: 13, framesSentTotal: 21, bytesReceivedTotal: 34,
-  bytesSentTotal: 55, callsTotal: 2, errorsTotal: 1, eventsLostTotal: 6, peerTimeoutsTotal: 4, crashesTotal: 9, resetsTotal: 89, faultsTotal: 144,
+  machines: 2,
+  sessions: 3,
+  machinesTotal: 5,
+  sessionsTotal: 8,
+  framesReceivedTotal: 13,
+  framesSentTotal: 21,
+  bytesReceivedTotal: 34,
+  bytesSentTotal: 55,
+  callsTotal: 2,
+  errorsTotal: 1,
+  eventsLostTotal: 6,
+  peerTimeoutsTotal: 4,
+  crashesTotal: 9,
+  resetsTotal: 89,
+  faultsTotal: 144,
 };
 
 describe('metrics', () => {

@@ -12,7 +12,14 @@ const record = { kind: 'dma-issued', timeNs: 12, a: 0x0010, b: 7, c: 16, d: 4096
 
 describe('trace lines', () => {
   test('give the integers their names and the function its address', () => {
-    expect(JSON.parse(traceLine(record))).toEqual({ timeNs: 12, kind: 'dma-issued', function: '00:02.0', request: 7, page: 16, bytes: 4096 });
+    expect(JSON.parse(traceLine(record))).toEqual({
+      timeNs: 12,
+      kind: 'dma-issued',
+      function: '00:02.0',
+      request: 7,
+      page: 16,
+      bytes: 4096,
+    });
   });
 
   test('every kind can be written', () => {

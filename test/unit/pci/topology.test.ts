@@ -88,6 +88,11 @@ describe('the hierarchy', () => {
     expect(gap.pathUp(at('05:00.0')).map(formatBdf)).toEqual(['01:00.0', '00:01.0']);
   });
 
+  it('takes the closest secondary bus where ranges overlap that should not', () => {
+    const overlapping = new Topology([port('root-port', '00:01.0', 2, 9), port('root-port', '00:02.0', 1, 9), endpoint('05:00.0')]);
+    expect(overlapping.parentBridge(at('05:00.0'))).toBe(at('00:01.0'));
+  });
+
   it('ends for bridges whose numbers make no tree', () => {
     const image = bridgeConfig({ kind: 'root-port', primary: 0, secondary: 1, subordinate: 255 });
     image.set([5, 1, 9], 0x18);
@@ -165,6 +170,12 @@ describe('isolation groups', () => {
         endpoint('06:00.0'),
       ]),
     ).toEqual([['00:1e.0', '05:01.0', '05:02.0', '05:03.0', '06:00.0']]);
+  });
+
+  it('hold what is behind a bridge to conventional PCI below an isolating port, without the port', () => {
+    expect(
+      groups([port('root-port', '00:01.0', 1, 2), conventionalBridge('01:00.0', 2, 2), endpoint('02:00.0'), endpoint('02:01.0')]),
+    ).toEqual([['00:01.0'], ['01:00.0', '02:00.0', '02:01.0']]);
   });
 
   it('hold the root ports of one device without ACS and what is below them', () => {

@@ -3,8 +3,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../access.ts';
 import type { Machines } from '../machines.ts';
-import { place, submit } from '../submit.ts';
 import { FaultList, FunctionDetail, FunctionList, FunctionParams, MachineParams, responses } from '../schemas.ts';
+import { place, submit } from '../submit.ts';
 import { faultView, functionDetailView, functionView } from '../views.ts';
 
 export function functionRoutes(instance: FastifyInstance, access: Access, machines: Machines): void {
@@ -33,7 +33,9 @@ export function functionRoutes(instance: FastifyInstance, access: Access, machin
 
   app.get(
     '/v1/machines/:id/faults',
-    { schema: { tags, summary: 'Fault records of the IOMMU, oldest first', params: MachineParams, response: responses({ 200: FaultList }) } },
+    {
+      schema: { tags, summary: 'Fault records of the IOMMU, oldest first', params: MachineParams, response: responses({ 200: FaultList }) },
+    },
     async (request) => {
       const { host } = machines.use(access.require(request, 'read'), request.params.id);
       const { records, overflow } = await submit(host, { kind: 'fault-records' });

@@ -24,7 +24,9 @@ export function machineRoutes(instance: FastifyInstance, { access, machines, onc
 
   app.post(
     '/v1/machines',
-    { schema: { tags, summary: 'Make a machine', headers: IdempotencyHeaders, body: CreateMachine, response: responses({ 201: Machine }) } },
+    {
+      schema: { tags, summary: 'Make a machine', headers: IdempotencyHeaders, body: CreateMachine, response: responses({ 201: Machine }) },
+    },
     async (request, reply) => {
       const grant = access.require(request, 'change');
       const scope = `${access.callerOf(request)} /v1/machines`;
@@ -51,13 +53,17 @@ export function machineRoutes(instance: FastifyInstance, { access, machines, onc
     },
   );
 
-  app.get('/v1/machines/:id', { schema: { tags, summary: 'Describe a machine', params: MachineParams, response: responses({ 200: Machine }) } }, (request) =>
-    view(request, machines.open(access.require(request, 'read'), request.params.id)),
+  app.get(
+    '/v1/machines/:id',
+    { schema: { tags, summary: 'Describe a machine', params: MachineParams, response: responses({ 200: Machine }) } },
+    (request) => view(request, machines.open(access.require(request, 'read'), request.params.id)),
   );
 
   app.delete(
     '/v1/machines/:id',
-    { schema: { tags, summary: 'Delete a machine and close its sockets', params: MachineParams, response: responses({ 204: Type.Null() }) } },
+    {
+      schema: { tags, summary: 'Delete a machine and close its sockets', params: MachineParams, response: responses({ 204: Type.Null() }) },
+    },
     (request, reply) => {
       const entry = machines.open(access.require(request, 'change'), request.params.id);
       machines.delete(entry, 'the machine was deleted');

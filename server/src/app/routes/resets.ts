@@ -29,7 +29,11 @@ export function resetRoutes(instance: FastifyInstance, access: Access, machines:
   const common = { tags: ['reset'], params: FunctionParams, headers: IdempotencyHeaders };
 
   /** Does it once for each key of this caller, machine, function and path. */
-  const answer = async (request: FunctionRequest, key: string | undefined, act: (host: MachineEntry['host'], bdf: Bdf) => Promise<unknown>) => {
+  const answer = async (
+    request: FunctionRequest,
+    key: string | undefined,
+    act: (host: MachineEntry['host'], bdf: Bdf) => Promise<unknown>,
+  ) => {
     const { id, host } = machines.use(access.require(request, 'change'), request.params.id);
     const bdf = place(request.params.bdf);
     const scope = `${id} ${bdf} ${request.routeOptions.url} ${access.callerOf(request)}`;
@@ -38,7 +42,14 @@ export function resetRoutes(instance: FastifyInstance, access: Access, machines:
 
   app.post(
     '/v1/machines/:id/functions/:bdf/reset-prepare',
-    { schema: { ...common, summary: 'Open a reset window: gate, drain, fence', body: ResetPrepare, response: responses({ 200: PrepareReport }) } },
+    {
+      schema: {
+        ...common,
+        summary: 'Open a reset window: gate, drain, fence',
+        body: ResetPrepare,
+        response: responses({ 200: PrepareReport }),
+      },
+    },
     async (request) => {
       const { token, deadlineMs, onDeadline = 'abort' } = request.body;
       const act = async (host: MachineEntry['host'], bdf: Bdf) =>

@@ -16,7 +16,8 @@ export function socketRoutes(app: FastifyInstance, access: Access, machines: Mac
     const grant = access.grantOf(request);
     if (grant !== undefined) return machines.use(grant, request.params.id);
     const entry = machines.find(request.params.id);
-    if (entry === undefined) throw new Refusal('ENODEV', `there is no machine '${request.params.id}', or no token was sent for it`, 'machine');
+    if (entry === undefined)
+      throw new Refusal('ENODEV', `there is no machine '${request.params.id}', or no token was sent for it`, 'machine');
     return entry;
   };
 
@@ -28,7 +29,11 @@ export function socketRoutes(app: FastifyInstance, access: Access, machines: Mac
       if (!request.ws) throw new Refusal('EPROTO', `this is a websocket; connect with subprotocol ${SUBPROTOCOL}`, 'upgrade', 426);
       const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
       if (!offered.includes(SUBPROTOCOL)) {
-        throw new Refusal('EPROTO', `offer subprotocol ${SUBPROTOCOL}; what was offered: ${offered.join(', ') || 'none'}`, 'sec-websocket-protocol');
+        throw new Refusal(
+          'EPROTO',
+          `offer subprotocol ${SUBPROTOCOL}; what was offered: ${offered.join(', ') || 'none'}`,
+          'sec-websocket-protocol',
+        );
       }
       find(request);
     },

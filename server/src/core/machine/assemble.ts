@@ -5,14 +5,15 @@ import { Iommu } from '../iommu/index.ts';
 import { GuestMemory } from '../memory/index.ts';
 import { ConfigSpace, Topology } from '../pci/index.ts';
 import { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
-import { faultActs, type FunctionState } from './function-state.ts';
+import { faultActs } from './gate.ts';
 import { applyEffects } from './invalidation.ts';
-import { OperationTable } from './operation.ts';
+import { OperationTable } from './operation-table.ts';
 import { Outbox } from './outbox.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 import { BEHAVIOURS, type FunctionSpec, type MachineSpec } from './spec.ts';
+import type { FunctionState } from './state.ts';
 import type { TraceHash } from './trace-hash.ts';
 
 /** Records kept for hosts that ask; more are counted as overflow. */

@@ -1,8 +1,8 @@
 /** The machine's clock as hosts see it. */
 import { ModelError, TIME_NS_MAX } from '../base/index.ts';
 import type { ClockAdvance, ClockInfo } from './command.ts';
-import type { AdvanceTask, Origin } from './operation.ts';
 import type { Parts } from './parts.ts';
+import type { AdvanceTask, Origin } from './state.ts';
 
 export function clockInfo(m: Parts, origin: Origin, _command: ClockInfo): void {
   m.outbox.reply(origin, { kind: 'clock', nowNs: m.clock.nowNs, movedNs: 0 });

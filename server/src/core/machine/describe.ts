@@ -1,10 +1,9 @@
 /** What a machine says of itself. */
 import { addressOfPage, join64 } from '../base/index.ts';
 import type { Domain } from '../iommu/index.ts';
-import type { FunctionState } from './function-state.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, Reply } from './reply.ts';
-import type { Request } from './request.ts';
+import type { FunctionState, Request } from './state.ts';
 
 export function machineSummary(m: Parts): Omit<Extract<Reply, { kind: 'machine-info' }>, 'kind'> {
   const { name, seed, behaviour, clock } = m.spec;

@@ -3,10 +3,9 @@ import { DMA_OPERATIONS, HOLD_POINTS, ModelError, NO_PASID, formatBdf, pasid as 
 import type { DmaRead, DmaRelease, DmaWrite, ModelDma } from './command.ts';
 import { issueDma } from './dma-issue.ts';
 import { advance, unhold } from './dma-ledger.ts';
-import type { FunctionState } from './function-state.ts';
 import { ACCESS_BYTES_MAX } from './memory-commands.ts';
-import type { DmaTask, Origin } from './operation.ts';
 import type { Parts } from './parts.ts';
+import type { DmaTask, FunctionState, Origin } from './state.ts';
 
 const EMPTY = new Uint8Array(0);
 const ATOMIC_BYTES = [4, 8, 16];

@@ -2,11 +2,9 @@
 import { addressOfPage, pageHigh, pageLow, pageNumber, PAGE_BYTES, type ResetMethod } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { advance, end, unhold, wake } from './dma-ledger.ts';
-import type { FunctionState } from './function-state.ts';
-import type { Operation } from './operation.ts';
 import type { Parts } from './parts.ts';
 import type { IndeterminateRange } from './reply.ts';
-import type { Request } from './request.ts';
+import type { FunctionState, Operation, Request } from './state.ts';
 
 /** Answers pending translation requests with success and R=W=0, as a translation agent does that has nothing to grant. */
 export function answerTranslationRequests(m: Parts, fn: FunctionState): number {

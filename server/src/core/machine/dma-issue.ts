@@ -7,10 +7,9 @@ import { STATUS } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
 import { recordFault } from './faults.ts';
-import { closedGate, faultActs } from './function-state.ts';
-import type { DmaTask } from './operation.ts';
+import { closedGate, faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
-import type { Request, RequestKind } from './request.ts';
+import type { DmaTask, Request, RequestKind } from './state.ts';
 
 const MSI_PAGE_FIRST = 0xfee00;
 const MSI_PAGES = 0x100;

@@ -7,10 +7,9 @@ import { STATUS } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
 import { noteFailure } from './dma-task.ts';
 import { recordFault } from './faults.ts';
-import type { FunctionState } from './function-state.ts';
-import type { DmaTask } from './operation.ts';
+import { holdsBackLater } from './gate.ts';
 import type { Parts } from './parts.ts';
-import { holdsBackLater, type Request } from './request.ts';
+import type { DmaTask, FunctionState, Request } from './state.ts';
 
 /**
  * Puts a new request into its function's ledger and translates it unless it is held before that. False when translation refused it:

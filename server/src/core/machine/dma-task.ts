@@ -1,8 +1,8 @@
 import { ACCESS, OUTCOMES, addressOfPage, join64, type DmaOperation } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import type { DmaTask } from './operation.ts';
 import type { Parts } from './parts.ts';
 import type { Reply } from './reply.ts';
+import type { DmaTask } from './state.ts';
 
 /** The rights that an operation needs: an atomic reads and writes. */
 export function accessOf(operation: DmaOperation): number {

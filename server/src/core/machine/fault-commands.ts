@@ -1,10 +1,9 @@
 /** Faults on purpose, armed and disarmed by a host. */
 import { HOLD_POINTS, ModelError } from '../base/index.ts';
 import { FAULT_KINDS, type FaultArm, type FaultDisarm } from './command.ts';
-import type { FunctionState } from './function-state.ts';
-import type { Origin } from './operation.ts';
 import type { Parts } from './parts.ts';
 import { functionMayBeReady } from './reset.ts';
+import type { FunctionState, Origin } from './state.ts';
 
 export function faultArm(m: Parts, origin: Origin, fn: FunctionState, command: FaultArm): void {
   const { fault, first, count, point, delayNs } = command;

@@ -1,7 +1,7 @@
 import { OUTCOMES, type Pasid } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import type { FunctionState } from './function-state.ts';
 import type { Parts } from './parts.ts';
+import type { FunctionState } from './state.ts';
 
 /** Outcomes of which the IOMMU writes no record: the request never reached it, or was dropped on purpose. */
 const UNRECORDED = new Set<number>([

@@ -5,16 +5,15 @@ import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
 import { faultArm, faultDisarm } from './fault-commands.ts';
-import type { FunctionState } from './function-state.ts';
 import { change, domainAlloc, domainAttach, domainFree, iovaToPhys, map, pasidAttach, pasidDetach, unmap } from './iommu-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
-import type { Origin } from './operation.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { done, prepare } from './prepare.ts';
 import { regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
+import type { FunctionState, Origin } from './state.ts';
 
 type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;
 type Handlers = { readonly [K in CommandKind]: Handler<K> };

@@ -4,9 +4,9 @@ import type { IommuEffect } from '../iommu/index.ts';
 import type { Invalidation, InvalidationEffect } from '../translation/index.ts';
 import { awaitTranslated } from './dma-drain.ts';
 import { advance, enter } from './dma-ledger.ts';
-import { faultActs, type FunctionState } from './function-state.ts';
-import type { Operation } from './operation.ts';
+import { faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
+import type { FunctionState, Operation } from './state.ts';
 
 /** Does what the IOMMU core asks; `operation` awaits the invalidations and the settling. */
 export function applyEffects(m: Parts, operation: Operation | undefined, effects: readonly IommuEffect[]): void {

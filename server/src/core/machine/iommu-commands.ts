@@ -16,8 +16,8 @@ import type {
 import { awaitTranslated } from './dma-drain.ts';
 import { applyEffects } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
-import type { ChangeTask, Origin, UnmapTask } from './operation.ts';
 import type { Parts } from './parts.ts';
+import type { ChangeTask, Origin, UnmapTask } from './state.ts';
 
 const PAGE = BigInt(PAGE_BYTES);
 

@@ -9,7 +9,6 @@ import { handleInvalidation } from './invalidation.ts';
 import { resumeChange, resumeUnmap } from './iommu-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { takeDeferred } from './mutex.ts';
-import type { AdvanceTask, Operation, Origin } from './operation.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
@@ -17,6 +16,7 @@ import { prepareDeadline, resumePrepare } from './prepare.ts';
 import { resumeBarRead } from './region-access.ts';
 import { functionMayBeReady, resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
 import type { MachineSpec } from './spec.ts';
+import type { AdvanceTask, Operation, Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
 
 /** Alarms that one step may ring on the `auto` clock: a bound on a machine that would never come to rest. */

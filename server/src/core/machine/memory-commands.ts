@@ -2,9 +2,9 @@
 import { ModelError, OK, hex, physicalAddress } from '../base/index.ts';
 import type { MemoryAlloc, MemoryClaim, MemoryFree, MemoryRead, MemoryRelease, MemoryWrite } from './command.ts';
 import { rangeOf } from './dma-drain.ts';
-import type { Origin, PeerAccessTask } from './operation.ts';
 import type { PeerCall, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
+import type { Origin, PeerAccessTask } from './state.ts';
 
 /** One call moves at most this much; the same bound as a DMA's on the wire. */
 export const ACCESS_BYTES_MAX = 1 << 20;

@@ -1,7 +1,8 @@
 /** The group mutex as commands see it: one holder, and the commands that wait in arrival order. */
 import type { Group } from '../iommu/index.ts';
 import type { Command } from './command.ts';
-import type { Deferred, Operation, OperationTable, Origin } from './operation.ts';
+import type { OperationTable } from './operation-table.ts';
+import type { Deferred, Operation, Origin } from './state.ts';
 
 /** True when the mutex is free; otherwise the command has been queued. */
 export function mutexFree(operations: OperationTable, group: Group, origin: Origin, command: Command): boolean {

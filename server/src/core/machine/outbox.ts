@@ -1,7 +1,7 @@
 import { errorName, type Bdf, type Errno, type ErrorName } from '../base/index.ts';
-import type { Origin } from './operation.ts';
 import type { MachineEvent, Outgoing, PeerCall, PeerId } from './outgoing.ts';
 import type { Reply } from './reply.ts';
+import type { Origin } from './state.ts';
 
 /** What leaves the machine, in wire order. */
 export class Outbox {

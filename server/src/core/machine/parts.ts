@@ -3,13 +3,12 @@ import type { Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
-import type { FunctionState } from './function-state.ts';
-import type { OperationTable } from './operation.ts';
+import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peers } from './peers.ts';
 import type { WindowReport } from './reply.ts';
-import type { Request } from './request.ts';
 import type { MachineSpec } from './spec.ts';
+import type { FunctionState, Request } from './state.ts';
 import type { TraceHash } from './trace-hash.ts';
 
 /** Everything a machine consists of. The files of this room are functions over it; `machine.ts` makes it. */

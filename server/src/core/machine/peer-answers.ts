@@ -5,14 +5,12 @@ import type { DeviceClaim, DeviceRelease } from './command.ts';
 import { abortLedger, forget } from './dma-drain.ts';
 import { advance, end, performed, wake } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
-import type { FunctionState } from './function-state.ts';
-import type { Operation, Origin, PeerAccessTask } from './operation.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
-import type { Request } from './request.ts';
 import { functionMayBeReady } from './reset.ts';
+import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
   switch (owed.kind) {

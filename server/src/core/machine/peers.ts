@@ -3,7 +3,7 @@ import { ModelError, type Bdf } from '../base/index.ts';
 import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
-import type { Request } from './request.ts';
+import type { Request } from './state.ts';
 
 /** What an unanswered call was for. */
 export type Owed =

@@ -5,12 +5,11 @@ import { OK, errorName, formatBdf } from '../base/index.ts';
 import { step, type GroupDevice, type WindowEffect, type WindowInput } from '../iommu/index.ts';
 import type { ResetDone, ResetPrepare } from './command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
-import type { FunctionState } from './function-state.ts';
 import { applyEffects, awaitInvalidations } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
-import type { Origin, PrepareTask } from './operation.ts';
 import type { Parts } from './parts.ts';
 import type { WindowReport } from './reply.ts';
+import type { FunctionState, Origin, PrepareTask } from './state.ts';
 
 export const NOTHING_DONE: WindowReport = {
   skipped: true,

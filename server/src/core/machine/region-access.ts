@@ -2,12 +2,11 @@
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
 import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
 import type { RegionRead, RegionWrite } from './command.ts';
-import { answersConfig, type FunctionState } from './function-state.ts';
+import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
-import type { BarReadTask, Origin, PeerAccessTask } from './operation.ts';
 import type { Parts } from './parts.ts';
-import { holdsBackLater } from './request.ts';
 import { triggerHardware } from './reset.ts';
+import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
 

@@ -5,11 +5,10 @@
 import { formatBdf, type ResetMethod } from '../base/index.ts';
 import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
-import type { FunctionState } from './function-state.ts';
-import type { Operation, Origin, ResetPhase, ResetTask } from './operation.ts';
 import type { Parts } from './parts.ts';
 import { NOTHING_DONE, done, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
+import type { FunctionState, Operation, Origin, ResetPhase, ResetTask } from './state.ts';
 
 const MS = 1_000_000;
 /** Waits between the polls of Transactions Pending (pci_wait_for_pending). */

@@ -32,7 +32,7 @@ export function walkCapabilities(image: Uint8Array): CapabilityWalk {
 
 function walkStandard(image: Uint8Array, found: Capability[], warnings: string[]): void {
   const status = image[HEADER.status]! | (image[HEADER.status + 1]! << 8);
-  if ((status & STATUS_CAPABILITIES) === 0 || status === 0xffff || image.length <= HEADER_BYTES) return;
+  if ((status & STATUS_CAPABILITIES) === 0 || status === 0xffff) return;
   const cardbus = (image[HEADER.headerType]! & 0x7f) === HEADER_TYPE.cardbus;
   let from: number = cardbus ? HEADER.cardbusCapabilities : HEADER.capabilities;
   const last = Math.min(image.length, EXTENDED_START) - 4;
@@ -45,7 +45,7 @@ function walkStandard(image: Uint8Array, found: Capability[], warnings: string[]
       warnings.push(`the capability pointer at ${hex(from)} leads to ${hex(offset)}, inside the header`);
       return;
     }
-    // A dump of 128 bytes shows only a part of the chain.
+    // A dump of 64 or 128 bytes does not show all of the chain.
     if (offset > last) return;
     if (seen.has(offset)) {
       warnings.push(`the capability chain loops: the pointer at ${hex(from)} leads back to ${hex(offset)}`);

@@ -95,19 +95,19 @@ export class Topology {
     return groups.sets();
   }
 
-  /** Joins the function with each bridge that hides it; returns the topmost one, or the function. */
+  /**
+   * Joins the function with the bridges up to where peers can no longer be reached without passing an isolating port
+   * (pci_acs_path_enabled); returns the topmost one, or the function. A bridge to conventional PCI, which puts its own requester ID on
+   * what passes, never isolates, so this reaches it too.
+   */
   #joinUpstream(fn: TopologyFunction, groups: DisjointSets): TopologyFunction {
     let top = fn;
     const path = this.pathUp(fn.bdf).map((at) => this.#byBdf.get(at)!);
-    // A bridge to or from conventional PCI puts its own requester ID on what passes (pci_for_each_dma_alias).
-    for (const bridge of path) if (takesOwnership(bridge.config)) top = bridge;
-    // Up from there while peers could be reached without passing an isolating port (pci_acs_path_enabled).
-    const start = path.indexOf(top) + 1;
-    for (let i = start; i < path.length; i++) {
-      if (path.slice(i).every((bridge) => this.#isolates(bridge))) break;
-      top = path[i]!;
+    for (const [i, bridge] of path.entries()) {
+      if (path.slice(i).every((above) => this.#isolates(above))) break;
+      groups.join(fn.bdf, bridge.bdf);
+      top = bridge;
     }
-    for (const bridge of path.slice(0, path.indexOf(top) + 1)) groups.join(fn.bdf, bridge.bdf);
     return top;
   }
 
@@ -155,13 +155,6 @@ export class Topology {
     }
     return found;
   }
-}
-
-/** Every bridge but a PCIe port, whose secondary or primary side is conventional PCI. */
-function takesOwnership(config: ConfigSpace): boolean {
-  return (
-    config.portType !== PORT_TYPE.rootPort && config.portType !== PORT_TYPE.upstreamPort && config.portType !== PORT_TYPE.downstreamPort
-  );
 }
 
 class DisjointSets {

@@ -27,6 +27,11 @@ describe('an address that is a number', () => {
       'line 4: address is the number 2; write "00:02.0"',
     ],
     [
+      'in JSON, at the end of a line',
+      '{ "schema": "iommud.topology/v1",\n "functions": [{ "model": "remote", "address": 3\n} ] }',
+      'line 2: address is the number 3; write "00:03.0"',
+    ],
+    [
       'in JSON, of another bus',
       '{ "schema": "iommud.topology/v1",\n "functions": [{ "model": "remote", "address": 62.1 }] }',
       'line 2: address is the number 62.1; write "01:02.1"',

@@ -82,6 +82,12 @@ describe('a document with everything', () => {
           expect(start).toBeGreaterThanOrEqual(BigInt((above.read(0x20, 2) << 16) >>> 0));
           expect(end).toBeLessThanOrEqual(BigInt(((above.read(0x22, 2) << 16) >>> 0) + 0x10_0000));
         }
+        for (const [name, other] of spaces) {
+          const from = BigInt((other.read(0x20, 2) << 16) >>> 0);
+          const to = BigInt(((other.read(0x22, 2) << 16) >>> 0) + 0x10_0000);
+          const above = topology.pathUp(fn.bdf).map(formatBdf).includes(name);
+          expect(other.isBridge && !above && start < to && from < end).toBe(false);
+        }
         expect(taken.some(([from, to]) => start < to && from < end)).toBe(false);
         taken.push([start, end]);
       }

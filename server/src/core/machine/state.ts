@@ -1,20 +1,112 @@
 /**
- * Calls that wait. Each is plain data with a phase; what it waits for counts down `pending`, and the machine resumes it at zero. There is no
- * promise and no callback, so a machine can be saved with any of them pending.
+ * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
+ * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
  */
 import type { Bdf, DmaOperation, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+import type { FunctionModel } from '../devices/index.ts';
 import type { Group, GroupDevice } from '../iommu/index.ts';
-import type { Command, OnDeadline } from './command.ts';
-import type { FunctionState } from './function-state.ts';
+import type { ConfigSpace } from '../pci/index.ts';
+import type { Command, FaultKind, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
+import type { FunctionSpec } from './spec.ts';
+
+/** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end). */
+export interface ArmedFault {
+  first: number;
+  count: number;
+  readonly point: HoldPoint;
+  readonly delayNs: number;
+}
+
+/** One function as the machine knows it. */
+export interface FunctionState {
+  /** Position in bus order; the id of its alarms. */
+  readonly index: number;
+  readonly bdf: Bdf;
+  readonly spec: FunctionSpec;
+  readonly config: ConfigSpace;
+  readonly model: FunctionModel;
+  /** Bridges from the nearest to the root. */
+  readonly path: readonly FunctionState[];
+  /** Handle of its device context without PASID. */
+  readonly context: number;
+  /** Undefined without an IOMMU. */
+  device: GroupDevice | undefined;
+  /** The in-flight ledger: every request that has been issued and has not ended, in issue order. */
+  entries: Request[];
+  /** Closed by a drain, until translation is restored. */
+  gateOpen: boolean;
+  /** Rises when what is in flight is dropped: an answer to an older epoch is late. */
+  epoch: number;
+  /** In an FLR or not ready after it. */
+  resetting: boolean;
+  /** When the time that its last reset takes is over. */
+  readyAtNs: number;
+  /** A remote function's peer has not answered its reset. */
+  peerResetting: boolean;
+  /** The last reset failed: `strict` keeps the function blocked. */
+  resetFailed: boolean;
+  /** The peer that plays a `remote` function; 0: nobody. */
+  claimedBy: PeerId;
+  readonly armed: Map<FaultKind, ArmedFault>;
+  /** The operation that holds the function's reset lock (device_lock), 0 for none. */
+  resetHolder: number;
+}
+
+export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion';
+
+/**
+ * One request on the bus: an entry of its function's in-flight ledger. It exists only while something holds it: an injected hold, a
+ * latency, the order of posted writes, or memory that a peer owns.
+ */
+export interface Request {
+  readonly id: number;
+  readonly fn: FunctionState;
+  readonly kind: RequestKind;
+  /** Undefined for an Invalidate Completion. */
+  readonly task: DmaTask | undefined;
+  readonly operation: DmaOperation;
+  readonly posted: boolean;
+  /** First byte: int32 halves. */
+  readonly iovaLow: number;
+  readonly iovaHigh: number;
+  readonly bytes: number;
+  /** Where its bytes stand in the task's data. */
+  readonly dataOffset: number;
+  readonly pasid: Pasid;
+  /** Carries a translated address (AT=10), in `page`. */
+  readonly translated: boolean;
+  /** Of an Invalidate Completion. */
+  readonly itag: number;
+  readonly epoch: number;
+  readonly sinceNs: number;
+  /** Where it stops; undefined once it was released or where nothing holds it. */
+  holdAt: HoldPoint | undefined;
+  readonly holdNs: number;
+  holdAlarm: number;
+  held: boolean;
+  point: HoldPoint | 'sent' | 'indeterminate';
+  /** Physical page, and the rights and space it was translated with. */
+  page: number;
+  access: number;
+  spaceId: number;
+  owner: PeerId;
+  /** Dropped: an answer that still comes is late. */
+  dead: boolean;
+  /** An invalidation overtook this translation request: its completion is not cached. */
+  overtaken: boolean;
+  /** Operations to wake when it has been performed (or will never be), and when it has ended. */
+  onPerformed: number[] | undefined;
+  onEnded: number[] | undefined;
+}
 
 /** Who gets the reply: a call of a peer, or an operation that this one is a part of. */
 export type Origin =
   | { readonly peer: PeerId; readonly token: number; readonly sinceNs: number }
   | { readonly operation: number; readonly sinceNs: number };
 
-interface Pending {
+export interface Pending {
   readonly id: number;
   readonly origin: Origin;
   /** Things awaited. */
@@ -127,70 +219,3 @@ export interface Deferred {
   readonly origin: Origin;
   readonly command: Command;
 }
-
-type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
-
-export class OperationTable {
-  readonly #byId = new Map<number, Operation>();
-  #nextId = 1;
-  #ready: Operation[] = [];
-  /** Operations that besides its requester await an invalidation, by the invalidation's id. */
-  readonly invalidationWatchers = new Map<number, number[]>();
-  /** Who holds a group's mutex, by group id, and the commands that wait for it. */
-  readonly mutexes = new Map<number, { holder: number; readonly queue: Deferred[] }>();
-  /** Commands that wait for a function's reset lock. */
-  readonly resetQueues = new Map<Bdf, Deferred[]>();
-
-  get size(): number {
-    return this.#byId.size;
-  }
-
-  start<T extends Operation>(origin: Origin, fields: NewFields<T>): T {
-    const operation = { id: this.#nextId++, origin, pending: 0, completed: 0, timedOut: 0, alarm: 0, ...fields } as unknown as T;
-    this.#byId.set(operation.id, operation);
-    return operation;
-  }
-
-  /** The same for an operation whose fields are all there but the number, which is {@link nextId}: no copy is made. */
-  add(operation: Operation): void {
-    this.#byId.set(operation.id, operation);
-  }
-
-  nextId(): number {
-    return this.#nextId++;
-  }
-
-  get(id: number): Operation | undefined {
-    return this.#byId.get(id);
-  }
-
-  values(): IterableIterator<Operation> {
-    return this.#byId.values();
-  }
-
-  /** Removes it; whatever it still watches wakes nobody. */
-  end(operation: Operation): void {
-    this.#byId.delete(operation.id);
-  }
-
-  /** One of the things awaited has come; at zero the operation is ready. */
-  settle(id: number): void {
-    const operation = this.#byId.get(id);
-    if (operation === undefined) return;
-    if (--operation.pending === 0) this.#ready.push(operation);
-  }
-
-  /** Ready as it stands: nothing is awaited. */
-  wake(operation: Operation): void {
-    this.#ready.push(operation);
-  }
-
-  takeReady(): readonly Operation[] {
-    if (this.#ready.length === 0) return NONE;
-    const ready = this.#ready;
-    this.#ready = [];
-    return ready;
-  }
-}
-
-const NONE: readonly Operation[] = [];

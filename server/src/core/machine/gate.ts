@@ -1,0 +1,39 @@
+/** What stops a function: a closed way, a reset, a fault on purpose. */
+import type { FaultKind } from './command.ts';
+import type { ArmedFault, FunctionState, Request } from './state.ts';
+
+/** True when this occurrence is one that the armed fault acts on; counts it either way. */
+export function faultActs(fn: FunctionState, kind: FaultKind): ArmedFault | undefined {
+  const fault = fn.armed.get(kind);
+  if (fault === undefined) return undefined;
+  if (fault.first > 1) {
+    fault.first--;
+    return undefined;
+  }
+  if (--fault.count <= 0) fn.armed.delete(kind);
+  return fault;
+}
+
+/**
+ * Why the function may not issue a request, or undefined when its way is open: gate, reset, power, bus mastering here and on
+ * every bridge above (design §6 step 1). Messages and completions do not ask.
+ */
+export function closedGate(fn: FunctionState): string | undefined {
+  if (!fn.gateOpen) return 'its gate is closed by a reset window';
+  if (fn.resetting) return 'it is resetting';
+  if (fn.spec.model === 'remote' && fn.claimedBy === 0) return 'it is absent';
+  if (fn.config.powerState !== 0) return `it is in D${fn.config.powerState}`;
+  if (!fn.config.busMaster) return 'its Bus Master Enable is clear';
+  for (const bridge of fn.path) if (!bridge.config.busMaster) return 'Bus Master Enable of a bridge above is clear';
+  return undefined;
+}
+
+/** True when configuration requests to the function find it: not in a reset, and not an absent remote function. */
+export function answersConfig(fn: FunctionState): boolean {
+  return !fn.resetting && (fn.spec.model !== 'remote' || fn.claimedBy !== 0);
+}
+
+/** Posted, and not yet performed: later posted requests and reads of the function wait for it. */
+export function holdsBackLater(request: Request): boolean {
+  return request.posted && request.point !== 'performed' && request.point !== 'indeterminate';
+}

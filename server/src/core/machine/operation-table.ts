@@ -1,0 +1,70 @@
+/** The calls that wait, by number, and who waits for whom. */
+import type { Bdf } from '../base/index.ts';
+import type { Deferred, Operation, Origin, Pending } from './state.ts';
+
+type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
+
+export class OperationTable {
+  readonly #byId = new Map<number, Operation>();
+  #nextId = 1;
+  #ready: Operation[] = [];
+  /** Operations that besides its requester await an invalidation, by the invalidation's id. */
+  readonly invalidationWatchers = new Map<number, number[]>();
+  /** Who holds a group's mutex, by group id, and the commands that wait for it. */
+  readonly mutexes = new Map<number, { holder: number; readonly queue: Deferred[] }>();
+  /** Commands that wait for a function's reset lock. */
+  readonly resetQueues = new Map<Bdf, Deferred[]>();
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  start<T extends Operation>(origin: Origin, fields: NewFields<T>): T {
+    const operation = { id: this.#nextId++, origin, pending: 0, completed: 0, timedOut: 0, alarm: 0, ...fields } as unknown as T;
+    this.#byId.set(operation.id, operation);
+    return operation;
+  }
+
+  /** The same for an operation whose fields are all there but the number, which is {@link nextId}: no copy is made. */
+  add(operation: Operation): void {
+    this.#byId.set(operation.id, operation);
+  }
+
+  nextId(): number {
+    return this.#nextId++;
+  }
+
+  get(id: number): Operation | undefined {
+    return this.#byId.get(id);
+  }
+
+  values(): IterableIterator<Operation> {
+    return this.#byId.values();
+  }
+
+  /** Removes it; whatever it still watches wakes nobody. */
+  end(operation: Operation): void {
+    this.#byId.delete(operation.id);
+  }
+
+  /** One of the things awaited has come; at zero the operation is ready. */
+  settle(id: number): void {
+    const operation = this.#byId.get(id);
+    if (operation === undefined) return;
+    if (--operation.pending === 0) this.#ready.push(operation);
+  }
+
+  /** Ready as it stands: nothing is awaited. */
+  wake(operation: Operation): void {
+    this.#ready.push(operation);
+  }
+
+  takeReady(): readonly Operation[] {
+    if (this.#ready.length === 0) return NONE;
+    const ready = this.#ready;
+    this.#ready = [];
+    return ready;
+  }
+}
+
+const NONE: readonly Operation[] = [];
