@@ -10,14 +10,10 @@ import { ModelError } from './model-error.ts';
 declare const brand: unique symbol;
 type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 
-/** I/O virtual address: what a function puts on the bus. 64 bits. */
-export type Iova = Brand<bigint, 'Iova'>;
 /** Physical address in the machine's memory map. At most 56 bits. */
 export type PhysicalAddress = Brand<bigint, 'PhysicalAddress'>;
 /** A function's place, packed: segment in bits 31:16, bus 15:8, device 7:3, function 2:0. Unsigned. */
 export type Bdf = Brand<number, 'Bdf'>;
-/** Requester ID: the low 16 bits of a {@link Bdf}. */
-export type Rid = Brand<number, 'Rid'>;
 /** 20-bit process address space ID; {@link NO_PASID} for a request without one. */
 export type Pasid = Brand<number, 'Pasid'>;
 
@@ -31,11 +27,6 @@ export const NO_PASID = -1 as Pasid;
 const WORD = 1n << 32n;
 const U64 = 1n << 64n;
 
-/** A 64-bit IOVA. A number must be a safe integer; out of range is `EINVAL`. */
-export function iova(value: bigint | number, field = 'iova'): Iova {
-  return unsigned64(value, field) as Iova;
-}
-
 /** A physical address below 2^56. A number must be a safe integer; out of range is `EINVAL`. */
 export function physicalAddress(value: bigint | number, field = 'address'): PhysicalAddress {
   const v = unsigned64(value, field);
@@ -46,7 +37,7 @@ export function physicalAddress(value: bigint | number, field = 'address'): Phys
 }
 
 /** A count of bytes or an address that must fit 64 bits unsigned; anything else is `EINVAL` naming `field`. */
-export function unsigned64(value: bigint | number, field: string): bigint {
+function unsigned64(value: bigint | number, field: string): bigint {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
     throw new ModelError('EINVAL', `${field} ${value} is not a safe integer; pass a bigint`, field);
   }
@@ -104,9 +95,6 @@ export function deviceOf(at: Bdf): number {
 }
 export function functionOf(at: Bdf): number {
   return at & 7;
-}
-export function ridOf(at: Bdf): Rid {
-  return (at & 0xffff) as Rid;
 }
 
 /** Low int32 half of a 64-bit value. */

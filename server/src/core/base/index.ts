@@ -1,10 +1,9 @@
 export { ERRORS, OK, errno, errorName, type Errno, type ErrorName } from './errno.ts';
-export { AssertionError, ModelError, assert } from './model-error.ts';
+export { ModelError, assert } from './model-error.ts';
 export {
   NO_PASID,
   PAGE_BYTES,
   PAGE_LG2,
-  PASID_MAX,
   PHYSICAL_BITS,
   addressOfPage,
   bdf,
@@ -16,7 +15,6 @@ export {
   hex,
   hexDigits,
   high32,
-  iova,
   join64,
   low32,
   pageHigh,
@@ -26,14 +24,10 @@ export {
   parseBdf,
   pasid,
   physicalAddress,
-  ridOf,
   segmentOf,
-  unsigned64,
   type Bdf,
-  type Iova,
   type Pasid,
   type PhysicalAddress,
-  type Rid,
 } from './address.ts';
 export {
   ACCESS,

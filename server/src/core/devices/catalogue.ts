@@ -14,7 +14,6 @@ const CATALOGUE = {
  * kind of DMA and ATS traffic. `remote`: a device role claims it. `bridge`: host bridges, root ports, switch ports.
  */
 export type ModelName = keyof typeof CATALOGUE;
-export const MODEL_NAMES = Object.keys(CATALOGUE) as readonly ModelName[];
 
 export function createModel(name: ModelName): FunctionModel {
   return CATALOGUE[name]();

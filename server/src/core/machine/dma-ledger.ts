@@ -2,7 +2,7 @@
  * The in-flight ledger: requests that something holds, moved on in issue order. Posted requests (writes, MSI, Invalidate Completions) take
  * effect in order; reads do not pass writes; a translation request passes both.
  */
-import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
+import { AT, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
 import { noteFailure } from './dma-task.ts';
@@ -225,7 +225,8 @@ function stopsAt(m: Parts, request: Request, point: Request['holdAt']): boolean 
   if (request.holdAt !== point) return false;
   request.holdAt = undefined;
   request.held = true;
-  if (point !== undefined) m.trace.emit('dma-held', request.fn.bdf, request.id, POINT_INDEX[point], request.translated ? 2 : 0);
+  if (point !== undefined)
+    m.trace.emit('dma-held', request.fn.bdf, request.id, POINT_INDEX[point], request.translated ? AT.translated : AT.untranslated);
   if (request.holdNs > 0) {
     request.holdAlarm = m.clock.set(request.holdNs, 'request', request.id);
     m.timedHolds.set(request.id, request);

@@ -1,5 +1,4 @@
 export { Machine } from './machine.ts';
-export { ACCESS_BYTES_MAX, OWNER_DEPTH_MAX } from './memory-commands.ts';
 export {
   BEHAVIOURS,
   CLOCK_MODES,
@@ -10,7 +9,7 @@ export {
   type MachineSpec,
   type MemoryRangeSpec,
 } from './spec.ts';
-export { MODEL_NAMES, type ModelName } from '../devices/index.ts';
+export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,
   type ClockAdvance,

@@ -98,11 +98,11 @@ function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
       commit(m, task);
       break;
     case 'give-up':
-      setGate(m, task.fn, true);
+      setGate(m, task.fn, task.device.window.at === 'open');
       giveUp(m, task, 'ETIMEDOUT', `${stillInFlight(task)} when the drain's deadline of ${task.deadlineNs} ns passed; nothing was changed`);
       break;
     case 'undo':
-      setGate(m, task.fn, true);
+      setGate(m, task.fn, task.device.window.at === 'open');
       giveUp(m, task, 'EIO', `${formatBdf(task.fn.bdf)} could not be moved to its blocking domain; nothing was changed`);
       break;
     case 'none':

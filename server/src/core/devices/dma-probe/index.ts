@@ -1,2 +1,1 @@
 export { DmaProbe } from './device.ts';
-export { PROBE_REGISTERS, type ProbeRegister } from './registers.ts';
