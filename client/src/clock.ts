@@ -15,8 +15,7 @@ export class Clock {
   }
 
   /**
-   * Moves it and rings what is due on the way. `force`: also while an attached peer owes an answer. Errors: EINVAL, EBUSY (a peer owes an
-   * answer), EOPNOTSUPP (clock `real`).
+   * Moves it and rings what is due on the way; while an attached peer owes an answer it waits, unless `force`. Errors: EINVAL, EOPNOTSUPP (clock `real`).
    */
   async advance(
     by: ({ readonly ms: number } | { readonly ns: number }) & { readonly force?: boolean },

@@ -24,7 +24,7 @@ export class FaultInjection {
     this.#function = fn;
   }
 
-  /** Errors: ENODEV, EINVAL (`hold` without a point), EOPNOTSUPP (this model cannot). */
+  /** Errors: ENODEV, EINVAL (`hold` without a point). */
   async arm(fault: FaultKind, options?: ArmOptions): Promise<void> {
     const request = {
       function: this.#function,

@@ -63,7 +63,7 @@ export class FunctionHandle {
     return groupInfo((await ask(this.#channel, 'groupInfo', this.#at, options)).body);
   }
 
-  /** Attaches its whole group. Errors: ENOENT, EBUSY (the group has another domain, or a window is open), EINVAL. */
+  /** Attaches its whole group. Errors: ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused). */
   async attach(domain: Domain, options?: CallOptions): Promise<Waited> {
     return waited((await ask(this.#channel, 'domainAttach', { ...this.#at, domain: domain.id }, options)).body.elapsedNs);
   }
@@ -95,19 +95,19 @@ export class FunctionHandle {
   }
 
   /**
-   * Opens a reset window: closes the gate, drains, fences. Errors: EINVAL, ETIMEDOUT (`fail`, or an attach that Linux reports), EIO (the IOMMU
-   * refused).
+   * Opens a reset window: closes the gate, drains, fences. Errors: EINVAL, ETIMEDOUT (`fail`: nothing was changed), EIO (the IOMMU refused
+   * the blocking domain).
    */
   resetPrepare(options: PrepareOptions): Promise<ResetWindow> {
     return this.#reset.prepare(options);
   }
 
-  /** The reset itself, with no window of its own, until the function is ready. Errors: ENOTTY (no such method), ETIMEDOUT (never ready). */
+  /** The reset itself, with no window of its own, until the function is ready. Errors: ENOTTY (no such method, or not ready in 60 s). */
   resetTrigger(method: ResetMethod, options?: CallOptions): Promise<Waited> {
     return this.#reset.trigger(method, options);
   }
 
-  /** Closes a window by its token, or all of them, also those of a host that is gone. Errors: EINVAL, EIO (it stays blocked). */
+  /** Closes a window by its token, or all of them, also those of a host that is gone. What went wrong is its `warning`. Errors: EINVAL. */
   resetDone(which: { readonly token: string } | { readonly all: true }, options?: CallOptions): Promise<DoneReport> {
     return this.#reset.done(which, options);
   }

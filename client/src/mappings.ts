@@ -34,7 +34,7 @@ export class Mappings {
     this.#target = target;
   }
 
-  /** Errors: EINVAL (alignment, width, no access), EADDRINUSE (overlaps), ENOENT, ENODEV, EFAULT (no memory there), ENOMEM, EOPNOTSUPP. */
+  /** Errors: EINVAL (alignment, width, no access), EADDRINUSE (overlaps), ENOENT, ENODEV, ENOMEM, EOPNOTSUPP. */
   async map(mapping: MapRequest, options?: CallOptions): Promise<Waited> {
     const request = {
       ...this.#target,
@@ -49,7 +49,7 @@ export class Mappings {
 
   /**
    * Resolves when every request translated with the old mapping has been performed and the functions' ATCs have answered or timed out: the
-   * pages may be used for something else. Errors: EINVAL (alignment, cuts a mapping), ENOENT, ENODEV.
+   * pages may be used for something else. Errors: EINVAL (alignment, 0 bytes), ENOENT, ENODEV.
    */
   async unmap(range: { readonly iova: bigint | number; readonly bytes: bigint | number }, options?: CallOptions): Promise<UnmapReport> {
     const request = { ...this.#target, iova: u64(range.iova, 'iova'), bytes: u64(range.bytes, 'bytes') };

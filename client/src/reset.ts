@@ -32,7 +32,7 @@ export interface IndeterminateRange {
 
 /** What a drain and a fence did. */
 export interface WindowReport extends Waited {
-  /** Nested windows afterwards. */
+  /** Windows that are open afterwards. */
   readonly depth: number;
   /** Requests that ended by themselves during the drain. */
   readonly drained: number;
@@ -77,7 +77,7 @@ export class ResetWindow implements AsyncDisposable {
     this.#done = done;
   }
 
-  /** Closes it; the last one gives the function its current domains back. Errors: ENODEV, EIO (the function stays blocked), EINVAL. */
+  /** Closes it; the last one gives the function its current domains back. What went wrong is its `warning`. Errors: ENODEV, EINVAL. */
   async done(options?: CallOptions): Promise<DoneReport> {
     const report = await this.#done(options);
     this.#closed = true;

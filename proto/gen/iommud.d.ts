@@ -103,8 +103,8 @@ export namespace iommud {
         }
 
         /**
-         * Moves the clock and rings what is due on the way. Role: host. Class: control.
-         * Errors: EINVAL (beyond 2^53 - 1 ns), EBUSY (an attached peer owes an answer), EOPNOTSUPP (clock `real`).
+         * Moves the clock and rings what is due on the way; while an attached peer owes an answer, it waits. Role: host. Class: control.
+         * Errors: EINVAL (beyond 2^53 - 1 ns), EOPNOTSUPP (clock `real`).
          */
         class ClockAdvance {
 
@@ -120,7 +120,7 @@ export namespace iommud {
             /** Nanoseconds. */
             ns: (Long|null);
 
-            /** Pass alarms even while an attached peer owes an answer. Absent: false. */
+            /** Does not wait for peers. Absent: false. */
             force: (boolean|null);
 
             /**
@@ -150,7 +150,7 @@ export namespace iommud {
                 /** Nanoseconds. */
                 ns?: (Long|null);
 
-                /** Pass alarms even while an attached peer owes an answer. Absent: false. */
+                /** Does not wait for peers. Absent: false. */
                 force?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
@@ -1731,7 +1731,7 @@ export namespace iommud {
 
         /**
          * Attaches the function's whole group (iommu_attach_group). Role: host. Class: control.
-         * Errors: ENODEV, ENOENT, EBUSY (the group has another domain, or a window is open), EINVAL (Linux's rule).
+         * Errors: ENODEV, ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused: nothing was changed).
          */
         class DomainAttach {
 
@@ -2371,7 +2371,7 @@ export namespace iommud {
         /**
          * Maps physical memory into a domain: named by number, or the one that a function (or a PASID of it) has attached. Exactly one of
          * `domain` and `function` is needed. Role: host. Class: control. Errors: EINVAL (not a multiple of a page, wider than the format, not
-         * canonical, no access), EADDRINUSE (overlaps a mapping), ENOENT, ENODEV, EFAULT (no memory there), ENOMEM, EOPNOTSUPP (not a paging
+         * canonical, no access), EADDRINUSE (overlaps a mapping), ENOENT, ENODEV, ENOMEM, EOPNOTSUPP (not a paging
          * domain).
          */
         class DmaMap {
@@ -2512,7 +2512,7 @@ export namespace iommud {
         /**
          * Takes mappings away, invalidates and waits: the reply comes when every request translated with the old mapping has been performed
          * and the functions' ATCs have answered or timed out, so the pages may be used for something else. Which domain: as in DmaMap.
-         * Role: host. Class: control. Errors: EINVAL (alignment, or cuts a mapping), ENOENT, ENODEV.
+         * Role: host. Class: control. Errors: EINVAL (alignment, 0 bytes), ENOENT, ENODEV.
          */
         class DmaUnmap {
 
@@ -4257,7 +4257,7 @@ export namespace iommud {
             FAULT_KIND_ATTACH_FAILS = 6
         }
 
-        /** Arms a fault. Role: host. Class: control. Errors: ENODEV, EINVAL (`hold` without `point`), EOPNOTSUPP (this model cannot). */
+        /** Arms a fault. Role: host. Class: control. Errors: ENODEV, EINVAL (`hold` without `point`). */
         class FaultArm {
 
             /**
@@ -5652,7 +5652,8 @@ export namespace iommud {
 
         /**
          * Opens a window: closes the gate, drains, fences. Commands that take the group mutex in Linux wait while it runs; map and unmap go on.
-         * Role: host. Class: control. Errors: ENODEV, EINVAL, ETIMEDOUT (`fail`, or an attach that Linux reports), EIO (the IOMMU refused).
+         * Role: host. Class: control. Errors: ENODEV, EINVAL, ETIMEDOUT (`fail`: nothing was changed), EIO (the
+         * IOMMU refused the blocking domain: nothing was changed).
          */
         class ResetPrepare {
 
@@ -5779,7 +5780,7 @@ export namespace iommud {
 
         /**
          * The reset itself, with no window of its own, and the wait until the function is ready again.
-         * Role: host. Class: control. Errors: ENODEV, ENOTTY (it has no such method), ETIMEDOUT (never ready).
+         * Role: host. Class: control. Errors: ENODEV, ENOTTY (it has no such method, or was not ready in 60 s).
          */
         class ResetTrigger {
 
@@ -5888,7 +5889,8 @@ export namespace iommud {
 
         /**
          * Closes a window; the last one gives the function its current domains back. Role: host. Class: control.
-         * Errors: ENODEV, EINVAL (no `token` and not `all`; strict: an unknown token), EIO (the IOMMU refused: the function stays blocked).
+         * Errors: ENODEV, EINVAL (no `token` and not `all`). As in Linux it cannot fail otherwise: `warning` says what went wrong, such as a window
+         * that is not open (nothing was changed) or a domain that could not be given back (strict: the function stays blocked).
          */
         class ResetDone {
 

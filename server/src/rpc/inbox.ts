@@ -30,9 +30,13 @@ export class Inbox {
   #reader: PacketReader | undefined;
   #scheduled = false;
   #stopped = false;
+  /** Used up of this turn. A turn ends only by waiting for the others, so it may last over several messages. */
+  #turnFrames = 0;
   #turnReplyBytes = 0;
   readonly #turn = (): void => {
     this.#scheduled = false;
+    this.#turnFrames = 0;
+    this.#turnReplyBytes = 0;
     this.#takeTurn();
   };
 
@@ -66,15 +70,13 @@ export class Inbox {
   }
 
   #takeTurn(): void {
-    this.#turnReplyBytes = 0;
-    let frames = 0;
     try {
       for (let reader = this.#nextReader(); reader !== undefined; reader = this.#nextReader()) {
         while (reader.next()) {
           this.#counters.framesReceivedTotal++;
           this.#port.frame(reader);
           if (this.#stopped) return;
-          if (++frames >= SESSION_TURN_FRAMES_MAX || this.#turnReplyBytes >= SESSION_TURN_REPLY_BYTES_MAX) {
+          if (++this.#turnFrames >= SESSION_TURN_FRAMES_MAX || this.#turnReplyBytes >= SESSION_TURN_REPLY_BYTES_MAX) {
             this.#scheduled = true;
             setImmediate(this.#turn);
             return;

@@ -2,16 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { step, type WindowInput, type WindowState } from '../../../server/src/core/iommu/reset-window.ts';
 
-const ABORT = { at: 'draining', onDeadline: 'abort' } as const;
-const FAIL = { at: 'draining', onDeadline: 'fail' } as const;
+const RESTS = ['open', 'quarantined'] as const;
 const STATES: readonly WindowState[] = [
   { at: 'open' },
-  ABORT,
-  FAIL,
-  { at: 'aborting' },
-  { at: 'fencing' },
-  { at: 'blocked' },
   { at: 'quarantined' },
+  { at: 'blocked' },
+  ...RESTS.flatMap((from): WindowState[] => [
+    { at: 'draining', onDeadline: 'abort', from },
+    { at: 'draining', onDeadline: 'fail', from },
+    { at: 'aborting', from },
+    { at: 'fencing', from },
+  ]),
 ];
 const INPUTS: Readonly<Record<string, WindowInput>> = {
   prepare: { kind: 'prepare', drain: true, onDeadline: 'abort' },

@@ -85,6 +85,7 @@ describe('a document is refused', () => {
     ['without functions', HEAD, 'line 1: "functions" is missing'],
     ['that is empty', '', 'line 1: a topology is an object with "schema: iommud.topology/v1"'],
     ['that is a sentence', 'hello there\n', 'line 1: a topology is an object with "schema: iommud.topology/v1"'],
+    ['that is a scalar which looks like an alias', '--- |\n*a\n', 'a topology is an object with "schema: iommud.topology/v1"'],
     ['that is a list', '- a\n', 'line 1: a topology is an object with "schema: iommud.topology/v1"'],
     ['with an unknown key', `${HEAD}memroy: []\nfunctions: []\n`, 'line 2: unknown key "memroy"; did you mean "memory"?'],
     [

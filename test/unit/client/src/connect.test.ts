@@ -25,7 +25,12 @@ function opening(...errors: readonly Error[]): { readonly open: OpenSocket; read
 describe('connect', () => {
   it('says Hello with what it is, what it wants and its token, and knows what was granted', async () => {
     const { open, server } = opening();
-    const connection = await connect('ws://x', { open, token: 'secret', roles: ['host', 'observer'], product: { name: 'p', version: '1' } });
+    const connection = await connect('ws://x', {
+      open,
+      token: 'secret',
+      roles: ['host', 'observer'],
+      product: { name: 'p', version: '1' },
+    });
     expect(server.packets.flat()[0]).toMatchObject({
       id: 1,
       number: BODY.hello,
@@ -61,7 +66,9 @@ describe('connect', () => {
 
   it('a service that takes the connection and says nothing is given up at the deadline too', async () => {
     const server = new FakeServer();
-    await expect(connect('ws://mute', { open: () => Promise.resolve(server), deadlineMs: 60 })).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+    await expect(connect('ws://mute', { open: () => Promise.resolve(server), deadlineMs: 60 })).rejects.toMatchObject({
+      code: 'ETIMEDOUT',
+    });
     expect(server.closedWith).toMatchObject({ code: 1000 });
   });
 

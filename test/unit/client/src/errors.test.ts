@@ -18,7 +18,15 @@ describe('codes', () => {
 describe('IommudError', () => {
   it('has code, number and subject', () => {
     const error = new IommudError({ code: 'EBUSY', message: 'a window is open', about: '00:02.0', elapsedNs: 5, cause: 'why' });
-    expect(error).toMatchObject({ name: 'IommudError', code: 'EBUSY', errno: 16, message: 'a window is open', about: '00:02.0', elapsedNs: 5, cause: 'why' });
+    expect(error).toMatchObject({
+      name: 'IommudError',
+      code: 'EBUSY',
+      errno: 16,
+      message: 'a window is open',
+      about: '00:02.0',
+      elapsedNs: 5,
+      cause: 'why',
+    });
     expect(error).toBeInstanceOf(Error);
   });
 

@@ -13,7 +13,15 @@ describe('events', () => {
     server.event('interruptEvent', { function: 0x10, address: { low: 0xfee00000 | 0, high: 0 }, data: 33, count: 2, timeNs: u64(10) });
     server.event('windowEvent', { function: 0x0001_0010, open: true, depth: 1, timeNs: u64(11) });
     server.event('logEvent', { level: 2, text: 'whole machine', timeNs: u64(12) });
-    server.event('traceEvent', { kind: 3, name: 'dma-issued', timeNs: u64(13), a: u64(16), b: { low: -1, high: -1 }, c: u64(0), d: u64(0) });
+    server.event('traceEvent', {
+      kind: 3,
+      name: 'dma-issued',
+      timeNs: u64(13),
+      a: u64(16),
+      b: { low: -1, high: -1 },
+      c: u64(0),
+      d: u64(0),
+    });
     expect(await machine.faults.next()).toEqual({
       number: 1,
       timeNs: 9,

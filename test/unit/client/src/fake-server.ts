@@ -63,7 +63,7 @@ export class FakeServer implements Socket {
   }
 
   reply(id: number, name: BodyName, body: object, data?: Uint8Array): void {
-    this.say([id, KIND.reply, name, body, data]);
+    this.say(data === undefined ? [id, KIND.reply, name, body] : [id, KIND.reply, name, body, data]);
   }
 
   refuse(id: number, code: number, name: string, message = 'refused', about = ''): void {

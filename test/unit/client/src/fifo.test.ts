@@ -1,10 +1,14 @@
-import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
 import { Fifo } from '../../../../client/src/fifo.ts';
 
 describe('Fifo', () => {
   it('does what an array does', () => {
-    const step = fc.oneof(fc.nat(9).map((item) => ({ push: item })), fc.constant('shift' as const), fc.nat(9).map((item) => ({ remove: item })));
+    const step = fc.oneof(
+      fc.nat(9).map((item) => ({ push: item })),
+      fc.constant('shift' as const),
+      fc.nat(9).map((item) => ({ remove: item })),
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
         const fifo = new Fifo<number>();

@@ -121,10 +121,7 @@ describe('memory owner', () => {
     const { server, connection } = await connected();
     const claiming = connection.serveMemory(RANGE, { read: (_, bytes) => new Uint8Array(bytes), write: () => undefined });
     await tick();
-    server.say(
-      [1, KIND.reply, 'memoryClaimReply', {}],
-      [9, KIND.call, 'memoryRead', { address: u64(0x10000), bytes: 2 }],
-    );
+    server.say([1, KIND.reply, 'memoryClaimReply', {}], [9, KIND.call, 'memoryRead', { address: u64(0x10000), bytes: 2 }]);
     await claiming;
     await tick();
     expect(server.frames.at(-1)).toMatchObject({ id: 9, number: BODY.memoryReadReply });

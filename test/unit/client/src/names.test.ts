@@ -51,7 +51,8 @@ describe('access', () => {
   });
 
   it('another letter, or one twice, is EINVAL', () => {
-    for (const wrong of ['q', 'rr', 'r w']) expect(() => accessBits(wrong as 'r', 'access')).toThrow(expect.objectContaining({ about: 'access' }));
+    for (const wrong of ['q', 'rr', 'r w'])
+      expect(() => accessBits(wrong as 'r', 'access')).toThrow(expect.objectContaining({ about: 'access' }));
   });
 
   it('none is no rights', () => {

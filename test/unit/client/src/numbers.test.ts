@@ -36,7 +36,8 @@ describe('nsOfMs', () => {
   it('takes fractions, and nothing that is not exact in nanoseconds', () => {
     expect(nsOfMs(10, 'ms')).toEqual({ low: 10_000_000, high: 0 });
     expect(nsOfMs(0.000001, 'ms')).toEqual({ low: 1, high: 0 });
-    for (const wrong of [-1, Number.NaN, Infinity, 1e10]) expect(() => nsOfMs(wrong, 'deadlineMs')).toThrow(expect.objectContaining({ about: 'deadlineMs' }));
+    for (const wrong of [-1, Number.NaN, Infinity, 1e10])
+      expect(() => nsOfMs(wrong, 'deadlineMs')).toThrow(expect.objectContaining({ about: 'deadlineMs' }));
   });
 });
 

@@ -24,7 +24,12 @@ describe('reset window', () => {
     const { server, connection } = await connected({ tokenPrefix: 'w' });
     const dev = connection.machine.function('00:02.0');
     const window = await prepared(server, dev.resetPrepare({ deadlineMs: 10, onDeadline: 'fail' }));
-    expect(server.calls('resetPrepare')[0]?.body).toMatchObject({ function: 0x10, token: 'w-1', deadlineNs: u64(10_000_000), onDeadline: 2 });
+    expect(server.calls('resetPrepare')[0]?.body).toMatchObject({
+      function: 0x10,
+      token: 'w-1',
+      deadlineNs: u64(10_000_000),
+      onDeadline: 2,
+    });
     expect(window.token).toBe('w-1');
     expect(window.report).toEqual({
       depth: 1,

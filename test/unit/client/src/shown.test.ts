@@ -6,7 +6,9 @@ describe('shown', () => {
   const result = shown({ outcome: 'not-present', bytes: 0, failedIova: 0x11000n, data: undefined, ranges: [{ address: 0x80000000n }] });
 
   it('prints addresses in hexadecimal and leaves out what there is not', () => {
-    expect(inspect(result)).toBe("{\n  outcome: 'not-present',\n  bytes: 0,\n  failedIova: 0x11000,\n  ranges: [ { address: 0x80000000 } ]\n}");
+    expect(inspect(result)).toBe(
+      "{\n  outcome: 'not-present',\n  bytes: 0,\n  failedIova: 0x11000,\n  ranges: [ { address: 0x80000000 } ]\n}",
+    );
   });
 
   it('prints also inside another object', () => {

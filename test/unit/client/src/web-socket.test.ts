@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { Closed } from '../../../../client/src/channel.ts';
 import { connect } from '../../../../client/src/index.ts';
 import { openWebSocket } from '../../../../client/src/web-socket.ts';
-import type { Closed } from '../../../../client/src/channel.ts';
 
 const open: (() => void)[] = [];
 afterEach(() => {

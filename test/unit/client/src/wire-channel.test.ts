@@ -120,7 +120,8 @@ describe('the end', () => {
     const calls = [connection.machine.traceHash(), connection.machine.info(), connection.machine.faults.next()];
     await tick();
     server.end(1013, 'does not read');
-    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'ECONNRESET', message: expect.stringContaining('does not read') });
+    for (const call of calls)
+      await expect(call).rejects.toMatchObject({ code: 'ECONNRESET', message: expect.stringContaining('does not read') });
     expect(await connection.closed).toEqual({ code: 1013, reason: 'does not read' });
   });
 
@@ -128,7 +129,10 @@ describe('the end', () => {
     const { server, connection } = await connected();
     server.end(1006, '');
     const before = server.packets.length;
-    await expect(connection.machine.traceHash()).rejects.toMatchObject({ code: 'ECONNRESET', message: expect.stringContaining('was not made') });
+    await expect(connection.machine.traceHash()).rejects.toMatchObject({
+      code: 'ECONNRESET',
+      message: expect.stringContaining('was not made'),
+    });
     await tick();
     expect(server.packets).toHaveLength(before);
   });

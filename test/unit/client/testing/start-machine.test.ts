@@ -51,7 +51,7 @@ describe('startMachine', () => {
       const second = await m.connect(['host']);
       const nested = await second.machine.function('00:02.0').resetPrepare({ deadlineMs: 1 });
       await nested.done();
-      return m.traceHash();
+      return await m.traceHash();
     };
     expect(await program()).toBe(await program());
   });
