@@ -12,6 +12,7 @@ import { Outbox } from './outbox.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
+import { routePaths } from './routing.ts';
 import { BEHAVIOURS, type FunctionSpec, type MachineSpec } from './spec.ts';
 import type { FunctionState } from './state.ts';
 import type { TraceHash } from './trace-hash.ts';
@@ -86,17 +87,14 @@ function makeFunctions(
 ): ReadonlyMap<Bdf, FunctionState> {
   const functions = new Map<Bdf, FunctionState>();
   const inOrder = spec.functions.toSorted((a, b) => a.bdf - b.bdf);
-  const paths = new Map<Bdf, FunctionState[]>();
   for (const [index, fn] of inOrder.entries()) {
-    const path: FunctionState[] = [];
-    paths.set(fn.bdf, path);
     functions.set(fn.bdf, {
       index,
       bdf: fn.bdf,
       spec: fn,
       config: configs.get(fn.bdf)!,
       model: createModel(fn.model),
-      path,
+      path: [],
       context: translation.contextHandle(fn.bdf, NO_PASID),
       device: undefined,
       entries: [],
@@ -111,12 +109,7 @@ function makeFunctions(
       resetHolder: 0,
     });
   }
-  for (const [bdf, path] of paths) {
-    for (const bridge of topology.pathUp(bdf)) {
-      const state = functions.get(bridge);
-      if (state !== undefined) path.push(state);
-    }
-  }
+  routePaths(functions, topology);
   return functions;
 }
 

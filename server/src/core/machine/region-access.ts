@@ -6,6 +6,7 @@ import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
 import type { Parts } from './parts.ts';
 import { triggerHardware } from './reset.ts';
+import { routePaths } from './routing.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
@@ -82,6 +83,10 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   if (effects & CONFIG_EFFECT.ats && fn.config.atsEnabled && !atsBefore) {
     fn.config.setAtsEnable(false);
     setAtsEnable(m, fn, true);
+  }
+  if (effects & CONFIG_EFFECT.routing) {
+    m.topology.refresh();
+    routePaths(m.functions, m.topology);
   }
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) triggerHardware(m, fn, 'flr');
 }

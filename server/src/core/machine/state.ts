@@ -27,8 +27,8 @@ export interface FunctionState {
   readonly spec: FunctionSpec;
   readonly config: ConfigSpace;
   readonly model: FunctionModel;
-  /** Bridges from the nearest to the root. */
-  readonly path: readonly FunctionState[];
+  /** Bridges from the nearest to the root, as bus numbers route now. */
+  path: readonly FunctionState[];
   /** Handle of its device context without PASID. */
   readonly context: number;
   /** Undefined without an IOMMU. */

@@ -96,18 +96,18 @@ export async function tick(): Promise<void> {
 
 /** A connection whose Hello has been answered. */
 export async function connected(
-  options: HelloOptions & { readonly credits?: readonly Credit[] } = {},
+  options: HelloOptions & { readonly credits?: readonly Credit[]; readonly limits?: object } = {},
 ): Promise<{ readonly server: FakeServer; readonly connection: Connection }> {
-  const { credits = AMPLE, ...hello } = options;
+  const { credits = AMPLE, limits, ...hello } = options;
   const server = new FakeServer();
   const connecting = connectOver(server, hello);
   await tick();
-  greet(server, credits);
+  greet(server, credits, limits);
   return { server, connection: await connecting };
 }
 
 /** Answers Hello. */
-export function greet(server: FakeServer, credits: readonly Credit[] = AMPLE): void {
+export function greet(server: FakeServer, credits: readonly Credit[] = AMPLE, limits?: object): void {
   const hello = server.packets.flat().find((frame) => frame.number === BODY.hello);
   server.reply(hello?.id ?? 0, 'helloReply', {
     product: 'iommud',
@@ -118,5 +118,6 @@ export function greet(server: FakeServer, credits: readonly Credit[] = AMPLE): v
     machine: 'box',
     preset: 'basic',
     credits: [...credits],
+    ...(limits === undefined ? {} : { limits }),
   });
 }

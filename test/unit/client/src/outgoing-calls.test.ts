@@ -79,6 +79,14 @@ describe('credits', () => {
     await Promise.all(writes);
   });
 
+  it('a server that lets less gather is sent less', async () => {
+    const { server, connection } = await connected({ limits: { receiveBufferBytesMax: 80_000 } });
+    const writes = Array.from({ length: 3 }, () => connection.machine.memory.write(0, new Uint8Array(5000)));
+    for (const write of writes) write.catch(() => undefined);
+    await tick();
+    expect(server.calls('memoryWrite')).toHaveLength(2);
+  });
+
   it('data of a call that waits is kept as it was', async () => {
     const { server, connection } = await connected({ credits: only('memory', 1) });
     // A Buffer: its own slice would be a view.

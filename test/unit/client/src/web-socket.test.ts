@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocketServer, WebSocket } from 'ws';
 import type { Closed } from '../../../../client/src/channel.ts';
 import { connect } from '../../../../client/src/index.ts';
-import { openWebSocket } from '../../../../client/src/web-socket.ts';
+import { openBrowserSocket, openWebSocket } from '../../../../client/src/web-socket.ts';
 
 const open: (() => void)[] = [];
 afterEach(() => {
@@ -132,5 +133,83 @@ describe('a websocket of Node', () => {
     const http = createServer().on('upgrade', () => undefined);
     const { url } = await listen(http, {});
     await expect(openWebSocket(url, { token: undefined, signal: AbortSignal.timeout(30) })).rejects.toMatchObject({ status: 0 });
+  });
+});
+
+describe('the close of a server that does not answer it', () => {
+  it('is waited for two seconds, and then the connection is cut', async () => {
+    const http = createServer().on('upgrade', (request, socket) => {
+      const accept = createHash('sha1')
+        .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+        .digest('base64');
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: iommud.v1\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      );
+    });
+    const { url } = await listen(http, {});
+    const socket = await openWebSocket(url, { token: undefined, signal: signal() });
+    const started = performance.now();
+    await new Promise((resolve) => {
+      socket.listen({ message: () => undefined, closed: resolve });
+      socket.close(1000, 'done');
+    });
+    expect(performance.now() - started).toBeGreaterThan(1900);
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+describe('a websocket of a browser', () => {
+  // The class of \`ws\` has the interface that browsers have.
+  beforeEach(() => {
+    vi.stubGlobal('WebSocket', WebSocket);
+  });
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  it('carries binary messages, and tells how it was closed', async () => {
+    const { url, sockets } = await serve();
+    const socket = await openBrowserSocket(url, { token: 'not sent here', signal: signal() });
+    const seen: Uint8Array[] = [];
+    const closed = new Promise<Closed>((resolve) => {
+      socket.listen({ message: (bytes) => seen.push(bytes), closed: resolve });
+    });
+    const echoed = new Promise<Buffer>((resolve) => {
+      sockets[0]?.on('message', resolve);
+    });
+    socket.send(new Uint8Array([5, 6]));
+    expect([...(await echoed)]).toEqual([5, 6]);
+    sockets[0]?.send(new Uint8Array([7]));
+    sockets[0]?.close(1001, 'stopping');
+    expect(await closed).toEqual({ code: 1001, reason: 'stopping' });
+    expect(seen).toEqual([new Uint8Array([7])]);
+  });
+
+  it('closes with a code that a page may use', async () => {
+    const { url, sockets } = await serve();
+    const codes: Promise<number>[] = [];
+    for (const code of [1000, 1002]) {
+      const socket = await openBrowserSocket(url, { token: undefined, signal: signal() });
+      socket.listen({ message: () => undefined, closed: () => undefined });
+      codes.push(
+        new Promise((resolve) => {
+          sockets.at(-1)?.on('close', resolve);
+        }),
+      );
+      socket.close(code, 'out of order');
+    }
+    expect(await Promise.all(codes)).toEqual([1000, 1005]);
+  });
+
+  it('a text message closes it, and a connection that fails is told', async () => {
+    const { url, sockets } = await serve();
+    const socket = await openBrowserSocket(url, { token: undefined, signal: signal() });
+    const closed = new Promise<Closed>((resolve) => {
+      socket.listen({ message: () => undefined, closed: resolve });
+    });
+    sockets[0]?.send('text');
+    await closed;
+    open.splice(0).forEach((close) => close());
+    await expect(openBrowserSocket(url, { token: undefined, signal: signal() })).rejects.toMatchObject({ status: 0 });
   });
 });

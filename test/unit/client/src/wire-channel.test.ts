@@ -36,6 +36,15 @@ describe('a tick', () => {
     await Promise.all(loops);
   });
 
+  it('a packet holds no more than the server takes', async () => {
+    const { server, connection } = await connected({ limits: { packetFramesMax: 2 } });
+    const before = server.packets.length;
+    const { config } = connection.machine.function('00:02.0');
+    for (let i = 0; i < 5; i++) config.read(0, 4).catch(() => undefined);
+    await tick();
+    expect(server.packets.slice(before).map((packet) => packet.length)).toEqual([2, 2, 1]);
+  });
+
   it('two ticks are two packets', async () => {
     const { server, connection } = await connected();
     const before = server.packets.length;

@@ -1,0 +1,13 @@
+import type { Bdf } from '../base/index.ts';
+import type { Topology } from '../pci/index.ts';
+import type { FunctionState } from './state.ts';
+
+/** Notes for every function the bridges above it, as their bus numbers route now. */
+export function routePaths(functions: ReadonlyMap<Bdf, FunctionState>, topology: Topology): void {
+  for (const fn of functions.values()) {
+    fn.path = topology
+      .pathUp(fn.bdf)
+      .map((bridge) => functions.get(bridge))
+      .filter((bridge) => bridge !== undefined);
+  }
+}
