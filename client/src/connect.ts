@@ -68,7 +68,7 @@ export async function connectOver(socket: Socket, options: HelloOptions = {}): P
   const channel = new WireChannel(socket);
   try {
     const { body } = await ask(channel, 'hello', helloOf(options), options);
-    channel.start(grantedBy(body), body.credits);
+    channel.start(grantedBy(body), body);
     return new Connection(channel, options.tokenPrefix);
   } catch (error) {
     void channel.close();

@@ -6,8 +6,8 @@ import { CREDIT_CLASSES, CreditPool, type CreditClass, type iommud } from '../..
 import { RECEIVE_BUFFER_BYTES_MAX } from '../../proto/limits.ts';
 import { Fifo } from './fifo.ts';
 
-/** Bytes of `data` of the calls of one class without a reply. All classes together stay below what a server lets gather unhandled. */
-export const SENT_BYTES_MAX = RECEIVE_BUFFER_BYTES_MAX / 8;
+/** Part of what a server lets gather unhandled that the calls of one class may have outstanding: all classes together stay below half. */
+const SENT_PART = 1 / 8;
 /** Calls that wait here for credit, in all classes together. A runaway loop is told before it fills the memory. */
 export const WAITING_CALLS_MAX = 1 << 18;
 
@@ -22,6 +22,7 @@ export interface Cost {
 
 export class Credits<T extends Cost> {
   #pool = new CreditPool();
+  #sentBytesMax = RECEIVE_BUFFER_BYTES_MAX * SENT_PART;
   /** By class. */
   readonly #sentBytes = Array.from({ length: CREDIT_CLASSES }, () => 0);
   readonly #queues = Array.from({ length: CREDIT_CLASSES }, () => new Fifo<T>());
@@ -33,8 +34,9 @@ export class Credits<T extends Cost> {
   }
 
   /** What Hello gave. No call may be outstanding. */
-  grant(credits: readonly iommud.v1.Credit.$Properties[]): void {
+  grant(credits: readonly iommud.v1.Credit.$Properties[], receiveBytesMax: number = RECEIVE_BUFFER_BYTES_MAX): void {
     this.#pool = new CreditPool(credits);
+    this.#sentBytesMax = receiveBytesMax * SENT_PART;
   }
 
   /** Takes the credit for a call that may go now; false when it has to {@link wait}. */
@@ -78,7 +80,7 @@ export class Credits<T extends Cost> {
     if (sentBytes > 0) {
       const sent = this.#sent(creditClass);
       // One alone may be of any size: what is wrong with it is for its sender to be told.
-      if (sent > 0 && sent + sentBytes > SENT_BYTES_MAX) return false;
+      if (sent > 0 && sent + sentBytes > this.#sentBytesMax) return false;
     }
     if (!this.#pool.take(creditClass, replyBytes)) return false;
     if (sentBytes > 0) this.#sentBytes[creditClass] = this.#sent(creditClass) + sentBytes;

@@ -117,7 +117,7 @@ export class MemoryOwners {
   answer(call: MemoryCall): PeerAnswer | Promise<PeerAnswer> {
     const address = call.request.address ? bigintOf(call.request.address) : 0n;
     const context = { epoch: call.request.epoch ?? 0 };
-    const owner = [...this.#owners].find((each) => each.holds(address));
+    const owner = this.#ownerOf(address);
     if (owner === undefined) throw new IommudError({ code: 'EFAULT', message: `${hex(address)} is not owned here`, about: hex(address) });
     switch (call.name) {
       case 'memoryRead':
@@ -127,6 +127,11 @@ export class MemoryOwners {
       case 'memoryFence':
         return owner.fence(address, call.request.bytes ? bigintOf(call.request.bytes) : 0n, context);
     }
+  }
+
+  #ownerOf(address: bigint): MemoryOwner | undefined {
+    for (const owner of this.#owners) if (owner.holds(address)) return owner;
+    return undefined;
   }
 }
 

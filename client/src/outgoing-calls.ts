@@ -68,8 +68,9 @@ export class OutgoingCalls {
     this.#flushLater = flushLater;
   }
 
-  grant(credits: readonly iommud.v1.Credit.$Properties[]): void {
-    this.#credits.grant(credits);
+  /** What Hello gave; `receiveBytesMax`: what the server lets gather unhandled. */
+  grant(credits: readonly iommud.v1.Credit.$Properties[], receiveBytesMax?: number): void {
+    this.#credits.grant(credits, receiveBytesMax);
   }
 
   /** Sends a call, now or when there is credit. Never rejects: a failure is a value. */

@@ -1,7 +1,7 @@
 /** Sockets of the platform: the package `ws` in Node, the global WebSocket in browsers. */
 import type NodeWebSocket from 'ws';
 import { CLOSE } from '../../proto/index.ts';
-import { CLOSE_REASON_BYTES_MAX, KEEPALIVE_MS, MESSAGE_BYTES_MAX } from '../../proto/limits.ts';
+import { CLOSE_GRACE_MS, CLOSE_REASON_BYTES_MAX, KEEPALIVE_MS, MESSAGE_BYTES_MAX } from '../../proto/limits.ts';
 import type { Closed } from './channel.ts';
 import { NotConnected, type OpenOptions, type OpenSocket, type Socket, type SocketListener } from './socket.ts';
 
@@ -9,6 +9,8 @@ export const SUBPROTOCOL = 'iommud.v1';
 /** A request that reaches the wrong node is sent on. */
 const REDIRECTS_MAX = 3;
 const BROKEN = 1006;
+/** An option of `ws` that its type declarations do not have. */
+const CLOSE_IN_TIME = { closeTimeout: CLOSE_GRACE_MS };
 
 /** The socket for this platform. */
 export const openWebSocket: OpenSocket = (url, options) => (inNode() ? openNodeSocket(url, options) : openBrowserSocket(url, options));
@@ -25,6 +27,7 @@ async function openNodeSocket(url: string, { token, signal }: OpenOptions): Prom
     maxPayload: MESSAGE_BYTES_MAX,
     followRedirects: true,
     maxRedirects: REDIRECTS_MAX,
+    ...CLOSE_IN_TIME,
     ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
   });
   socket.on('upgrade', ({ socket: tcp }) => tcp.setKeepAlive(true, KEEPALIVE_MS));
@@ -88,7 +91,8 @@ class NodeSocket implements Socket {
   }
 }
 
-async function openBrowserSocket(url: string, { signal }: OpenOptions): Promise<Socket> {
+/** Over the global WebSocket. */
+export async function openBrowserSocket(url: string, { signal }: OpenOptions): Promise<Socket> {
   const socket = new WebSocket(url, SUBPROTOCOL);
   socket.binaryType = 'arraybuffer';
   await new Promise<void>((resolve, reject) => {
@@ -96,7 +100,8 @@ async function openBrowserSocket(url: string, { signal }: OpenOptions): Promise<
     signal.addEventListener('abort', abort);
     socket.onopen = () => resolve();
     // A browser tells a page nothing about why a connection failed.
-    socket.onclose = () => reject(new NotConnected('the connection failed', 0));
+    socket.onerror = () => reject(new NotConnected('the connection failed', 0));
+    socket.onclose = socket.onerror;
     if (signal.aborted) abort();
   });
   return new BrowserSocket(socket);

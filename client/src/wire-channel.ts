@@ -11,7 +11,13 @@ import {
   type EventName,
   type iommud,
 } from '../../proto/index.ts';
-import { ERROR_ABOUT_CHARS_MAX, ERROR_MESSAGE_CHARS_MAX } from '../../proto/limits.ts';
+import {
+  ERROR_ABOUT_CHARS_MAX,
+  ERROR_MESSAGE_CHARS_MAX,
+  FRAME_BYTES_MAX,
+  PACKET_BYTES_MAX,
+  PACKET_FRAMES_MAX,
+} from '../../proto/limits.ts';
 import { PEER_CALLS, type Answer, type Channel, type ChannelListener, type Closed, type Granted, type PeerCallName } from './channel.ts';
 import { IommudError, errnoOf, failure, textOf, type Failure } from './errors.ts';
 import { later } from './later.ts';
@@ -20,6 +26,9 @@ import type { Socket } from './socket.ts';
 
 const EVENT_NAMES = namesByNumber<EventName>((_, number) => number >= BODY.draining);
 const PEER_CALL_NAMES = namesByNumber<PeerCallName>((name) => PEER_CALLS.some((call) => call === name));
+
+/** What the server accepts; 0 is not said. */
+type ServerLimits = Pick<iommud.v1.Limits, 'frameBytesMax' | 'packetBytesMax' | 'packetFramesMax' | 'receiveBufferBytesMax'>;
 
 export class WireChannel implements Channel {
   readonly #socket: Socket;
@@ -54,9 +63,16 @@ export class WireChannel implements Channel {
   }
 
   /** What the first exchange gave: from now on calls may go. */
-  start(granted: Granted, credits: readonly iommud.v1.Credit.$Properties[]): void {
+  start(granted: Granted, { credits, limits }: Pick<iommud.v1.HelloReply, 'credits'> & { readonly limits: ServerLimits | null }): void {
     this.#granted = granted;
-    this.#calls.grant(credits);
+    this.#calls.grant(credits, limits?.receiveBufferBytesMax || undefined);
+    if (limits !== null) {
+      this.#writer.limit({
+        frameBytesMax: limits.frameBytesMax || FRAME_BYTES_MAX,
+        packetBytesMax: limits.packetBytesMax || PACKET_BYTES_MAX,
+        packetFramesMax: limits.packetFramesMax || PACKET_FRAMES_MAX,
+      });
+    }
   }
 
   request<K extends CallName>(

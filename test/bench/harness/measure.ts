@@ -10,12 +10,12 @@ export interface Measure {
   /** The floor's name. */
   readonly floor: string;
   /** Runs once before the first round: start servers, connect. */
-  open?(): Promise<void>;
+  readonly open?: () => Promise<void>;
   /** `round` counts from 0; negative ones are the warm-up, whose figures are dropped. */
-  run(round: number): Promise<number>;
-  runFloor(round: number): Promise<number>;
+  readonly run: (round: number) => Promise<number>;
+  readonly runFloor: (round: number) => Promise<number>;
   /** Runs once after the last round, also when a round failed. */
-  close?(): Promise<void>;
+  readonly close?: () => Promise<void>;
 }
 
 /** One line of the result: a measure and its floor. `value` and `floorValue` are medians, the ratios as `summarize` says. */

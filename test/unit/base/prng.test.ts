@@ -16,7 +16,7 @@ describe('prng', () => {
 
   it('numbers below a bound reach all of them, about evenly', () => {
     const chance = new Prng(1);
-    const counts = new Array<number>(8).fill(0);
+    const counts = Array.from({ length: 8 }, () => 0);
     for (let i = 0; i < 8000; i++) counts[chance.below(8)]!++;
     for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(150);
   });

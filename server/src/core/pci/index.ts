@@ -18,4 +18,4 @@ export {
   type ProbeSpec,
 } from './build-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
-export { LSPCI_CHARACTERS_MAX, formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';
+export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';

@@ -1,10 +1,11 @@
 import { FLOOR_NAMES, openFloor, type Floor, type Sizes } from '../../floors/index.ts';
-import { exchange, exchangeCalls, type Load, type Measure, type Outcome, type Unit } from '../../harness/index.ts';
+import { exchange, type Load, type Measure, type Outcome, type Unit } from '../../harness/index.ts';
+import { exchangePromises } from './closed-loop.ts';
 
 /** Something of ours that is measured: a call, ready to be made again and again. */
 export interface Subject {
-  call(): Promise<unknown>;
-  close(): Promise<void>;
+  readonly call: () => Promise<unknown>;
+  readonly close: () => Promise<void>;
 }
 
 export interface Comparison {
@@ -32,7 +33,7 @@ export function againstFloors(comparison: Comparison): Measure[] {
       },
       async run() {
         const { call } = opened(subject);
-        return comparison.figure(await exchangeCalls(call, comparison.load));
+        return comparison.figure(await exchangePromises(call, comparison.load));
       },
       async runFloor() {
         return comparison.figure(await exchange(opened(floor), comparison.load));
@@ -49,4 +50,3 @@ function opened<T>(what: T | undefined): T {
   if (what === undefined) throw new Error('not open');
   return what;
 }
-
