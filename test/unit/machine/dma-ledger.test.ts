@@ -154,6 +154,7 @@ describe('addresses and sizes', () => {
     expect(m.write(PROBE, IOVA + 0xf80, 'w'.repeat(0x180)).reply).toMatchObject({
       outcome: 'not-present',
       bytesDone: 0x80,
+      requests: 2,
       failedIova: 0x1_1000n,
     });
     expect(m.events.filter((event) => event.kind === 'fault')).toMatchObject([{ text: '00:02.0 write 0x11000: not present' }]);

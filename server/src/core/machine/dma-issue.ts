@@ -66,12 +66,15 @@ function runDirect(m: Parts, task: DmaTask): number {
       page = translation.resultPage;
     }
     if (status !== STATUS.performed) {
+      // An ATC that got no translation has put no request for this page on the bus.
+      if (page >= 0 || !translated) task.requests++;
       failAt(m, task, offset, status, access);
       return offset;
     }
     const owner = memory.ownerOf(page);
     if (owner > 0) return offset;
     if (owner < 0) {
+      task.requests++;
       failAt(m, task, offset, STATUS['unsupported-request'], access);
       return offset;
     }
@@ -98,8 +101,8 @@ function issueRequests(m: Parts, task: DmaTask, from: number, hold: Request['hol
     const inPage = Number(address & BigInt(PAGE_BYTES - 1));
     const count = whole ? task.bytes : Math.min(PAGE_BYTES - inPage, task.bytes - offset, most);
     const request = makeRequest(m, task, address, offset, count, hold, holdNs);
-    task.requests++;
     if (request === undefined) break;
+    task.requests++;
     task.pending++;
     if (!enter(m, request)) break;
     offset += count;
