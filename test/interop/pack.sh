@@ -21,7 +21,7 @@ fi
 mkdir "$folder/empty"
 cd "$folder/empty"
 npm init --yes >/dev/null
-npm install --no-audit --no-fund "$archive"
+npm install --engine-strict --no-audit --no-fund "$archive"
 npx iommud --version
 npx iommud demo
 
