@@ -8,3 +8,4 @@ export type { FrameKind } from './frame.ts';
 export { PacketReader, readPacket } from './packet-reader.ts';
 export { PacketWriter, type PacketLimits } from './packet-writer.ts';
 export { s64FromNumber, s64ToNumber, u64FromBigint, u64FromNumber, u64ToBigint, u64ToNumber, type U64 } from './u64.ts';
+export { CONTRACT_VERSION } from './version.ts';

@@ -3,5 +3,5 @@ export function limitsPage(
   values: Readonly<Record<string, number>>,
   files?: readonly (readonly [path: string, text: string])[],
 ): string;
-export function serverBounds(files: readonly (readonly [path: string, text: string])[]): string;
-export function serverFiles(): readonly (readonly [path: string, text: string])[];
+export function endBounds(files: readonly (readonly [path: string, text: string])[]): string;
+export function endFiles(): readonly (readonly [path: string, text: string])[];

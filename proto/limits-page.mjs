@@ -1,5 +1,5 @@
 /**
- * Makes docs/limits.md from proto/limits.ts and from the bounds that stand in the server's own files: `node proto/limits-page.mjs`. With `--check` it compares instead and exits with 1 on a
+ * Makes docs/limits.md from proto/limits.ts and from the bounds that stand in each end's own files: `node proto/limits-page.mjs`. With `--check` it compares instead and exits with 1 on a
  * difference.
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -16,8 +16,8 @@ const ITEM = /^\/\/ ---- (?<section>.+)$|^\/\*\* (?<reason>.+) \*\/\nexport cons
 /** A docstring of one line, and a bound of the file under it. */
 const BOUND = /^\/\*\* (?<reason>.+) \*\/\n(?:export )?const (?<name>[A-Z0-9_]+_MAX) = (?<value>[\d_ <*n]+);/gm;
 
-/** The server's own bounds as a table: `files` are sources by their path. */
-export function serverBounds(files) {
+/** The bounds inside each end as a table: `files` are sources by their path. */
+export function endBounds(files) {
   const rows = [];
   for (const [path, text] of files) {
     for (const { groups } of text.matchAll(BOUND)) {
@@ -30,13 +30,14 @@ export function serverBounds(files) {
       rows.push(`| \`${groups.name}\` | ${readable(groups.name, value)} | ${groups.reason} | \`${path}\` |`);
     }
   }
-  return ['', '## Inside the server', '', '| limit | value | why | where |', '|---|---|---|---|', ...rows].join('\n');
+  return ['', '## Inside each end', '', '| limit | value | why | where |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-export function serverFiles() {
-  const root = fileURLToPath(new URL('../server/src/', import.meta.url));
-  const paths = readdirSync(root, { recursive: true }).filter((path) => path.endsWith('.ts'));
-  return paths.toSorted((a, b) => (a < b ? -1 : 1)).map((path) => [path.replaceAll('\\', '/'), readFileSync(join(root, path), 'utf8')]);
+export function endFiles() {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const below = (folder) => readdirSync(join(root, folder), { recursive: true }).map((path) => `${folder}/${path.replaceAll('\\', '/')}`);
+  const paths = ['client/src', 'server/src'].flatMap(below).filter((path) => path.endsWith('.ts'));
+  return paths.toSorted((a, b) => (a < b ? -1 : 1)).map((path) => [path, readFileSync(join(root, path), 'utf8')]);
 }
 
 /** The page's text. `values` are the constants of `source` by name. Throws when one has no reason. */
@@ -44,7 +45,7 @@ export function limitsPage(source, values, files = []) {
   const lines = [
     '# Limits',
     '',
-    'Every bound with its reason: those of the wire, for both ends, and those inside the server. Made from the sources by',
+    'Every bound with its reason: those of the wire, for both ends, and those inside each end. Made from the sources by',
     '`node proto/limits-page.mjs`; do not edit.',
     'What goes past one gets the close code or error named with it; see [protocol.md](protocol.md).',
   ];
@@ -59,7 +60,7 @@ export function limitsPage(source, values, files = []) {
   }
   const silent = Object.keys(values).filter((name) => !listed.has(name));
   if (silent.length > 0) throw new Error(`proto/limits.ts: no reason in one line above ${silent.join(', ')}`);
-  if (files.length > 0) lines.push(serverBounds(files));
+  if (files.length > 0) lines.push(endBounds(files));
   return `${lines.join('\n')}\n`;
 }
 
@@ -80,7 +81,7 @@ async function main(args) {
     console.error('usage: node proto/limits-page.mjs [--check]');
     return 2;
   }
-  const page = limitsPage(readFileSync(SOURCE, 'utf8'), { ...(await tsImport(SOURCE.href, import.meta.url)) }, serverFiles());
+  const page = limitsPage(readFileSync(SOURCE, 'utf8'), { ...(await tsImport(SOURCE.href, import.meta.url)) }, endFiles());
   if (args.length === 0) {
     writeFileSync(PAGE, page);
     return 0;

@@ -1,11 +1,11 @@
-import type { iommud } from '../../proto/index.ts';
+import { CONTRACT_VERSION, type iommud } from '../../proto/index.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
 import { IommudError, failure, textOf, type Failure } from './errors.ts';
 import { ROLE, type Role } from './names.ts';
 import { bigintOf } from './numbers.ts';
 import { NotConnected, type OpenSocket, type Socket } from './socket.ts';
-import { CONTRACT_VERSION, PRODUCT, PRODUCT_VERSION } from './version.ts';
+import { PRODUCT, PRODUCT_VERSION } from './version.ts';
 import { openWebSocket } from './web-socket.ts';
 import { WireChannel } from './wire-channel.ts';
 

@@ -1,4 +1,4 @@
-import { CREDIT_DEFAULTS, u64FromNumber, type PacketLimits, type iommud } from '../../../proto/index.ts';
+import { CONTRACT_VERSION, CREDIT_DEFAULTS, u64FromNumber, type PacketLimits, type iommud } from '../../../proto/index.ts';
 import {
   DMA_BYTES_MAX,
   FEATURE_CHARS_MAX,
@@ -18,8 +18,6 @@ import { ROLES, type RoleName } from './enums.ts';
 import { invalid } from './errors.ts';
 import { needText, needWord } from './fields.ts';
 
-/** The version of the contract that this server speaks. A client with another major number is refused. */
-export const CONTRACT_VERSION = '1.0';
 /** Features that a client may be granted. */
 const FEATURES: readonly string[] = [];
 

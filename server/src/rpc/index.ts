@@ -1,7 +1,7 @@
 /** The door of the meaning of the wire. */
 export { rpcCounters, type RpcCounters, type RpcLog, type RpcLogLine } from './counters.ts';
 export type { RoleName } from './enums.ts';
-export { CONTRACT_VERSION, type Authorization, type Welcome } from './hello.ts';
+export type { Authorization, Welcome } from './hello.ts';
 export { MachineHost, type HostOptions } from './machine-host.ts';
 export type { Authorize } from './session.ts';
 export type { TracedMachine } from './trace-tap.ts';

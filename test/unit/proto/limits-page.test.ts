@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { limitsPage, serverBounds, serverFiles } from '../../../proto/limits-page.mjs';
+import { limitsPage, endBounds, endFiles } from '../../../proto/limits-page.mjs';
 import * as limits from '../../../proto/limits.ts';
 
 it('the page lists every limit with its value and reason', () => {
-  expect(readFileSync('docs/limits.md', 'utf8')).toBe(limitsPage(readFileSync('proto/limits.ts', 'utf8'), { ...limits }, serverFiles()));
+  expect(readFileSync('docs/limits.md', 'utf8')).toBe(limitsPage(readFileSync('proto/limits.ts', 'utf8'), { ...limits }, endFiles()));
 });
 
 it('values have their units', () => {
@@ -19,9 +19,9 @@ it('a limit without a reason is an error that names it', () => {
   expect(() => limitsPage('export const A_MAX = 1;\n', { A_MAX: 1 })).toThrow('no reason in one line above A_MAX');
 });
 
-it('the server’s own bounds are read from their files, with value, reason and place', () => {
+it('the bounds inside each end are read from their files, with value, reason and place', () => {
   const text = '/** Because. */\nexport const A_BYTES_MAX = 16 << 20;\n/** Why not. */\nconst B_MAX = 10_000;\nconst SILENT_MAX = 3;\n';
-  const page = serverBounds([['core/a.ts', text]]);
+  const page = endBounds([['core/a.ts', text]]);
   expect(page).toContain('| `A_BYTES_MAX` | 16 MiB | Because. | `core/a.ts` |');
   expect(page).toContain('| `B_MAX` | 10000 | Why not. | `core/a.ts` |');
   expect(page).not.toContain('SILENT_MAX');

@@ -12,6 +12,8 @@ export interface Comparison {
   readonly name: string;
   readonly unit: Unit;
   readonly load: Load;
+  /** Runs once before the first round, on the measure and on its floor alike. */
+  readonly warmUp?: Load;
   /** What the calls put on the wire, which the floors put there too. */
   readonly sizes: Sizes;
   readonly open: () => Promise<Subject>;
@@ -30,6 +32,9 @@ export function againstFloors(comparison: Comparison): Measure[] {
       async open() {
         subject = await comparison.open();
         floor = await openFloor(floorName, comparison.sizes);
+        if (comparison.warmUp === undefined) return;
+        await exchangePromises(subject.call, comparison.warmUp);
+        await exchange(floor, comparison.warmUp);
       },
       async run() {
         const { call } = opened(subject);

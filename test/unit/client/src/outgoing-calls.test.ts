@@ -66,6 +66,17 @@ describe('credits', () => {
     expect(await large).toHaveLength(50_000);
   });
 
+  it('a small call does not pass a large one of its class that waits', async () => {
+    const { server, connection } = await connected({ credits: only('memory', 100, 10_000) });
+    const reads = [readAt(connection, 1, 6000), readAt(connection, 2, 6000), readAt(connection, 3, 1)];
+    await tick();
+    expect(server.calls('memoryRead')).toHaveLength(1);
+    await answerAll(server, 0);
+    expect(server.frames.map((frame) => (frame.body as { address: { low: number } }).address.low)).toEqual([1, 2, 3]);
+    await answerAll(server, 1);
+    await Promise.all(reads);
+  });
+
   it('bytes of calls are bounded too, far below what a server lets gather', async () => {
     const { server, connection } = await connected();
     const megabyte = new Uint8Array(1 << 20);

@@ -136,18 +136,39 @@ describe('a websocket of Node', () => {
   });
 });
 
+/** Upgrades, and then only listens. */
+async function listenOnly(): Promise<{ readonly port: string; readonly received: Buffer[] }> {
+  const received: Buffer[] = [];
+  const http = createServer().on('upgrade', (request, socket) => {
+    const accept = createHash('sha1')
+      .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+      .digest('base64');
+    const headers = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Protocol: iommud.v1', `Sec-WebSocket-Accept: ${accept}`];
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headers.join('\r\n')}\r\n\r\n`);
+    socket.on('data', (chunk: Buffer) => received.push(chunk));
+  });
+  const { url } = await listen(http, {});
+  return { port: new URL(url).port, received };
+}
+
+describe('the bytes on the wire', () => {
+  it('are masked with a key that is no constant, as RFC 6455 §5.3 asks of a client', async () => {
+    const { port, received } = await listenOnly();
+    const socket = await openWebSocket(`ws://127.0.0.1:${port}`, { token: undefined, signal: signal() });
+    socket.send(new Uint8Array([1, 2, 3]));
+    await vi.waitFor(() => expect(Buffer.concat(received)).toHaveLength(9));
+    const bytes = Buffer.concat(received);
+    const mask = bytes.subarray(2, 6);
+    expect([...bytes.subarray(0, 2)]).toEqual([0x82, 0x83]);
+    expect(mask.equals(Buffer.alloc(4))).toBe(false);
+    expect([...bytes.subarray(6)].map((byte, index) => byte ^ (mask[index] ?? 0))).toEqual([1, 2, 3]);
+  });
+});
+
 describe('the close of a server that does not answer it', () => {
   it('is waited for two seconds, and then the connection is cut', async () => {
-    const http = createServer().on('upgrade', (request, socket) => {
-      const accept = createHash('sha1')
-        .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
-        .digest('base64');
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: iommud.v1\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-      );
-    });
-    const { url } = await listen(http, {});
-    const socket = await openWebSocket(url, { token: undefined, signal: signal() });
+    const { port } = await listenOnly();
+    const socket = await openWebSocket(`ws://127.0.0.1:${port}`, { token: undefined, signal: signal() });
     const started = performance.now();
     await new Promise((resolve) => {
       socket.listen({ message: () => undefined, closed: resolve });
