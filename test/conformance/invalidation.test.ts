@@ -96,7 +96,7 @@ describe('36 to 38 late, lost and other functions', () => {
     const m = new CoreMachine({ clock: 'manual' });
     m.map(PROBE, IOVA, m.allocPage());
     const translate = m.write(PROBE, IOVA, '', { operation: 'translate', bytes: 1, data: undefined, hold: 'translated' });
-    expect(m.startUnmap(PROBE, IOVA).reply).toBeDefined();
+    expect(m.startUnmap(PROBE, IOVA).reply).toMatchObject({ kind: 'unmap', bytes: 4096n, timedOut: 0 });
     m.release(PROBE);
     expect(translate.reply).toMatchObject({ outcome: 'performed' });
     expect(m.outcome(PROBE, IOVA, 'x', { translated: true })).toBe('no-access');
