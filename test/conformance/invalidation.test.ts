@@ -64,6 +64,20 @@ describe('36 to 38 late, lost and other functions', () => {
     expect(m.outcome(PROBE, IOVA + 0x1000, 'x', { translated: true })).toBe('performed');
   });
 
+  it('strict: a translated request outside every live grant is refused and recorded as stale-atc, and the page is whole', () => {
+    const m = new CoreMachine();
+    withPages(m, PROBE, 1);
+    const page = m.call('iova-to-phys', { kind: 'iova-to-phys', target: { bdf: PROBE, pasid: -1 as never }, iova: BigInt(IOVA) }).address;
+    // A function that does not comply: it ignores the unmap's invalidation and the fence's, and keeps its ATC through the reset.
+    m.arm(PROBE, 'ignore-invalidations', { count: 2 });
+    m.arm(PROBE, 'atc-survives-reset', { count: 0 });
+    m.startUnmap(PROBE, IOVA);
+    expect(m.reset(PROBE).reply).toMatchObject({ kind: 'reset', timedOut: 1 });
+    expect(m.outcome(PROBE, IOVA, 'stale', { translated: true })).toBe('stale-atc');
+    expect(m.events.filter((event) => event.kind === 'fault')).toMatchObject([{ cause: 'stale-atc' }]);
+    expect(m.text(page, 5)).toBe('x\0\0\0\0');
+  });
+
   it('38 a timeout of one function loses no completion of another', () => {
     const m = new CoreMachine({ clock: 'manual', functions: SIBLINGS });
     withPages(m, FIRST, 1);

@@ -91,6 +91,7 @@ describe('iommud serve', () => {
     }
   });
 
+  // Skipped where there is no /dev/full, the device of Linux that answers every write with ENOSPC.
   test.skipIf(!existsSync('/dev/full'))('goes on when its log cannot be written', { timeout: TIMEOUT_MS }, async () => {
     const command = `exec "${process.execPath}" ${CLI.join(' ')} serve --listen 127.0.0.1:0 2>/dev/full`;
     const child = spawn('sh', ['-c', command], { cwd: ROOT, env: environment({}), stdio: ['pipe', 'pipe', 'pipe'] });

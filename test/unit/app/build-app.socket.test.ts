@@ -142,6 +142,7 @@ describe('the log', () => {
     expect(lines).toContainEqual(expect.objectContaining({ machine: id, msg: 'machine created' }));
   });
 
+  // Skipped where there is no /dev/full, the device of Linux that answers every write with ENOSPC.
   test.skipIf(!existsSync('/dev/full'))('on a full disk is lost, and the service goes on', async () => {
     const rest = await service({ log: createLog('info', '/dev/full') });
     await rest.make();

@@ -55,6 +55,7 @@ describe('trace files', () => {
     expect(lines.length - 1 + (lost?.records ?? 0)).toBe(700_001);
   });
 
+  // Skipped where there is no /dev/full, the device of Linux that answers every write with ENOSPC.
   test.skipIf(!existsSync('/dev/full'))('a full disk is said once, and writing goes on into nothing', async () => {
     const errors: string[] = [];
     const file = openTraceFile('/dev/full', (message) => errors.push(message));
