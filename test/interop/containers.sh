@@ -39,7 +39,7 @@ graphroot = "$folder/store"
 runroot = "$folder/run"
 CONF
 export IOMMUD_TOKEN="${IOMMUD_TOKEN:-$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')}"
-export IOMMUD_PORT="${IOMMUD_PORT:-17411}"
+export IOMMUD_PORT="${IOMMUD_PORT:-17411}" IOMMUD_LOG_LEVEL="${IOMMUD_LOG_LEVEL:-warn}"
 
 echo '== bases'
 mmdebstrap --quiet --variant=minbase --include=ca-certificates bookworm "$folder/debian.tar"

@@ -5,7 +5,7 @@
  * (`iommud serve`) is left running until the page's end. ```bash skip: reason is not run. Blocks of other languages are
  * not commands.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -16,6 +16,8 @@ const PAGES = process.argv.length > 2 ? process.argv.slice(2) : ['README.md'];
 const SERVER = /\biommud serve\b/;
 /** How long a server may take to print its first line, which says that it is ready. */
 const READY_MS_MAX = 60_000;
+/** How long any other block may take: an installation and the whole suite, on a busy machine. Then it is ended, and what ran is printed. */
+const BLOCK_MS_MAX = 480_000;
 
 /** `[{line, mode, text}]` of a page's bash blocks. */
 function blocksOf(page) {
@@ -48,19 +50,33 @@ function copyRepository() {
   return folder;
 }
 
+/** In a process group of its own, so that ending it ends what it started. */
+function bash(text, cwd, stdout) {
+  return spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', stdout, 'inherit'], detached: true });
+}
+
+/** Resolves to whether it ended with 0, within BLOCK_MS_MAX. */
 function run(text, cwd) {
   return new Promise((resolve) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
-    child.on('close', (code) => resolve(code === 0));
+    const child = bash(text, cwd, 'inherit');
+    const timer = setTimeout(() => {
+      console.log(`--- not done after ${BLOCK_MS_MAX / 1000} s; what runs:`);
+      spawnSync('ps', ['-eo', 'pid,ppid,pgid,etimes,time,stat,args', '--forest'], { stdio: 'inherit' });
+      stop(child, 'SIGKILL');
+    }, BLOCK_MS_MAX);
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
   });
 }
 
 /** Resolves to the running server when it has printed a line, to undefined when it ended or stayed silent. */
 function runInBackground(text, cwd) {
   return new Promise((resolve) => {
-    const child = spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const child = bash(text, cwd, 'pipe');
     const timer = setTimeout(() => {
-      stop(child);
+      stop(child, 'SIGTERM');
       resolve(undefined);
     }, READY_MS_MAX);
     child.stdout.on('data', (chunk) => {
@@ -68,16 +84,16 @@ function runInBackground(text, cwd) {
       clearTimeout(timer);
       resolve(child);
     });
-    child.on('close', () => {
+    child.on('exit', () => {
       clearTimeout(timer);
       resolve(undefined);
     });
   });
 }
 
-/** Ends a server and what it started. */
-function stop(child) {
-  if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGTERM');
+/** Ends a block and what it started. */
+function stop(child, signal) {
+  if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
 }
 
 async function runPage(page) {
@@ -85,22 +101,24 @@ async function runPage(page) {
   const background = [];
   const results = [];
   for (const { line, mode, text } of blocksOf(page)) {
+    const started = performance.now();
     console.log(`\n--- ${page}:${line} ${mode}\n${text}\n---`);
     if (/^skip: ?\S/.test(mode)) continue;
     if (mode !== '') {
       console.log(`unknown mark "${mode}" after \`\`\`bash`);
-      results.push({ line, good: false });
+      results.push({ line, good: false, seconds: 0 });
     } else if (SERVER.test(text)) {
       const child = await runInBackground(text, folder);
       if (child !== undefined) background.push(child);
-      results.push({ line, good: child !== undefined });
+      results.push({ line, good: child !== undefined, seconds: (performance.now() - started) / 1000 });
     } else {
-      results.push({ line, good: await run(text, folder) });
+      const ended = await run(text, folder);
+      results.push({ line, good: ended, seconds: (performance.now() - started) / 1000 });
     }
   }
-  background.forEach(stop);
+  for (const child of background) stop(child, 'SIGTERM');
   rmSync(folder, { recursive: true, force: true });
-  for (const { line, good } of results) console.log(`${good ? 'ok  ' : 'FAIL'}  ${page}:${line}`);
+  for (const { line, good, seconds } of results) console.log(`${good ? 'ok  ' : 'FAIL'}  ${page}:${line}  ${seconds.toFixed(1)} s`);
   if (results.length === 0) console.log(`FAIL  ${page} has no block to run`);
   return results.length > 0 && results.every((result) => result.good);
 }
