@@ -18,7 +18,7 @@ async function waitUntilReady(url: string): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
   const ready = new URL('/readyz', url.replace(/^ws/, 'http'));
   for (;;) {
-    const answer = await fetch(ready).catch((error: unknown) => error);
+    const answer = await fetch(ready, { signal: AbortSignal.timeout(READY_WITHIN_MS) }).catch((error: unknown) => error);
     if (answer instanceof Response && answer.ok) return;
     if (Date.now() > deadline)
       throw new Error(`no ready service at ${ready.href} (IOMMUD_URL) within ${READY_WITHIN_MS} ms`, { cause: answer });

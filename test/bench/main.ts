@@ -1,5 +1,5 @@
 /** `npm run bench -- [--only PATTERN] [--rounds N] [--json FILE] [--spinners latency|all|off] [--self]` */
-import { readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SELF_MEASURES } from './floors/index.ts';
 import { makeReport, runBench, tableHead, tableLine, writeReport, type BenchOptions, type Measure } from './harness/index.ts';
@@ -35,10 +35,30 @@ function isSpinners(text: string): text is BenchOptions['spinners'] {
   return text === 'latency' || text === 'all' || text === 'off';
 }
 
+/** Undefined for a pattern that is no regular expression. */
+function patternOf(text: string): RegExp | undefined {
+  try {
+    return new RegExp(text);
+  } catch {
+    return undefined;
+  }
+}
+
 const rounds = Number(args.rounds);
-if (args.help || !Number.isSafeInteger(rounds) || rounds < 1 || !isSpinners(args.spinners)) {
+const only = patternOf(args.only ?? '');
+if (only === undefined || args.help || !Number.isSafeInteger(rounds) || rounds < 1 || !isSpinners(args.spinners)) {
   console.error(USAGE);
   process.exit(args.help ? 0 : 2);
+}
+
+// Found out now and not when everything has been measured.
+if (args.json !== undefined) {
+  try {
+    closeSync(openSync(args.json, 'a'));
+  } catch (error) {
+    console.error(`cannot write ${args.json}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  }
 }
 
 const report = makeReport(
@@ -47,7 +67,7 @@ const report = makeReport(
     return runBench(args.self ? SELF_MEASURES : await readMeasures(), {
       rounds,
       spinners: args.spinners as BenchOptions['spinners'],
-      ...(args.only === undefined ? {} : { only: new RegExp(args.only) }),
+      only,
       onRow: (row, spinners) => console.log(tableLine(row, spinners)),
     });
   })(),

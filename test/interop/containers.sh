@@ -62,9 +62,15 @@ mkdir -p "$folder/etc"
 echo 'cafile=/usr/local/etc/ca.crt' >"$folder/etc/npmrc"
 cp "$cafile" "$folder/etc/ca.crt"
 
+# npm waits without end for a registry that took a connection and does not answer: a build that stalls is tried again.
 build() {
-  buildah bud --quiet --format docker --isolation chroot --pull=never --layers \
-    --volume "$folder/etc:/usr/local/etc:ro" --target "$1" --tag "$2" --file "$repository/server/Dockerfile" "$repository" >/dev/null
+  local again
+  for again in yes yes no; do
+    timeout --kill-after=10 5m buildah bud --quiet --format docker --isolation chroot --pull=never --layers \
+      --volume "$folder/etc:/usr/local/etc:ro" --target "$1" --tag "$2" --file "$repository/server/Dockerfile" "$repository" >/dev/null && return
+    [ "$again" = no ] || echo "== $2 again"
+  done
+  return 1
 }
 echo '== images'
 build server docker.io/library/iommud:local

@@ -29,5 +29,8 @@ npx iommud demo
 awk '/^```ts/ { inside = 1; next } /^```/ && inside { exit } inside' "$repository/README.md" >first.mts
 grep -q "from 'iommud" first.mts || { echo 'the first ts block of README.md imports no part of iommud' >&2; exit 1; }
 npm install --no-audit --no-fund --no-save "tsx@$(version_of tsx)" "typescript@$(version_of typescript)" "@types/node@$(version_of @types/node)"
-npx tsc --noEmit --strict --skipLibCheck --module nodenext --target es2023 --lib es2023,esnext.disposable,dom --types node first.mts
-npx tsx first.mts
+npx tsc --noEmit --strict --module nodenext --target es2023 --lib es2023,esnext.disposable,dom --types node first.mts
+# The README says that it is this example, whose first line tells what it shows.
+diff <(tail -n +2 "$repository/client/examples/first-reset.ts") first.mts
+npx tsx first.mts | tee first.out
+grep -q '00:02.0 write 0x11000: not present' first.out

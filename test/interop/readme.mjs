@@ -1,11 +1,13 @@
 /**
- * Runs the commands of README.md and CONTRIBUTING.md as written, in a copy of the repository with nothing built.
+ * `node test/interop/readme.mjs [PAGE...]`: runs the commands of the pages (README.md) as written, in a copy of the repository with
+ * nothing built.
  *
  * A block fenced ```bash is run from its first line to its last, in the order of the page. One that starts a server
  * (`iommud serve`) is left running until the page's end. ```bash skip: reason is not run. Blocks of other languages are
  * not commands.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,7 +19,10 @@ const SERVER = /\biommud serve\b/;
 /** How long a server may take to print its first line, which says that it is ready. */
 const READY_MS_MAX = 60_000;
 /** How long any other block may take: an installation and the whole suite, on a busy machine. Then it is ended, and what ran is printed. */
-const BLOCK_MS_MAX = 480_000;
+const BLOCK_MS_MAX = 390_000;
+/** Process groups and folders that are there now; none is left behind, however this ends. */
+const groups = new Set();
+const folders = new Set();
 
 /** `[{line, mode, text}]` of a page's bash blocks. */
 function blocksOf(page) {
@@ -38,6 +43,7 @@ function blocksOf(page) {
 /** What a clone of this tree would hold, with changes that are not committed yet. */
 function copyRepository() {
   const folder = mkdtempSync(join(tmpdir(), 'iommud-readme-'));
+  folders.add(folder);
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: REPOSITORY,
     encoding: 'utf8',
@@ -52,7 +58,9 @@ function copyRepository() {
 
 /** In a process group of its own, so that ending it ends what it started. */
 function bash(text, cwd, stdout) {
-  return spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', stdout, 'inherit'], detached: true });
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', text], { cwd, stdio: ['ignore', stdout, 'inherit'], detached: true });
+  groups.add(child);
+  return child;
 }
 
 /** Resolves to whether it ended with 0, within BLOCK_MS_MAX. */
@@ -91,10 +99,22 @@ function runInBackground(text, cwd) {
   });
 }
 
-/** Ends a block and what it started. */
+/** Ends a block and what it started, also what outlived the block's shell. */
 function stop(child, signal) {
-  if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, signal);
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
+
+function leaveNothing() {
+  for (const child of groups) stop(child, 'SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+process.on('exit', leaveNothing);
 
 async function runPage(page) {
   const folder = copyRepository();
@@ -116,8 +136,10 @@ async function runPage(page) {
       results.push({ line, good: ended, seconds: (performance.now() - started) / 1000 });
     }
   }
-  for (const child of background) stop(child, 'SIGTERM');
-  rmSync(folder, { recursive: true, force: true });
+  for (const child of background) {
+    stop(child, 'SIGTERM');
+    if (child.exitCode === null) await once(child, 'exit');
+  }
   for (const { line, good, seconds } of results) console.log(`${good ? 'ok  ' : 'FAIL'}  ${page}:${line}  ${seconds.toFixed(1)} s`);
   if (results.length === 0) console.log(`FAIL  ${page} has no block to run`);
   return results.length > 0 && results.every((result) => result.good);

@@ -52,18 +52,28 @@ export function exchange(link: Link, load: Load): Promise<Outcome> {
   });
 }
 
-/** The same for a call that returns a promise. Rejects with the first call that rejects. */
+/**
+ * The same for a call that returns a promise. Rejects with the first call that rejects. No closure is made for a call, so that what is
+ * measured is the call.
+ */
 export function exchangeCalls(call: () => Promise<unknown>, load: Load): Promise<Outcome> {
-  const link: Link = {
-    onReplies: () => undefined,
-    onError: () => undefined,
-    send(count) {
-      const replied = (): void => link.onReplies(1);
-      const failed = (error: unknown): void => link.onError(error instanceof Error ? error : new Error(String(error)));
-      for (let i = 0; i < count; i++) call().then(replied, failed);
-    },
-  };
-  return exchange(link, load);
+  return new Promise((resolve, reject) => {
+    const latencies: number[] = [];
+    const started = performance.now();
+    const deadline = started + load.seconds * 1000;
+    let inFlight = load.depth;
+    let completed = 0;
+    let sentAt = started;
+    const replied = (): void => {
+      const now = performance.now();
+      completed++;
+      if (load.depth === 1) latencies.push((now - sentAt) / 1000);
+      sentAt = now;
+      if (now < deadline) call().then(replied, reject);
+      else if (--inFlight === 0) resolve({ completed, seconds: (now - started) / 1000, latencies });
+    };
+    for (let i = 0; i < load.depth; i++) call().then(replied, reject);
+  });
 }
 
 /** Exchanges per second. */

@@ -1,6 +1,5 @@
 import { FLOOR_NAMES, openFloor, type Floor, type Sizes } from '../../floors/index.ts';
-import { exchange, type Load, type Measure, type Outcome, type Unit } from '../../harness/index.ts';
-import { exchangePromises } from './closed-loop.ts';
+import { exchange, exchangeCalls, type Load, type Measure, type Outcome, type Unit } from '../../harness/index.ts';
 
 /** Something of ours that is measured: a call, ready to be made again and again. */
 export interface Subject {
@@ -33,12 +32,12 @@ export function againstFloors(comparison: Comparison): Measure[] {
         subject = await comparison.open();
         floor = await openFloor(floorName, comparison.sizes);
         if (comparison.warmUp === undefined) return;
-        await exchangePromises(subject.call, comparison.warmUp);
+        await exchangeCalls(subject.call, comparison.warmUp);
         await exchange(floor, comparison.warmUp);
       },
       async run() {
         const { call } = opened(subject);
-        return comparison.figure(await exchangePromises(call, comparison.load));
+        return comparison.figure(await exchangeCalls(call, comparison.load));
       },
       async runFloor() {
         return comparison.figure(await exchange(opened(floor), comparison.load));
