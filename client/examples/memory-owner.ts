@@ -1,15 +1,12 @@
 /**
  * Guest memory that lives in this program: every DMA to it arrives here, and can be watched, delayed or refused.
- *
- * Connects to the machine whose socket URL is given as argument, or makes one for itself.
  */
-import { connect } from 'iommud';
 import { startMachine } from 'iommud/testing';
 
 const GUEST = { address: 0x8000_0000n, bytes: 0x10_0000 };
 
 await using m = await startMachine({ preset: 'basic', seed: 7 });
-await using owner = await connect(process.argv[2] ?? m.socketUrl, { roles: ['memory'] });
+await using owner = await m.connect(['memory']);
 
 const ram = new Uint8Array(GUEST.bytes);
 await owner.serveMemory(GUEST, {

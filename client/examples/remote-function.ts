@@ -2,7 +2,6 @@
  * A PCI function that lives in this program: a device that turns text in guest memory into capitals. The host writes the text's length to the
  * doorbell; the function reads the text by DMA, writes it back in capitals, and sets its status register.
  */
-import { connect } from 'iommud';
 import { startMachine } from 'iommud/testing';
 
 const BDF = '00:04.0';
@@ -11,7 +10,7 @@ const STATUS = 0x4;
 const BUFFER_IOVA = 0x10000;
 
 await using m = await startMachine({ preset: 'basic', seed: 7 });
-await using emulator = await connect(m.socketUrl, { roles: ['device'] });
+await using emulator = await m.connect(['device']);
 
 let status = 0;
 const device = await emulator.claimDevice(BDF, {

@@ -33,6 +33,8 @@ export interface ConnectOptions extends HelloOptions {
 }
 
 const DEADLINE_MS = 10_000;
+/** The longest that a timer takes: 24 days. */
+const DEADLINE_MS_MAX = 0x7fff_ffff;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 1000;
 /** Answers of a server, or of something in front of it, that is not there yet or has too much to do. */
@@ -44,7 +46,10 @@ const TRANSIENT_STATUS: readonly number[] = [0, 429, 502, 503, 504];
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Connection> {
   const { deadlineMs = DEADLINE_MS, retry = true, open = openWebSocket, signal: caller } = options;
-  const deadline = AbortSignal.timeout(deadlineMs);
+  if (!(deadlineMs >= 0 && deadlineMs <= DEADLINE_MS_MAX)) {
+    throw new IommudError(failure('EINVAL', `deadlineMs is ${deadlineMs}; it is 0 to ${DEADLINE_MS_MAX}`, 'deadlineMs'));
+  }
+  const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
   const signal = caller === undefined ? deadline : AbortSignal.any([caller, deadline]);
   for (let attempt = 0; ; attempt++) {
     try {

@@ -5,7 +5,7 @@ import { ask, type CallOptions } from './ask.ts';
 import { bdfText, packBdf } from './bdf.ts';
 import type { Channel, PeerAnswer } from './channel.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
-import { IommudError } from './errors.ts';
+import { IommudError, isCancelled } from './errors.ts';
 import { RESET_METHOD, type ResetMethod } from './names.ts';
 import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
 
@@ -48,7 +48,7 @@ export class DeviceDma {
   /** The bytes are in `data` of the result. More than one call carries (1 MiB) is read in turn, up to the first fault. */
   async read(iova: bigint | number, bytes: number, options?: DmaOptions): Promise<DmaResult> {
     const start = u64(iova, 'iova');
-    if (bytes <= DMA_BYTES_MAX) return this.#readPart(start, bytes, options);
+    if (u32(bytes, 'bytes') <= DMA_BYTES_MAX) return this.#readPart(start, bytes, options);
     return inParts(bytes, (from, size) => this.#readPart(u64(bigintOf(start) + BigInt(from), 'iova'), size, options));
   }
 
@@ -87,6 +87,7 @@ export class ClaimedFunction implements AsyncDisposable {
   readonly dma: DeviceDma;
   readonly #handlers: DeviceHandlers;
   readonly #giveUp: (options: CallOptions | undefined) => Promise<void>;
+  #released = false;
   /** Settles when every access that has come is answered; undefined when that is so. */
   #busy: Promise<unknown> | undefined;
 
@@ -117,12 +118,17 @@ export class ClaimedFunction implements AsyncDisposable {
   }
 
   /** Gives the function up: it is absent until someone claims it. */
-  release(options?: CallOptions): Promise<void> {
-    return this.#giveUp(options);
+  async release(options?: CallOptions): Promise<void> {
+    if (this.#released) return;
+    await this.#giveUp(options);
+    this.#released = true;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.release();
+  /** As {@link release}; a connection that is gone has given it up already. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release().catch((error: unknown) => {
+      if (!(error instanceof IommudError && error.code === 'ECONNRESET')) throw error;
+    });
   }
 
   #inTurn(run: () => PeerAnswer | Promise<PeerAnswer>): PeerAnswer | Promise<PeerAnswer> {
@@ -165,6 +171,8 @@ export class ClaimedFunctions {
       await ask(this.#channel, 'deviceClaim', { function: fn }, options);
     } catch (error) {
       this.#functions.delete(fn);
+      // Given up is not undone: behind the claim goes what undoes it, if it had effect.
+      if (isCancelled(error)) void ask(this.#channel, 'deviceRelease', { function: fn }).catch(() => undefined);
       throw error;
     }
     return claimed;

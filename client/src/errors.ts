@@ -38,6 +38,11 @@ export class IommudError extends Error {
   }
 }
 
+/** Whether a call was given up by its signal: what it did is unknown. */
+export function isCancelled(error: unknown): boolean {
+  return error instanceof IommudError && error.code === 'ECANCELED';
+}
+
 export function failure(code: ErrorCode, message: string, about = '', cause?: unknown): Failure {
   return { failed: true, code, message, about, elapsedNs: 0, cause };
 }

@@ -3,7 +3,7 @@ const COMPACT_FROM = 64;
 
 /** First in, first out, at a constant price for any length: `Array.shift` moves a long array each time. */
 export class Fifo<T> {
-  #items: T[] = [];
+  #items: (T | undefined)[] = [];
   #head = 0;
 
   get length(): number {
@@ -20,7 +20,9 @@ export class Fifo<T> {
 
   shift(): T | undefined {
     if (this.length === 0) return undefined;
-    const item = this.#items[this.#head++];
+    const item = this.#items[this.#head];
+    // What was taken must not stay alive with the queue: a call may carry a mebibyte.
+    this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;
@@ -41,7 +43,7 @@ export class Fifo<T> {
 
   /** Everything, taken out. */
   drain(): T[] {
-    const items = this.#items.slice(this.#head);
+    const items = this.#items.slice(this.#head) as T[];
     this.#items = [];
     this.#head = 0;
     return items;

@@ -1,7 +1,7 @@
 /** The memory role: ranges of guest memory that this program owns. */
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel, PeerAnswer, PeerCall } from './channel.ts';
-import { IommudError } from './errors.ts';
+import { IommudError, isCancelled } from './errors.ts';
 import { bigintOf, hex, u32, u64 } from './numbers.ts';
 
 export interface MemoryRange {
@@ -37,6 +37,7 @@ export class MemoryOwner implements AsyncDisposable {
   readonly bytes: bigint;
   readonly #handlers: MemoryHandlers;
   readonly #giveUp: (options: CallOptions | undefined) => Promise<void>;
+  #released = false;
   /** Writes whose handlers have started and not settled. */
   readonly #writes = new Set<Promise<void>>();
 
@@ -74,12 +75,17 @@ export class MemoryOwner implements AsyncDisposable {
   }
 
   /** Gives the range up: what is outstanding there ends with EIO. */
-  release(options?: CallOptions): Promise<void> {
-    return this.#giveUp(options);
+  async release(options?: CallOptions): Promise<void> {
+    if (this.#released) return;
+    await this.#giveUp(options);
+    this.#released = true;
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.release();
+  /** As {@link release}; a connection that is gone has given it up already. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release().catch((error: unknown) => {
+      if (!(error instanceof IommudError && error.code === 'ECONNRESET')) throw error;
+    });
   }
 }
 
@@ -109,6 +115,8 @@ export class MemoryOwners {
       await ask(this.#channel, 'memoryClaim', request, options);
     } catch (error) {
       this.#owners.delete(owner);
+      // Given up is not undone: behind the claim goes what undoes it, if it had effect.
+      if (isCancelled(error)) void ask(this.#channel, 'memoryRelease', { address: request.address }).catch(() => undefined);
       throw error;
     }
     return owner;

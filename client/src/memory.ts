@@ -35,7 +35,7 @@ export class Memory {
 
   /** Any number of bytes: more than one call carries go in several. Errors: EFAULT, EIO (its owner failed), EINVAL. */
   async read(address: bigint | number, bytes: number, options?: CallOptions): Promise<Uint8Array> {
-    if (!Number.isSafeInteger(bytes)) throw invalid('bytes', `${bytes} is not a safe integer`);
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalid('bytes', `${bytes} is not a safe integer from 0 on`);
     const start = bigintOf(u64(address, 'address'));
     if (bytes <= DMA_BYTES_MAX) return this.#readPart(start, bytes, options);
     const parts = await Promise.all(partsOf(bytes).map(([from, size]) => this.#readPart(start + BigInt(from), size, options)));

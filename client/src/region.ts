@@ -1,7 +1,7 @@
 import type { CallOptions } from './ask.ts';
 import { ask } from './ask.ts';
 import type { Channel } from './channel.ts';
-import { IommudError } from './errors.ts';
+import { IommudError, invalid } from './errors.ts';
 import { bigintOf, registerOf, u32, u64 } from './numbers.ts';
 import { waited, type Waited } from './waited.ts';
 
@@ -26,6 +26,7 @@ export class Region {
 
   /** A register of 1, 2 or 4 bytes. Errors: ENODEV, EINVAL (width, alignment, beyond the region). */
   async read(offset: number, bytes: number, options?: CallOptions): Promise<number> {
+    if (bytes > WORD_BYTES) throw invalid('bytes', `${bytes} is more than a number holds exactly; read64 reads a register of 8 bytes`);
     const request = { function: this.#function, region: this.#region, offset: u64(offset, 'offset'), bytes: u32(bytes, 'bytes') };
     const answer = await this.#channel.request('regionRead', request, undefined, options?.signal);
     if (answer.failed) throw new IommudError(answer);

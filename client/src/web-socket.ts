@@ -98,9 +98,16 @@ export async function openBrowserSocket(url: string, { signal }: OpenOptions): P
   await new Promise<void>((resolve, reject) => {
     const abort = (): void => socket.close();
     signal.addEventListener('abort', abort);
-    socket.onopen = () => resolve();
+    // The signal is for connecting: one that fires later must not close the connection.
+    socket.onopen = () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    };
     // A browser tells a page nothing about why a connection failed.
-    socket.onerror = () => reject(new NotConnected('the connection failed', 0));
+    socket.onerror = () => {
+      signal.removeEventListener('abort', abort);
+      reject(new NotConnected('the connection failed', 0));
+    };
     socket.onclose = socket.onerror;
     if (signal.aborted) abort();
   });

@@ -128,7 +128,8 @@ export class WireChannel implements Channel {
     if (this.#closed !== undefined) return;
     try {
       const frame = new PacketReader(bytes);
-      while (frame.next()) this.#frame(frame);
+      // A handler may close the connection: what is behind its frame reaches nobody then.
+      while (this.#closed === undefined && frame.next()) this.#frame(frame);
     } catch (error) {
       void this.#close(error instanceof FrameError ? error.closeCode : CLOSE.undecodable, textOf(error));
     }

@@ -16,7 +16,9 @@ export class TestMachine extends Machine {
   readonly connection: Connection;
   readonly #service: Service;
   readonly #stopService: () => Promise<void>;
-  readonly #others: Connection[] = [];
+  readonly #others = new Set<Connection>();
+  /** Connections so far, the host's included. */
+  #connections = 1;
   #closed: Promise<void> | undefined;
 
   constructor(made: MadeMachine, connection: Connection, service: Service, stopService: () => Promise<void>) {
@@ -33,9 +35,10 @@ export class TestMachine extends Machine {
   /** Another connection to it: a device, a memory owner, a second host, an observer. Closed with the machine. */
   async connect(roles: ConnectRoles): Promise<Connection> {
     // Numbered rather than random, so that equal programs give equal trace hashes.
-    const tokenPrefix = `window-${this.#others.length + 2}`;
+    const tokenPrefix = `window-${++this.#connections}`;
     const other = await connect(this.socketUrl, { roles, token: this.#service.token, tokenPrefix });
-    this.#others.push(other);
+    this.#others.add(other);
+    void other.closed.then(() => this.#others.delete(other));
     return other;
   }
 

@@ -206,6 +206,21 @@ describe('a websocket of a browser', () => {
     expect(seen).toEqual([new Uint8Array([7])]);
   });
 
+  it('stays open when the signal that it was opened with fires later, as a deadline for connecting does', async () => {
+    const { url, sockets } = await serve();
+    const deadline = new AbortController();
+    const socket = await openBrowserSocket(url, { token: undefined, signal: deadline.signal });
+    const closed = vi.fn<(closed: Closed) => void>();
+    socket.listen({ message: () => undefined, closed });
+    const echoed = new Promise<Buffer>((resolve) => {
+      sockets[0]?.on('message', resolve);
+    });
+    deadline.abort();
+    socket.send(new Uint8Array([5]));
+    expect([...(await echoed)]).toEqual([5]);
+    expect(closed).not.toHaveBeenCalled();
+  });
+
   it('closes with a code that a page may use', async () => {
     const { url, sockets } = await serve();
     const codes: Promise<number>[] = [];
