@@ -48,16 +48,16 @@ export class PacketWriter {
   }
 
   /**
-   * Adds a frame. `number` is the body's field number in Frame and `body` what its generated code encodes; 0 is a frame without a body.
+   * Adds a frame and returns its bytes. `number` is the body's field number in Frame and `body` what its generated code encodes; 0 is a frame without a body.
    * 64-bit fields are {@link U64}. `data` is copied. Throws {@link FrameError} (1009), having added nothing, for a frame beyond
    * what the receiver accepts or `data` beyond DMA_BYTES_MAX.
    */
-  add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): void {
+  add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): number {
     if (this.#frames >= this.#packetFramesMax) this.flush();
-    if (data === undefined) this.#addSmall(id, kind, number, body);
-    else this.#addData(id, kind, number, body, data);
+    const bytes = data === undefined ? this.#addSmall(id, kind, number, body) : this.#addData(id, kind, number, body, data);
     this.#frames++;
     if (this.#writer.pos >= this.#packetBytesMax) this.flush();
+    return bytes;
   }
 
   /** Hands on what has been gathered, if anything. */
@@ -71,7 +71,7 @@ export class PacketWriter {
   }
 
   /** The body is encoded where it will stay; the two lengths in front of it get one byte each and are widened when that is too little. */
-  #addSmall(id: number, kind: FrameKind, number: number, body: object): void {
+  #addSmall(id: number, kind: FrameKind, number: number, body: object): number {
     const writer = this.#writer;
     const start = writer.pos;
     reserveEnvelope(writer);
@@ -90,11 +90,17 @@ export class PacketWriter {
     const frameBytes = writer.pos - start - 2;
     if (frameBytes > 0x7f) widen(writer, start + 1, frameBytes);
     else writer.buf[start + 1] = frameBytes;
+    const total = writer.pos - start;
+    if (total > this.#frameBytesMax) {
+      writer.pos = start;
+      throw tooLarge('a frame', total, this.#frameBytesMax);
+    }
     if (writer.pos > this.#packetBytesMax) this.#splitLast(start);
+    return total;
   }
 
   /** The lengths are known before anything is written, so `data` is copied once and stays. */
-  #addData(id: number, kind: FrameKind, number: number, body: object, data: Uint8Array): void {
+  #addData(id: number, kind: FrameKind, number: number, body: object, data: Uint8Array): number {
     if (data.length > DMA_BYTES_MAX) throw tooLarge('data', data.length, DMA_BYTES_MAX);
     const bodyWriter = protobuf.Writer.create();
     encodeBody(number, body, bodyWriter, 0);
@@ -121,16 +127,12 @@ export class PacketWriter {
     buf[at++] = TAG.data;
     writer.pos = putVarint(buf, at, data.length);
     writer.raw(data).uint32(tag).uint32(bodyBytes).raw(bodyWriter.finish(true));
+    return total;
   }
 
   /** The frame that begins at `start` made the packet too long: what is before it goes first, and it begins a packet of its own. */
   #splitLast(start: number): void {
     const writer = this.#writer;
-    const frameBytes = writer.pos - start;
-    if (frameBytes > this.#frameBytesMax) {
-      writer.pos = start;
-      throw tooLarge('a frame', frameBytes, this.#frameBytesMax);
-    }
     if (start === 0) return;
     const last = writer.buf.subarray(start, writer.pos);
     writer.pos = start;

@@ -5889,6 +5889,7 @@ export namespace iommud {
 
         /**
          * Closes a window; the last one gives the function its current domains back. Role: host. Class: control.
+         * The token of a window that was closed gets the same answer again: the last 64 of a function are kept.
          * Errors: ENODEV, EINVAL (no `token` and not `all`). As in Linux it cannot fail otherwise: `warning` says what went wrong, such as a window
          * that is not open (nothing was changed) or a domain that could not be given back (strict: the function stays blocked).
          */
@@ -6328,7 +6329,10 @@ export namespace iommud {
             /** Credit class. */
             class: iommud.v1.CreditClass;
 
-            /** Calls without a reply yet. Posted calls (id 0) take none. */
+            /**
+             * Calls without a reply yet. Posted calls (id 0) take none. 0 is EINVAL in a class in which a wanted role is called: a memory owner in
+             * memory, a device in control and access.
+             */
             calls: number;
 
             /** Bytes of `data` that their replies will carry: the `bytes` of MemoryRead, DmaRead and ModelDma, and 0 for others. */
@@ -6361,7 +6365,10 @@ export namespace iommud {
                 /** Credit class */
                 "class"?: iommud.v1.CreditClass;
 
-                /** Calls without a reply yet. Posted calls (id 0) take none. */
+                /**
+                 * Calls without a reply yet. Posted calls (id 0) take none. 0 is EINVAL in a class in which a wanted role is called: a memory owner in
+                 * memory, a device in control and access.
+                 */
                 calls?: number;
 
                 /** Bytes of `data` that their replies will carry: the `bytes` of MemoryRead, DmaRead and ModelDma, and 0 for others. */
@@ -6387,7 +6394,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** Bytes of one websocket message that holds one frame. */
+            /** Bytes of one websocket message that holds one frame. A memory owner is sent writes of dma_bytes_max and takes what the server does. */
             frameBytesMax: number;
 
             /** Bytes after which a sender starts another packet. */
@@ -6433,7 +6440,7 @@ export namespace iommud {
             /** Properties of a Limits. */
             interface $Properties {
 
-                /** Bytes of one websocket message that holds one frame. */
+                /** Bytes of one websocket message that holds one frame. A memory owner is sent writes of dma_bytes_max and takes what the server does. */
                 frameBytesMax?: number;
 
                 /** Bytes after which a sender starts another packet. */

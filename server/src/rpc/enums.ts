@@ -61,6 +61,13 @@ export const LEDGER_POINTS = enumMap(
   v1.RequestPoint,
 );
 
+export type CreditClassName = 'control' | 'access' | 'dma' | 'memory';
+export const CREDIT_CLASS_NAMES = enumMap(
+  'CREDIT_CLASS',
+  every<CreditClassName>({ control: true, access: true, dma: true, memory: true }),
+  v1.CreditClass,
+);
+
 export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',

@@ -14,7 +14,7 @@ import {
 } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
 import type { PeerRoles } from '../core/machine/index.ts';
-import { ROLES, type RoleName } from './enums.ts';
+import { CREDIT_CLASS_NAMES, ROLES, type CreditClassName, type RoleName } from './enums.ts';
 import { invalid } from './errors.ts';
 import { needText, needWord } from './fields.ts';
 
@@ -71,6 +71,7 @@ export function grant(hello: iommud.v1.Hello, authorize: (token: string | undefi
   if (roles.length === 0) {
     throw new ModelError('EPERM', `the token allows ${allowed.roles.join(', ') || 'no role'}, not ${wanted.join(', ')}`, 'roles');
   }
+  checkCredits(hello.credits, roles);
   return {
     roles: {
       host: roles.includes('host'),
@@ -80,13 +81,30 @@ export function grant(hello: iommud.v1.Hello, authorize: (token: string | undefi
     },
     features: FEATURES.filter((feature) => hello.features.includes(feature)),
     client: `${product} ${version}`,
-    limits: packetLimits(hello.limits),
+    limits: packetLimits(hello.limits, roles.includes('memory')),
     credits: hello.credits,
   };
 }
 
-function packetLimits(limits: iommud.v1.Limits.$Properties | null): PacketLimits {
+/** The classes of the calls that the server makes of a role: with no call at a time it could ask nothing, and wait for ever. */
+const CALLED_IN: Partial<Record<RoleName, readonly CreditClassName[]>> = { device: ['control', 'access'], memory: ['memory'] };
+
+function checkCredits(credits: readonly iommud.v1.Credit.$Properties[], roles: readonly RoleName[]): void {
+  for (const credit of credits) {
+    const name = needWord(credit.class ?? null, 'credits.class', CREDIT_CLASS_NAMES);
+    const caller = roles.find((role) => CALLED_IN[role]?.includes(name) === true);
+    if (caller !== undefined && (credit.calls ?? 0) === 0) {
+      throw invalid('credits.calls', `is 0 in class ${name}, in which the role ${caller} is called; grant at least 1`);
+    }
+  }
+}
+
+/** A memory owner is sent writes of up to DMA_BYTES_MAX, each in one frame. */
+function packetLimits(limits: iommud.v1.Limits.$Properties | null, ownsMemory: boolean): PacketLimits {
   const frameBytes = limits?.frameBytesMax ?? 0;
+  if (ownsMemory && frameBytes !== 0 && frameBytes < FRAME_BYTES_MAX) {
+    throw invalid('limits.frame_bytes_max', `is below ${FRAME_BYTES_MAX}, which the writes to a memory owner need`);
+  }
   if (frameBytes !== 0 && frameBytes < FRAME_BYTES_MIN) throw invalid('limits.frame_bytes_max', `is below ${FRAME_BYTES_MIN}`);
   const least = (own: number, theirs: number | undefined): number => Math.min(own, theirs === undefined || theirs === 0 ? own : theirs);
   return {

@@ -55,14 +55,16 @@ export class Outlet {
     this.#writer.limit(limits);
   }
 
-  /** Adds a frame to this tick's packet. Throws {@link FrameError} for one that does not fit. */
-  add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): void {
-    if (this.#closed) return;
-    this.#writer.add(id, kind, number, body, data);
+  /** Adds a frame to this tick's packet, and returns its bytes. Throws {@link FrameError} for one that does not fit. */
+  add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): number {
+    if (this.#closed) return 0;
+    const bytes = this.#writer.add(id, kind, number, body, data);
     this.#counters.framesSentTotal++;
-    if (this.#flushQueued) return;
-    this.#flushQueued = true;
-    queueMicrotask(this.#flush);
+    if (!this.#flushQueued) {
+      this.#flushQueued = true;
+      queueMicrotask(this.#flush);
+    }
+    return bytes;
   }
 
   /** Sends what was added and nothing more. */

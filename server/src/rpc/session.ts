@@ -113,10 +113,8 @@ export class Session {
     const number = this.#calls.take(token);
     if (number === 0) return;
     if (reply.kind === 'refused') this.#host.counters.errorsTotal++;
-    const data = replyData(reply);
-    if (data !== undefined) this.#inbox.replied(data.length);
     try {
-      this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), data);
+      this.#inbox.replied(this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), replyData(reply)));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#outlet.add(token, KIND.reply, BODY.error, errorBody('ENOSPC', `the reply does not fit a frame: ${error.message}`));
@@ -125,7 +123,12 @@ export class Session {
 
   /** Something that the machine asks of this peer. */
   ask(token: number, call: PeerCall): void {
-    this.#debts?.ask(token, call);
+    try {
+      this.#debts?.ask(token, call);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.close(error.closeCode, `a call does not fit what this client accepts: ${error.message}`);
+    }
   }
 
   event(event: MachineEvent): void {

@@ -25,6 +25,25 @@ function dmaRead(m: CoreMachine, e: TestPeer, bytes: number, iova = IOVA) {
   return m.start({ kind: 'dma-read', bdf: REMOTE, bytes, iovaLow: iova, iovaHigh: 0, pasid: NO_PASID }, e.id);
 }
 
+describe('a reset while the owner of the memory is silent', () => {
+  it('gives its fence up when the watchdog has, also a fence that is asked afterwards; the range stays unusable', () => {
+    const { m, e, owner } = threeParties();
+    const write = dmaWrite(m, e, 'sent');
+    const reset = m.startPrepare(REMOTE);
+    expect(reset.reply).toBeUndefined();
+    // The deadline can only pass now, and the abort asks a fence of a peer that is known to be silent.
+    m.silence(owner);
+    expect(write.reply).toMatchObject({ outcome: 'indeterminate' });
+    expect(owner.calls.map(({ call }) => call.kind)).toEqual(['memory-write', 'memory-fence']);
+    expect(reset.reply).toMatchObject({ kind: 'reset-prepare', indeterminate: 1, indeterminateRanges: [{ address: OWNED, bytes: 4 }] });
+    expect(m.call('ledger', { kind: 'ledger', bdf: REMOTE }).entries).toMatchObject([{ point: 'indeterminate' }]);
+    const unmap = m.startUnmap(REMOTE, IOVA);
+    expect(unmap.reply).toBeUndefined();
+    m.answer(owner, owner.calls[1]!.token, { kind: 'ok' });
+    expect(unmap.reply).toMatchObject({ kind: 'unmap', bytes: 4096n });
+  });
+});
+
 describe('a DMA that waits for memory which another peer owns', () => {
   it('the write is sent, performed when the owner answers, and only then replied to', () => {
     const { m, e, owner } = threeParties();

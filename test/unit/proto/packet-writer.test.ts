@@ -95,6 +95,16 @@ describe('a packet writer', () => {
     expect(() => w.add(9, KIND.reply, BODY.memoryReadReply, {}, new Uint8Array(5000))).toThrow(FrameError);
   });
 
+  it('refuses a body beyond what the receiver accepts in one frame, also where the packet has room for it', () => {
+    const { packets, writer: w } = writer();
+    w.limit({ frameBytesMax: 5000, packetBytesMax: 100_000, packetFramesMax: 3 });
+    expect(w.add(1, KIND.cancel, 0, {})).toBe(6);
+    expect(() => w.add(2, KIND.reply, BODY.error, { message: 'm'.repeat(5000) })).toThrow(FrameError);
+    w.add(3, KIND.cancel, 0, {});
+    w.flush();
+    expect(packets.map((packet) => frames([packet]).map((frame) => frame.id))).toEqual([[1, 3]]);
+  });
+
   it('takes data of 1 MiB and no more, and adds nothing when it refuses', () => {
     const { packets, writer: w } = writer();
     w.add(1, KIND.reply, BODY.dmaReadReply, {}, new Uint8Array(MIB));

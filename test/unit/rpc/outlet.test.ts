@@ -42,8 +42,8 @@ afterEach(() => {
   vi.clearAllMocks();
 });
 
-const event = (): void => outlet.add(1, KIND.event, BODY.lost, { from: 1, to: 2 });
-const bulk = (): void => outlet.add(1, KIND.reply, BODY.memoryReadReply, {}, new Uint8Array(MIB));
+const event = (): number => outlet.add(1, KIND.event, BODY.lost, { from: 1, to: 2 });
+const bulk = (): number => outlet.add(1, KIND.reply, BODY.memoryReadReply, {}, new Uint8Array(MIB));
 
 describe('an outlet', () => {
   it('sends all frames of a tick in one packet, and nothing later than the tick', async () => {

@@ -133,8 +133,8 @@ describe('what the machine asks of a peer', () => {
   });
 
   it('is kept for a slow peer up to a bound: then 1013', async () => {
-    const { machine, peer, go } = await owner({ credits: [{ class: 4, calls: 0 }] });
-    for (let i = 0; i < 4096; i++) machine.ask(1, read());
+    const { machine, peer, go } = await owner({ credits: [{ class: 4, calls: 1 }] });
+    for (let i = 0; i < 1 + 4096; i++) machine.ask(1, read());
     await go();
     expect(peer.closed).toBeUndefined();
     machine.ask(1, read());

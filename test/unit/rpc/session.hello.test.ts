@@ -42,6 +42,12 @@ describe('Hello', () => {
     ['features', { features: ['f'.repeat(65)] }],
     ['token', { token: 't'.repeat(4097) }],
     ['limits.frame_bytes_max', { limits: { frameBytesMax: 4095 } }],
+    // A memory owner is sent writes of 1 MiB in one frame.
+    ['limits.frame_bytes_max', { roles: [ROLE.memory], limits: { frameBytesMax: 0x11_0000 - 1 } }],
+    ['credits.class', { credits: [{ class: 0, calls: 1 }] }],
+    ['credits.class', { credits: [{ class: 9, calls: 1 }] }],
+    ['credits.calls', { roles: [ROLE.memory], credits: [{ class: 4, calls: 0 }] }],
+    ['credits.calls', { roles: [ROLE.device], credits: [{ class: 2, replyBytes: 5 }] }],
   ])('with %s that cannot be is EINVAL and ends with 1008: %j', async (field, wrong) => {
     const { machine, connect } = setup();
     const peer = connect().hello([ROLE.host], wrong).send();

@@ -37,7 +37,7 @@ export interface GroupDevice {
   resetDepth: number;
   window: WindowState;
   /** Open windows in opening order. */
-  readonly windows: string[];
+  windows: string[];
 }
 
 /** struct iommu_group. */

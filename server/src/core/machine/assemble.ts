@@ -106,6 +106,7 @@ function makeFunctions(
       resetFailed: false,
       claimedBy: 0,
       armed: new Map(),
+      closedWindows: new Map(),
       resetHolder: 0,
     });
   }

@@ -105,6 +105,15 @@ function askForFences(m: Parts, fn: FunctionState, requests: readonly Request[])
     const last = Math.max(...sent.map((request) => request.page));
     const call = { kind: 'memory-fence', address: addressOfPage(first), bytes: addressOfPage(last - first + 1), epoch: fn.epoch } as const;
     m.peers.call(peer, call, { kind: 'fence', bdf: fn.bdf, requests: sent });
+    if (peer.silent) giveUpFence(m, sent);
+  }
+}
+
+/** The owner is silent past the watchdog: nobody waits for its fence, and the ranges stay in the ledger until it answers or is gone. */
+export function giveUpFence(m: Parts, requests: readonly Request[]): void {
+  for (const request of requests) {
+    wake(m, request.onEnded);
+    request.onEnded = undefined;
   }
 }
 

@@ -2,8 +2,8 @@
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import type { DeviceClaim, DeviceRelease } from './command.ts';
-import { abortLedger, forget } from './dma-drain.ts';
-import { advance, end, performed, wake } from './dma-ledger.ts';
+import { abortLedger, forget, giveUpFence } from './dma-drain.ts';
+import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
@@ -110,11 +110,7 @@ function functionGone(m: Parts, fn: FunctionState): void {
 export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
-    if (owed.kind !== 'fence') continue;
-    for (const request of owed.requests) {
-      wake(m, request.onEnded);
-      request.onEnded = undefined;
-    }
+    if (owed.kind === 'fence') giveUpFence(m, owed.requests);
   }
 }
 
@@ -141,7 +137,7 @@ export function peerGone(m: Parts, peer: Peer): void {
   }
 }
 
-const GONE: PeerAnswer = { kind: 'error', code: 'ECONNRESET', message: 'the peer is gone; the outcome is unknown' };
+const GONE: PeerAnswer = { kind: 'error', code: 'EIO', message: 'the peer is gone; the outcome is unknown' };
 
 /** A read errs as a completer abort; whether a write landed nobody will know. */
 function loseRequest(m: Parts, request: Request): void {

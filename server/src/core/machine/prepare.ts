@@ -9,7 +9,7 @@ import { applyEffects, awaitInvalidations } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { WindowReport } from './reply.ts';
-import type { FunctionState, Origin, PrepareTask } from './state.ts';
+import type { ClosedWindow, FunctionState, Origin, PrepareTask } from './state.ts';
 
 export const NOTHING_DONE: WindowReport = {
   skipped: true,
@@ -39,6 +39,7 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
     return;
   }
   if (!mutexFree(m.operations, device.group, origin, command)) return;
+  fn.closedWindows.delete(command.token);
   if (device.resetDepth > 0) {
     const report = { ...NOTHING_DONE, skipped: false, depth: ++device.resetDepth };
     device.windows.push(command.token);
@@ -184,7 +185,13 @@ function stillInFlight(task: PrepareTask): string {
   return `${count} request${count === 1 ? '' : 's'} of ${formatBdf(task.fn.bdf)} still in flight`;
 }
 
-/** pci_dev_reset_iommu_done(). At depth 0, or for a window that is not open: a warning and no change (invariant 6). */
+/** Closed windows that a function's answers are kept of: a caller that asks again does so soon. */
+const CLOSED_WINDOWS_MAX = 64;
+
+/**
+ * pci_dev_reset_iommu_done(). At depth 0, or for a window that is not open: a warning and no change (invariant 6). A token whose window was
+ * closed gets the answer that closed it.
+ */
 export function done(m: Parts, origin: Origin, fn: FunctionState, command: ResetDone): void {
   const { device } = fn;
   if (needsNoWindow(m, device) || m.iommu === undefined) {
@@ -192,35 +199,31 @@ export function done(m: Parts, origin: Origin, fn: FunctionState, command: Reset
     return;
   }
   if (!mutexFree(m.operations, device.group, origin, command)) return;
-  const warning = closeWindows(fn, device, command);
-  if (warning !== '') {
-    m.outbox.log('warn', fn.bdf, warning);
-    answerDone(m, origin, device, warning);
+  const tokens = command.all ? [...device.windows] : device.windows.filter((token) => token === command.token);
+  if (tokens.length === 0) {
+    const closed = command.all ? undefined : fn.closedWindows.get(command.token);
+    answerDone(m, origin, closed ?? { depth: device.resetDepth, warning: warnNoWindow(m, fn, device, command) });
     return;
   }
-  for (const [key] of m.windowReports) {
-    if (key.startsWith(windowKey(fn, '')) && !device.windows.includes(key.slice(windowKey(fn, '').length))) m.windowReports.delete(key);
-  }
-  if (device.resetDepth > 0) {
-    answerDone(m, origin, device, '');
-    return;
-  }
-  answerDone(m, origin, device, closeLast(m, fn, device));
+  device.windows = device.windows.filter((token) => !tokens.includes(token));
+  device.resetDepth = device.windows.length;
+  for (const token of tokens) m.windowReports.delete(windowKey(fn, token));
+  const closed = { depth: device.resetDepth, warning: device.resetDepth > 0 ? '' : closeLast(m, fn, device) };
+  for (const token of tokens) remember(fn, token, closed);
+  answerDone(m, origin, closed);
 }
 
-/** Takes the named window (or all) off; a sentence when there is none. */
-function closeWindows(fn: FunctionState, device: GroupDevice, command: ResetDone): string {
-  if (device.resetDepth === 0) return `reset-done on ${formatBdf(fn.bdf)}, which has no open window; nothing was changed`;
-  if (command.all) {
-    device.windows.length = 0;
-    device.resetDepth = 0;
-    return '';
-  }
-  const index = device.windows.indexOf(command.token);
-  if (index < 0) return `reset-done on ${formatBdf(fn.bdf)} names window "${command.token}", which is not open; nothing was changed`;
-  device.windows.splice(index, 1);
-  device.resetDepth--;
-  return '';
+function warnNoWindow(m: Parts, fn: FunctionState, device: GroupDevice, command: ResetDone): string {
+  const what = device.resetDepth === 0 ? ', which has no open window' : ` names window "${command.token}", which is not open`;
+  const warning = `reset-done on ${formatBdf(fn.bdf)}${what}; nothing was changed`;
+  m.outbox.log('warn', fn.bdf, warning);
+  return warning;
+}
+
+function remember(fn: FunctionState, token: string, closed: ClosedWindow): void {
+  fn.closedWindows.set(token, closed);
+  const [oldest] = fn.closedWindows.keys();
+  if (fn.closedWindows.size > CLOSED_WINDOWS_MAX && oldest !== undefined) fn.closedWindows.delete(oldest);
 }
 
 /** Restores translation, or quarantines; a sentence when it could not be restored. */
@@ -246,8 +249,8 @@ function closeLast(m: Parts, fn: FunctionState, device: GroupDevice): string {
   return warning;
 }
 
-function answerDone(m: Parts, origin: Origin, device: GroupDevice, warning: string): void {
-  m.outbox.reply(origin, { kind: 'reset-done', depth: device.resetDepth, skipped: false, warning, elapsedNs: m.outbox.elapsed(origin) });
+function answerDone(m: Parts, origin: Origin, closed: ClosedWindow): void {
+  m.outbox.reply(origin, { kind: 'reset-done', ...closed, skipped: false, elapsedNs: m.outbox.elapsed(origin) });
 }
 
 function setGate(m: Parts, fn: FunctionState, open: boolean): void {

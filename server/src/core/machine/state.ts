@@ -19,6 +19,12 @@ export interface ArmedFault {
   readonly delayNs: number;
 }
 
+/** What `reset-done` answered. */
+export interface ClosedWindow {
+  readonly depth: number;
+  readonly warning: string;
+}
+
 /** One function as the machine knows it. */
 export interface FunctionState {
   /** Position in bus order; the id of its alarms. */
@@ -50,6 +56,8 @@ export interface FunctionState {
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
   readonly armed: Map<FaultKind, ArmedFault>;
+  /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
+  readonly closedWindows: Map<string, ClosedWindow>;
   /** The operation that holds the function's reset lock (device_lock), 0 for none. */
   resetHolder: number;
 }
