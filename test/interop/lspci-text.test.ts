@@ -78,6 +78,17 @@ describe.skipIf(version === undefined)(`lspci ${version ?? '(missing, so this is
     for (const options of [['-vvv'], ['-xxxx'], ['-t'], ['-tv']]) expect(lspci(ours, ...options)).toBe(lspci(original, ...options));
   });
 
+  it.each([
+    ['long', 'x'.repeat(256)],
+    ['of long characters', '😀'.repeat(128)],
+    ['with control characters', 'a\0b\u001bc'],
+  ])('a function whose label is %s', (_, label) => {
+    const ours = join(folder, 'label.lspci');
+    const [first] = fromLspci(readFileSync(join(OWN, 'root-port-and-endpoint.lspci'), 'utf8')).functions;
+    writeFileSync(ours, formatLspci([{ ...first!, label }], { hex: 'xxxx' }));
+    expect(lspci(ours, '-n')).toContain('00:00.0');
+  });
+
   it('something else when a byte is another', () => {
     const original = join(OWN, 'root-port-and-endpoint.lspci');
     const ours = join(folder, 'changed.lspci');

@@ -14,6 +14,28 @@ function probe(space: ConfigSpace, offset: number): number {
   return space.read(offset, 4);
 }
 
+describe('a size below that of the type bits', () => {
+  it('makes no type bit of a memory BAR writable', () => {
+    expect(probe(new ConfigSpace(image([0xf7c2_0000]), { barBytes: [4n] }), 0x10)).toBe(0xffff_fff0);
+  });
+});
+
+describe('the Secondary Latency Timer', () => {
+  it.each([
+    ['is read-only in a PCI Express port', true, 0],
+    ['is writable in a PCI bridge', false, 0xff],
+  ])('%s', (_, express, expected) => {
+    const made = image([]);
+    made[0x0e] = 1;
+    if (express) made.set([0x10, 0, 0x42, 0], 0x40);
+    if (express) made[0x34] = 0x40;
+    made[0x06] = 0x10;
+    const space = new ConfigSpace(made);
+    space.write(0x1b, 1, 0xff);
+    expect(space.read(0x1b, 1)).toBe(expected);
+  });
+});
+
 describe('a BAR of which only the address is known', () => {
   it.each([
     ['32-bit memory', [0xf7c2_0000], 0x10, 0xfffe_0000],

@@ -129,6 +129,15 @@ describe('the extended chain', () => {
     expect(walk.warnings).toEqual([warning]);
   });
 
+  it('goes on where a pointer without its two low bits leads', () => {
+    const made = image(4096, 0);
+    extended(made, 0x100, 0x01, 1, 0x142);
+    extended(made, 0x140, 0x0d, 1, 0);
+    const walk = walkCapabilities(made);
+    expect(walk.capabilities.map((c) => c.offset)).toEqual([0x100, 0x140]);
+    expect(walk.warnings).toEqual(['the extended capability at 0x100 has the misaligned pointer 0x142']);
+  });
+
   it('that leads to all ones says so', () => {
     const made = image(4096, 0);
     extended(made, 0x100, 0x01, 1, 0x200);

@@ -90,6 +90,12 @@ describe('parseLspci', () => {
     expect(dump.warnings[8]).toBe('12 more lines outside of a function were skipped');
   });
 
+  it('leaves out functions whose domain a segment cannot hold, and says which', () => {
+    const dump = parseLspci(`\uFEFF00:01.0 A\n${rows(0, 64)}\n10000:e0:06.0 B\n\tFlags: x\n${rows(0, 64)}\n00:02.0 C\n${rows(0, 64)}`);
+    expect(dump.functions.map(({ bdf }) => formatBdf(bdf))).toEqual(['00:01.0', '00:02.0']);
+    expect(dump.warnings).toEqual(['line 7: 10000:e0:06.0 is left out: its domain is above ffff; a segment has 16 bits']);
+  });
+
   it('warns of a function that did not answer', () => {
     const ones = rows(0, 64).replaceAll(/(?<=[ ])[0-9a-f]{2}/g, 'ff');
     expect(parseLspci(`00:01.0 A\n${ones}`).warnings).toEqual(['line 1: 00:01.0 reads all ones; it did not answer']);
@@ -115,7 +121,22 @@ describe('parseLspci', () => {
       `00:01.0 A\n${rows(0, 128)}`,
       'line 1: 00:01.0 has 128 bytes of configuration space; it must be 64, 256 or 4096',
     ],
-    ['too many rows', `00:01.0 A\n${rows(0, 4096)}1000:${' 00'.repeat(16)}\n`, ''],
+    [
+      'too many rows',
+      `00:01.0 A\n${rows(0, 4096)}1000:${' 00'.repeat(16)}\n`,
+      'line 258: row 1000 of 00:01.0; a function has at most 4096 bytes',
+    ],
+    [
+      'an indented row',
+      `00:01.0 A\n${rows(0, 16)} 10:${' 00'.repeat(16)}\n`,
+      `line 3: neither a row of hex nor text of 00:01.0: " 10:${' 00'.repeat(12)}"`,
+    ],
+    ['other text in a function', `00:01.0 A\n${rows(0, 16)}x10\n`, 'line 3: neither a row of hex nor text of 00:01.0: "x10"'],
+    [
+      'rows below a line that was skipped',
+      `0:1.0 A\n${rows(0, 64)}`,
+      'line 2: a row of hex that belongs to no function; line 1 was skipped: "0:1.0 A"',
+    ],
     [
       'an address twice',
       `00:01.0 A\n${rows(0, 64)}\n00:01.0 B\n${rows(0, 64)}`,
@@ -126,19 +147,10 @@ describe('parseLspci', () => {
       `00:01.0 A\n${rows(0, 64)}\n0000:00:01.0 B\n${rows(0, 64)}`,
       'line 7: 00:01.0 is already on line 1; an address holds one function',
     ],
-    [
-      'a domain of more than 16 bits',
-      `10000:e0:06.0 A\n${rows(0, 64)}`,
-      'line 1: the domain of 10000:e0:06.0 is above ffff; a segment has 16 bits',
-    ],
-    [
-      'a domain of 32 bits',
-      `00010000:e0:06.0 A\n${rows(0, 64)}`,
-      'line 1: the domain of 00010000:e0:06.0 is above ffff; a segment has 16 bits',
-    ],
+    ['a domain of more than 16 bits', `10000:e0:06.0 A\n${rows(0, 64)}`, 'line 1: every domain is above ffff; a segment has 16 bits'],
+    ['a domain of 32 bits', `00010000:e0:06.0 A\n${rows(0, 64)}`, 'line 1: every domain is above ffff; a segment has 16 bits'],
   ])('refuses %s', (_, text, message) => {
-    if (message === '') expect(parseLspci(text).functions[0]?.config).toHaveLength(4096);
-    else expect(refused(text)).toBe(message);
+    expect(refused(text)).toBe(message);
   });
 
   it('refuses more text than its limit, and reads up to it', () => {
@@ -188,6 +200,17 @@ describe('formatLspci', () => {
     const bdf = parseBdf('01:00.0')!;
     expect(formatLspci([{ bdf, label: '', config }], { hex: 'none' })).toBe('01:00.0 ff00: 1234:11d0 (rev 01)\n');
     expect(formatLspci([{ bdf, label: 'two\nlines\there ', config }], { hex: 'none' })).toBe('01:00.0 two lines here\n');
+  });
+
+  it('prints lines that lspci -F reads: no control characters, at most 253 bytes, cut between characters', () => {
+    const config = dump[0]!.config;
+    const line = (label: string): string => formatLspci([{ bdf: parseBdf('00:02.0')!, label, config }], { hex: 'none' }).trimEnd();
+    expect(line('a\0b\u001bc\u0085d')).toBe('00:02.0 a b c d');
+    expect(line('x'.repeat(245))).toBe(`00:02.0 ${'x'.repeat(245)}`);
+    expect(line('x'.repeat(256))).toBe(`00:02.0 ${'x'.repeat(245)}`);
+    expect(line(`${'x'.repeat(244)}é`)).toBe(`00:02.0 ${'x'.repeat(244)}`);
+    expect(line(`${'x'.repeat(242)}😀`)).toBe(`00:02.0 ${'x'.repeat(242)}`);
+    expect(line(`${'x'.repeat(241)}😀`)).toBe(`00:02.0 ${'x'.repeat(241)}😀`);
   });
 
   it('prints nothing for nothing', () => {

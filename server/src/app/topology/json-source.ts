@@ -1,4 +1,5 @@
 /** JSON with its lines. `JSON.parse` makes the value; a second pass over text that is known to be good notes where everything is. */
+import { syntaxErrorAt } from './json-syntax.ts';
 import { notWellFormed, type Path, type Source } from './place.ts';
 
 /** Deeper than any hierarchy of 256 buses needs: two levels for each. */
@@ -13,7 +14,9 @@ interface Noted {
   readonly inside: Map<string | number, Noted>;
 }
 
-export function readJson(text: string): Source {
+export function readJson(written: string): Source {
+  // Editors put a byte order mark there, which JSON does not have.
+  const text = written.startsWith('\uFEFF') ? written.slice(1) : written;
   const value = parse(text);
   const root = new Notes(text).read();
   const find = (path: Path): Noted => {
@@ -40,11 +43,9 @@ function parse(text: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const position = /at position (\d+)/.exec(message)?.[1];
-    throw notWellFormed(
-      lineOf(text, position === undefined ? text.length : Number(position)),
-      message.replace(/ \(line \d+ column \d+\)/, ''),
-    );
+    // Some of the engine's messages tell a position and some quote the text, with the ends of its lines.
+    const plain = message.replace(/ at position \d+(?: \(line \d+ column \d+\))?/, '').replaceAll(/[\s\p{Cc}]+/gu, ' ');
+    throw notWellFormed(lineOf(text, syntaxErrorAt(text)), plain);
   }
 }
 

@@ -60,7 +60,9 @@ export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
 
 const MACHINE_FIELDS = {
   schema: Type.Literal(TOPOLOGY_SCHEMA),
-  name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'Name of the machine when the request gives none.' })),
+  name: Type.Optional(
+    Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the machine when the request gives none.' }),
+  ),
   memory: Type.Optional(
     Type.Array(
       Type.Object(

@@ -24,7 +24,7 @@ export function validate(source: Source): TopologyDocument {
   const problems = errorsOf(source, value).map(({ keyword, params, message, instancePath }): Problem => {
     return { keyword, path: pathOf(instancePath, value), params: { ...params }, message };
   });
-  const worst = problems.sort((a, b) => rank(a) - rank(b))[0];
+  const worst = problems.sort((a, b) => rank(a) - rank(b) || b.path.length - a.path.length)[0];
   if (worst !== undefined) report(source, worst);
   return value as unknown as TopologyDocument;
 }
@@ -67,6 +67,13 @@ function report(source: Source, problem: Problem): never {
     refuse(source, path, `${key} is ${described(value)}${hint}`);
   }
   if (key === 'iommu') refuse(source, path, `iommu is ${described(value)}; write "none" or an object with invalidationTimeout`);
+  if (keyword === 'pattern' && key === 'name') {
+    refuse(
+      source,
+      path,
+      `name is ${described(value)}; it is up to 64 letters, digits, ".", "_" and "-", and begins with a letter or a digit`,
+    );
+  }
   if (keyword === 'pattern') refuse(source, path, `${key} is ${described(value)}; write it as ${key === 'bus' ? '"01"' : '"00:02.0"'}`);
   if (typeof value === 'string' && (key === 'acs' || key === 'ats' || key === 'multifunction')) {
     refuse(source, path, `${key} is ${described(value)}; write true or false`);
@@ -89,9 +96,11 @@ function intendedPlace(value: number, path: Path, written: string | undefined): 
   if (written !== undefined && PLACE.test(written)) return written;
   const inChildren = path.includes('children');
   if (inChildren && written !== undefined && CHILD_PLACE.test(written)) return written;
+  // In other notations the digits are not those of a place.
+  if (written !== undefined && !/^\d+(\.\d+)?$/.test(written)) return '00:02.0';
   const tenths = Math.round(value * 10);
   const [bus, device, fn] = [Math.floor(tenths / 600), Math.floor(tenths / 10) % 60, tenths % 10];
-  if (value < 0 || bus > 99 || device > 19 || fn > 7) return '00:02.0';
+  if (!(value >= 0) || bus > 99 || device > 19 || fn > 7) return '00:02.0';
   const place = `${String(device).padStart(2, '0')}.${fn}`;
   return inChildren && bus === 0 ? place : `${String(bus).padStart(2, '0')}:${place}`;
 }

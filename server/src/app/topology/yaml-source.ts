@@ -19,7 +19,10 @@ export function readYaml(text: string): Source {
   const lines = new LineCounter();
   const document = guarded(() => parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' }));
   const error = document.errors[0];
-  if (error !== undefined) throw notWellFormed(lines.linePos(error.pos[0]).line, readable(error.message));
+  if (error !== undefined) {
+    const message = error.code === 'MULTIPLE_DOCS' ? 'a second document; a topology is one document' : readable(error.message);
+    throw notWellFormed(lines.linePos(error.pos[0]).line, message);
+  }
   return guarded(() => {
     checkKeys(document.contents, lines);
     return new YamlSource(document, lines);

@@ -38,7 +38,8 @@ export function findBars(image: Uint8Array, barBytes: readonly bigint[], resized
     if (low === 0 && told < 0) continue;
     const io = (low & 1) === 1;
     const wide = !io && (low & 6) === 4 && index + 1 < count;
-    const sizeLg2 = told >= 0 ? told : alignmentLg2(low & (io ? ~3 : ~0xf), wide ? dword(image, offset + 4) : 0);
+    // The bits below are the type, which no size makes writable.
+    const sizeLg2 = told >= 0 ? Math.max(told, io ? 2 : 4) : alignmentLg2(low & (io ? ~3 : ~0xf), wide ? dword(image, offset + 4) : 0);
     bars.push({ index, offset, kind: io ? 'io' : wide ? 'memory64' : 'memory32', prefetchable: !io && (low & 8) !== 0, sizeLg2 });
     if (wide) index++;
   }

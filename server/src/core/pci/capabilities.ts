@@ -1,6 +1,6 @@
 /**
  * Walks the two capability chains (PCIe Base r6.0 §7.5.1.1.11 and §7.6.3). Both walks are bounded by the set of offsets they have been
- * at, so a chain that loops, leaves the space or is misaligned ends with a warning and keeps what came before.
+ * at, so a chain that loops or leaves the space ends with a warning and keeps what came before.
  */
 import { hex } from '../base/index.ts';
 import { HEADER, HEADER_TYPE, STATUS_CAPABILITIES } from './header.ts';
@@ -78,12 +78,11 @@ function walkExtended(image: Uint8Array, found: Capability[], warnings: string[]
     seen.add(offset);
     // ID 0 is the null capability: a place holder that only links.
     if (id !== 0) found.push({ id, offset, extended: true, version: (header >>> 16) & 0xf });
-    const next = header >>> 20;
+    const pointer = header >>> 20;
+    // The two low bits are reserved and must be masked off.
+    const next = pointer & ~3;
+    if (pointer !== next) warnings.push(`the extended capability at ${hex(offset)} has the misaligned pointer ${hex(pointer)}`);
     if (next === 0) return;
-    if ((next & 3) !== 0) {
-      warnings.push(`the extended capability at ${hex(offset)} has the misaligned pointer ${hex(next)}`);
-      return;
-    }
     if (next < EXTENDED_START) {
       warnings.push(`the extended capability at ${hex(offset)} leads to ${hex(next)}, outside of extended configuration space`);
       return;

@@ -85,6 +85,7 @@ function bridgeRegisters(image: Uint8Array, express: boolean): RegisterTable {
   const widePrefetchable = (image[0x24]! & 0xf) === 1;
   return {
     ...busNumbers('PCIe Base r6.0 §7.5.1.3.2'),
+    ...(express ? {} : { secondaryLatencyTimer: byte(0x1b, 'PCI-to-PCI Bridge r1.2 §3.2.5.6') }),
     ioBase: window(0x1c, 1, 4, 'PCIe Base r6.0 §7.5.1.3.6'),
     ioLimit: window(0x1d, 1, 4, 'PCIe Base r6.0 §7.5.1.3.6'),
     secondaryStatus: { offset: 0x1e, bytes: 2, cite: 'PCIe Base r6.0 §7.5.1.3.7', fields: STATUS_ERRORS },
@@ -126,6 +127,7 @@ function bridgeRegisters(image: Uint8Array, express: boolean): RegisterTable {
 
 const CARDBUS: RegisterTable = {
   ...busNumbers('PC Card 8.0 vol. 2 §5.4.2'),
+  secondaryLatencyTimer: byte(0x1b, 'PC Card 8.0 vol. 2 §5.4.2'),
   secondaryStatus: { offset: 0x16, bytes: 2, cite: 'PC Card 8.0 vol. 2 §5.4.2', fields: STATUS_ERRORS },
   memoryBase0: window(0x1c, 4, 12, 'PC Card 8.0 vol. 2 §5.4.2'),
   memoryLimit0: window(0x20, 4, 12, 'PC Card 8.0 vol. 2 §5.4.2'),
@@ -160,7 +162,6 @@ function busNumbers(cite: string): RegisterTable {
     primaryBus: { ...byte(0x18, cite), effect: CONFIG_EFFECT.routing },
     secondaryBus: { ...byte(0x19, cite), effect: CONFIG_EFFECT.routing },
     subordinateBus: { ...byte(0x1a, cite), effect: CONFIG_EFFECT.routing },
-    secondaryLatencyTimer: byte(0x1b, cite),
   };
 }
 

@@ -31,9 +31,13 @@ export const LSPCI_CHARACTERS_MAX = 1 << 24;
 const SKIPPED_MAX = 8;
 const ROW_BYTES = 16;
 const SPACE_BYTES = 4096;
+/** What pciutils reads of a line. */
+const LINE_BYTES_MAX = 253;
 
 const ADDRESS = /^(?:([0-9a-f]{4,8}):)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?=\s|$)/i;
 const ROW = /^([0-9a-f]{2,3}): /i;
+/** What is meant as a row, whether it is one or not. */
+const LIKE_ROW = /^\s*([0-9a-f]{2,4}):\s/i;
 const LONGEST_ADDRESS = 17;
 
 interface Open {
@@ -52,7 +56,8 @@ export function parseLspci(text: string): LspciDump {
   }
   const reader = new DumpReader();
   let line = 0;
-  for (let start = 0; start < text.length;) {
+  // Editors put a byte order mark there.
+  for (let start = text.startsWith('\uFEFF') ? 1 : 0; start < text.length;) {
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
     line += 1;
@@ -67,7 +72,11 @@ class DumpReader {
   readonly #lineOf = new Map<Bdf, number>();
   readonly #warnings: string[] = [];
   #open: Open | undefined;
+  /** The line of a function that is left out, while its lines are read. */
+  #leftOut = 0;
+  #firstLeftOut = 0;
   #skipped = 0;
+  #lastSkipped = '';
   #firstText: { readonly line: number; readonly text: string } | undefined;
 
   read(text: string, line: number): void {
@@ -77,14 +86,38 @@ class DumpReader {
     }
     this.#firstText ??= { line, text };
     const address = ADDRESS.exec(text.slice(0, LONGEST_ADDRESS + 1));
+    if (address === null && this.#leftOut > 0) return;
     if (address !== null) this.#begin(address, text, line);
     else if (ROW.test(text.slice(0, 5))) this.#row(text, line);
     else if (this.#open === undefined) this.#skip(text, line);
-    else readRegionSize(text, this.#open.barBytes);
+    else this.#text(text, line, this.#open);
+  }
+
+  /** A line of a function that is no row: verbose text, which is indented. */
+  #text(text: string, line: number, open: Open): void {
+    const offset = LIKE_ROW.exec(text)?.[1];
+    if (offset !== undefined && Number.parseInt(offset, 16) >= SPACE_BYTES) {
+      throw new ModelError(
+        'EINVAL',
+        `line ${line}: row ${offset} of ${formatBdf(open.bdf)}; a function has at most ${SPACE_BYTES} bytes`,
+        'lspci',
+      );
+    }
+    if (offset !== undefined || !/^\s/.test(text)) {
+      throw new ModelError(
+        'EINVAL',
+        `line ${line}: neither a row of hex nor text of ${formatBdf(open.bdf)}: "${text.slice(0, 40)}"`,
+        'lspci',
+      );
+    }
+    readRegionSize(text, open.barBytes);
   }
 
   finish(): LspciDump {
     this.#close();
+    if (this.#functions.length === 0 && this.#lineOf.size === 0 && this.#firstLeftOut > 0) {
+      throw new ModelError('EINVAL', `line ${this.#firstLeftOut}: every domain is above ffff; a segment has 16 bits`, 'lspci');
+    }
     if (this.#functions.length === 0) {
       const line = this.#lineOf.size > 0 ? Math.min(...this.#lineOf.values()) : (this.#firstText?.line ?? 1);
       const what =
@@ -101,7 +134,10 @@ class DumpReader {
     this.#close();
     const place = address[0];
     if (address[1] !== undefined && Number.parseInt(address[1], 16) > 0xffff) {
-      throw new ModelError('EINVAL', `line ${line}: the domain of ${place} is above ffff; a segment has 16 bits`, 'lspci');
+      this.#warnings.push(`line ${line}: ${place} is left out: its domain is above ffff; a segment has 16 bits`);
+      this.#leftOut = line;
+      if (this.#firstLeftOut === 0) this.#firstLeftOut = line;
+      return;
     }
     const at = parseBdf(place);
     if (at === undefined) throw new ModelError('EINVAL', `line ${line}: "${place}" is not the address of a function`, 'lspci');
@@ -116,7 +152,8 @@ class DumpReader {
 
   #row(text: string, line: number): void {
     const open = this.#open;
-    if (open === undefined) throw new ModelError('EINVAL', `line ${line}: a row of hex that belongs to no function`, 'lspci');
+    if (open === undefined)
+      throw new ModelError('EINVAL', `line ${line}: a row of hex that belongs to no function${this.#lastSkipped}`, 'lspci');
     const colon = text.indexOf(':');
     const offset = Number.parseInt(text.slice(0, colon), 16);
     if (offset !== open.length) {
@@ -144,12 +181,14 @@ class DumpReader {
 
   #skip(text: string, line: number): void {
     this.#skipped += 1;
+    this.#lastSkipped = `; line ${line} was skipped: "${text.trim().slice(0, 40)}"`;
     if (this.#skipped <= SKIPPED_MAX) this.#warnings.push(`line ${line}: skipped, outside of a function: "${text.trim().slice(0, 40)}"`);
   }
 
   #close(): void {
     const open = this.#open;
     this.#open = undefined;
+    this.#leftOut = 0;
     if (open === undefined) return;
     const name = formatBdf(open.bdf);
     if (open.length === 0) {
@@ -183,7 +222,7 @@ export function formatLspci(
   const lines: string[] = [];
   for (const fn of functions) {
     const short = formatBdf(fn.bdf);
-    lines.push(`${domains && segmentOf(fn.bdf) === 0 ? '0000:' : ''}${short} ${labelOf(fn)}`);
+    lines.push(fitted(`${domains && segmentOf(fn.bdf) === 0 ? '0000:' : ''}${short} ${labelOf(fn)}`));
     const bytes = shownBytes(fn.config, options.hex);
     for (let row = 0; row < bytes; row += ROW_BYTES) {
       const digits = Array.from(fn.config.subarray(row, row + ROW_BYTES), (byte) => hexDigits(byte, 2));
@@ -200,9 +239,22 @@ function shownBytes(config: Uint8Array, shown: LspciHex): number {
   return Math.min(config.length, most);
 }
 
-/** A label on one line; without one, what `lspci -n` prints. */
+/** The line, cut between characters to the UTF-8 bytes that `lspci -F` reads of one; it refuses a file with a longer line. */
+function fitted(line: string): string {
+  let bytes = 0;
+  let end = 0;
+  for (const character of line) {
+    const code = character.codePointAt(0)!;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes > LINE_BYTES_MAX) return line.slice(0, end);
+    end += character.length;
+  }
+  return line;
+}
+
+/** A label on one line, without the control characters at which `lspci -F` stops; without a label, what `lspci -n` prints. */
 function labelOf(fn: { readonly label: string; readonly config: Uint8Array }): string {
-  const label = fn.label.replaceAll(/\s/g, ' ').trim();
+  const label = fn.label.replaceAll(/[\s\p{Cc}]/gu, ' ').trim();
   if (label !== '') return label;
   const view = new DataView(fn.config.buffer, fn.config.byteOffset, fn.config.byteLength);
   const ids = `${hexDigits(view.getUint16(HEADER.vendor, true), 4)}:${hexDigits(view.getUint16(HEADER.device, true), 4)}`;

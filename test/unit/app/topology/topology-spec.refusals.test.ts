@@ -140,6 +140,15 @@ describe('a document is refused', () => {
       'line 2: iommu is "yes"; write "none" or an object with invalidationTimeout',
     ],
     ['with an IOMMU that does not wait', `${HEAD}iommu: { invalidationTimeout: 0s }\nfunctions: []\n`, 'line 2: must be longer than 0'],
+    [
+      'with an IOMMU that waits for a number',
+      `${HEAD}iommu: { invalidationTimeout: 60 }\nfunctions: []\n`,
+      'line 2: invalidationTimeout is the number 60; write "60s"',
+    ],
+    ['with an address that is no number', functions('- { address: .nan, model: remote }'), 'write "00:02.0"'],
+    ['with an address in hex', functions('- { address: 0x10, model: remote }'), 'is the number 16; write "00:02.0"'],
+    ['with an address with an exponent', functions('- { address: 1e1, model: remote }'), 'is the number 10; write "00:02.0"'],
+    ['with a name that no machine can have', `${HEAD}name: a b/c\nfunctions: []\n`, 'line 2: name is "a b/c"; it is up to 64 letters'],
     ['with children of an endpoint', probe('children: []'), 'line 3: dma-probe is no port; it has no children'],
     ['with a bus of an endpoint', probe('bus: "01"'), 'line 3: dma-probe is no port; it has no secondary bus'],
     ['with config of a dma-probe', probe('config: "00"'), 'line 3: config means nothing for dma-probe; it is for replay, remote'],
@@ -211,8 +220,10 @@ describe('a document is refused', () => {
     ],
     ['that is broken YAML', `${HEAD}functions: [\n`, 'line 3: Flow sequence'],
     ['that is broken JSON', '{\n"schema": }', 'line 2: '],
+    ['that is broken JSON in the middle', '{\n"schema": x,\n"functions": []\n}', 'line 2: '],
+    ['that is JSON with a comma too many', '{\n"functions": [],\n}\n\n', 'line 3: '],
     ['that is JSON cut off', '{\n"schema": "a"\n', 'line 3: '],
-    ['in two documents', `${HEAD}---\n${HEAD}`, 'line 2: Source contains multiple documents'],
+    ['in two documents', `${HEAD}---\n${HEAD}`, 'line 2: a second document; a topology is one document'],
     ['nested without end', '['.repeat(100_000), 'line 1: nested too deeply'],
     ['nested without end in JSON', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'line 1: nested too deeply'],
     ['nested on one line', '- '.repeat(50_000), 'line 1: nested too deeply'],
@@ -224,6 +235,14 @@ describe('a document is refused', () => {
     ['of too much JSON', '{}'.padEnd((1 << 22) + 1), '4194305 characters are more than the 4194304 that a topology may have'],
   ])('%s', (_, text, message) => {
     expect(refused(text)).toContain(message);
+  });
+
+  it('in JSON on one line, whatever it quotes', () => {
+    expect(refused('{\n"schema": x,\n"functions": []\n}')).not.toContain('\n');
+  });
+
+  it('but not for a byte order mark', () => {
+    expect(parseTopology('\uFEFF{"schema": "iommud.topology/v1", "functions": []}').functions).toEqual([]);
   });
 
   it('but not at the limits of size', () => {
