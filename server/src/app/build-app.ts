@@ -22,6 +22,9 @@ import type { Settings } from './settings.ts';
 import { Tokens } from './tokens.ts';
 import { VERSION } from './version.ts';
 
+/** After the drain, what requests that are being answered still get. */
+const REQUEST_GRACE_MS = 500;
+
 export interface AppOptions extends Omit<Settings, 'host' | 'port' | 'logLevel'> {
   readonly log: Log;
   /** Measure the process too: once for each process. */
@@ -32,7 +35,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { log, drainMs } = options;
   const access = new Access(new Tokens(options.tokens), options.insecure);
   const once = new Once();
-  const machines = new Machines({ ...options, onDeleted: (entry) => once.forget(`${entry.id} `) });
+  const machines = new Machines({ ...options, onDeleted: (entry) => once.forget(entry.id) });
   const metrics = createMetrics(VERSION, () => machines.counts(), options.processMetrics);
   const loggerInstance: FastifyBaseLogger = log;
   const app = fastify({
@@ -57,7 +60,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(websocket, {
     options: { perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX, handleProtocols: () => SUBPROTOCOL },
     errorHandler: socketFailed,
-    preClose: () => machines.close(drainMs),
+    preClose: async () => {
+      await machines.close(drainMs);
+      // Connections that were opened and never asked anything, or stopped in the middle of it, would hold the end up.
+      setTimeout(() => app.server.closeAllConnections(), REQUEST_GRACE_MS).unref();
+    },
   });
   await documentation(app, VERSION);
   await app.register((instance) => {

@@ -143,7 +143,7 @@ export class Machines {
     return this.#kept.get(idOrName) ?? this.#kept.get(this.#idByName.get(idOrName) ?? '');
   }
 
-  /** Says that a socket was opened to it. */
+  /** Says that a socket was opened to it, and was granted a role. */
   joined({ id }: MachineEntry, socket: WebSocket): void {
     const entry = this.#kept.get(id);
     if (entry === undefined || !entry.ephemeral || entry.creator !== undefined) return;
@@ -247,8 +247,8 @@ export class Machines {
 export function labelled({ labels }: MachineEntry, wanted: readonly string[]): boolean {
   return wanted.every((text) => {
     const at = text.indexOf('=');
-    if (at === -1) return labels[text] !== undefined;
-    return labels[text.slice(0, at)] === text.slice(at + 1);
+    const key = at === -1 ? text : text.slice(0, at);
+    return Object.hasOwn(labels, key) && (at === -1 || labels[key] === text.slice(at + 1));
   });
 }
 

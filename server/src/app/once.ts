@@ -10,11 +10,14 @@ export const KEY_CHARS_MAX = 128;
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
+  /** The machine that was made: the answer is forgotten with it. */
+  readonly made?: string;
 }
 
 interface Kept {
   readonly fingerprint: string;
   readonly answer: Promise<Answer>;
+  made?: string | undefined;
 }
 
 export class Once {
@@ -41,14 +44,19 @@ export class Once {
     throw new Refusal('EINVAL', `Idempotency-Key '${key}' was used with another body; use a new key`, 'idempotency-key', 422);
   }
 
-  /** Forgets the answers of scopes that begin so: what they were about is gone. */
-  forget(scopePrefix: string): void {
-    for (const name of this.#kept.keys()) if (name.startsWith(scopePrefix)) this.#kept.delete(name);
+  /** Forgets the answers about a machine that is gone: those of scopes that begin with its id, and the one that made it. */
+  forget(machine: string): void {
+    for (const [name, kept] of this.#kept) if (name.startsWith(`${machine} `) || kept.made === machine) this.#kept.delete(name);
   }
 
   #keep(name: string, kept: Kept): void {
     // The rejection is for whoever waits; keeping the promise must not make it an unhandled one.
-    kept.answer.catch(() => undefined);
+    kept.answer.then(
+      ({ made }) => {
+        kept.made = made;
+      },
+      () => undefined,
+    );
     this.#kept.set(name, kept);
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= ANSWERS_MAX) break;

@@ -1,5 +1,6 @@
 /** Shapes of REST bodies: what comes in is checked by them, and `/docs` is made from them. */
 import { Type, type Static, type TSchema } from 'typebox';
+import { WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 import { ERRORS, RESET_METHODS, type ErrorName } from '../core/base/index.ts';
 import { BEHAVIOURS, CLOCK_MODES } from '../core/machine/index.ts';
 import { KEY_CHARS_MAX } from './once.ts';
@@ -8,9 +9,10 @@ import { KEY_CHARS_MAX } from './once.ts';
 const DEADLINE_MS_MAX = 3_600_000;
 /** What a timer of Node can wait for. */
 const TTL_SECONDS_MAX = 2_000_000;
+/** Words are for finding a machine again, not for keeping data. */
 const LABELS_MAX = 64;
+/** A path or an address of a CI run. */
 const LABEL_CHARS_MAX = 256;
-const WINDOW_TOKEN_CHARS_MAX = 64;
 
 const closed = { additionalProperties: false };
 
@@ -24,6 +26,7 @@ function hex(description: string) {
 const Name = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of a machine, no other may have it' });
 const Labels = Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$' }), Type.String({ maxLength: LABEL_CHARS_MAX }), {
   maxProperties: LABELS_MAX,
+  additionalProperties: false,
   description: 'Words of your own, by which machines can be listed',
 });
 const Seed = Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: 'All chance in the machine comes from it' });

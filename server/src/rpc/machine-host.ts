@@ -35,6 +35,7 @@ export class MachineHost {
   readonly #port: SessionHost;
   readonly #sessions = new Set<Session>();
   readonly #byPeer = new Map<PeerId, Session>();
+  readonly #joined = new WeakMap<Session, () => void>();
   readonly #calls = new OwnCalls();
   readonly #trace: TraceTap;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
@@ -71,8 +72,8 @@ export class MachineHost {
     return this.#sessions.size;
   }
 
-  /** Takes a new connection. `authorize` is asked when its Hello has come. */
-  open(wire: Wire, authorize: Authorize): void {
+  /** Takes a new connection. `authorize` is asked when its Hello has come, `joined` is told when it has been granted roles. */
+  open(wire: Wire, authorize: Authorize, joined?: () => void): void {
     if (this.#state !== 'open' || this.#sessions.size >= SESSIONS_MAX) {
       wire.start({ message: () => undefined, closed: () => undefined });
       if (this.#state === 'open') wire.close(CLOSE.slow, `this machine has ${SESSIONS_MAX} connections already`);
@@ -83,6 +84,7 @@ export class MachineHost {
     this.counters.sessionsTotal++;
     const session = new Session(this.#port, wire, authorize);
     this.#sessions.add(session);
+    if (joined !== undefined) this.#joined.set(session, joined);
     session.start();
   }
 
@@ -195,6 +197,7 @@ export class MachineHost {
   #attach(session: Session, roles: PeerRoles): PeerId {
     const peer = this.#machine.peerAttach(roles);
     this.#byPeer.set(peer, session);
+    this.#joined.get(session)?.();
     this.#log('info', `${session.client} connected`, peer);
     return peer;
   }

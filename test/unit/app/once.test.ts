@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Once } from '../../../server/src/app/once.ts';
+import { Once, type Answer } from '../../../server/src/app/once.ts';
 import { Refusal } from '../../../server/src/app/refusal.ts';
 
 describe('Idempotency-Key', () => {
@@ -54,17 +54,31 @@ describe('Idempotency-Key', () => {
     expect(tries).toBe(1);
   });
 
-  test('another scope, no key, and a forgotten scope each do it again', async () => {
+  test('another scope, no key, and a scope of a machine that is gone each do it again', async () => {
     const once = new Once();
     const { act, done } = counting();
-    await once.run('k', '/v1/machines/a/reset', {}, act);
-    await once.run('k', '/v1/machines/b/reset', {}, act);
-    await once.run(undefined, '/v1/machines/a/reset', {}, act);
+    await once.run('k', 'm-a reset', {}, act);
+    await once.run('k', 'm-b reset', {}, act);
+    await once.run(undefined, 'm-a reset', {}, act);
     expect(done()).toBe(3);
-    once.forget('/v1/machines/a/');
-    await once.run('k', '/v1/machines/a/reset', {}, act);
-    await once.run('k', '/v1/machines/b/reset', {}, act);
+    once.forget('m-a');
+    await once.run('k', 'm-a reset', {}, act);
+    await once.run('k', 'm-b reset', {}, act);
     expect(done()).toBe(4);
+  });
+
+  test('the answer that made a machine is forgotten with it', async () => {
+    const once = new Once();
+    let made = 0;
+    const act = (): Promise<Answer> => Promise.resolve({ status: 201, body: {}, made: `m-${++made}` });
+    await once.run('k', 'make', {}, act);
+    await once.run('k', 'make', {}, act);
+    once.forget('m-2');
+    await once.run('k', 'make', {}, act);
+    expect(made).toBe(1);
+    once.forget('m-1');
+    await once.run('k', 'make', {}, act);
+    expect(made).toBe(2);
   });
 
   test('only so many answers are kept: the oldest goes first', async () => {

@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -27,6 +27,60 @@ async function make(server: RunningServer, body: object = {}): Promise<Made> {
 async function status(server: RunningServer, path: string): Promise<number> {
   return (await fetch(`${server.url}${path}`)).status;
 }
+
+describe('the end of a service', () => {
+  test.each([
+    ['asks nothing', ''],
+    ['stops in the middle of a header', 'GET /healthz HT'],
+    [
+      'stops in the middle of a body',
+      'POST /v1/machines HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{',
+    ],
+  ])('is not held up by a connection that %s', async (_what, text) => {
+    const server = await start();
+    const stray = connectTcp(Number(new URL(server.url).port), '127.0.0.1');
+    onTestFinished(() => void stray.destroy());
+    await new Promise((resolve) => {
+      stray.once('connect', resolve);
+    });
+    stray.write(text);
+    const cut = new Promise((resolve) => {
+      stray.once('close', resolve).on('error', () => undefined);
+    });
+    stray.resume();
+    expect(await status(server, '/healthz')).toBe(200);
+    const started = performance.now();
+    await server.close();
+    await cut;
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+describe('an ephemeral machine', () => {
+  test('lives with the first connection that was granted a role, and not with a stranger', async () => {
+    const server = await start({ tokens: [{ token: 'secret', roles: ['host'], machines: ['*'] }] });
+    const authorization = 'Bearer secret';
+    const headers = { authorization, 'content-type': 'application/json' };
+    const body = JSON.stringify({ preset: 'basic', ephemeral: true });
+    const { id, socketUrl } = (await (await fetch(`${server.url}/v1/machines`, { method: 'POST', headers, body })).json()) as Made;
+    const there = async (): Promise<number> => (await fetch(`${server.url}/v1/machines/${id}`, { headers: { authorization } })).status;
+    const stranger = new WebSocket(socketUrl, 'iommud.v1');
+    await new Promise((resolve) => {
+      stranger.once('open', resolve);
+    });
+    const gone = new Promise((resolve) => {
+      stranger.once('close', resolve);
+    });
+    stranger.close();
+    await gone;
+    await expect(connect(socketUrl, { token: 'secret', roles: ['device'] })).rejects.toMatchObject({ code: 'EPERM' });
+    expect(await there()).toBe(200);
+    const connection = await connect(socketUrl, { token: 'secret' });
+    expect(await there()).toBe(200);
+    await connection.close();
+    await vi.waitFor(async () => expect(await there()).toBe(404));
+  });
+});
 
 describe('a service on a port', () => {
   test('is at the address that it says', async () => {

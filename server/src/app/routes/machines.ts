@@ -34,7 +34,8 @@ export function machineRoutes(instance: FastifyInstance, { access, machines, onc
         const wanted = machineRequest(request.body);
         requireName(grant, wanted.name);
         const { labels = {}, ttl, ephemeral = false } = request.body;
-        return { status: 201, body: view(request, machines.create(wanted, { labels, ttlSeconds: ttl, ephemeral })) };
+        const entry = machines.create(wanted, { labels, ttlSeconds: ttl, ephemeral });
+        return { status: 201, body: view(request, entry), made: entry.id };
       });
       const made = answer.body as Machine;
       reply.code(201).header('location', `/v1/machines/${made.id}`);

@@ -41,11 +41,15 @@ export function socketRoutes(app: FastifyInstance, access: Access, machines: Mac
     wsHandler: (socket, request) => {
       const entry = find(request);
       const fromHeader = access.grantOf(request);
-      machines.joined(entry, socket);
-      entry.host.open(new WebSocketTransport(socket, request.raw.socket), (token) => {
-        const grant = fromHeader ?? (token === undefined ? undefined : access.grantOfToken(token));
-        return grant !== undefined && mayEnter(grant, entry) ? { roles: grant.roles } : undefined;
-      });
+      entry.host.open(
+        new WebSocketTransport(socket, request.raw.socket),
+        (token) => {
+          const grant = fromHeader ?? (token === undefined ? undefined : access.grantOfToken(token));
+          return grant !== undefined && mayEnter(grant, entry) ? { roles: grant.roles } : undefined;
+        },
+        // Not before: a stranger's socket must not become the one that the machine lives with.
+        () => machines.joined(entry, socket),
+      );
     },
   });
 }
