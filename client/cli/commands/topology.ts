@@ -22,7 +22,7 @@ export function registerTopology(program: Command): void {
     .argument('<file>', 'JSON or YAML; - is standard input')
     .option('--json', 'print JSON')
     .action(check);
-  topology.command('schema').description('print the JSON Schema, for editors').action(schema);
+  topology.command('schema').description('print the JSON Schema, for editors').option('--json', 'as it is').action(schema);
 }
 
 async function init(options: Json & { readonly preset: string }): Promise<void> {
@@ -51,6 +51,8 @@ async function check(file: string, options: Json): Promise<void> {
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === undefined) throw error;
+    // Before anything is written: whoever reads may stop in the middle of it.
+    process.exitCode = EXIT.failed;
     if (options.json === true) print(true, { valid: false, code, message }, () => '');
     throw new Exit(EXIT.failed, `${file}: ${message}`, { cause: error });
   }

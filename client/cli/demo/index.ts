@@ -17,14 +17,16 @@ export function registerDemo(program: Command): void {
     .option('--fault <name>', 'a third act: atc-survives (a function that is not compliant)')
     .option('--json', 'the acts as JSON')
     .action(async (options: DemoOptions, command: Command) => {
-      const seed = Number(options.seed);
+      const seed = options.seed.trim() === '' ? Number.NaN : Number(options.seed);
       if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff)
         command.error(`--seed ${options.seed} is not a number from 0 to 4294967295`);
       if (options.fault !== undefined && options.fault !== 'atc-survives')
         command.error(`--fault ${options.fault}: the one fault is atc-survives`);
       const acts = await play(seed, options.fault !== undefined);
-      process.stdout.write(options.json === true ? `${JSON.stringify({ seed, acts }, undefined, 2)}\n` : format(seed, acts));
+      // Before anything is written: whoever reads may stop in the middle of it.
       if (!acts.every(holds)) process.exitCode = 1;
+      const verdict = { holds: acts.every(holds), failed: failedClaims(acts) };
+      process.stdout.write(options.json === true ? `${JSON.stringify({ seed, acts, verdict }, undefined, 2)}\n` : format(seed, acts));
     });
 }
 
@@ -38,13 +40,17 @@ export function holds(act: Act): boolean {
   return act.claims.every((claim) => claim.holds);
 }
 
+function failedClaims(acts: readonly Act[]): readonly string[] {
+  return acts.flatMap((act) => act.claims.filter((claim) => !claim.holds).map((claim) => claim.text));
+}
+
 export function format(seed: number, acts: readonly Act[]): string {
   const parts = acts.map((act, i) => formatAct(i + 1, act));
-  const failed = acts.flatMap((act) => act.claims.filter((claim) => !claim.holds));
+  const failed = failedClaims(acts);
   const verdict =
     failed.length === 0
       ? 'VERDICT: everything above happened.'
-      : `VERDICT: ${failed.length} of the claims did not hold: ${failed.map((claim) => claim.text).join('; ')}.`;
+      : `VERDICT: ${failed.length} of the claims did not hold: ${failed.join('; ')}.`;
   return `${parts.join('\n')}\n${verdict} Seed ${seed}; virtual time only.\n`;
 }
 

@@ -39,8 +39,12 @@ const PASID = 1;
 const MS = 1_000_000;
 
 export class Stage {
-  readonly lines: Line[] = [];
+  readonly #lines: Line[] = [];
   readonly records: TraceRecord[] = [];
+  /** What {@link tell} was to tell and found no record of. */
+  readonly missing: string[] = [];
+  /** Records before this one have been told. */
+  #told = 0;
   readonly logs: string[] = [];
   readonly #doors: Doors;
   readonly #machine: InstanceType<MachineDoor['Machine']>;
@@ -74,8 +78,35 @@ export class Stage {
     return this.#machine.traceHash;
   }
 
+  get lines(): readonly Line[] {
+    return this.#lines.toSorted((one, other) => one.timeMs - other.timeMs);
+  }
+
+  /** What the demo itself does, or has just read, now. */
   say(text: string): void {
-    this.lines.push({ timeMs: this.nowMs, text });
+    this.#lines.push({ timeMs: this.nowMs, text });
+  }
+
+  /**
+   * What the machine did, at the time of its trace record: the next one of this kind that is about the function (or about `subject`) and
+   * fits. Where there is none nothing is told, and {@link missing} has the sentence.
+   */
+  tell(kind: TraceRecord['kind'], text: string, fits: (record: TraceRecord) => boolean = () => true, subject: number = this.#bdf) {
+    const at = this.records.findIndex((record, i) => i >= this.#told && record.kind === kind && record.a === subject && fits(record));
+    const record = this.records[at];
+    if (record === undefined) {
+      this.missing.push(text);
+      return undefined;
+    }
+    this.#told = at + 1;
+    this.#lines.push({ timeMs: record.timeNs / MS, text });
+    return record;
+  }
+
+  /** Bus Master Enable of the function, as a host sees it. */
+  busMaster(): boolean {
+    const reply = this.call({ kind: 'function-info', bdf: this.#bdf });
+    return reply.kind === 'function-info' && reply.function.busMaster;
   }
 
   /** Submits without waiting; {@link reply} has the answer when there is one. */
@@ -186,7 +217,7 @@ export class Stage {
       if (item.type === 'reply') this.#replies.set(item.token, item.reply);
       else if (item.type === 'event' && item.event.kind === 'log') {
         this.logs.push(item.event.text);
-        this.lines.push({ timeMs: item.event.timeNs / MS, text: `machine: ${item.event.text}` });
+        this.#lines.push({ timeMs: item.event.timeNs / MS, text: `machine: ${item.event.text}` });
       }
     }
   }

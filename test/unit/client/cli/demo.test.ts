@@ -15,7 +15,7 @@ describe('demo', () => {
     expect(without?.counts).toMatchObject({ 'of these timed out': 1, 'translated requests outside every grant': 1 });
     expect(withWindow?.counts).toMatchObject({
       'of these timed out': 0,
-      'of these completed': 1,
+      'of these completed': 2,
       'translated requests outside every grant': 0,
     });
   });
