@@ -1,4 +1,6 @@
 /** The service that a command talks to: where it is, with which token, and its REST calls. */
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import type { Command } from 'commander';
 import { EXIT, Exit } from './exit.ts';
 
@@ -10,11 +12,8 @@ function variable(name: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
-/** The error body of REST. */
-interface Refused {
-  readonly code?: string;
-  readonly message?: string;
-}
+/** How long a service may take to answer: the largest dump is read in seconds, and what waits for a clock goes over the socket. */
+const ANSWER_MS_MAX = 60_000;
 
 /** Adds `--url` and `--json`. */
 export function talksToService(command: Command): Command {
@@ -35,6 +34,8 @@ export class Service {
   constructor(options: ServiceOptions) {
     this.url = httpUrl(options.url);
     this.token = variable('IOMMUD_TOKEN');
+    if (this.token !== undefined && !/^[\x21-\x7e]+$/.test(this.token))
+      throw new Exit(EXIT.usage, 'IOMMUD_TOKEN has characters that a header cannot carry');
   }
 
   get<T>(path: string): Promise<T> {
@@ -48,19 +49,38 @@ export class Service {
   }
 
   async #request<T>(method: string, path: string, body?: object): Promise<T> {
-    const headers: Record<string, string> = {};
+    const { status, text } = await this.#exchange(method, path, body === undefined ? undefined : JSON.stringify(body));
+    const answer = parsed(text);
+    if (status >= 200 && status < 300 && (text === '' || isObject(answer))) return answer as T;
+    // The error body of REST; whatever else answers is no iommud.
+    if (!isObject(answer) || typeof answer['code'] !== 'string') {
+      const what = `what answers at ${this.url} is not an iommud service (HTTP ${status} to ${method} ${path})`;
+      throw new Exit(EXIT.noService, what);
+    }
+    throw new Exit(EXIT.refused, `${answer['code']}: ${typeof answer['message'] === 'string' ? answer['message'] : ''}`);
+  }
+
+  /** With Node's own client: `fetch` of Node 20 never settles when a connection is taken and closed. */
+  #exchange(method: string, path: string, body: string | undefined): Promise<{ readonly status: number; readonly text: string }> {
+    const url = new URL(`${this.url}${path}`);
+    const headers: Record<string, string | number> = { connection: 'close' };
     if (this.token !== undefined) headers['authorization'] = `Bearer ${this.token}`;
-    if (body !== undefined) headers['content-type'] = 'application/json';
-    const response = await fetch(`${this.url}${path}`, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    }).catch((error: unknown) => {
-      throw this.unreachable(error);
+    if (body !== undefined) {
+      headers['content-type'] = 'application/json';
+      headers['content-length'] = Buffer.byteLength(body);
+    }
+    return new Promise((resolve, reject) => {
+      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+      const request = send(url, { method, headers, timeout: ANSWER_MS_MAX }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', (error) => reject(this.unreachable(error)));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+      });
+      request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
+      request.on('error', (error) => reject(this.unreachable(error)));
+      request.end(body);
     });
-    const text = await response.text();
-    if (!response.ok) throw refused(response, text);
-    return (text === '' ? undefined : JSON.parse(text)) as T;
   }
 
   /** No service there. */
@@ -69,11 +89,26 @@ export class Service {
   }
 }
 
+function parsed(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
 /** Sockets and REST are at one address: `ws://…` is taken for `http://…`. */
 function httpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^(http|ws)s?:$/.test(url.protocol))
     throw new Exit(EXIT.usage, `'${text}' is no address of a service; write http://HOST:PORT`);
+  // Not printed: a password is one of the things that it may hold.
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    throw new Exit(EXIT.usage, 'the address of a service has no user, query or fragment; the token is IOMMUD_TOKEN');
   return url.href.replace(/^ws/, 'http').replace(/\/+$/, '');
 }
 
@@ -84,15 +119,4 @@ function codeOf(error: unknown): string {
   if (cause !== undefined) return codeOf(cause);
   if (errors?.[0] !== undefined) return codeOf(errors[0]);
   return /\bE[A-Z]{3,}\b/.exec(message ?? '')?.[0] ?? message ?? 'unreachable';
-}
-
-function refused(response: Response, text: string): Exit {
-  let body: Refused = {};
-  try {
-    body = JSON.parse(text) as Refused;
-  } catch {
-    // Whatever answered is no iommud; the status says what there is to say.
-  }
-  const why = body.code === undefined ? `HTTP ${response.status} ${response.statusText}` : `${body.code}: ${body.message ?? ''}`;
-  return new Exit(EXIT.refused, why);
 }

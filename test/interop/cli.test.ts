@@ -1,7 +1,7 @@
 /** The command `iommud` as people and scripts meet it: what it prints, and how it ends. Most run in this process, which is quicker. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -33,6 +33,42 @@ beforeEach(() => {
   onTestFinished(() => void vi.unstubAllEnvs());
 });
 
+/** An address where something else answers, by HTTP or by closing. */
+async function elsewhere(answer: (socket: Socket) => void): Promise<string> {
+  const other = createServer((socket) => {
+    socket.on('error', () => undefined);
+    answer(socket);
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void other.close());
+  await new Promise((resolve) => {
+    other.once('listening', resolve);
+  });
+  return `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+}
+
+const says = (status: string, body: string) => (socket: Socket) =>
+  socket.once('data', () => socket.end(`HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`));
+
+describe('something that is no iommud', () => {
+  test.each([
+    ['a page', says('200 OK', '<html>hello</html>'), 'is not an iommud service (HTTP 200'],
+    ['a page that is not there', says('404 Not Found', 'File not found'), 'is not an iommud service (HTTP 404'],
+    ['a connection that is taken and closed', (socket: Socket) => socket.end(), 'no service at'],
+    ['a connection that is cut', (socket: Socket) => socket.destroy(), 'no service at'],
+    [
+      'an answer that breaks off',
+      (socket: Socket) =>
+        socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"m', () => socket.destroy())),
+      'no service at',
+    ],
+  ])('%s is 3 and one line', async (_what, answer, words) => {
+    const url = await elsewhere(answer);
+    const { code, err } = await iommud('machine', 'list', '--url', url);
+    expect([code, err.trim().split('\n')]).toEqual([3, [expect.stringContaining(words)]]);
+    expect(err).toContain(url);
+  });
+});
+
 describe('commands against a service', () => {
   let server: RunningServer;
   beforeAll(async () => {
@@ -42,6 +78,19 @@ describe('commands against a service', () => {
   beforeEach(() => {
     vi.stubEnv('IOMMUD_URL', server.url);
     vi.stubEnv('IOMMUD_TOKEN', 'sesame');
+  });
+
+  test.each([
+    ['http://user:secret@127.0.0.1:1', 'sesame', 'no user'],
+    ['http://127.0.0.1:1/?a=b', 'sesame', 'no user, query or fragment'],
+    ['http://127.0.0.1:1', 'two\nsecret lines', 'IOMMUD_TOKEN has characters'],
+    ['http://127.0.0.1:1', '日本secret', 'IOMMUD_TOKEN has characters'],
+  ])('an address or a token that cannot be is 2, and no secret is printed: %s', async (url, token, words) => {
+    vi.stubEnv('IOMMUD_TOKEN', token);
+    const { code, err } = await iommud('machine', 'list', '--url', url);
+    expect(code).toBe(2);
+    expect(err).toContain(words);
+    expect(err).not.toContain('secret');
   });
 
   test('a machine is made, listed, shown, reset, dumped and deleted', async () => {
