@@ -510,7 +510,7 @@ export namespace iommud {
 
         /**
          * DMA read by a function that this connection has claimed. The bytes are in `data` of the reply. A fault is an outcome, no error.
-         * Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EINVAL (bytes).
+         * Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EINVAL (bytes), EAGAIN (its ledger is full).
          */
         class DmaRead {
 
@@ -3779,7 +3779,8 @@ export namespace iommud {
          * Makes a `dma-probe` do one operation. The reply comes when it has ended and says what became of it, which a real function does not learn of
          * a posted write. `data` of the call: what a write writes, or an atomic's operands (little-endian; compare-and-swap: compare, then
          * swap). `data` of the reply: what a read or atomic got. Role: host. Class: dma.
-         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length).
+         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length), EAGAIN (its ledger
+         * is full).
          */
         class ModelDma {
 

@@ -7,6 +7,9 @@ import { ACCESS_BYTES_MAX } from './memory-commands.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, FunctionState, Origin } from './state.ts';
 
+/** Requests that a function may have in flight before it is refused more: some 40 MB of entries, and posted calls take no credit. */
+const LEDGER_ENTRIES_MAX = 131_072;
+
 const EMPTY = new Uint8Array(0);
 const ATOMIC_BYTES = [4, 8, 16];
 
@@ -63,6 +66,11 @@ function start(
   fields: DmaFields,
 ): void {
   if (at.pasid !== NO_PASID) checkPasid(at.pasid);
+  if (fn.entries.length >= LEDGER_ENTRIES_MAX) {
+    const message = `${formatBdf(fn.bdf)} has ${fn.entries.length} requests in flight already; let some go first`;
+    m.outbox.refuse(origin, 'EAGAIN', message, 'function');
+    return;
+  }
   const context = at.pasid === NO_PASID ? fn.context : m.translation.contextHandle(fn.bdf, at.pasid);
   // Every field by name: a spread costs more than the rest of a small DMA.
   const task: DmaTask = {

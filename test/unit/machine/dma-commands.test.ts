@@ -1,0 +1,36 @@
+import { expect, it } from 'vitest';
+import { NO_PASID } from '../../../server/src/core/base/index.ts';
+import { CoreMachine, PROBE } from '../../kit/core-machine.ts';
+
+const MIB = 1 << 20;
+
+it('a function with 131,072 requests in flight is refused more, and goes on when some have gone', () => {
+  const m = new CoreMachine();
+  const issue = () =>
+    m.start({
+      kind: 'model-dma',
+      bdf: PROBE,
+      operation: 'write',
+      iovaLow: 0,
+      iovaHigh: 0,
+      bytes: MIB,
+      data: new Uint8Array(MIB),
+      pasid: NO_PASID,
+      translated: false,
+      hold: 'issued',
+      holdNs: 0,
+    });
+  const inFlight = (): number => {
+    const list = m.call('function-list', { kind: 'function-list' });
+    return list.functions.find(({ bdf }) => bdf === PROBE)!.inFlight;
+  };
+  let refused = issue().reply;
+  for (let i = 0; i < 200 && refused === undefined; i++) refused = issue().reply;
+  expect(refused).toMatchObject({ kind: 'refused', code: 'EAGAIN', about: 'function' });
+  const most = inFlight();
+  expect(most).toBeGreaterThanOrEqual(131_072);
+  expect(most).toBeLessThan(131_072 + 8192);
+  m.release(PROBE);
+  expect(inFlight()).toBe(0);
+  expect(issue().reply).toBeUndefined();
+});
