@@ -270,7 +270,8 @@ describe('commands without a service', () => {
   });
 
   test('output that nobody reads on is no error; a full disk is', { timeout: TIMEOUT_MS }, () => {
-    const sh = (command: string) => spawnSync('bash', ['-c', command], { cwd: ROOT, env: environment({}), encoding: 'utf8' });
+    const sh = (command: string) =>
+      spawnSync('bash', ['-c', command], { cwd: ROOT, env: environment({}), encoding: 'utf8', timeout: 60_000 });
     const piped = sh(`set -o pipefail; "${process.execPath}" ${CLI.join(' ')} topology schema | true`);
     expect({ status: piped.status, stderr: piped.stderr }).toEqual({ status: 0, stderr: '' });
     if (!existsSync('/dev/full')) return;

@@ -22,7 +22,7 @@ function dumpsIn(folder: string): readonly string[] {
 }
 
 function lspci(file: string, ...options: readonly string[]): string {
-  const run = spawnSync('lspci', ['-F', file, '-D', ...options], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  const run = spawnSync('lspci', ['-F', file, '-D', ...options], { encoding: 'utf8', maxBuffer: 1 << 26, timeout: 60_000 });
   if (run.status !== 0) throw new Error(`lspci -F ${file} ${options.join(' ')} ended with ${run.status}: ${run.stderr}`);
   return run.stdout;
 }

@@ -19,7 +19,7 @@ const found = spawnSync('lspci', ['--version'], { encoding: 'utf8' });
 const version = /version (\S+)/.exec(found.stdout ?? '')?.[1];
 
 function lspci(file: string, ...options: readonly string[]): string {
-  const run = spawnSync('lspci', ['-F', file, ...options], { encoding: 'utf8', maxBuffer: 1 << 26 });
+  const run = spawnSync('lspci', ['-F', file, ...options], { encoding: 'utf8', maxBuffer: 1 << 26, timeout: 60_000 });
   if (run.status !== 0) throw new Error(`lspci -F ${file} ${options.join(' ')} ended with ${run.status}: ${run.stderr}`);
   return run.stdout;
 }
