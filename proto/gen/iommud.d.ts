@@ -3419,7 +3419,10 @@ export namespace iommud {
             /** A multiple of 4096. */
             bytes: (Long|null);
 
-            /** Accesses that the server may have outstanding with this owner, 1 to 1024. Absent: 16. */
+            /**
+             * DMA requests of functions that the server may have outstanding with this owner, 1 to 1024. Absent: 16. Hosts' own accesses are
+             * bounded by the credits of the memory class instead.
+             */
             depth: (number|null);
 
             /**
@@ -3452,7 +3455,10 @@ export namespace iommud {
                 /** A multiple of 4096. */
                 bytes?: (Long|null);
 
-                /** Accesses that the server may have outstanding with this owner, 1 to 1024. Absent: 16. */
+                /**
+                 * DMA requests of functions that the server may have outstanding with this owner, 1 to 1024. Absent: 16. Hosts' own accesses are
+                 * bounded by the credits of the memory class instead.
+                 */
                 depth?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
