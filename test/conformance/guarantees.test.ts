@@ -40,6 +40,54 @@ describe('16 to 18 what the window guarantees', () => {
     expect(m.info(PROBE).itags).toBe(0);
   });
 
+  it('16 an unmap while the fence waits sends nothing new: the whole-ATC invalidation is the one that it awaits too', () => {
+    const { m } = mapped({ clock: 'manual' });
+    const domain = m.allocDomain();
+    m.map({ domain }, IOVA, m.allocPage());
+    m.call('ok', m.attachPasid(PROBE, 5, domain));
+    expect(m.outcome(PROBE, IOVA, 'x', { translated: true, pasid: 5 })).toBe('performed');
+    m.arm(PROBE, 'late-invalidations', { count: 0, delayMs: 100 });
+    const prepare = m.startPrepare(PROBE);
+    const sent = m.traced('invalidation-sent', PROBE).length;
+    const unmap = m.startUnmap({ domain }, IOVA);
+    expect(m.traced('invalidation-sent', PROBE)).toHaveLength(sent);
+    m.advance(99);
+    expect([prepare.reply, unmap.reply]).toEqual([undefined, undefined]);
+    m.advance(1);
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare', completed: 1, timedOut: 0 });
+    expect(unmap.reply).toMatchObject({ timedOut: 0 });
+    expect(m.info(PROBE).itags).toBe(0);
+  });
+
+  it('16 the drain does not let a late Invalidate Completion go early, and does not wait for it: the fence does', () => {
+    const { m } = mapped({ clock: 'manual' });
+    m.outcome(PROBE, IOVA, 'x', { translated: true });
+    m.arm(PROBE, 'late-invalidations', { delayMs: 5000 });
+    const unmap = m.startUnmap(PROBE, IOVA);
+    const prepare = m.startPrepare(PROBE, 'w', { deadlineMs: 10, onDeadline: 'fail' });
+    m.advance(999);
+    expect([unmap.reply, prepare.reply]).toEqual([undefined, undefined]);
+    m.advance(1);
+    expect(unmap.reply).toMatchObject({ timedOut: 1 });
+    // The completion for the whole ATC stands behind the late one.
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare', drained: 0, aborted: 0, completed: 0, timedOut: 2 });
+  });
+
+  it('17 linux-7.1: what was translated under a PASID is performed before prepare answers', () => {
+    const { m } = mapped({ behaviour: 'linux-7.1', clock: 'manual' });
+    const domain = m.allocDomain();
+    const page = m.allocPage();
+    m.map({ domain }, IOVA, page);
+    m.call('ok', m.attachPasid(PROBE, 5, domain));
+    m.write(PROBE, IOVA, 'early', { pasid: 5, hold: 'translated' });
+    const prepare = m.startPrepare(PROBE);
+    m.advance(2000);
+    expect(prepare.reply).toBeUndefined();
+    m.release(PROBE);
+    expect(m.text(page, 5)).toBe('early');
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare' });
+  });
+
   it.each(['strict', 'linux-7.1'] as const)(
     '17 %s: no translation request and no translated write of a blocked function succeeds',
     (behaviour) => {

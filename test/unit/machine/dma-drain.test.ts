@@ -44,6 +44,53 @@ describe('a reset while the owner of the memory is silent', () => {
   });
 });
 
+describe('a write whose owner fell silent, from before', () => {
+  /** Its first window is over; the write is still indeterminate. */
+  function unanswered(): { m: CoreMachine; owner: TestPeer } {
+    const { m, e, owner } = threeParties();
+    dmaWrite(m, e, 'sent');
+    m.startPrepare(REMOTE);
+    m.silence(owner);
+    m.done(REMOTE);
+    expect(m.call('ledger', { kind: 'ledger', bdf: REMOTE }).entries).toMatchObject([{ point: 'indeterminate' }]);
+    return { m, owner };
+  }
+
+  it.each(['abort', 'fail'] as const)('holds up no later window (%s), and is not counted as drained', (onDeadline) => {
+    const { m } = unanswered();
+    expect(m.startPrepare(REMOTE, 'second', { onDeadline }).reply).toMatchObject({ kind: 'reset-prepare', drained: 0, indeterminate: 0 });
+    m.done(REMOTE, 'second');
+    expect(m.group(REMOTE).busy).toBe(false);
+  });
+
+  it('holds up no reset', () => {
+    const { m } = unanswered();
+    const reset = m.reset(REMOTE);
+    // The emulator has its reset to answer; the window in front of it is open.
+    expect(m.info(REMOTE).blocked).toBe(true);
+    expect(reset.reply).toBeUndefined();
+  });
+
+  it('nor where the emulator has gone first', () => {
+    const { m, e, owner } = threeParties();
+    dmaWrite(m, e, 'sent');
+    m.detachPeer(e);
+    m.silence(owner);
+    expect(m.startPrepare(REMOTE).reply).toMatchObject({ kind: 'reset-prepare' });
+  });
+
+  it('is awaited again when its owner has come back', () => {
+    const { m, owner } = unanswered();
+    const host = m.start({ kind: 'memory-read', address: OWNED, bytes: 1 });
+    m.answer(owner, owner.calls.at(-1)!.token, { kind: 'data', data: new Uint8Array(1) });
+    expect(host.reply).toMatchObject({ kind: 'memory-read' });
+    const prepare = m.startPrepare(REMOTE, 'second', { deadlineMs: 1000 });
+    expect(prepare.reply).toBeUndefined();
+    m.answer(owner, owner.calls[1]!.token, { kind: 'ok' });
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare' });
+  });
+});
+
 describe('a DMA that waits for memory which another peer owns', () => {
   it('the write is sent, performed when the owner answers, and only then replied to', () => {
     const { m, e, owner } = threeParties();

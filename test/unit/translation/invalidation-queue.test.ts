@@ -36,14 +36,23 @@ function count(from: number, to: number): number[] {
 
 describe('a request', () => {
   it('goes out with a tag, what it invalidates, and when', () => {
-    const id = queue.request(nic, pasid(5), 0x10, 3, 77, 32);
-    expect(queue.takeEffects()).toEqual([
-      {
-        kind: 'send',
-        invalidation: { id, bdf: nic, pasid: 5, firstPage: 0x10, pages: 3, waiter: 77, itag: 0, sentNs: 1000, grantsMade: Infinity },
-      },
-    ]);
+    const id = queue.request(nic, pasid(5), 0x10, 3, 77, 32, [4]);
+    const asked = { id, bdf: nic, pasid: 5, firstPage: 0x10, pages: 3, spaces: [4], waiter: 77 };
+    expect(queue.takeEffects()).toEqual([{ kind: 'send', invalidation: { ...asked, itag: 0, sentNs: 1000, grantsMade: Infinity } }]);
     expect(queue.takeEffects()).toEqual([]);
+  });
+
+  it('is found by the pages and the spaces that it takes translations of, until it has settled', () => {
+    const some = queue.request(nic, pasid(5), 0x10, 3, 0, 32, [4]);
+    const all = queue.request(nic, NO_PASID, 0, Infinity, 0, 32, [4, 5]);
+    expect(queue.pendingIn(4, 0x12, 1)).toEqual([some, all]);
+    expect(queue.pendingIn(4, 0x13, 1)).toEqual([all]);
+    expect(queue.pendingIn(4, 0, 0x10)).toEqual([all]);
+    expect(queue.pendingIn(5, 0x10, 1)).toEqual([all]);
+    expect(queue.pendingIn(6, 0, Infinity)).toEqual([]);
+    expect(queue.pendingIn(4, 0x10, 0)).toEqual([]);
+    queue.timeout(all);
+    expect(queue.pendingIn(4, 0x12, 1)).toEqual([some]);
   });
 
   it('notes what had been granted when it was asked for, also if it must wait', () => {

@@ -28,8 +28,9 @@ export function fence(ports: AttachPorts, device: GroupDevice, policy: FencePoli
   device.physical = group.blockingDomain;
   ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
   for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
-  effects.push({ kind: 'settle', device, space: old.space });
-  if (invalidate) effects.push({ kind: 'invalidate', device, pasid: NO_PASID, firstPage: 0, pages: Infinity });
+  const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
+  for (const space of spaces) effects.push({ kind: 'settle', device, space });
+  if (invalidate) effects.push({ kind: 'invalidate', device, pasid: NO_PASID, firstPage: 0, pages: Infinity, spaces });
   return { error: OK, effects };
 }
 

@@ -56,8 +56,18 @@ export interface Group {
 
 /** What a change asks of the machine, in order. */
 export type IommuEffect =
-  /** An Invalidate Request that the caller awaits. `pages` Infinity: everything. */
-  | { readonly kind: 'invalidate'; readonly device: GroupDevice; readonly pasid: Pasid; readonly firstPage: number; readonly pages: number }
+  /**
+   * An Invalidate Request that the caller awaits. `pages` Infinity: everything. `spaces`: whose translations it takes, so that an unmap in one
+   * of them awaits it too, also when the function has left that space.
+   */
+  | {
+      readonly kind: 'invalidate';
+      readonly device: GroupDevice;
+      readonly pasid: Pasid;
+      readonly firstPage: number;
+      readonly pages: number;
+      readonly spaces: readonly AddressSpace[];
+    }
   /** In-flight requests of the function that were translated in `space` are awaited too. */
   | { readonly kind: 'settle'; readonly device: GroupDevice; readonly space: AddressSpace }
   | { readonly kind: 'ats-enable'; readonly device: GroupDevice; readonly on: boolean }

@@ -156,8 +156,9 @@ export class Iommu {
   }
 
   /**
-   * iommu_unmap() with its IOTLB invalidation: bytes undone, and the Invalidate Requests to be awaited before the pages may be reused.
-   * Requests in flight that were translated before are the caller's to await, also those of functions that have left the domain.
+   * iommu_unmap() with its IOTLB invalidation: bytes undone, and the Invalidate Requests to be sent and awaited before the pages may be reused.
+   * Those of functions that are leaving the domain are on their way already: the caller's to await, as are requests in flight that were
+   * translated before.
    */
   unmap(domain: Domain, iova: bigint, bytes: bigint): { readonly bytes: bigint; readonly effects: readonly IommuEffect[] } {
     const undone = tablesOf(domain).unmap(iova, bytes);
@@ -167,7 +168,10 @@ export class Iommu {
     const pages = pageOf(undone + BigInt(PAGE_BYTES) - 1n);
     const effects: IommuEffect[] = [];
     for (const { device, pasid } of this.#attachments(domain)) {
-      if (device.atsEnabled && !device.blocked) effects.push({ kind: 'invalidate', device, pasid, firstPage, pages });
+      if (!device.atsEnabled || device.blocked) continue;
+      // The fence has asked for the whole ATC already, and what prepare awaits must not grow behind it (invariant 16).
+      if (device.window.at === 'fencing') continue;
+      effects.push({ kind: 'invalidate', device, pasid, firstPage, pages, spaces: [domain.space] });
     }
     return { bytes: undone, effects };
   }

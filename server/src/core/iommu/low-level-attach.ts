@@ -61,7 +61,7 @@ export function setAtsEnable(device: GroupDevice, on: boolean, effects: IommuEff
 function leave(device: GroupDevice, pasid: Pasid, space: AddressSpace, effects: IommuEffect[]): void {
   effects.push({ kind: 'settle', device, space });
   if (device.atsEnabled && space.type === 'paging') {
-    effects.push({ kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity });
+    effects.push({ kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity, spaces: [space] });
   }
 }
 

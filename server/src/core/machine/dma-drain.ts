@@ -1,7 +1,7 @@
 /** What a reset does with the ledger: wait for it, answer it, drop it; and the fence that a memory owner answers for dropped writes. */
 import { addressOfPage, pageHigh, pageLow, pageNumber, PAGE_BYTES, type ResetMethod } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import { advance, end, unhold, wake } from './dma-ledger.ts';
+import { advance, end, wake } from './dma-ledger.ts';
 import type { Parts } from './parts.ts';
 import type { IndeterminateRange } from './reply.ts';
 import type { FunctionState, Operation, Request } from './state.ts';
@@ -18,12 +18,20 @@ export function answerTranslationRequests(m: Parts, fn: FunctionState): number {
   return answered;
 }
 
-/** `operation` goes on when every entry that is in the ledger now has ended. */
-export function awaitLedger(fn: FunctionState, operation: Operation): void {
+/**
+ * `operation` goes on when every request that is in the ledger now has ended; returns how many. Not awaited: Invalidate Completions, which the
+ * fence awaits by their requests, and writes whose owner is silent and owes a fence, for whose fate nobody waits any more.
+ */
+export function awaitLedger(m: Parts, fn: FunctionState, operation: Operation): number {
+  let awaited = 0;
   for (const request of fn.entries) {
+    if (request.kind === 'invalidation-completion') continue;
+    if (request.point === 'indeterminate' && m.peers.get(request.owner)?.silent === true) continue;
     (request.onEnded ??= []).push(operation.id);
-    operation.pending++;
+    awaited++;
   }
+  operation.pending += awaited;
+  return awaited;
 }
 
 /**
@@ -61,7 +69,6 @@ export function abortLedger(m: Parts, fn: FunctionState): AbortReport {
   for (const request of entries) {
     if (request.kind === 'invalidation-completion' || request.point === 'indeterminate') {
       fn.entries.push(request);
-      unhold(m, request);
     } else if (request.point === 'performed') {
       end(m, request, STATUS.performed);
     } else if (request.point === 'sent' && request.posted) {

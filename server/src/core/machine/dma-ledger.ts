@@ -86,7 +86,8 @@ function translate(m: Parts, request: Request): boolean {
     end(m, request, status);
     return false;
   }
-  if (!request.translated) request.spaceId = translation.spaceIdOf(task.context);
+  // A translated request owes nothing to the tables; `strict` awaits it all the same, for nothing else keeps its page from being reused.
+  if (!request.translated || m.strict) request.spaceId = translation.spaceIdOf(task.context);
   request.point = 'translated';
   m.trace.emit('dma-translated', request.fn.bdf, request.id, request.page);
   stopsAt(m, request, 'translated');

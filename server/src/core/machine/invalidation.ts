@@ -25,6 +25,7 @@ export function applyEffects(m: Parts, operation: Operation | undefined, effects
           effect.pages,
           operation?.id ?? 0,
           effect.device.invalidateQueueDepth,
+          effect.spaces.map((space) => space.id),
         );
         if (operation !== undefined) operation.pending++;
         break;
@@ -47,7 +48,16 @@ export function setAtsEnable(m: Parts, fn: FunctionState, on: boolean): void {
 
 /** `operation` awaits every Invalidate Request of the function that has been sent or waits for a tag. */
 export function awaitInvalidations(m: Parts, fn: FunctionState, operation: Operation): void {
-  for (const id of m.invalidations.pendingIds(fn.bdf)) {
+  watch(m, m.invalidations.pendingIds(fn.bdf), operation);
+}
+
+/** `operation` awaits every Invalidate Request that takes translations of these pages of a space, whichever function it went to. */
+export function awaitInvalidationsOf(m: Parts, spaceId: number, firstPage: number, pages: number, operation: Operation): void {
+  watch(m, m.invalidations.pendingIn(spaceId, firstPage, pages), operation);
+}
+
+function watch(m: Parts, ids: readonly number[], operation: Operation): void {
+  for (const id of ids) {
     const watchers = m.operations.invalidationWatchers.get(id);
     if (watchers === undefined) m.operations.invalidationWatchers.set(id, [operation.id]);
     else watchers.push(operation.id);

@@ -14,7 +14,7 @@ import type {
   UnmapPages,
 } from './command.ts';
 import { awaitTranslated } from './dma-drain.ts';
-import { applyEffects } from './invalidation.ts';
+import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { ChangeTask, Origin, UnmapTask } from './state.ts';
@@ -143,6 +143,7 @@ export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
   const task = m.operations.start<UnmapTask>(origin, { kind: 'unmap', domain: domain.id, iova: command.iova, bytes });
   const firstPage = pageOf(command.iova);
   for (const fn of m.functionList) awaitTranslated(fn, domain.space.id, firstPage, pageOf(bytes), task);
+  awaitInvalidationsOf(m, domain.space.id, firstPage, pageOf(bytes), task);
   applyEffects(m, task, effects);
   if (task.pending === 0) resumeUnmap(m, task);
 }

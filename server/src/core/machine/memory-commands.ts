@@ -39,7 +39,9 @@ function touching(m: Parts, address: bigint, bytes: bigint): number {
   let count = 0;
   for (const fn of m.functionList) {
     for (const request of fn.entries) {
-      if (request.page < 0 || request.point === 'performed' || request.translated) continue;
+      if (request.page < 0 || request.point === 'performed') continue;
+      // One with a translated address counts where it is awaited: in a space, once the translation agent has let it pass.
+      if (request.translated && request.spaceId < 0) continue;
       const range = rangeOf(request);
       if (range.address < address + bytes && range.address + BigInt(range.bytes) > address) count++;
     }

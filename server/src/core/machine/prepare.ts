@@ -116,9 +116,7 @@ function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
 function drain(m: Parts, task: PrepareTask): void {
   const { fn } = task;
   setGate(m, fn, false);
-  task.inFlight = fn.entries.length;
-  answerTranslationRequests(m, fn);
-  awaitLedger(fn, task);
+  task.inFlight = answerTranslationRequests(m, fn) + awaitLedger(m, fn, task);
   if (task.pending === 0) m.operations.wake(task);
   else if (task.deadlineNs === 0) prepareDeadline(m, task);
   else task.alarm = m.clock.set(task.deadlineNs, 'operation', task.id);

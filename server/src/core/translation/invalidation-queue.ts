@@ -19,6 +19,8 @@ export interface Invalidation {
   readonly firstPage: number;
   /** Infinity: everything. */
   readonly pages: number;
+  /** Ids of the address spaces whose translations it takes. */
+  readonly spaces: readonly number[];
   /** Whom the machine tells when it has settled. */
   readonly waiter: number;
   /** -1 while it waits for a tag. */
@@ -36,6 +38,8 @@ export type InvalidationEffect =
 
 /** The widest completion count: one for each traffic class. */
 const COMPLETIONS_MAX = 8;
+
+const NO_SPACES: readonly number[] = [];
 
 interface Tag {
   /** The request in flight; undefined when the tag is free. */
@@ -76,10 +80,19 @@ export class InvalidationQueue {
    * Asks a function to invalidate a range and returns the invalidation's id. It goes out at once if a tag is free and fewer than `depth`
    * (the function's Invalidate Queue Depth, 1 to 32) are in flight; otherwise in its turn.
    */
-  request(bdf: Bdf, pasid: Pasid, firstPage: number, pages: number, waiter: number, depth: number): number {
+  request(
+    bdf: Bdf,
+    pasid: Pasid,
+    firstPage: number,
+    pages: number,
+    waiter: number,
+    depth: number,
+    spaces: readonly number[] = NO_SPACES,
+  ): number {
     assert(Number.isInteger(depth) && depth >= 1 && depth <= ITAGS, `invalidate queue depth ${depth}`);
     const id = ++this.#lastId;
-    const invalidation = { id, bdf, pasid, firstPage, pages, waiter, itag: -1, sentNs: 0, grantsMade: this.#grantsMade() };
+    const grantsMade = this.#grantsMade();
+    const invalidation = { id, bdf, pasid, firstPage, pages, spaces, waiter, itag: -1, sentNs: 0, grantsMade };
     const destination = this.#destinationOf(bdf);
     destination.depth = depth;
     destination.waiting.push(invalidation);
@@ -149,6 +162,17 @@ export class InvalidationQueue {
   /** Ids of all requests that have not settled, oldest first. */
   pendingIds(bdf: Bdf): readonly number[] {
     return [...this.#pending.values()].filter((invalidation) => invalidation.bdf === bdf).map(({ id }) => id);
+  }
+
+  /** Ids of those that take translations of these pages of a space, oldest first. */
+  pendingIn(space: number, firstPage: number, pages: number): readonly number[] {
+    const ids: number[] = [];
+    if (pages === 0) return ids;
+    for (const other of this.#pending.values()) {
+      const overlaps = other.firstPage < firstPage + pages && firstPage < other.firstPage + other.pages;
+      if (overlaps && other.spaces.includes(space)) ids.push(other.id);
+    }
+    return ids;
   }
 
   /** Completions for a tag with no request in flight, or for one that had timed out. */
