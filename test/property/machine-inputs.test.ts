@@ -11,6 +11,8 @@ const FUNCTIONS = [PROBE, FIRST, SECOND, REMOTE];
 const OWNED = 0x4000_0000n;
 const REGISTERS = [0x04, 0x06, 0x08, 0x0c, 0x10, 0x14, 0x3c, 0x44, 0x48, 0x4a, 0x104, 0x106];
 
+type ModelDma = Extract<Command, { kind: 'model-dma' }>;
+
 interface Owed {
   readonly peer: number;
   readonly token: number;
@@ -107,7 +109,7 @@ class History {
   submit(peer: number, command: Command): void {
     const token = ++this.#token;
     this.#unanswered.set(token, `${peer} ${command.kind}`);
-    this.note(`${peer} ${JSON.stringify(command, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`, () => {
+    this.note(`${peer} ${JSON.stringify(command, shortly)}`, () => {
       try {
         this.machine.submit(peer, token, command);
       } catch (error) {
@@ -157,6 +159,18 @@ class History {
     const data = new Uint8Array(this.pick([1, 8, 4096, 9000]));
     const hold = this.pick([undefined, undefined, 'issued', 'translated', 'performed'] as const);
     const holdNs = this.pick([0, 5 * MS]);
+    const dma = (fields: Pick<ModelDma, 'operation' | 'bytes'> & Partial<ModelDma>): Command => ({
+      kind: 'model-dma',
+      bdf,
+      iovaLow: low,
+      iovaHigh: high,
+      data: undefined,
+      pasid: NO_PASID,
+      translated: this.below(2) === 0,
+      hold,
+      holdNs,
+      ...fields,
+    });
     const makers: (() => Command)[] = [
       () => ({ kind: 'map', target, iova, address, bytes: this.pick([4096n, 0x2000n, 0x20_0000n]), access: this.pick([1, 2, 3]) }),
       () => ({ kind: 'map', target: { bdf, pasid: NO_PASID }, iova, address, bytes: 4096n, access: 3 }),
@@ -169,58 +183,10 @@ class History {
       () => ({ kind: 'pasid-attach', bdf, pasid: this.pick([pasid(1), pasid(2)]), domain: this.below(14), replace: this.below(2) === 0 }),
       () => ({ kind: 'pasid-detach', bdf, pasid: this.pick([pasid(1), pasid(2)]) }),
       () => ({ kind: this.pick(['owner-claim', 'owner-release']), bdf }),
-      () => ({
-        kind: 'model-dma',
-        bdf,
-        operation: 'write',
-        iovaLow: low,
-        iovaHigh: high,
-        bytes: data.length,
-        data,
-        pasid: this.pick([NO_PASID, NO_PASID, pasid(1)]),
-        translated: this.below(2) === 0,
-        hold,
-        holdNs,
-      }),
-      () => ({
-        kind: 'model-dma',
-        bdf,
-        operation: 'read',
-        iovaLow: low,
-        iovaHigh: high,
-        bytes: data.length,
-        data: undefined,
-        pasid: NO_PASID,
-        translated: this.below(2) === 0,
-        hold,
-        holdNs,
-      }),
-      () => ({
-        kind: 'model-dma',
-        bdf,
-        operation: 'translate',
-        iovaLow: low & ~0xfff,
-        iovaHigh: high,
-        bytes: 4096,
-        data: undefined,
-        pasid: this.pick([NO_PASID, pasid(1)]),
-        translated: false,
-        hold,
-        holdNs,
-      }),
-      () => ({
-        kind: 'model-dma',
-        bdf,
-        operation: 'fetch-add',
-        iovaLow: low & ~7,
-        iovaHigh: high,
-        bytes: 8,
-        data: new Uint8Array(8),
-        pasid: NO_PASID,
-        translated: this.below(2) === 0,
-        hold,
-        holdNs,
-      }),
+      () => dma({ operation: 'write', bytes: data.length, data, pasid: this.pick([NO_PASID, NO_PASID, pasid(1)]) }),
+      () => dma({ operation: 'read', bytes: data.length }),
+      () => dma({ operation: 'translate', bytes: 4096, iovaLow: low & ~0xfff, pasid: this.pick([NO_PASID, pasid(1)]), translated: false }),
+      () => dma({ operation: 'fetch-add', bytes: 8, iovaLow: low & ~7, data: new Uint8Array(8) }),
       () => ({ kind: 'dma-release', bdf, request: this.below(3) }),
       () => ({ kind: 'ledger', bdf }),
       () => ({ kind: 'reset-prepare', bdf, token, deadlineNs, onDeadline }),
@@ -264,6 +230,11 @@ class History {
     ];
     return this.pick(makers)();
   }
+}
+
+function shortly(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
+  return typeof value === 'bigint' ? `${value}n` : value;
 }
 
 it(
