@@ -19,6 +19,9 @@ export function faultArm(m: Parts, origin: Origin, fn: FunctionState, command: F
 
 export function faultDisarm(m: Parts, origin: Origin, fn: FunctionState, command: FaultDisarm): void {
   fn.armed.delete(command.fault);
-  if (command.fault === 'never-ready') functionMayBeReady(m, fn);
+  if (command.fault === 'never-ready') {
+    fn.neverReady = false;
+    functionMayBeReady(m, fn);
+  }
   m.outbox.ok(origin);
 }

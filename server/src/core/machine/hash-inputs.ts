@@ -46,7 +46,10 @@ function hashPlace(hash: TraceHash, command: DmaRead | DmaWrite | ModelDma): voi
   hash.addInt(command.pasid);
 }
 
-export function hashOutgoing(hash: TraceHash, item: Outgoing): void {
+/** `to`: the ordinal of the peer that it goes to. */
+export function hashOutgoing(hash: TraceHash, item: Outgoing, to: number): void {
+  hash.addInt(OUTGOING_NUMBER[item.type]);
+  hash.addInt(to);
   if (item.type === 'reply') {
     hashReply(hash, item.reply);
   } else if (item.type === 'event') {
@@ -57,6 +60,7 @@ export function hashOutgoing(hash: TraceHash, item: Outgoing): void {
   }
 }
 
+const OUTGOING_NUMBER = { reply: 1, event: 2, call: 3 } as const satisfies Record<Outgoing['type'], number>;
 const OUTCOME_NUMBER = new Map<Outcome, number>(OUTCOMES.map((outcome, number) => [outcome, number]));
 
 function hashReply(hash: TraceHash, reply: Reply): void {

@@ -41,7 +41,7 @@ export function applyEffects(m: Parts, operation: Operation | undefined, effects
 
 /** A Clear-to-Set change of ATS Enable empties the ATC (PCIe §10.3.7), unless the function is told not to comply. */
 export function setAtsEnable(m: Parts, fn: FunctionState, on: boolean): void {
-  if (on && !fn.config.atsEnabled && !fn.armed.has('atc-survives-reset')) fn.model.atc?.clear();
+  if (on && !fn.config.atsEnabled && !fn.atcKept) fn.model.atc?.clear();
   fn.config.setAtsEnable(on);
   m.trace.emit('ats-enable', fn.bdf, on ? 1 : 0);
 }
@@ -76,7 +76,8 @@ function deliver(m: Parts, invalidation: Invalidation): void {
   const { id } = invalidation;
   m.invalidationAlarms.set(id, m.clock.set(m.spec.iommu.invalidationTimeoutNs, 'invalidation', id));
   const { atc } = fn.model;
-  if (fn.resetting || faultActs(fn, 'ignore-invalidations') !== undefined) {
+  // In D3hot it answers configuration requests, and messages do not reach it.
+  if (fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {
     m.trace.emit('invalidation-ignored', fn.bdf, invalidation.itag);
     return;
   }

@@ -12,6 +12,7 @@ import { takeDeferred } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
+import type { Peer } from './peers.ts';
 import { prepareDeadline, resumePrepare } from './prepare.ts';
 import { resumeBarRead } from './region-access.ts';
 import { functionMayBeReady, resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
@@ -38,7 +39,7 @@ export class Machine implements MachinePort {
     this.spec = spec;
     this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, clock: spec.clock });
     this.#m = assemble(spec, this.#hash, (item) => {
-      if (!this.#unhashed) hashOutgoing(this.#hash, item);
+      if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });
   }
 
@@ -58,14 +59,17 @@ export class Machine implements MachinePort {
 
   peerAttach(roles: PeerRoles): PeerId {
     const peer = this.#m.peers.attach(roles);
-    if (!isObserver(roles)) this.#hash.addText('attach');
+    if (peer.ordinal !== 0) {
+      this.#hash.addText('attach');
+      this.#hash.addValue(roles);
+    }
     return peer.id;
   }
 
   peerDetach(id: PeerId): void {
     const peer = this.#m.peers.get(id);
     if (peer === undefined) return;
-    if (!isObserver(peer.roles)) this.#hash.addText('detach');
+    this.#hashPeer('detach', peer);
     peerGone(this.#m, peer);
     this.#run();
   }
@@ -73,15 +77,18 @@ export class Machine implements MachinePort {
   peerTimeout(id: PeerId): void {
     const peer = this.#m.peers.get(id);
     if (peer === undefined || peer.silent) return;
-    this.#hash.addText('timeout');
+    this.#hashPeer('timeout', peer);
     peerSilent(this.#m, peer);
     this.#run();
   }
 
   submit(peer: PeerId, token: number, command: Command): void {
-    const roles = this.#m.peers.get(peer)?.roles;
-    this.#unhashed = command.kind === 'trace-hash' || (roles !== undefined && isObserver(roles));
-    if (!this.#unhashed) hashCommand(this.#hash, command);
+    const ordinal = this.#ordinal(peer);
+    this.#unhashed = command.kind === 'trace-hash' || (peer !== 0 && ordinal === 0);
+    if (!this.#unhashed) {
+      this.#hash.addInt(ordinal);
+      hashCommand(this.#hash, command);
+    }
     try {
       this.#dispatch({ peer, token, sinceNs: this.#m.clock.nowNs }, command, peer);
       this.#run();
@@ -92,7 +99,7 @@ export class Machine implements MachinePort {
 
   answer(peer: PeerId, token: number, answer: PeerAnswer): void {
     const settled = this.#m.peers.settle(peer, token, answer);
-    this.#hash.addText('answer');
+    this.#hashPeer('answer', settled.peer);
     this.#hash.addInt(token);
     this.#hash.addValue(answer);
     settleOwed(this.#m, settled.peer, settled.owed, answer);
@@ -120,6 +127,17 @@ export class Machine implements MachinePort {
 
   owedBy(id: PeerId): number {
     return this.#m.peers.get(id)?.owed.size ?? 0;
+  }
+
+  /** 0 for the embedding program, and for a peer that is gone. */
+  #ordinal(id: PeerId): number {
+    return id === 0 ? 0 : (this.#m.peers.get(id)?.ordinal ?? 0);
+  }
+
+  #hashPeer(what: string, { ordinal }: Peer): void {
+    if (ordinal === 0) return;
+    this.#hash.addText(what);
+    this.#hash.addInt(ordinal);
   }
 
   #dispatch(origin: Origin, command: Command, peer: PeerId): void {
@@ -273,7 +291,3 @@ export class Machine implements MachinePort {
 }
 
 const NO_ADVANCES: readonly AdvanceTask[] = [];
-
-function isObserver(roles: PeerRoles): boolean {
-  return roles.observer && !roles.host && !roles.device && !roles.memory;
-}

@@ -30,7 +30,7 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
     case 'device-reset': {
       const fn = m.functions.get(owed.bdf);
       if (fn === undefined) break;
-      fn.peerResetting = false;
+      if (fn.peerResets > 0) fn.peerResets--;
       functionMayBeReady(m, fn);
       break;
     }
@@ -100,7 +100,7 @@ export function deviceRelease(m: Parts, origin: Origin, peerId: PeerId, fn: Func
 /** Nobody plays the function any more: what it had in flight is dropped, and it issues nothing. */
 function functionGone(m: Parts, fn: FunctionState): void {
   fn.claimedBy = 0;
-  fn.peerResetting = false;
+  fn.peerResets = 0;
   abortLedger(m, fn);
   functionMayBeReady(m, fn);
   m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} is absent: its peer is gone`);

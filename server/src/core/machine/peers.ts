@@ -15,6 +15,8 @@ export type Owed =
 export interface Peer {
   readonly id: PeerId;
   readonly roles: PeerRoles;
+  /** Its place among those whose inputs and outputs the trace hash covers; 0: an observer and nothing else, of whom nothing depends. */
+  readonly ordinal: number;
   readonly owed: Map<number, Owed>;
   /** Silent past the watchdog: it no longer holds the clock. */
   silent: boolean;
@@ -25,10 +27,15 @@ export interface Peer {
   readonly waitingForCredit: Set<Bdf>;
 }
 
+function isObserver(roles: PeerRoles): boolean {
+  return roles.observer && !roles.host && !roles.device && !roles.memory;
+}
+
 export class Peers {
   readonly #byId = new Map<PeerId, Peer>();
   readonly #outbox: Outbox;
   #nextPeer = 1;
+  #nextOrdinal = 1;
   #nextToken = 1;
 
   constructor(outbox: Outbox) {
@@ -39,6 +46,7 @@ export class Peers {
     const peer: Peer = {
       id: this.#nextPeer++,
       roles,
+      ordinal: isObserver(roles) ? 0 : this.#nextOrdinal++,
       owed: new Map(),
       silent: false,
       memoryDepth: 0,

@@ -226,10 +226,10 @@ function remember(fn: FunctionState, token: string, closed: ClosedWindow): void 
 
 /** Restores translation, or quarantines; a sentence when it could not be restored. */
 function closeLast(m: Parts, fn: FunctionState, device: GroupDevice): string {
-  const failedReset = m.strict && fn.resetFailed;
-  let warning = failedReset ? `the reset of ${formatBdf(fn.bdf)} failed: it stays blocked until one succeeds` : '';
-  let restored = !failedReset;
-  if (!failedReset && m.iommu !== undefined) {
+  const stays = m.strict && fn.needsReset;
+  let warning = stays ? `${formatBdf(fn.bdf)} stays blocked until a reset of it succeeds` : '';
+  let restored = !stays;
+  if (!stays && m.iommu !== undefined) {
     const change = m.iommu.restore(device);
     applyEffects(m, undefined, change.effects);
     if (change.error !== OK) {
@@ -239,6 +239,7 @@ function closeLast(m: Parts, fn: FunctionState, device: GroupDevice): string {
   }
   [device.window] = step(device.window, { kind: 'done', restored });
   device.quarantined = !restored;
+  fn.needsReset = !restored;
   device.group.recoveryCount--;
   if (restored) setGate(m, fn, true);
   m.trace.emit('done', fn.bdf, 0, device.physical.id, restored ? 0 : 1);

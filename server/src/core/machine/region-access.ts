@@ -36,7 +36,10 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
 /** Earlier posted writes of the function have been performed: the completion may pass the bus now. */
 export function resumeBarRead(m: Parts, task: BarReadTask): void {
   m.operations.end(task);
-  readBar(m, task.origin, task.fn, task.region, task.offset, task.bytes);
+  const { origin, fn, region, offset, bytes } = task;
+  // Meanwhile it may have been reset, or lost its Memory Space Enable.
+  if (decodesMemory(fn)) readBar(m, origin, fn, region, offset, bytes);
+  else answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
 }
 
 function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, offset: number, bytes: number): void {

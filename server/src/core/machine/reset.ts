@@ -5,6 +5,7 @@
 import { formatBdf, type ResetMethod } from '../base/index.ts';
 import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
+import { faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import { NOTHING_DONE, done, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
@@ -17,6 +18,8 @@ const PENDING_WAITS_MS = [0, 100, 200, 400] as const;
 const FLR_WAIT_MS = 100;
 /** Readiness polls double from 1 ms until the delay would pass this (PCIE_RESET_READY_POLL_MS). */
 const READY_DELAY_MAX_MS = 60_000;
+/** Characters that a caller's window token has at most. */
+const CALLER_TOKEN_CHARS = 64;
 /** Command while a reset runs: only Interrupt Disable (pci_dev_save_and_disable). */
 const COMMAND_QUIET = 0x0400;
 
@@ -70,6 +73,7 @@ function startTask(m: Parts, origin: Origin, fn: FunctionState, fields: ResetFie
     phase: 'start',
     poll: 0,
     pendingTimedOut: false,
+    failed: false,
     saved: undefined,
     report: NOTHING_DONE,
     warning: '',
@@ -152,22 +156,25 @@ function trigger(m: Parts, task: ResetTask): void {
  */
 export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod): void {
   fn.resetting = true;
+  fn.needsReset = false;
+  fn.neverReady = faultActs(fn, 'never-ready') !== undefined;
+  fn.atcKept = faultActs(fn, 'atc-survives-reset') !== undefined;
   discardCompletions(m, fn, method);
-  if (!fn.armed.has('atc-survives-reset')) fn.model.atc?.clear();
+  if (!fn.atcKept) fn.model.atc?.clear();
   fn.model.reset();
   fn.config.reset('flr');
   fn.readyAtNs = m.clock.nowNs + FLR_WAIT_MS * MS;
   m.clock.set(FLR_WAIT_MS * MS, 'function', fn.index);
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
-    fn.peerResetting = true;
+    fn.peerResets++;
     m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method }, { kind: 'device-reset', bdf: fn.bdf });
   }
 }
 
 /** The time that FLR takes is over, or the peer has answered its reset. */
 export function functionMayBeReady(m: Parts, fn: FunctionState): void {
-  if (!fn.resetting || fn.peerResetting || fn.armed.has('never-ready') || m.clock.nowNs < fn.readyAtNs) return;
+  if (!fn.resetting || fn.peerResets > 0 || fn.neverReady || m.clock.nowNs < fn.readyAtNs) return;
   fn.resetting = false;
   // A completion that was sent before the reset may still come, and must find the debt that it pays.
   const answering = fn.entries.some((request) => request.kind === 'invalidation-completion');
@@ -178,7 +185,6 @@ export function functionMayBeReady(m: Parts, fn: FunctionState): void {
 function pollReadiness(m: Parts, task: ResetTask): void {
   const { fn } = task;
   if (!fn.resetting) {
-    fn.resetFailed = false;
     close(m, task);
     return;
   }
@@ -187,7 +193,8 @@ function pollReadiness(m: Parts, task: ResetTask): void {
     task.poll = 1;
   }
   if (task.poll > READY_DELAY_MAX_MS) {
-    fn.resetFailed = true;
+    fn.needsReset = true;
+    task.failed = true;
     task.warning = `${formatBdf(fn.bdf)} was not ready ${task.poll - 1} ms after ${task.method}; giving up`;
     m.outbox.log('warn', fn.bdf, task.warning);
     close(m, task);
@@ -209,7 +216,7 @@ function close(m: Parts, task: ResetTask): void {
 
 function succeed(m: Parts, task: ResetTask): void {
   const { fn, method } = task;
-  if (fn.resetFailed) {
+  if (task.failed) {
     endReset(m, task, {
       kind: 'refused',
       code: 'ENOTTY',
@@ -273,8 +280,9 @@ function part(m: Parts, task: ResetTask): Origin {
   return { operation: task.id, sinceNs: m.clock.nowNs };
 }
 
+/** Longer than a caller's token can be, so that no caller's window is taken for it. */
 function windowToken(task: ResetTask): string {
-  return `reset-${task.id}`;
+  return `the window of reset ${task.id}`.padEnd(CALLER_TOKEN_CHARS + 1, '.');
 }
 
 function joinText(first: string, second: string): string {

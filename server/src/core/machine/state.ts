@@ -49,10 +49,13 @@ export interface FunctionState {
   resetting: boolean;
   /** When the time that its last reset takes is over. */
   readyAtNs: number;
-  /** A remote function's peer has not answered its reset. */
-  peerResetting: boolean;
-  /** The last reset failed: `strict` keeps the function blocked. */
-  resetFailed: boolean;
+  /** Resets that a remote function's peer has not answered. */
+  peerResets: number;
+  /** A fault on purpose: this reset never ends in readiness, and this one left the ATC as it was. */
+  neverReady: boolean;
+  atcKept: boolean;
+  /** A reset or a restore failed, and no reset has begun since: `strict` keeps the function blocked. */
+  needsReset: boolean;
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
   readonly armed: Map<FaultKind, ArmedFault>;
@@ -193,6 +196,7 @@ export interface ResetTask extends Pending {
   /** Polls so far: index into the pending-wait times, or the next readiness delay in ms. */
   poll: number;
   pendingTimedOut: boolean;
+  failed: boolean;
   saved: Uint8Array | undefined;
   report: WindowReport;
   warning: string;

@@ -1,0 +1,57 @@
+/** The hash covers who gave an input and who got an output, not only what it was. */
+import { describe, expect, it } from 'vitest';
+import { CoreMachine, PROBE, REMOTE, probe, remote, type TestPeer } from '../../kit/core-machine.ts';
+
+type Roles = Parameters<CoreMachine['attachPeer']>[0];
+
+function machine(): CoreMachine {
+  return new CoreMachine({ functions: [probe(PROBE), remote(REMOTE)] });
+}
+
+/** The hash of a story told by two peers of these roles. */
+function told(first: Roles, second: Roles, story: (m: CoreMachine, a: TestPeer, b: TestPeer) => void): string {
+  const m = machine();
+  const [a, b] = [m.attachPeer(first), m.attachPeer(second)];
+  story(m, a, b);
+  return m.hash();
+}
+
+const claim = (m: CoreMachine, by: TestPeer): void => void m.start({ kind: 'device-claim', bdf: REMOTE }, by.id);
+
+describe('the trace hash', () => {
+  it('tells by whom a command was given', () => {
+    const roles = { device: true };
+    expect(told(roles, roles, (m, a) => claim(m, a))).not.toBe(told(roles, roles, (m, _a, b) => claim(m, b)));
+  });
+
+  it('tells who left, and who was silent', () => {
+    const hashes = [
+      told({ memory: true }, { memory: true }, (m, a) => m.detachPeer(a)),
+      told({ memory: true }, { memory: true }, (m, _a, b) => m.detachPeer(b)),
+      told({ memory: true }, { memory: true }, (m, a) => m.silence(a)),
+      told({ memory: true }, { memory: true }, (m, _a, b) => m.silence(b)),
+    ];
+    expect(new Set(hashes).size).toBe(4);
+  });
+
+  it('tells with which roles a peer came', () => {
+    const nothing = (): void => undefined;
+    expect(told({ memory: true }, {}, nothing)).not.toBe(told({ device: true }, {}, nothing));
+  });
+
+  it('does not change with observers, whenever they come and go and whatever they ask', () => {
+    const story = (m: CoreMachine, watched: boolean): string => {
+      const early = watched ? m.attachPeer({ observer: true }) : undefined;
+      const emulator = m.attachPeer({ device: true });
+      claim(m, emulator);
+      if (early !== undefined) {
+        m.start({ kind: 'function-list' }, early.id);
+        m.silence(early);
+        m.detachPeer(early);
+      }
+      m.detachPeer(emulator);
+      return m.hash();
+    };
+    expect(story(machine(), true)).toBe(story(machine(), false));
+  });
+});
