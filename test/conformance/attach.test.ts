@@ -174,6 +174,45 @@ describe('28 and 43 to 46', () => {
     expect(m.text(page, 14)).toBe('first\0\0\0second');
   });
 
+  it('44 nothing stands in the way of putting them back', () => {
+    const m = new CoreMachine({ functions: [...SIBLINGS] });
+    const domain = m.allocDomain();
+    // The first lets the attach through and refuses what comes after it; the second refuses the attach.
+    m.arm(FIRST, 'attach-fails', { first: 2, count: 5 });
+    m.arm(SECOND, 'attach-fails');
+    expect(m.refusal(m.attach(FIRST, domain))).toBe('EIO');
+    expect(m.info(FIRST).physicalDomain).toEqual(m.group(FIRST).domain);
+  });
+
+  it('12 a detach whose domain the hardware refuses parks the function on blocking, whatever else it would refuse', () => {
+    const m = new CoreMachine();
+    const domain = m.allocDomain();
+    const page = m.allocPage();
+    m.map({ domain }, IOVA, page);
+    m.call('ok', m.attach(PROBE, domain));
+    m.arm(PROBE, 'attach-fails', { count: 0 });
+    m.call('ok', { kind: 'domain-detach', bdf: PROBE });
+    expect(m.info(PROBE).physicalDomain).toMatchObject({ type: 'blocked' });
+    expect(m.outcome(PROBE, IOVA)).toBe('blocked-domain');
+    expect(m.logs().some((line) => line.includes('parked on blocking'))).toBe(true);
+  });
+
+  it('10 attaching a PASID touches no quarantined function; its next successful reset gives it the PASID', () => {
+    const m = new CoreMachine();
+    m.arm(PROBE, 'never-ready');
+    expect(m.reset(PROBE).reply).toMatchObject({ kind: 'refused' });
+    m.call('ok', { kind: 'fault-disarm', bdf: PROBE, fault: 'never-ready' });
+    const domain = m.allocDomain();
+    m.map({ domain }, IOVA, m.allocPage());
+    m.call('ok', m.attachPasid(PROBE, 5, domain));
+    expect(m.info(PROBE)).toMatchObject({ blocked: true });
+    expect(m.info(PROBE).pasids.map((entry) => entry.physicalDomain?.type)).not.toContain('paging');
+    m.reset(PROBE);
+    // The reset that failed could restore nothing.
+    m.call('ok', { kind: 'region-write', bdf: PROBE, region: 7, offset: 4, bytes: 2, valueLow: 6, valueHigh: 0 });
+    expect(m.outcome(PROBE, IOVA, 'x', { pasid: 5 })).toBe('performed');
+  });
+
   it('45 an owned group rests on blocking, an unowned one on its default', () => {
     const m = new CoreMachine();
     m.map(PROBE, IOVA, m.allocPage());

@@ -32,6 +32,24 @@ describe('clock', () => {
     expect(clock.take(100)).toMatchObject({ id: 3, atNs: 10 });
   });
 
+  it('keeps no cancelled alarms: what was set and cancelled a million times leaves nothing behind', () => {
+    const clock = new Clock();
+    clock.set(1000, 'operation', 1);
+    for (let i = 0; i < 1_000_000; i++) clock.cancel(clock.set(2000, 'request', i));
+    expect(clock.size).toBeLessThan(5000);
+    expect(clock.take(5000)).toMatchObject({ id: 1 });
+    expect(clock.take(5000)).toBeUndefined();
+  });
+
+  it('tells the next alarm and leaves it there', () => {
+    const clock = new Clock();
+    expect(clock.peek()).toBeUndefined();
+    clock.cancel(clock.set(1, 'operation', 1));
+    clock.set(7, 'request', 2);
+    expect(clock.peek()).toMatchObject({ id: 2, atNs: 7 });
+    expect(clock.take(7)).toMatchObject({ id: 2 });
+  });
+
   it('takes nothing that is due later, and never goes back', () => {
     const clock = new Clock();
     clock.set(5, 'operation', 1);

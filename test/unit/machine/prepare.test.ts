@@ -60,3 +60,13 @@ describe('reset-done', () => {
     expect(done(m, 'w0').warning).toContain('no open window');
   });
 });
+
+describe('reset-prepare', () => {
+  it('1024 windows nest; the next is EAGAIN, and all close', () => {
+    const m = new CoreMachine();
+    for (let i = 0; i < 1024; i++) m.prepare(PROBE, `w${i}`);
+    expect(m.startPrepare(PROBE, 'one more').reply).toMatchObject({ kind: 'refused', code: 'EAGAIN' });
+    expect(m.info(PROBE).resetDepth).toBe(1024);
+    expect(m.start({ kind: 'reset-done', bdf: PROBE, token: '', all: true }).reply).toMatchObject({ kind: 'reset-done', depth: 0 });
+  });
+});

@@ -17,11 +17,14 @@ export type AlarmOwner = 'operation' | 'invalidation' | 'request' | 'function';
 
 export const TIME_NS_MAX = Number.MAX_SAFE_INTEGER;
 
+/** Cancelled alarms that are kept, at least: taking them out costs a pass over all. */
+const COMPACT_FROM = 1024;
+
 export class Clock {
   #nowNs = 0;
   #sequence = 0;
   /** Binary heap by (time, sequence). */
-  readonly #heap: Alarm[] = [];
+  #heap: Alarm[] = [];
   readonly #cancelled = new Set<number>();
 
   get nowNs(): number {
@@ -39,13 +42,25 @@ export class Clock {
   }
 
   cancel(sequence: number): void {
-    if (sequence !== 0) this.#cancelled.add(sequence);
+    if (sequence === 0) return;
+    this.#cancelled.add(sequence);
+    if (this.#cancelled.size > COMPACT_FROM && this.#cancelled.size * 2 > this.#heap.length) this.#compact();
+  }
+
+  /** Alarms that it holds, cancelled ones among them. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
+  /** The next alarm, or undefined when none is set. It stays. */
+  peek(): Alarm | undefined {
+    this.#dropCancelled();
+    return this.#heap[0];
   }
 
   /** The next alarm's time, or undefined when none is set. */
   nextNs(): number | undefined {
-    this.#dropCancelled();
-    return this.#heap[0]?.atNs;
+    return this.peek()?.atNs;
   }
 
   /** Moves to `toNs` (never back) without ringing anything: the caller has taken all alarms up to it. */
@@ -55,8 +70,7 @@ export class Clock {
 
   /** Takes the next alarm that is due at or before `untilNs`, and moves the clock to it. */
   take(untilNs: number): Alarm | undefined {
-    this.#dropCancelled();
-    const first = this.#heap[0];
+    const first = this.peek();
     if (first === undefined || first.atNs > untilNs) return undefined;
     this.#removeFirst();
     this.moveTo(first.atNs);
@@ -69,6 +83,12 @@ export class Clock {
       this.#removeFirst();
     }
     if (this.#heap.length === 0) this.#cancelled.clear();
+  }
+
+  /** Takes every cancelled alarm out. A sorted array is a heap. */
+  #compact(): void {
+    this.#heap = this.#heap.filter((alarm) => !this.#cancelled.has(alarm.sequence)).sort((a, b) => (before(a, b) ? -1 : 1));
+    this.#cancelled.clear();
   }
 
   #removeFirst(): void {

@@ -9,7 +9,7 @@ export function passiveFunction(name: string): FunctionModel {
     name,
     atc: undefined,
     initiatesDma: false,
-    barRead: () => 0xffff_ffff,
+    barRead: (_bar, _offset, bytes) => (bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1),
     barWrite: () => undefined,
     operationStarted: () => undefined,
     operationEnded: () => undefined,

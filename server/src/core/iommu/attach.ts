@@ -1,7 +1,7 @@
 /** Attach, replace and detach with Linux's rules and errnos (`drivers/iommu/iommu.c`), and their rollback. */
 import { OK, errno, type Errno, type Pasid } from '../base/index.ts';
 import type { Change, Domain, Group, GroupDevice, IommuEffect } from './group.ts';
-import { attachPasid, attachRid, type AttachPorts } from './low-level-attach.ts';
+import { attachPasid, attachRid, movePasid, moveRid, type AttachPorts } from './low-level-attach.ts';
 
 /**
  * Attaches the whole group. 0 at once when it is the current domain; -EBUSY while any member is in a reset window; an error of
@@ -56,10 +56,12 @@ export function attachGroupPasid(ports: AttachPorts, group: Group, pasid: Pasid,
   if (current === domain) return { error: OK, effects: [] };
 
   const effects: IommuEffect[] = [];
-  for (const [moved, device] of capable.entries()) {
+  // A quarantined member gets it when its translation is restored.
+  const open = capable.filter((device) => !device.blocked);
+  for (const [moved, device] of open.entries()) {
     const error = attachPasid(ports, device, pasid, domain, effects);
     if (error === OK) continue;
-    for (const earlier of capable.slice(0, moved)) attachPasid(ports, earlier, pasid, current, effects);
+    for (const earlier of open.slice(0, moved)) movePasid(ports, earlier, pasid, current, effects);
     return { error, effects };
   }
   group.pasids.set(pasid, domain);
@@ -87,7 +89,7 @@ function moveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
       moved.push(device);
       continue;
     }
-    for (const earlier of moved) if (!earlier.blocked) attachRid(ports, earlier, group.domain, effects);
+    for (const earlier of moved) if (!earlier.blocked) moveRid(ports, earlier, group.domain, effects);
     return { error, effects };
   }
   group.domain = domain;
@@ -102,7 +104,7 @@ function mustMoveGroup(ports: AttachPorts, group: Group, domain: Domain): Change
   for (const device of group.members) {
     if (device.blocked) continue;
     if (attachRid(ports, device, domain, effects) === OK) continue;
-    attachRid(ports, device, group.blockingDomain, effects);
+    moveRid(ports, device, group.blockingDomain, effects);
     effects.push({ kind: 'warning', device, text: 'detach: the hardware refused the new domain; the function is parked on blocking' });
   }
   return { error: OK, effects };

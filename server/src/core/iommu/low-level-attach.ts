@@ -16,6 +16,12 @@ export interface AttachPorts {
 /** Points the function's RID at `domain`. -EIO when the hardware refuses; then nothing has changed. */
 export function attachRid(ports: AttachPorts, device: GroupDevice, domain: Domain, effects: IommuEffect[]): Errno {
   if (ports.attachFails(device)) return errno('EIO');
+  moveRid(ports, device, domain, effects);
+  return OK;
+}
+
+/** The same where it must succeed (IOMMU_SET_DOMAIN_MUST_SUCCEED): to what the hardware has had already, or to blocking. */
+export function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain, effects: IommuEffect[]): void {
   const old = device.physical;
   const ats = domain.type === 'paging' && device.atsWanted;
   device.physical = domain;
@@ -23,7 +29,6 @@ export function attachRid(ports: AttachPorts, device: GroupDevice, domain: Domai
   ports.translation.setContext(device.bdf, NO_PASID, domain.space, ats);
   if (old !== domain) leave(device, NO_PASID, old.space, effects);
   setAtsEnable(device, ats || atsInUseByPasid(device), effects);
-  return OK;
 }
 
 /** Points one PASID of the function at `domain`; undefined removes its context. */
@@ -35,6 +40,12 @@ export function attachPasid(
   effects: IommuEffect[],
 ): Errno {
   if (domain !== undefined && ports.attachFails(device)) return errno('EIO');
+  movePasid(ports, device, pasid, domain, effects);
+  return OK;
+}
+
+/** The same where it must succeed. */
+export function movePasid(ports: AttachPorts, device: GroupDevice, pasid: Pasid, domain: Domain | undefined, effects: IommuEffect[]): void {
   const old = device.pasidPhysical.get(pasid);
   const ats = domain?.type === 'paging' && device.atsWanted && !device.blocked;
   ports.translation.setContext(device.bdf, pasid, domain?.space, ats);
@@ -42,7 +53,6 @@ export function attachPasid(
   else device.pasidPhysical.set(pasid, domain);
   if (old !== undefined && old !== domain && !device.blocked) leave(device, pasid, old.space, effects);
   if (ats) setAtsEnable(device, true, effects);
-  return OK;
 }
 
 /** In `strict`, after a timeout: the function's translated requests are refused in every context it has. */

@@ -76,7 +76,7 @@ function deliver(m: Parts, invalidation: Invalidation): void {
   const { id } = invalidation;
   m.invalidationAlarms.set(id, m.clock.set(m.spec.iommu.invalidationTimeoutNs, 'invalidation', id));
   const { atc } = fn.model;
-  // In D3hot it answers configuration requests, and messages do not reach it.
+  // In D3hot it cannot send an Invalidate Completion.
   if (fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {
     m.trace.emit('invalidation-ignored', fn.bdf, invalidation.itag);
     return;

@@ -88,7 +88,7 @@ export function change(
 ): void {
   const device = deviceOf(m, bdf);
   const { group } = device;
-  if (!mutexFree(m.operations, group, origin, command)) return;
+  if (!mutexFree(m, group, origin, command)) return;
   const { error, effects } = act(iommuOf(m), device);
   const task = m.operations.start<ChangeTask>(origin, { kind: 'change', group });
   applyEffects(m, task, effects);

@@ -1,7 +1,7 @@
-import { ModelError, TIME_NS_MAX, assert, type Alarm, type Trace } from '../base/index.ts';
+import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
+import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
-import { advance, unhold } from './dma-ledger.ts';
 import { endDma } from './dma-task.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
@@ -13,14 +13,14 @@ import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
-import { prepareDeadline, resumePrepare } from './prepare.ts';
+import { resumePrepare } from './prepare.ts';
 import { resumeBarRead } from './region-access.ts';
-import { functionMayBeReady, resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
+import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
 import type { MachineSpec } from './spec.ts';
 import type { AdvanceTask, Operation, Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
 
-/** Alarms that one step may ring on the `auto` clock: a bound on a machine that would never come to rest. */
+/** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
 const ALARMS_PER_STEP_MAX = 1_000_000;
 
 /**
@@ -147,17 +147,19 @@ export class Machine implements MachinePort {
   /** Everything that can go on goes on, and the clock passes when nothing else can. */
   #run(): void {
     const m = this.#m;
+    this.#settle();
+    const rungMax = ALARMS_PER_STEP_MAX + m.clock.size;
     for (let rung = 0; ; rung++) {
-      this.#settle();
       const target = this.#mayPassUntil();
       if (target === undefined) return;
-      assert(rung < ALARMS_PER_STEP_MAX, `more than ${ALARMS_PER_STEP_MAX} alarms in one step`);
+      assert(rung < rungMax, `more than ${rungMax} alarms in one step`);
       const alarm = m.clock.take(target);
       if (alarm === undefined) {
         this.#endAdvance(target);
       } else {
-        this.#ring(alarm);
+        ring(m, alarm);
       }
+      this.#settle();
     }
   }
 
@@ -192,7 +194,7 @@ export class Machine implements MachinePort {
 
   #ringUntil(untilNs: number): void {
     for (let alarm = this.#m.clock.take(untilNs); alarm !== undefined; alarm = this.#m.clock.take(untilNs)) {
-      this.#ring(alarm);
+      ring(this.#m, alarm);
       this.#settle();
     }
   }
@@ -257,35 +259,6 @@ export class Machine implements MachinePort {
       case 'peer-access':
       case 'advance':
         break;
-    }
-  }
-
-  #ring(alarm: Alarm): void {
-    const m = this.#m;
-    switch (alarm.owner) {
-      case 'invalidation':
-        m.invalidations.timeout(alarm.id);
-        break;
-      case 'request': {
-        const request = m.timedHolds.get(alarm.id);
-        if (request === undefined) break;
-        request.holdAlarm = 0;
-        m.timedHolds.delete(alarm.id);
-        unhold(m, request);
-        advance(m, request.fn);
-        break;
-      }
-      case 'function': {
-        const fn = m.functionList[alarm.id];
-        if (fn !== undefined) functionMayBeReady(m, fn);
-        break;
-      }
-      case 'operation': {
-        const operation = m.operations.get(alarm.id);
-        if (operation?.kind === 'prepare') prepareDeadline(m, operation);
-        else if (operation?.kind === 'reset') resumeReset(m, operation);
-        break;
-      }
     }
   }
 }

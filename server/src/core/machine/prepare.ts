@@ -22,6 +22,9 @@ export const NOTHING_DONE: WindowReport = {
   timedOut: 0,
 };
 
+/** Windows that nest on one function: Linux's depth, of which a few are ever in use. */
+const WINDOWS_MAX = 1024;
+
 /** Nothing to fence: no IOMMU, or in Linux a function without ATS. */
 function needsNoWindow(m: Parts, device: GroupDevice | undefined): device is undefined {
   return device === undefined || (!m.strict && !device.atsSupported);
@@ -38,7 +41,11 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
     m.outbox.reply(origin, { kind: 'reset-prepare', ...open, elapsedNs: m.outbox.elapsed(origin) });
     return;
   }
-  if (!mutexFree(m.operations, device.group, origin, command)) return;
+  if (!mutexFree(m, device.group, origin, command)) return;
+  if (device.windows.length >= WINDOWS_MAX) {
+    m.outbox.refuse(origin, 'EAGAIN', `${formatBdf(fn.bdf)} has ${WINDOWS_MAX} open windows; close some first`, 'token');
+    return;
+  }
   fn.closedWindows.delete(command.token);
   if (device.resetDepth > 0) {
     const report = { ...NOTHING_DONE, skipped: false, depth: ++device.resetDepth };
@@ -196,7 +203,7 @@ export function done(m: Parts, origin: Origin, fn: FunctionState, command: Reset
     m.outbox.reply(origin, { kind: 'reset-done', depth: 0, skipped: true, warning: '', elapsedNs: 0 });
     return;
   }
-  if (!mutexFree(m.operations, device.group, origin, command)) return;
+  if (!mutexFree(m, device.group, origin, command)) return;
   const tokens = command.all ? [...device.windows] : device.windows.filter((token) => token === command.token);
   if (tokens.length === 0) {
     const closed = command.all ? undefined : fn.closedWindows.get(command.token);

@@ -6,6 +6,7 @@ import { formatBdf, type ResetMethod } from '../base/index.ts';
 import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
 import { faultActs } from './gate.ts';
+import { enqueue } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import { NOTHING_DONE, done, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
@@ -44,9 +45,9 @@ export function resetTrigger(m: Parts, origin: Origin, fn: FunctionState, comman
 
 function mayReset(m: Parts, origin: Origin, fn: FunctionState, command: ResetFunction | ResetTrigger): boolean {
   if (fn.resetHolder !== 0) {
-    const queue = m.operations.resetQueues.get(fn.bdf);
-    if (queue === undefined) m.operations.resetQueues.set(fn.bdf, [{ origin, command }]);
-    else queue.push({ origin, command });
+    let queue = m.operations.resetQueues.get(fn.bdf);
+    if (queue === undefined) m.operations.resetQueues.set(fn.bdf, (queue = []));
+    enqueue(m, queue, `a reset of ${formatBdf(fn.bdf)}`, { origin, command });
     return false;
   }
   const methods = fn.config.resetMethods();

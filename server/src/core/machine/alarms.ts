@@ -1,0 +1,52 @@
+/** What the machine's alarms do when they ring. */
+import type { Alarm } from '../base/index.ts';
+import { advance, unhold } from './dma-ledger.ts';
+import type { Parts } from './parts.ts';
+import { prepareDeadline } from './prepare.ts';
+import { functionMayBeReady, resumeReset } from './reset.ts';
+import type { FunctionState } from './state.ts';
+
+/**
+ * Rings an alarm that has been taken. Holds that end in the same instant end with it: each function's ledger is gone through once, and not for
+ * every request.
+ */
+export function ring(m: Parts, alarm: Alarm): void {
+  switch (alarm.owner) {
+    case 'request':
+      endHolds(m, alarm);
+      break;
+    case 'invalidation':
+      m.invalidations.timeout(alarm.id);
+      break;
+    case 'function': {
+      const fn = m.functionList[alarm.id];
+      if (fn !== undefined) functionMayBeReady(m, fn);
+      break;
+    }
+    case 'operation': {
+      const operation = m.operations.get(alarm.id);
+      if (operation?.kind === 'prepare') prepareDeadline(m, operation);
+      else if (operation?.kind === 'reset') resumeReset(m, operation);
+      break;
+    }
+  }
+}
+
+function endHolds(m: Parts, first: Alarm): void {
+  const released = new Set<FunctionState>();
+  for (let alarm: Alarm | undefined = first; alarm !== undefined; alarm = takeSame(m, first)) {
+    const request = m.timedHolds.get(alarm.id);
+    if (request === undefined) continue;
+    request.holdAlarm = 0;
+    m.timedHolds.delete(alarm.id);
+    unhold(m, request);
+    released.add(request.fn);
+  }
+  for (const fn of released) advance(m, fn);
+}
+
+/** The next alarm where it ends a hold in the same instant. */
+function takeSame(m: Parts, { atNs }: Alarm): Alarm | undefined {
+  const next = m.clock.peek();
+  return next?.owner === 'request' && next.atNs === atNs ? m.clock.take(atNs) : undefined;
+}
