@@ -58,9 +58,18 @@ describe('29 to 34 the sequence', () => {
   it('33 bus mastering is off from save until restore: no DMA between done and restore', () => {
     const m = mapped({ clock: 'manual' });
     expect(command(m) & BUS_MASTER).toBe(BUS_MASTER);
+    // A read that the switch holds keeps the reset in its pending wait, before there is a window.
+    m.write(PROBE, IOVA, '', { operation: 'read', bytes: 8, data: undefined, hold: 'translated' });
     const reset = m.reset(PROBE);
     m.advance(50);
+    expect(m.traced('function-reset')).toHaveLength(0);
+    expect(command(m) & BUS_MASTER).toBe(0);
     expect(m.outcome(PROBE, IOVA)).toBe('gate-closed');
+    m.release(PROBE);
+    m.advance(100);
+    expect(m.traced('function-reset')).toHaveLength(1);
+    expect(m.outcome(PROBE, IOVA)).toBe('gate-closed');
+    m.advance(50);
     m.advance(50);
     expect(reset.reply).toMatchObject({ kind: 'reset' });
     expect(command(m) & BUS_MASTER).toBe(BUS_MASTER);

@@ -85,6 +85,17 @@ describe('the window of a reset', () => {
   });
 });
 
+describe('a trigger without a reset round it', () => {
+  it('leaves the registers as they are after FLR', () => {
+    const m = mapped();
+    const command = (): number => m.call('region-read', { kind: 'region-read', bdf: PROBE, region: 7, offset: 4, bytes: 2 }).valueLow;
+    expect(command() & 4).toBe(4);
+    m.call('ok', { kind: 'reset-trigger', bdf: PROBE, method: 'flr' });
+    expect(command()).toBe(0);
+    expect(m.outcome(PROBE, IOVA)).toBe('gate-closed');
+  });
+});
+
 describe('while the function resets', () => {
   it('a BAR read that waited for posted writes is answered with all ones', () => {
     const m = mapped({ clock: 'manual' });

@@ -39,6 +39,19 @@ describe('the trace hash', () => {
     expect(told({ memory: true }, {}, nothing)).not.toBe(told({ device: true }, {}, nothing));
   });
 
+  it('tells what a peer answered, and what it was asked', () => {
+    const OWNED = 0x4000_0000n;
+    const read = (address: bigint, byte: number): string =>
+      told({ memory: true }, {}, (m, owner) => {
+        m.start({ kind: 'memory-claim', address: OWNED, bytes: 0x2000n, depth: 1 }, owner.id);
+        m.map(PROBE, 0x1000, address);
+        m.write(PROBE, 0x1000, '', { operation: 'read', bytes: 1, data: undefined, hold: 'performed' });
+        m.answer(owner, owner.calls[0]!.token, { kind: 'data', data: Uint8Array.of(byte) });
+      });
+    expect(read(OWNED, 1)).not.toBe(read(OWNED, 2));
+    expect(read(OWNED, 1)).toBe(read(OWNED, 1));
+  });
+
   it('does not change with observers, whenever they come and go and whatever they ask', () => {
     const story = (m: CoreMachine, watched: boolean): string => {
       const early = watched ? m.attachPeer({ observer: true }) : undefined;

@@ -14,24 +14,28 @@ export interface FencePolicy {
   readonly staysBlockedOnFailure: boolean;
 }
 
+/** Whether the hardware lets the RID be moved to the blocking domain, and what goes before the move. On an error nothing has changed. */
+export function startFence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Change {
+  const effects: IommuEffect[] = [];
+  if (device.physical !== device.group.blockingDomain && ports.attachFails(device)) return { error: errno('EIO'), effects };
+  if (policy.atsOffFirst) setAtsEnable(device, false, effects);
+  return { error: OK, effects };
+}
+
 /**
- * Moves the RID to the blocking domain and asks for the whole-ATC invalidation. The logical domain stays. On an error
- * nothing has changed.
+ * Moves the RID to the blocking domain and, where `ats` was in use, asks for the whole-ATC invalidation. The logical domain stays.
  */
-export function fence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Change {
+export function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly IommuEffect[] {
   const effects: IommuEffect[] = [];
   const { group } = device;
   const old = device.physical;
-  const invalidate = device.atsEnabled;
-  if (old !== group.blockingDomain && ports.attachFails(device)) return { error: errno('EIO'), effects };
-  if (policy.atsOffFirst) setAtsEnable(device, false, effects);
   device.physical = group.blockingDomain;
   ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
   for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
   const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
   for (const space of spaces) effects.push({ kind: 'settle', device, space });
-  if (invalidate) effects.push({ kind: 'invalidate', device, pasid: NO_PASID, firstPage: 0, pages: Infinity, spaces });
-  return { error: OK, effects };
+  if (ats) effects.push({ kind: 'invalidate', device, pasid: NO_PASID, firstPage: 0, pages: Infinity, spaces });
+  return effects;
 }
 
 /** The invalidations have settled: `blocked`, the PASIDs of this function, and the group's count. The PASID table stays. */

@@ -14,7 +14,7 @@ import {
 } from '../base/index.ts';
 import type { AddressSpace, Translation } from '../translation/index.ts';
 import { attachGroup, attachGroupPasid, claimOwner, detachGroup, detachGroupPasid, releaseOwner } from './attach.ts';
-import { commit, fence, restore, type FencePolicy } from './fence.ts';
+import { commit, fence, restore, startFence, type FencePolicy } from './fence.ts';
 import type { Change, Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { attachRid, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
 
@@ -135,8 +135,11 @@ export class Iommu {
     return detachGroupPasid(this.#attach, device.group, pasid);
   }
 
-  fence(device: GroupDevice): Change {
-    return fence(this.#attach, device, this.#ports.policy);
+  startFence(device: GroupDevice): Change {
+    return startFence(this.#attach, device, this.#ports.policy);
+  }
+  fence(device: GroupDevice, ats: boolean): readonly IommuEffect[] {
+    return fence(this.#attach, device, ats);
   }
   commit(device: GroupDevice): readonly IommuEffect[] {
     return commit(this.#attach, device);

@@ -84,8 +84,10 @@ export function prepareDeadline(m: Parts, task: PrepareTask): void {
 function advanceWindow(m: Parts, task: PrepareTask, input: WindowInput): void {
   const [next, effect] = step(task.device.window, input);
   task.device.window = next;
+  // It is blocked when that has been done; the other phases begin with what they do.
+  if (effect === 'commit') carryOut(m, task, effect);
   m.trace.emit('prepare', task.fn.bdf, PHASE[next.at], task.device.resetDepth, task.pending);
-  carryOut(m, task, effect);
+  if (effect !== 'commit') carryOut(m, task, effect);
 }
 
 /** The numbers that `prepare` trace records carry. */
@@ -142,12 +144,14 @@ function fence(m: Parts, task: PrepareTask): void {
   task.alarm = 0;
   if (iommu === undefined) return;
   awaitInvalidations(m, fn, task);
-  const change = iommu.fence(device);
-  if (change.error !== OK) {
+  const ats = device.atsEnabled;
+  const start = iommu.startFence(device);
+  if (start.error !== OK) {
     advanceWindow(m, task, { kind: 'fence-failed' });
     return;
   }
-  applyEffects(m, task, change.effects);
+  applyEffects(m, task, start.effects);
+  applyEffects(m, task, iommu.fence(device, ats));
   if (task.pending === 0) m.operations.wake(task);
 }
 
