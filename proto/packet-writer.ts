@@ -48,8 +48,8 @@ export class PacketWriter {
   }
 
   /**
-   * Adds a frame and returns its bytes. `number` is the body's field number in Frame and `body` what its generated code encodes; 0 is a frame without a body.
-   * 64-bit fields are {@link U64}. `data` is copied. Throws {@link FrameError} (1009), having added nothing, for a frame beyond
+   * Adds a frame and returns its bytes. `number` is the body's field number in Frame and `body` what its generated code encodes; 0 is a frame
+   * without a body. 64-bit fields are {@link U64}. `data` is copied. Throws {@link FrameError} (1009), having added nothing, for a frame beyond
    * what the receiver accepts or `data` beyond DMA_BYTES_MAX.
    */
   add(id: number, kind: FrameKind, number: number, body: object, data?: Uint8Array): number {

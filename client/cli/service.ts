@@ -38,22 +38,24 @@ export class Service {
       throw new Exit(EXIT.usage, 'IOMMUD_TOKEN has characters that a header cannot carry');
   }
 
-  get<T>(path: string): Promise<T> {
-    return this.#request('GET', path);
+  /** `has`: a field that an iommud's answer has. */
+  get<T extends object>(path: string, has: keyof T & string): Promise<T> {
+    return this.#request('GET', path, has);
   }
-  post<T>(path: string, body: object): Promise<T> {
-    return this.#request('POST', path, body);
+  post<T extends object>(path: string, body: object, has: keyof T & string): Promise<T> {
+    return this.#request('POST', path, has, body);
   }
   delete(path: string): Promise<void> {
-    return this.#request('DELETE', path);
+    return this.#request('DELETE', path, undefined);
   }
 
-  async #request<T>(method: string, path: string, body?: object): Promise<T> {
+  async #request<T>(method: string, path: string, has: string | undefined, body?: object): Promise<T> {
     const { status, text } = await this.#exchange(method, path, body === undefined ? undefined : JSON.stringify(body));
     const answer = parsed(text);
-    if (status >= 200 && status < 300 && (text === '' || isObject(answer))) return answer as T;
+    const isGood = status >= 200 && status < 300;
+    if (isGood && (has === undefined ? text === '' : isObject(answer) && has in answer)) return answer as T;
     // The error body of REST; whatever else answers is no iommud.
-    if (!isObject(answer) || typeof answer['code'] !== 'string') {
+    if (isGood || !isObject(answer) || typeof answer['code'] !== 'string') {
       const what = `what answers at ${this.url} is not an iommud service (HTTP ${status} to ${method} ${path})`;
       throw new Exit(EXIT.noService, what);
     }
@@ -74,11 +76,22 @@ export class Service {
       const request = send(url, { method, headers, timeout: ANSWER_MS_MAX }, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', (error) => reject(this.unreachable(error)));
+        response.on('error', (error) => {
+          reject(new Exit(EXIT.noService, `the answer of ${this.url} broke off (${codeOf(error)})`, { cause: error }));
+        });
         response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
       });
       request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
-      request.on('error', (error) => reject(this.unreachable(error)));
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        const sent = (request.socket?.bytesWritten ?? 0) > 0;
+        if (body !== undefined && sent && (error.code === 'EPIPE' || error.code === 'ECONNRESET')) {
+          const bytes = Buffer.byteLength(body);
+          const message = `${this.url} closed the connection while it was sent ${bytes} bytes; its IOMMUD_BODY_BYTES_MAX may be less`;
+          reject(new Exit(EXIT.refused, message, { cause: error }));
+        } else {
+          reject(this.unreachable(error));
+        }
+      });
       request.end(body);
     });
   }
@@ -87,6 +100,17 @@ export class Service {
   unreachable(error: unknown): Exit {
     return new Exit(EXIT.noService, `no service at ${this.url} (${codeOf(error)}); start one with 'iommud serve'`, { cause: error });
   }
+}
+
+/** The path of a machine. A name that a URL takes for a folder would ask for something else. */
+export function machinePath(name: string): string {
+  if (['', '.', '..'].includes(name)) throw new Exit(EXIT.usage, `'${name}' is no name of a machine`);
+  return `/v1/machines/${encodeURIComponent(name)}`;
+}
+
+/** What was given for an address, unless it may hold a password. */
+function shownUrl(text: string): string {
+  return text.includes('@') ? 'what was given' : `'${text}'`;
 }
 
 function parsed(text: string): unknown {
@@ -105,8 +129,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 function httpUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^(http|ws)s?:$/.test(url.protocol))
-    throw new Exit(EXIT.usage, `'${text}' is no address of a service; write http://HOST:PORT`);
-  // Not printed: a password is one of the things that it may hold.
+    throw new Exit(EXIT.usage, `${shownUrl(text)} is no address of a service; write http://HOST:PORT`);
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     throw new Exit(EXIT.usage, 'the address of a service has no user, query or fragment; the token is IOMMUD_TOKEN');
   return url.href.replace(/^ws/, 'http').replace(/\/+$/, '');

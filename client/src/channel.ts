@@ -60,8 +60,8 @@ export interface ChannelListener {
 export interface Channel {
   readonly granted: Granted;
   /**
-   * Makes a call. Never rejects and never throws: a failure is a value, and whoever asked throws it. Calls take effect in the order in which
-   * they were made. `data` may be used again when this returns. An aborted call fails with ECANCELED at once; what it did is unknown.
+   * Makes a call. Never rejects and never throws: a failure is a value, and whoever asked throws it. Calls of one credit class take effect in the order in which
+   * they were made; one that waits for the credits of its class is passed by those of others. `data` may be used again when this returns. An aborted call fails with ECANCELED at once; what it did is unknown.
    */
   request<K extends CallName>(name: K, request: Calls[K]['request'], data?: Uint8Array, signal?: AbortSignal): Promise<Answer<K> | Failure>;
   /** Who hears the events and answers the server's calls; what came before is heard now. */

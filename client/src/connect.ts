@@ -1,7 +1,7 @@
 import { CONTRACT_VERSION, type iommud } from '../../proto/index.ts';
 import { ask } from './ask.ts';
 import { Connection } from './connection.ts';
-import { IommudError, failure, textOf, type Failure } from './errors.ts';
+import { IommudError, failure, invalid, textOf, type Failure } from './errors.ts';
 import { ROLE, type Role } from './names.ts';
 import { bigintOf } from './numbers.ts';
 import { NotConnected, type OpenSocket, type Socket } from './socket.ts';
@@ -47,7 +47,7 @@ const TRANSIENT_STATUS: readonly number[] = [0, 429, 502, 503, 504];
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Connection> {
   const { deadlineMs = DEADLINE_MS, retry = true, open = openWebSocket, signal: caller } = options;
   if (!(deadlineMs >= 0 && deadlineMs <= DEADLINE_MS_MAX)) {
-    throw new IommudError(failure('EINVAL', `deadlineMs is ${deadlineMs}; it is 0 to ${DEADLINE_MS_MAX}`, 'deadlineMs'));
+    throw invalid('deadlineMs', `${deadlineMs} is not from 0 to ${DEADLINE_MS_MAX}`);
   }
   const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
   const signal = caller === undefined ? deadline : AbortSignal.any([caller, deadline]);

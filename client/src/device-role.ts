@@ -4,6 +4,7 @@ import { DMA_BYTES_MAX } from '../../proto/limits.ts';
 import { ask, type CallOptions } from './ask.ts';
 import { bdfText, packBdf } from './bdf.ts';
 import type { Channel, PeerAnswer } from './channel.ts';
+import { Claim } from './claim.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError, isCancelled } from './errors.ts';
 import { RESET_METHOD, type ResetMethod } from './names.ts';
@@ -81,21 +82,19 @@ export class DeviceDma {
 }
 
 /** A function that this connection emulates. Disposing of it gives it up. */
-export class ClaimedFunction implements AsyncDisposable {
+export class ClaimedFunction extends Claim {
   /** `00:04.0`. */
   readonly bdf: string;
   readonly dma: DeviceDma;
   readonly #handlers: DeviceHandlers;
-  readonly #giveUp: (options: CallOptions | undefined) => Promise<void>;
-  #released = false;
   /** Settles when every access that has come is answered; undefined when that is so. */
   #busy: Promise<unknown> | undefined;
 
   constructor(channel: Channel, fn: number, handlers: DeviceHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
+    super(giveUp);
     this.bdf = bdfText(fn);
     this.dma = new DeviceDma(channel, fn);
     this.#handlers = handlers;
-    this.#giveUp = giveUp;
   }
 
   read(access: RegionAccess): PeerAnswer | Promise<PeerAnswer> {
@@ -115,20 +114,6 @@ export class ClaimedFunction implements AsyncDisposable {
   reset(method: ResetMethod): PeerAnswer | Promise<PeerAnswer> {
     const ready = this.#handlers.onReset?.(method);
     return ready instanceof Promise ? ready.then(() => ({})) : {};
-  }
-
-  /** Gives the function up: it is absent until someone claims it. */
-  async release(options?: CallOptions): Promise<void> {
-    if (this.#released) return;
-    await this.#giveUp(options);
-    this.#released = true;
-  }
-
-  /** As {@link release}; a connection that is gone has given it up already. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release().catch((error: unknown) => {
-      if (!(error instanceof IommudError && error.code === 'ECONNRESET')) throw error;
-    });
   }
 
   #inTurn(run: () => PeerAnswer | Promise<PeerAnswer>): PeerAnswer | Promise<PeerAnswer> {

@@ -47,13 +47,19 @@ export class EventQueue<T> implements AsyncIterable<T> {
     return this.#events.drain();
   }
 
-  /** Ends when the connection is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    for (;;) {
-      const outcome = await this.#take(undefined);
-      if (outcome.failed) return;
-      yield outcome.event;
-    }
+  /** Ends when the connection is closed, or when it is left, also while it waits. */
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined, undefined> {
+    const left = new AbortController();
+    return {
+      next: async () => {
+        const outcome = await this.#take(left.signal);
+        return outcome.failed ? { done: true, value: undefined } : { done: false, value: outcome.event };
+      },
+      return: () => {
+        left.abort();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
   }
 
   put(event: T): void {

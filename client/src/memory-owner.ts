@@ -1,6 +1,7 @@
 /** The memory role: ranges of guest memory that this program owns. */
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel, PeerAnswer, PeerCall } from './channel.ts';
+import { Claim } from './claim.ts';
 import { IommudError, isCancelled } from './errors.ts';
 import { bigintOf, hex, u32, u64 } from './numbers.ts';
 
@@ -32,20 +33,18 @@ export interface MemoryHandlers {
 }
 
 /** A range that this connection owns. Disposing of it gives it up. */
-export class MemoryOwner implements AsyncDisposable {
+export class MemoryOwner extends Claim {
   readonly address: bigint;
   readonly bytes: bigint;
   readonly #handlers: MemoryHandlers;
-  readonly #giveUp: (options: CallOptions | undefined) => Promise<void>;
-  #released = false;
   /** Writes whose handlers have started and not settled. */
   readonly #writes = new Set<Promise<void>>();
 
   constructor(range: MemoryRange, handlers: MemoryHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
+    super(giveUp);
     this.address = bigintOf(u64(range.address, 'address'));
     this.bytes = bigintOf(u64(range.bytes, 'bytes'));
     this.#handlers = handlers;
-    this.#giveUp = giveUp;
   }
 
   holds(address: bigint): boolean {
@@ -72,20 +71,6 @@ export class MemoryOwner implements AsyncDisposable {
     await Promise.all(this.#writes);
     await this.#handlers.fence?.(address, bytes, context);
     return {};
-  }
-
-  /** Gives the range up: what is outstanding there ends with EIO. */
-  async release(options?: CallOptions): Promise<void> {
-    if (this.#released) return;
-    await this.#giveUp(options);
-    this.#released = true;
-  }
-
-  /** As {@link release}; a connection that is gone has given it up already. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release().catch((error: unknown) => {
-      if (!(error instanceof IommudError && error.code === 'ECONNRESET')) throw error;
-    });
   }
 }
 

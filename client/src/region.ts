@@ -54,6 +54,7 @@ export class Region {
 
   /** Many registers at once, read as words of 4 bytes in one packet. Offset and count are multiples of 4. Errors as {@link read}. */
   async readBytes(offset: number, bytes: number, options?: CallOptions): Promise<Uint8Array> {
+    if (u32(bytes, 'bytes') % WORD_BYTES !== 0) throw invalid('bytes', `${bytes} is not a multiple of ${WORD_BYTES}`);
     const words: Promise<number>[] = [];
     for (let at = 0; at < bytes; at += WORD_BYTES) words.push(this.read(offset + at, WORD_BYTES, options));
     const values = await Promise.all(words);

@@ -6401,7 +6401,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** Bytes of one websocket message that holds one frame. A memory owner is sent writes of dma_bytes_max and takes what the server does. */
+            /** Bytes of one websocket message that holds one frame. A memory owner, which is sent writes of dma_bytes_max, accepts what the server does. */
             frameBytesMax: number;
 
             /** Bytes after which a sender starts another packet. */
@@ -6447,7 +6447,7 @@ export namespace iommud {
             /** Properties of a Limits. */
             interface $Properties {
 
-                /** Bytes of one websocket message that holds one frame. A memory owner is sent writes of dma_bytes_max and takes what the server does. */
+                /** Bytes of one websocket message that holds one frame. A memory owner, which is sent writes of dma_bytes_max, accepts what the server does. */
                 frameBytesMax?: number;
 
                 /** Bytes after which a sender starts another packet. */

@@ -52,6 +52,7 @@ const says = (status: string, body: string) => (socket: Socket) =>
 describe('something that is no iommud', () => {
   test.each([
     ['a page', says('200 OK', '<html>hello</html>'), 'is not an iommud service (HTTP 200'],
+    ['an object of something else', says('200 OK', '{}'), 'is not an iommud service (HTTP 200'],
     ['a page that is not there', says('404 Not Found', 'File not found'), 'is not an iommud service (HTTP 404'],
     ['a connection that is taken and closed', (socket: Socket) => socket.end(), 'no service at'],
     ['a connection that is cut', (socket: Socket) => socket.destroy(), 'no service at'],
@@ -59,7 +60,7 @@ describe('something that is no iommud', () => {
       'an answer that breaks off',
       (socket: Socket) =>
         socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"m', () => socket.destroy())),
-      'no service at',
+      'broke off',
     ],
   ])('%s is 3 and one line', async (_what, answer, words) => {
     const url = await elsewhere(answer);
@@ -82,6 +83,8 @@ describe('commands against a service', () => {
 
   test.each([
     ['http://user:secret@127.0.0.1:1', 'sesame', 'no user'],
+    ['ftp://user:secret@127.0.0.1', 'sesame', 'what was given is no address'],
+    ['http://user:secret@127.0.0.1:bad', 'sesame', 'what was given is no address'],
     ['http://127.0.0.1:1/?a=b', 'sesame', 'no user, query or fragment'],
     ['http://127.0.0.1:1', 'two\nsecret lines', 'IOMMUD_TOKEN has characters'],
     ['http://127.0.0.1:1', '日本secret', 'IOMMUD_TOKEN has characters'],
@@ -91,6 +94,13 @@ describe('commands against a service', () => {
     expect(code).toBe(2);
     expect(err).toContain(words);
     expect(err).not.toContain('secret');
+  });
+
+  test.each(['', '.', '..'])("'%s' is no name of a machine: 2, and nothing is asked", async (name) => {
+    for (const command of [['machine', 'show'], ['machine', 'delete'], ['lspci'], ['reset']]) {
+      const { code, err } = await iommud(...command, name, ...(command[0] === 'reset' ? ['00:02.0'] : []));
+      expect([code, err]).toEqual([2, `iommud: '${name}' is no name of a machine\n`]);
+    }
   });
 
   test('a machine is made, listed, shown, reset, dumped and deleted', async () => {

@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT, Exit } from '../exit.ts';
 import { readInput } from '../input.ts';
 import { print, table, warn } from '../output.ts';
-import { Service, talksToService, type ServiceOptions } from '../service.ts';
+import { Service, machinePath, talksToService, type ServiceOptions } from '../service.ts';
 
 /** What REST says of a machine. */
 interface Machine {
@@ -56,15 +56,19 @@ export function registerMachine(program: Command): void {
 }
 
 async function create(options: CreateOptions): Promise<void> {
-  const made = await new Service(options).post<Machine>('/v1/machines', {
-    ...source(options),
-    name: options.name,
-    seed: options.seed,
-    clock: options.clock,
-    behaviour: options.behaviour,
-    labels: options.label,
-    ttl: options.ttl,
-  });
+  const made = await new Service(options).post<Machine>(
+    '/v1/machines',
+    {
+      ...source(options),
+      name: options.name,
+      seed: options.seed,
+      clock: options.clock,
+      behaviour: options.behaviour,
+      labels: options.label,
+      ttl: options.ttl,
+    },
+    'id',
+  );
   for (const warning of made.warnings) warn(`warning: ${warning}`);
   print(options.json, made, () => `${made.id}  ${made.name}  ${made.functions} functions  ${made.socketUrl}`);
 }
@@ -77,7 +81,7 @@ function source(options: CreateOptions): object {
 
 async function list(options: ServiceOptions & { readonly label?: string }): Promise<void> {
   const query = options.label === undefined ? '' : `?label=${encodeURIComponent(options.label)}`;
-  const { machines } = await new Service(options).get<{ machines: readonly Machine[] }>(`/v1/machines${query}`);
+  const { machines } = await new Service(options).get<{ machines: readonly Machine[] }>(`/v1/machines${query}`, 'machines');
   print(options.json, machines, () =>
     table(
       ['ID', 'NAME', 'SOURCE', 'FUNCTIONS', 'SESSIONS', 'CREATED'],
@@ -98,9 +102,9 @@ interface ShownFunction {
 
 async function show(name: string, options: ServiceOptions): Promise<void> {
   const service = new Service(options);
-  const path = `/v1/machines/${encodeURIComponent(name)}`;
-  const machine = await service.get<Machine>(path);
-  const { functions } = await service.get<{ functions: readonly ShownFunction[] }>(`${path}/functions`);
+  const path = machinePath(name);
+  const machine = await service.get<Machine>(path, 'socketUrl');
+  const { functions } = await service.get<{ functions: readonly ShownFunction[] }>(`${path}/functions`, 'functions');
   print(options.json, { ...machine, functions }, () => [...facts(machine), '', functionTable(functions)].join('\n'));
 }
 
@@ -133,7 +137,7 @@ function functionTable(functions: readonly ShownFunction[]): string {
 }
 
 async function remove(name: string, options: ServiceOptions): Promise<void> {
-  await new Service(options).delete(`/v1/machines/${encodeURIComponent(name)}`);
+  await new Service(options).delete(machinePath(name));
   print(options.json, { deleted: name }, () => '');
 }
 

@@ -9,12 +9,13 @@ import { MachineHost, rpcCounters, type RpcLog } from '../rpc/index.ts';
 import type { MachineRequest } from './machine-request.ts';
 import { Refusal } from './refusal.ts';
 import { opens, type Grant } from './tokens.ts';
+import { MACHINE_NAME } from './topology/index.ts';
 import { VERSION } from './version.ts';
 
-/** How long an ephemeral machine waits for its first socket. A slow client connects in seconds. */
+/** How long an ephemeral machine waits for its first client. A slow one connects in seconds. */
 const EPHEMERAL_MS_MAX = 60_000;
 /** What a machine may be called; what looks like an id is kept for ids. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const NAME = new RegExp(MACHINE_NAME);
 const ID = /^m-[0-9a-f]{12}$/;
 const ID_BYTES = 6;
 /** What an x86-64 table maps: pages of 4 KiB, 2 MiB and 1 GiB. */
@@ -30,7 +31,7 @@ export interface MachinesOptions {
 export interface Keeping {
   readonly labels: Readonly<Record<string, string>>;
   readonly ttlSeconds: number | undefined;
-  /** Deleted when the first socket that is opened to it closes, or when none is in a minute. */
+  /** Deleted when the first connection that is granted a role closes, or when none is in a minute. */
   readonly ephemeral: boolean;
 }
 

@@ -4,6 +4,7 @@ import { WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 import { ERRORS, RESET_METHODS, type ErrorName } from '../core/base/index.ts';
 import { BEHAVIOURS, CLOCK_MODES } from '../core/machine/index.ts';
 import { KEY_CHARS_MAX } from './once.ts';
+import { MACHINE_NAME } from './topology/index.ts';
 
 /** Longest drain that can be asked for: an hour of the machine's clock. */
 const DEADLINE_MS_MAX = 3_600_000;
@@ -23,7 +24,7 @@ function hex(description: string) {
   return Type.String({ description: `${description}, hexadecimal`, examples: ['0x10000'] });
 }
 
-const Name = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of a machine, no other may have it' });
+const Name = Type.String({ pattern: MACHINE_NAME, description: 'Name of a machine, no other may have it' });
 const Labels = Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$' }), Type.String({ maxLength: LABEL_CHARS_MAX }), {
   maxProperties: LABELS_MAX,
   additionalProperties: false,
@@ -51,7 +52,7 @@ export const CreateMachine = Type.Object(
     labels: Type.Optional(Labels),
     ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: TTL_SECONDS_MAX, description: 'Seconds after which it is deleted' })),
     ephemeral: Type.Optional(
-      Type.Boolean({ description: 'Deleted when the first socket that was opened to it closes, or none was in a minute' }),
+      Type.Boolean({ description: 'Deleted when the first connection that was granted a role closes, or when none was in a minute' }),
     ),
   },
   { ...closed, description: 'Exactly one of topology, lspci and preset says what the machine is' },

@@ -1,4 +1,4 @@
-export { TOPOLOGY_SCHEMA, topologySchema, type FunctionModel, type FunctionNode, type TopologyDocument } from './schema.ts';
+export { MACHINE_NAME, TOPOLOGY_SCHEMA, topologySchema, type FunctionModel, type FunctionNode, type TopologyDocument } from './schema.ts';
 export { type TopologyFormat } from './document.ts';
 export { parseTopology, topologyFromValue, type NamedTopology, type TopologySpec } from './topology-spec.ts';
 export { PRESETS, preset, presetText, type PresetName } from './presets.ts';

@@ -58,11 +58,12 @@ export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
   readonly children?: readonly FunctionNode[];
 }
 
+/** What a machine may be called. */
+export const MACHINE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
+
 const MACHINE_FIELDS = {
   schema: Type.Literal(TOPOLOGY_SCHEMA),
-  name: Type.Optional(
-    Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$', description: 'Name of the machine when the request gives none.' }),
-  ),
+  name: Type.Optional(Type.String({ pattern: MACHINE_NAME, description: 'Name of the machine when the request gives none.' })),
   memory: Type.Optional(
     Type.Array(
       Type.Object(

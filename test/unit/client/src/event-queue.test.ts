@@ -61,6 +61,17 @@ describe('EventQueue', () => {
     expect(seen).toEqual([1, 2]);
   });
 
+  it('an iterator that is left while it waits ends at once, and leaves the event to others', async () => {
+    const queue = new EventQueue<number>();
+    const events = queue[Symbol.asyncIterator]();
+    const waits = events.next();
+    expect(await events.return?.()).toEqual({ done: true, value: undefined });
+    expect(await waits).toEqual({ done: true, value: undefined });
+    queue.put(7);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+    expect(await queue.next()).toBe(7);
+  });
+
   it('a taker that gives up leaves the event to the next one', async () => {
     const queue = new EventQueue<number>();
     const stop = new AbortController();

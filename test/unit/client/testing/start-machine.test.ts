@@ -96,6 +96,9 @@ describe('startMachine', () => {
       await expect(dma.read(0x1000, bytes)).rejects.toMatchObject({ code: 'EINVAL', about: 'bytes' });
     }
     await expect(dma.read(0x1000, 2 ** 40)).rejects.toMatchObject({ code: 'EINVAL', about: 'bytes' });
+    for (const bytes of [-4, 2, Number.NaN]) {
+      await expect(dev.config.readBytes(0, bytes)).rejects.toMatchObject({ code: 'EINVAL', about: 'bytes' });
+    }
     await expect(dev.bar(0).read(0, 8)).rejects.toMatchObject({ code: 'EINVAL', about: 'bytes' });
     for (const deadlineMs of [-1, Number.NaN, Infinity, 1e12]) {
       await expect(connect(m.socketUrl, { deadlineMs })).rejects.toMatchObject({ code: 'EINVAL', about: 'deadlineMs' });
