@@ -104,7 +104,7 @@ export namespace iommud {
 
         /**
          * Moves the clock and rings what is due on the way; while an attached peer owes an answer, it waits. Role: host. Class: control.
-         * Errors: EINVAL (beyond 2^53 - 1 ns), EOPNOTSUPP (clock `real`).
+         * Errors: EINVAL (to beyond 2^53 - 1 ns less a day), EOPNOTSUPP (clock `real`).
          */
         class ClockAdvance {
 

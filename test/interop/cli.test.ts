@@ -284,6 +284,12 @@ describe('commands without a service', () => {
       spawnSync('bash', ['-c', command], { cwd: ROOT, env: environment({}), encoding: 'utf8', timeout: 60_000 });
     const piped = sh(`set -o pipefail; "${process.execPath}" ${CLI.join(' ')} topology schema | true`);
     expect({ status: piped.status, stderr: piped.stderr }).toEqual({ status: 0, stderr: '' });
+    // A verdict that failed is one, whoever reads it.
+    const wrong = join(folder, 'wrong.json');
+    writeFileSync(wrong, JSON.stringify({ schema: 'iommud.topology/v1', functions: 'none' }));
+    const unread = sh(`"${process.execPath}" ${CLI.join(' ')} topology check "${wrong}" --json | true; exit \${PIPESTATUS[0]}`);
+    expect(unread.status).toBe(1);
+    // Where there is no /dev/full, the device of Linux that answers every write with ENOSPC, the rest of this cannot be seen.
     if (!existsSync('/dev/full')) return;
     const full = sh(`"${process.execPath}" ${CLI.join(' ')} topology schema > /dev/full`);
     expect(full.status).toBe(1);

@@ -66,6 +66,10 @@ function start(
   fields: DmaFields,
 ): void {
   if (at.pasid !== NO_PASID) checkPasid(at.pasid);
+  // Only from the last 4 GiB of 64 bits can it go beyond them.
+  if (at.iovaHigh === -1 && (at.iovaLow >>> 0) + fields.bytes > 2 ** 32) {
+    throw new ModelError('EINVAL', `${fields.bytes} bytes from there go beyond 64 bits`, 'iova');
+  }
   if (fn.entries.length >= LEDGER_ENTRIES_MAX) {
     const message = `${formatBdf(fn.bdf)} has ${fn.entries.length} requests in flight already; let some go first`;
     m.outbox.refuse(origin, 'EAGAIN', message, 'function');

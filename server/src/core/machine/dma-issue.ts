@@ -23,6 +23,12 @@ export function issueDma(m: Parts, task: DmaTask): void {
     m.operations.wake(task);
     return;
   }
+  // A function makes translation requests with its ATS Enable set, and not otherwise.
+  if (task.operation === 'translate' && !fn.config.atsEnabled) {
+    failAt(m, task, 0, STATUS['ats-forbidden'], ACCESS.read);
+    m.operations.wake(task);
+    return;
+  }
   const armed = faultActs(fn, 'hold');
   const hold = task.hold ?? armed?.point ?? (fn.spec.latencyNs > 0 ? 'issued' : undefined);
   const holdNs = task.hold !== undefined ? task.holdNs : (armed?.delayNs ?? fn.spec.latencyNs);
