@@ -117,3 +117,70 @@ describe('36 to 38 late, lost and other functions', () => {
     expect(m.outcome(PROBE, IOVA, '', { operation: 'read', bytes: 4, data: undefined, translated: true })).toBe('no-access');
   });
 });
+
+describe('what an invalidation takes, and what stands before its completion', () => {
+  const granted = (m: CoreMachine): number => m.traced('ats-granted', PROBE).length;
+  const used = (m: CoreMachine, iova = IOVA): string => m.outcome(PROBE, iova, 'x', { translated: true });
+
+  it('a read with a translated address stands before it, as a write does', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    withPages(m, PROBE, 1);
+    const read = m.write(PROBE, IOVA, '', { operation: 'read', bytes: 4, data: undefined, translated: true, hold: 'issued' });
+    const unmap = m.startUnmap(PROBE, IOVA);
+    expect(unmap.reply).toBeUndefined();
+    m.release(PROBE);
+    expect(read.reply).toMatchObject({ outcome: 'performed' });
+    expect(unmap.reply).toMatchObject({ timedOut: 0 });
+  });
+
+  it('a grant that was made after it, from newer tables, outlives it', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    withPages(m, PROBE, 1);
+    m.arm(PROBE, 'late-invalidations', { delayMs: 100 });
+    const unmap = m.startUnmap(PROBE, IOVA);
+    m.map(PROBE, IOVA, m.allocPage());
+    // A translation request passes what stands in the posted queue.
+    expect(m.outcome(PROBE, IOVA, '', { operation: 'translate', bytes: 1, data: undefined })).toBe('performed');
+    m.advance(100);
+    expect(unmap.reply).toMatchObject({ timedOut: 0 });
+    const before = granted(m);
+    const read = m.outcome(PROBE, IOVA, '', { operation: 'read', bytes: 4, data: undefined, translated: true });
+    expect([read, granted(m)]).toEqual(['performed', before]);
+  });
+
+  it('a Clear-to-Set change of ATS Enable empties the ATC; writing it again does not', () => {
+    const m = new CoreMachine();
+    withPages(m, PROBE, 1);
+    const control = atsControl(m);
+    const write = (value: number): void =>
+      void m.call('ok', { kind: 'region-write', bdf: PROBE, region: 7, offset: control, bytes: 2, valueLow: value, valueHigh: 0 });
+    write(0x8000);
+    expect([used(m), granted(m)]).toEqual(['performed', 1]);
+    write(0);
+    write(0x8000);
+    expect([used(m), granted(m)]).toEqual(['performed', 2]);
+  });
+
+  it('a function that was reset owes no completion any more: its tags are as new', () => {
+    const tagAfter = (reset: boolean): number => {
+      const m = new CoreMachine({ behaviour: 'linux-7.1' });
+      withPages(m, PROBE, 2);
+      m.arm(PROBE, 'ignore-invalidations');
+      expect(m.startUnmap(PROBE, IOVA).reply).toMatchObject({ timedOut: 1 });
+      if (reset) m.reset(PROBE, false);
+      m.startUnmap(PROBE, IOVA + 0x1000);
+      return m.traced('invalidation-sent', PROBE).at(-1)!.b;
+    };
+    expect([tagAfter(false), tagAfter(true)]).toEqual([1, 0]);
+  });
+});
+
+/** Offset of the ATS Control register. */
+function atsControl(m: CoreMachine): number {
+  for (let at = 0x100; at !== 0;) {
+    const header = m.call('region-read', { kind: 'region-read', bdf: PROBE, region: 7, offset: at, bytes: 4 }).valueLow;
+    if ((header & 0xffff) === 0x000f) return at + 6;
+    at = header >>> 20;
+  }
+  throw new Error('no ATS capability');
+}
