@@ -76,8 +76,8 @@ describe.skipIf(!installed)(
     test.each(dumpsIn(OWN).map(named))('$name', ({ path }) => isTheSame(path));
 
     const real = DATA === undefined ? [] : dumpsIn(join(DATA, 'lspci'));
-    test.skipIf(DATA !== undefined)('real dumps: SKIPPED, IOMMUD_DATA is not set', () => undefined);
-    test.skipIf(DATA === undefined)('there are real dumps in IOMMUD_DATA', () => {
+    const title = DATA === undefined ? 'real dumps: SKIPPED, IOMMUD_DATA is not set' : 'there are real dumps in IOMMUD_DATA';
+    test.skipIf(DATA === undefined)(title, () => {
       expect(real.length).toBeGreaterThan(0);
     });
     test.each(real.map(named))('$name', ({ path }) => isTheSame(path));
