@@ -1,6 +1,6 @@
 /** The service as one Fastify instance. Nothing here listens; `start-server.ts` does. */
 import websocket from '@fastify/websocket';
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../../proto/close.ts';
 import { CONTRACT_VERSION } from '../../../proto/index.ts';
@@ -25,6 +25,9 @@ import { VERSION } from './version.ts';
 /** After the drain, what requests that are being answered still get. */
 const REQUEST_GRACE_MS = 500;
 
+/** Of an id or a place in a path: more than Node takes of a whole request line. */
+const PARAM_CHARS_MAX = 16_384;
+
 export interface AppOptions extends Omit<Settings, 'host' | 'port' | 'logLevel'> {
   readonly log: Log;
   /** Measure the process too: once for each process. */
@@ -42,6 +45,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     loggerInstance,
     logController: new LogController({ requestIdLogLabel: 'requestId' }),
     bodyLimit: options.bodyBytesMax,
+    // A name that is too long is no machine: the route says so, and not the router.
+    routerOptions: { maxParamLength: PARAM_CHARS_MAX },
+    frameworkErrors: (error, request, reply) => {
+      const refusal = refusalOf(error) ?? internal(request.id);
+      void (reply as FastifyReply).code(refusal.status).send(refusal.body);
+    },
     // While draining, our own hook says so with the error body that every route has.
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },

@@ -1,6 +1,7 @@
 /** The service on a port. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
 import { createLog, type Log } from '../observe/index.ts';
 import { buildApp } from './build-app.ts';
 import { DEFAULT_SETTINGS, SettingsError, requireTokenBeyondLoopback, type Settings } from './settings.ts';
@@ -49,9 +50,22 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
 
 function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolders(path);
   } catch (error) {
     throw new SettingsError(`IOMMUD_TRACE_DIR: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** With those above it. Not by `recursive`, with which Node 20 never returns where a file system makes no folders, as /proc. */
+function makeFolders(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    makeFolders(dirname(path));
+    mkdirSync(path);
   }
 }
 

@@ -17,6 +17,7 @@ export interface TokenRow extends Grant {
 
 export const EVERYTHING: Grant = { roles: ROLES, machines: ['*'] };
 
+/** A signed token with many machines in it, and far less than a header may have. */
 const TOKEN_CHARS_MAX = 4096;
 /** RFC 6750 §2.1: what can stand in an Authorization header after `Bearer`. */
 const TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;

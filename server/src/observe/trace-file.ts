@@ -40,16 +40,18 @@ export function openTraceFile(path: string, onError: (message: string) => void):
     lines = [];
     stream.write(text);
   };
+  const noteLost = (): void => {
+    if (lost === 0) return;
+    lines.push(JSON.stringify({ kind: 'lost', records: lost }));
+    lost = 0;
+  };
   const sink = (record: TraceRecord): void => {
     if (failed) return;
     if (stream.writableLength > PENDING_BYTES_MAX) {
       lost++;
       return;
     }
-    if (lost > 0) {
-      lines.push(JSON.stringify({ kind: 'lost', records: lost }));
-      lost = 0;
-    }
+    noteLost();
     if (lines.length === 0) setImmediate(flush);
     lines.push(traceLine(record));
     if (lines.length >= LINES_PER_WRITE) flush();
@@ -58,6 +60,7 @@ export function openTraceFile(path: string, onError: (message: string) => void):
     path,
     sink,
     close: async () => {
+      noteLost();
       flush();
       if (stream.destroyed) return;
       const closed = once(stream, 'close').catch(() => undefined);

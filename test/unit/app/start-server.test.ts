@@ -166,7 +166,13 @@ describe('a service on a port', () => {
     const server = await start({ traceDir: join(folder, 'a', 'b') });
     const { id } = await make(server);
     await vi.waitFor(() => expect(existsSync(join(folder, 'a', 'b', `${id}.jsonl`))).toBe(true));
-    await expect(startServer({ port: 0, logLevel: 'silent', traceDir: '/dev/null/x' })).rejects.toThrow('IOMMUD_TRACE_DIR: ENOTDIR');
+    for (const [traceDir, code] of [
+      ['/dev/null', 'EEXIST'],
+      ['/dev/null/x', 'ENOTDIR'],
+      ['/proc/none/x', 'ENOENT'],
+    ]) {
+      await expect(startServer({ port: 0, logLevel: 'silent', traceDir: traceDir! })).rejects.toThrow(`IOMMUD_TRACE_DIR: ${code}`);
+    }
   });
 
   test('deletes an ephemeral machine when the first socket to it closes', async () => {
