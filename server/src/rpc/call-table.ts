@@ -12,7 +12,8 @@ interface Pending {
   readonly bytes: number;
 }
 
-const zeros = (): number[] => Array.from({ length: CREDIT_CLASSES }, () => 0);
+/** One for each of the CREDIT_CLASSES. Made for every packet, where `Array.from` with a function was one of the dearest things in a lone call. */
+const zeros = (): number[] => [0, 0, 0, 0, 0];
 
 /**
  * The peer's calls that have no reply yet, and the credits that they hold. The call that is being served is kept in fields: most have their
