@@ -1,5 +1,6 @@
 /** The hash covers who gave an input and who got an output, not only what it was. */
 import { describe, expect, it } from 'vitest';
+import { TraceHash } from '../../../server/src/core/machine/trace-hash.ts';
 import { CoreMachine, PROBE, REMOTE, probe, remote, type TestPeer } from '../../kit/core-machine.ts';
 
 type Roles = Parameters<CoreMachine['attachPeer']>[0];
@@ -66,5 +67,35 @@ describe('the trace hash', () => {
       return m.hash();
     };
     expect(story(machine(), true)).toBe(story(machine(), false));
+  });
+});
+
+describe('bytes in the trace hash', () => {
+  const digest = (add: (hash: TraceHash) => void): string => {
+    const hash = new TraceHash();
+    add(hash);
+    return hash.digest();
+  };
+  const filled = (bytes: number): Uint8Array => new Uint8Array(bytes).map((_, index) => index * 31);
+  const changed = (bytes: Uint8Array, at: number): Uint8Array => bytes.with(at, bytes[at]! ^ 0x80);
+
+  it.each([0, 1, 3, 4, 64, 1023, 1024])('every byte of a read of %i counts', (bytes) => {
+    const whole = filled(bytes);
+    const hashes = [whole, ...Array.from(whole, (_, at) => changed(whole, at))].map((data) => digest((hash) => hash.addRead(data)));
+    expect(new Set(hashes).size).toBe(bytes + 1);
+  });
+
+  it('of a longer read its length counts, and a word in each 68 bytes', () => {
+    const whole = filled(65_536);
+    const original = digest((hash) => hash.addRead(whole));
+    expect(digest((hash) => hash.addRead(whole.subarray(0, 65_532)))).not.toBe(original);
+    for (let at = 0; at + 68 <= whole.length; at += 68)
+      expect(digest((hash) => hash.addRead(changed(whole, at + (at % 4))))).not.toBe(original);
+  });
+
+  it('of an input every byte counts, whatever its size', () => {
+    const whole = filled(65_536);
+    const original = digest((hash) => hash.addBytes(whole));
+    for (let at = 0; at < whole.length; at += 61) expect(digest((hash) => hash.addBytes(changed(whole, at)))).not.toBe(original);
   });
 });

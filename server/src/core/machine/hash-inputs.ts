@@ -1,4 +1,4 @@
-/** What of an input or an output goes into the trace hash: all of it. Frequent kinds go in as integers, the others field by field. */
+/** What of an input or an output goes into the trace hash: all of it, but for the middle of bulk reads. Frequent kinds go in as integers, the others field by field. */
 import { OUTCOMES, type Outcome } from '../base/index.ts';
 import type { Command, DmaRead, DmaWrite, ModelDma } from './command.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -72,8 +72,10 @@ function hashReply(hash: TraceHash, reply: Reply): void {
     hash.addInt(reply.requests);
     hash.addInt(reply.bytesDone);
     hash.addNumber(reply.elapsedNs);
-    if (reply.data !== undefined) hash.addBytes(reply.data);
+    if (reply.data !== undefined) hash.addRead(reply.data);
     if (reply.grant !== undefined) hash.addValue(reply.grant);
+  } else if (reply.kind === 'memory-read') {
+    hash.addRead(reply.data);
   } else {
     hash.addValue(reply);
   }

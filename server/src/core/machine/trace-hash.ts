@@ -61,6 +61,26 @@ export class TraceHash {
     for (let i = whole; i < words.length; i++) this.addInt(words[i]!);
   }
 
+  /**
+   * Bulk data that was read out of the machine, which the inputs before it determine: whole up to {@link READ_WHOLE_BYTES}, of more the length and
+   * one word of {@link READ_STRIDE_WORDS} (ADR 0004).
+   */
+  addRead(bytes: Uint8Array): void {
+    const { byteOffset, byteLength } = bytes;
+    if (byteLength <= READ_WHOLE_BYTES || (byteOffset & 3) !== 0) {
+      this.addBytes(bytes);
+      return;
+    }
+    this.addInt(byteLength);
+    const words = new Int32Array(bytes.buffer, byteOffset, byteLength >> 2);
+    let sum = 1;
+    for (let i = 0; i < words.length; i += READ_STRIDE_WORDS) {
+      sum = Math.imul(sum ^ words[i]!, 0xcc9e2d51);
+      sum = (sum << 15) | (sum >>> 17);
+    }
+    this.addInt(sum);
+  }
+
   /** Any plain value: fields in the order in which its maker wrote them. */
   addValue(value: unknown): void {
     switch (typeof value) {
@@ -108,6 +128,11 @@ export class TraceHash {
     return hex32(avalanche(this.#a ^ Math.imul(this.#b, 0x9e3779b1))) + hex32(avalanche(this.#b ^ Math.imul(this.#a, 0x85ebca77)));
   }
 }
+
+/** What a register block or a descriptor has. */
+const READ_WHOLE_BYTES = 1024;
+/** 68 bytes: about a word of each cache line, and every word of a line in its turn. */
+const READ_STRIDE_WORDS = 17;
 
 const NUMBER = new Float64Array(1);
 const NUMBER_WORDS = new Int32Array(NUMBER.buffer);
