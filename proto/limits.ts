@@ -15,6 +15,8 @@ export const FRAME_BYTES_MIN = 4096;
 export const MESSAGE_BYTES_MAX = FRAME_BYTES_MAX + 1024;
 /** Bytes after which a sender starts another packet. Larger ones bring no more speed and let the receiver wait. */
 export const PACKET_BYTES_MAX = 256 << 10;
+/** Bytes at which a packet leaves before its tick ends: its receiver works on it while the next is made. */
+export const PACKET_BYTES_ENOUGH = 64 << 10;
 /** Frames in one packet. What 256 KiB of the smallest calls hold; bounds the work that one message can cause. */
 export const PACKET_FRAMES_MAX = 1 << 15;
 /** Bytes of the body of a call, and of a peer's reply. No call needs more than a few hundred; bounds the objects that decoding makes. */

@@ -2,7 +2,7 @@ import type { Writer } from 'protobufjs';
 import protobuf from 'protobufjs/minimal.js';
 import { ID_MAX, LENGTH_DELIMITED, TAG, tooLarge, type FrameKind } from './frame.ts';
 import { CODECS } from './gen/bodies.ts';
-import { DMA_BYTES_MAX, FRAME_BYTES_MAX, PACKET_BYTES_MAX, PACKET_FRAMES_MAX } from './limits.ts';
+import { DMA_BYTES_MAX, FRAME_BYTES_MAX, PACKET_BYTES_ENOUGH, PACKET_BYTES_MAX, PACKET_FRAMES_MAX } from './limits.ts';
 
 /** Longest envelope in front of a body: the frame's tag and length, id, kind, the body's tag and length. */
 const ENVELOPE_BYTES_MAX = 32;
@@ -16,12 +16,16 @@ export interface PacketLimits {
   readonly packetFramesMax: number;
 }
 
+/** Makes room for a packet of so many bytes; in Node a Buffer. What it holds does not matter. */
+export type AllocatePacket = (bytes: number) => Uint8Array;
+
 /**
- * Gathers the frames of one tick and hands on packets. A packet is handed on when it is full, or by {@link flush}; its bytes are the
+ * Gathers the frames of one tick and hands on packets. A packet is handed on when it has enough, or by {@link flush}; its bytes are the
  * receiver's to keep.
  */
 export class PacketWriter {
   readonly #send: (packet: Uint8Array) => void;
+  readonly #allocate: AllocatePacket | undefined;
   #writer: Writer;
   #frames = 0;
   #frameBytesMax = FRAME_BYTES_MAX;
@@ -30,9 +34,10 @@ export class PacketWriter {
   /** Bytes of the last packet: the next one will be about as large, and growing a writer copies it. */
   #guessBytes = WRITER_BYTES_MIN;
 
-  constructor(send: (packet: Uint8Array) => void) {
+  constructor(send: (packet: Uint8Array) => void, allocate?: AllocatePacket) {
     this.#send = send;
-    this.#writer = freshWriter(WRITER_BYTES_MIN);
+    this.#allocate = allocate;
+    this.#writer = freshWriter(WRITER_BYTES_MIN, allocate);
   }
 
   /** From now on. */
@@ -56,7 +61,7 @@ export class PacketWriter {
     if (this.#frames >= this.#packetFramesMax) this.flush();
     const bytes = data === undefined ? this.#addSmall(id, kind, number, body) : this.#addData(id, kind, number, body, data);
     this.#frames++;
-    if (this.#writer.pos >= this.#packetBytesMax) this.flush();
+    if (this.#writer.pos >= PACKET_BYTES_ENOUGH || this.#writer.pos >= this.#packetBytesMax) this.flush();
     return bytes;
   }
 
@@ -65,7 +70,7 @@ export class PacketWriter {
     const writer = this.#writer;
     if (writer.pos === 0) return;
     this.#guessBytes = Math.min(Math.max(writer.pos + (writer.pos >>> 2), WRITER_BYTES_MIN), PACKET_BYTES_MAX);
-    this.#writer = freshWriter(this.#guessBytes);
+    this.#writer = freshWriter(this.#guessBytes, this.#allocate);
     this.#frames = 0;
     this.#send(writer.finish(true));
   }
@@ -118,7 +123,7 @@ export class PacketWriter {
     const total = 1 + varintBytes(inner) + inner;
     if (total > this.#frameBytesMax) throw tooLarge('a frame', total, this.#frameBytesMax);
     if (this.#writer.pos + total > this.#packetBytesMax) this.flush();
-    if (this.#writer.pos === 0 && this.#writer.buf.length < total) this.#writer = freshWriter(total);
+    if (this.#writer.pos === 0 && this.#writer.buf.length < total) this.#writer = freshWriter(total, this.#allocate);
     const writer = this.#writer;
     reserveEnvelope(writer);
     const buf = writer.buf;
@@ -197,8 +202,10 @@ function varintBytes(value: number): number {
 }
 
 /** A writer whose first buffer is already large enough. In Node both are Buffers. */
-function freshWriter(bytes: number): Writer {
+function freshWriter(bytes: number, allocate: AllocatePacket | undefined): Writer {
   const writer = protobuf.Writer.create();
-  if (bytes > writer.buf.length) writer.buf = (writer.constructor as typeof Writer).alloc(bytes);
+  if (bytes > writer.buf.length) {
+    writer.buf = allocate === undefined ? (writer.constructor as typeof Writer).alloc(bytes) : allocate(bytes);
+  }
   return writer;
 }

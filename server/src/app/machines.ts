@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws';
 import { CLOSE } from '../../../proto/index.ts';
 import { Machine, type MachineSpec } from '../core/machine/index.ts';
 import { openTraceFile, type Log, type ServiceCounts, type TraceFile } from '../observe/index.ts';
-import { MachineHost, rpcCounters, type RpcLog } from '../rpc/index.ts';
+import { Buffers, MachineHost, rpcCounters, type RpcLog } from '../rpc/index.ts';
 import type { MachineRequest } from './machine-request.ts';
 import { Refusal } from './refusal.ts';
 import { opens, type Grant } from './tokens.ts';
@@ -65,6 +65,7 @@ export class Machines {
   readonly #kept = new Map<string, Kept>();
   readonly #idByName = new Map<string, string>();
   readonly #counters = rpcCounters();
+  readonly #buffers = new Buffers();
   /** Trace files of deleted machines that are not closed yet. */
   readonly #closing = new Set<Promise<void>>();
   #created = 0;
@@ -86,7 +87,7 @@ export class Machines {
     const id = newId();
     const name = request.name === undefined ? id : this.#freeName(request.name);
     const spec: MachineSpec = { ...request.spec, name };
-    const machine = new Machine(spec);
+    const machine = new Machine(spec, this.#buffers);
     const log = this.#options.log.child({ machine: id });
     const trace = this.#openTrace(id, machine, log);
     const host = this.#hostOf(id, machine, spec, request.preset, log);
@@ -201,6 +202,7 @@ export class Machines {
       },
       seed: spec.seed,
       counters: this.#counters,
+      buffers: this.#buffers,
       log: toLog,
       onCrash: () => this.#crashed(id),
     });

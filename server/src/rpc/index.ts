@@ -1,4 +1,5 @@
 /** The door of the meaning of the wire. */
+export { Buffers } from './buffers.ts';
 export { rpcCounters, type RpcCounters, type RpcLog, type RpcLogLine } from './counters.ts';
 export type { RoleName } from './enums.ts';
 export type { Authorization, Welcome } from './hello.ts';

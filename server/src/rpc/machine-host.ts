@@ -2,11 +2,13 @@ import { CLOSE, type CloseCode } from '../../../proto/index.ts';
 import { SESSIONS_MAX } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
 import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import { Buffers } from './buffers.ts';
 import { rpcCounters, type RpcCounters, type RpcLog } from './counters.ts';
 import type { Welcome } from './hello.ts';
 import { OwnCalls, type OwnCall } from './own-calls.ts';
 import { RealClock } from './real-clock.ts';
-import { Session, type Authorize, type SessionHost } from './session.ts';
+import type { SessionHost } from './session-host.ts';
+import { Session, type Authorize } from './session.ts';
 import { TraceTap, type TracedMachine } from './trace-tap.ts';
 import type { Wire } from './wire.ts';
 
@@ -17,6 +19,8 @@ export interface HostOptions {
   /** For the log when the machine crashes. */
   readonly seed: number;
   readonly counters?: RpcCounters;
+  /** Those that the machine takes for what it reads, if it does; a process has one. */
+  readonly buffers?: Buffers;
   readonly log?: RpcLog;
   /** A peer is gone; so many are left. For whoever deletes what nobody uses. */
   readonly onGone?: (peers: number) => void;
@@ -53,6 +57,7 @@ export class MachineHost {
     this.#clock = options.realTime === true ? new RealClock(machine, () => this.#input(() => undefined)) : undefined;
     this.#port = {
       counters: this.counters,
+      buffers: options.buffers ?? new Buffers(),
       welcome: options.welcome,
       traceable: machine.trace !== undefined,
       attach: (session, roles) => this.#attach(session, roles),

@@ -1,5 +1,6 @@
 import { PacketWriter, type FrameKind, type PacketLimits } from '../../../proto/index.ts';
 import { EVENT_BUFFER_BYTES_MAX, SEND_BUFFER_BYTES_MAX, SEND_BUFFER_OVER_MS } from '../../../proto/limits.ts';
+import type { Buffers } from './buffers.ts';
 import type { CallTable, Settled } from './call-table.ts';
 import type { RpcCounters } from './counters.ts';
 import { Fifo } from './fifo.ts';
@@ -13,15 +14,27 @@ export interface OutletPort {
   stuck(): void;
 }
 
+/** What outlets share. */
+export interface OutletMeans {
+  readonly counters: RpcCounters;
+  readonly buffers: Buffers;
+}
+
+interface SentPacket {
+  readonly packet: Uint8Array;
+  readonly settled: Settled;
+}
+
 /** What one connection is sent: all frames of a tick in one packet, and the credits of the calls that it answers back when it has left. */
 export class Outlet {
   readonly #wire: Wire;
   readonly #calls: CallTable;
   readonly #counters: RpcCounters;
   readonly #port: OutletPort;
+  readonly #buffers: Buffers;
   readonly #writer: PacketWriter;
   /** One for each packet in the send buffer. */
-  readonly #inBuffer = new Fifo<Settled>();
+  readonly #inBuffer = new Fifo<SentPacket>();
   #flushQueued = false;
   #closed = false;
   #over: NodeJS.Timeout | undefined;
@@ -30,19 +43,26 @@ export class Outlet {
     this.#writer.flush();
   };
   readonly #written = (): void => {
-    const settled = this.#inBuffer.shift();
-    if (settled !== undefined) this.#calls.giveBack(settled);
+    const sent = this.#inBuffer.shift();
+    if (sent !== undefined) {
+      this.#calls.giveBack(sent.settled);
+      this.#buffers.give(sent.packet);
+    }
     if (this.#closed) return;
     if (this.#over !== undefined) this.#watchBuffer();
     this.#port.written();
   };
 
-  constructor(wire: Wire, calls: CallTable, counters: RpcCounters, port: OutletPort) {
+  constructor(wire: Wire, calls: CallTable, { counters, buffers }: OutletMeans, port: OutletPort) {
     this.#wire = wire;
     this.#calls = calls;
     this.#counters = counters;
+    this.#buffers = buffers;
     this.#port = port;
-    this.#writer = new PacketWriter((packet) => this.#send(packet));
+    this.#writer = new PacketWriter(
+      (packet) => this.#send(packet),
+      (bytes) => buffers.take(bytes),
+    );
   }
 
   /** False while the receiver has so much to read that events must wait. */
@@ -76,7 +96,7 @@ export class Outlet {
 
   #send(packet: Uint8Array): void {
     this.#counters.bytesSentTotal += packet.length;
-    this.#inBuffer.push(this.#calls.takeSettled());
+    this.#inBuffer.push({ packet, settled: this.#calls.takeSettled() });
     this.#wire.send(packet, this.#written);
     if (this.#over === undefined) this.#watchBuffer();
   }

@@ -1,40 +1,20 @@
 import { BODY, CLOSE, FrameError, KIND, type CloseCode, type PacketReader, type iommud } from '../../../proto/index.ts';
 import { HELLO_MS_MAX } from '../../../proto/limits.ts';
 import { ModelError, type TraceRecord } from '../core/base/index.ts';
-import type { Command, MachineEvent, PeerAnswer, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import type { MachineEvent, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
 import { CallTable } from './call-table.ts';
-import type { RpcCounters } from './counters.ts';
 import { SERVED } from './decode.ts';
 import { replyBody, replyData, replyNumber } from './encode.ts';
 import { errorBody } from './errors.ts';
 import { EventFeed } from './event-feed.ts';
-import { grant, helloReply, type Authorization, type Welcome } from './hello.ts';
+import { grant, helloReply, type Authorization } from './hello.ts';
 import { Inbox } from './inbox.ts';
 import { Outlet } from './outlet.ts';
 import { PeerDebts } from './peer-debts.ts';
+import type { SessionHost } from './session-host.ts';
 import { MEANINGS, type Arrival, type SessionState } from './session-state.ts';
 import { subscription } from './subscribe.ts';
 import type { Wire } from './wire.ts';
-
-/** The machine's side of a session. */
-export interface SessionHost {
-  readonly counters: RpcCounters;
-  readonly welcome: Welcome;
-  /** False: it cannot be traced. */
-  readonly traceable: boolean;
-  attach(session: Session, roles: PeerRoles): PeerId;
-  /** Its reply comes through {@link Session.reply}, now or later. Throws {@link ModelError} for a malformed command. */
-  submit(session: Session, token: number, command: Command): void;
-  /** Throws {@link ModelError} EPROTO for an answer of the wrong kind. */
-  answer(session: Session, token: number, answer: PeerAnswer): void;
-  /** The peer owes an answer for too long. */
-  silent(session: Session): void;
-  /** What it wants of the trace may have changed. */
-  traceChanged(): void;
-  gone(session: Session, reason: string): void;
-  /** Our own mistake: ends the machine and all its sessions, not the process. */
-  crash(error: unknown): void;
-}
 
 /** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
 export type Authorize = (helloToken: string | undefined) => Authorization | undefined;
@@ -69,7 +49,7 @@ export class Session {
       },
       host.counters,
     );
-    this.#outlet = new Outlet(wire, this.#calls, host.counters, {
+    this.#outlet = new Outlet(wire, this.#calls, host, {
       written: () => this.#feed.resume(),
       stuck: () => this.close(CLOSE.slow, 'what was sent is not read'),
     });
@@ -113,8 +93,11 @@ export class Session {
     const number = this.#calls.take(token);
     if (number === 0) return;
     if (reply.kind === 'refused') this.#host.counters.errorsTotal++;
+    const data = replyData(reply);
     try {
-      this.#inbox.replied(this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), replyData(reply)));
+      this.#inbox.replied(this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), data));
+      // The packet has a copy.
+      if (data !== undefined) this.#host.buffers.give(data);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#outlet.add(token, KIND.reply, BODY.error, errorBody('ENOSPC', `the reply does not fit a frame: ${error.message}`));

@@ -1,7 +1,9 @@
 /** What moves a session's bytes: the transports have this shape. */
 export interface Wire {
   start(owner: WireOwner): void;
-  /** `written` is called when the message has left this end's buffer, in the order of sending, or never will. */
+  /**
+   * `written` is called when the message has left this end's buffer, in the order of sending, or never will: its bytes are the sender's again.
+   */
   send(bytes: Uint8Array, written?: () => void): void;
   readonly bufferedBytes: number;
   close(code: number, reason: string): void;

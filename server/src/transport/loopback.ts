@@ -53,7 +53,8 @@ class LoopbackEnd implements Transport {
       this.#other?.close(CLOSE.size, 'message too large');
       return;
     }
-    this.#parcels.push({ bytes, written });
+    // The receiver keeps what it gets, and the sender uses its own again.
+    this.#parcels.push({ bytes: bytes.slice(), written });
     this.#bufferedBytes += bytes.length;
     this.wake();
   }

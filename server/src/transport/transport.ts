@@ -11,8 +11,8 @@ export interface Transport {
   /** Starts delivering; what has arrived before is delivered first. Called once. */
   start(owner: TransportOwner): void;
   /**
-   * Sends one message; its bytes may not be changed afterwards. `written` is called when it has left this end's buffer, or never will.
-   * After a close it does nothing else.
+   * Sends one message; its bytes may not be changed until `written` is called: when it has left this end's buffer, or never will. After a
+   * close it does nothing else.
    */
   send(bytes: Uint8Array, written?: () => void): void;
   /** Bytes handed to {@link send} that are still in this end's buffer, envelopes included. */

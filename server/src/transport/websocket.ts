@@ -6,6 +6,8 @@ import { closeReason } from './close-reason.ts';
 import type { Transport, TransportOwner } from './transport.ts';
 
 const OPEN = 1;
+/** A message with so much does not wait for the tick's end: its receiver works on it meanwhile. */
+const SENT_AT_ONCE_BYTES = 32 << 10;
 
 /**
  * A `ws` WebSocket that is open. The server that made it sets `maxPayload: MESSAGE_BYTES_MAX` and `perMessageDeflate: false`.
@@ -24,6 +26,8 @@ export class WebSocketTransport implements Transport {
   #grace: NodeJS.Timeout | undefined;
   /** Arrived before the owner started. */
   #early: Uint8Array[] = [];
+  /** Came while the socket was closing: each waits for those before it, whose bytes may still be on their way. */
+  readonly #unsent: (() => void)[] = [];
   #ended: { readonly code: number; readonly reason: string } | undefined;
   readonly #uncork = (): void => {
     this.#corked = false;
@@ -57,7 +61,8 @@ export class WebSocketTransport implements Transport {
 
   send(bytes: Uint8Array, written?: () => void): void {
     if (this.#socket.readyState !== OPEN) {
-      written?.();
+      if (this.#ended !== undefined) written?.();
+      else if (written !== undefined) this.#unsent.push(written);
       return;
     }
     if (!this.#corked) {
@@ -66,6 +71,13 @@ export class WebSocketTransport implements Transport {
       process.nextTick(this.#uncork);
     }
     this.#socket.send(bytes, { binary: true, compress: false }, written);
+    if (bytes.length >= SENT_AT_ONCE_BYTES) this.#pushOut();
+  }
+
+  /** Lets what was corked go now; the tick goes on corked. */
+  #pushOut(): void {
+    this.#stream.uncork();
+    this.#stream.cork();
   }
 
   close(code: number, reason: string): void {
@@ -100,6 +112,7 @@ export class WebSocketTransport implements Transport {
     clearInterval(this.#keepalive);
     clearTimeout(this.#grace);
     this.#ended = { code, reason };
+    for (const written of this.#unsent.splice(0)) written();
     this.#owner?.closed(code, reason);
   }
 }

@@ -53,32 +53,36 @@ describe('a packet writer', () => {
     expect(frames([Buffer.concat(packets)]).map((frame) => frame.id)).toEqual(ids);
   });
 
-  it('starts another packet at 256 KiB', () => {
+  it('hands on a packet with 64 KiB', () => {
     const { packets, writer: w } = writer();
     for (let id = 1; id <= 100; id++) w.add(id, KIND.reply, BODY.dmaReadReply, {}, new Uint8Array(10_000));
+    expect(packets.length).toBe(14);
     w.flush();
-    expect(packets.length).toBe(4);
-    for (const packet of packets) expect(packet.length).toBeLessThanOrEqual(256 * 1024);
+    expect(packets.length).toBe(15);
+    for (const packet of packets.slice(0, 14)) {
+      expect(packet.length).toBeGreaterThanOrEqual(64 * 1024);
+      expect(packet.length).toBeLessThan(75 * 1024);
+    }
     expect(frames(packets).map((frame) => frame.id)).toEqual(Array.from({ length: 100 }, (_none, i) => i + 1));
   });
 
   it('gives a frame that would make a packet too long one of its own', () => {
     const { packets, writer: w } = writer();
-    const text = 'x'.repeat(200 * 1024);
-    w.add(1, KIND.reply, BODY.traceHashReply, { hash: text });
-    w.add(2, KIND.reply, BODY.traceHashReply, { hash: text });
-    w.add(3, KIND.reply, BODY.dmaReadReply, {}, new Uint8Array(MIB));
-    w.add(4, KIND.call, BODY.clockInfo, {});
+    w.add(1, KIND.reply, BODY.traceHashReply, { hash: 'x'.repeat(60 * 1024) });
+    w.add(2, KIND.reply, BODY.traceHashReply, { hash: 'x'.repeat(200 * 1024) });
+    w.add(3, KIND.call, BODY.clockInfo, {});
+    w.add(4, KIND.reply, BODY.dmaReadReply, {}, new Uint8Array(MIB));
+    w.add(5, KIND.call, BODY.clockInfo, {});
     w.flush();
-    expect(packets.map((packet) => frames([packet]).map((frame) => frame.id))).toEqual([[1], [2], [3], [4]]);
+    expect(packets.map((packet) => frames([packet]).map((frame) => frame.id))).toEqual([[1], [2], [3], [4], [5]]);
   });
 
-  it('starts another packet after 32768 frames', () => {
+  it('starts another packet after 2000 frames where the receiver accepts so many', () => {
     const { packets, writer: w } = writer();
-    w.limit({ frameBytesMax: MIB, packetBytesMax: MIB, packetFramesMax: 32768 });
-    for (let id = 1; id <= 32769; id++) w.add(id, KIND.cancel, 0, {});
+    w.limit({ frameBytesMax: MIB, packetBytesMax: MIB, packetFramesMax: 2000 });
+    for (let id = 1; id <= 2001; id++) w.add(id, KIND.cancel, 0, {});
     w.flush();
-    expect(packets.map((packet) => frames([packet]).length)).toEqual([32768, 1]);
+    expect(packets.map((packet) => frames([packet]).length)).toEqual([2000, 1]);
   });
 
   it('keeps to what the receiver accepts', () => {

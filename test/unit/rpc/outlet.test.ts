@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BODY, KIND } from '../../../proto/index.ts';
 import { CallTable } from '../../../server/src/rpc/call-table.ts';
-import { rpcCounters } from '../../../server/src/rpc/index.ts';
+import { Buffers, rpcCounters } from '../../../server/src/rpc/index.ts';
 import { Outlet } from '../../../server/src/rpc/outlet.ts';
 
 const MIB = 1 << 20;
@@ -28,6 +28,7 @@ class SlowWire {
 
 let wire: SlowWire;
 let outlet: Outlet;
+let buffers: Buffers;
 const counters = rpcCounters();
 const written = vi.fn<() => void>();
 const stuck = vi.fn<() => void>();
@@ -35,7 +36,8 @@ const stuck = vi.fn<() => void>();
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   wire = new SlowWire();
-  outlet = new Outlet(wire, new CallTable(), counters, { written, stuck });
+  buffers = new Buffers();
+  outlet = new Outlet(wire, new CallTable(), { counters, buffers }, { written, stuck });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -65,6 +67,21 @@ describe('an outlet', () => {
     wire.drain();
     expect(outlet.hasRoomForEvents).toBe(true);
     expect(written).toHaveBeenCalledOnce();
+  });
+
+  it('uses the bytes of a packet again when it has left, and not before', () => {
+    const packetOf = (fill: number): Uint8Array => {
+      outlet.add(1, KIND.reply, BODY.memoryReadReply, {}, new Uint8Array(64 * 1024).fill(fill));
+      return wire.packets.at(-1)!;
+    };
+    // The writer holds the next packet's bytes already when one is sent.
+    const packets = [1, 2, 3].map(packetOf);
+    expect(new Set(packets.map(({ buffer }) => buffer)).size).toBe(3);
+    expect(packets.map((packet) => packet[1000])).toEqual([1, 2, 3]);
+    wire.drain(2);
+    const later = [packetOf(4), packetOf(5)];
+    expect(later.some(({ buffer }) => buffer === packets[1]!.buffer)).toBe(true);
+    expect(packets[2]![1000]).toBe(3);
   });
 
   it('is stuck when more than 32 MiB stay in its buffer for 5 s', () => {

@@ -31,6 +31,17 @@ describe('a loopback', () => {
     expect(a.bufferedBytes).toBe(0);
   });
 
+  it('delivers the bytes as they were when they were sent', async () => {
+    const [a, b] = loopbackPair();
+    const { got } = listen(b);
+    const bytes = say('first');
+    a.send(bytes, () => bytes.fill(0x78));
+    a.send(bytes);
+    bytes.set(say('again'));
+    await turn();
+    expect(got).toEqual(['first', 'first']);
+  });
+
   it('keeps what comes before the other end has started', async () => {
     const [a, b] = loopbackPair();
     a.send(say('early'));

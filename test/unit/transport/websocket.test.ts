@@ -67,10 +67,46 @@ describe('a websocket', () => {
     const { transport } = await accepted;
     const written: number[] = [];
     transport.send(new Uint8Array(10), () => written.push(1));
+    expect(transport.bufferedBytes).toBeGreaterThan(10);
     transport.send(new Uint8Array(1 << 20), () => written.push(2));
-    expect(transport.bufferedBytes).toBeGreaterThan(0);
     await vi.waitFor(() => expect(written).toEqual([1, 2]));
     expect(transport.bufferedBytes).toBe(0);
+  });
+
+  it('tells so in order also when the other end closes in between', async () => {
+    const { transport, stream } = await accepted;
+    const { closed } = listen(transport);
+    const written: number[] = [];
+    client.pause();
+    // More than the buffers of the two sockets take: it is on its way when the close arrives.
+    for (let i = 1; i <= 40; i++) transport.send(new Uint8Array(1 << 20), () => written.push(i));
+    client.close(1000);
+    await vi.waitFor(() => {
+      transport.send(Uint8Array.of(1));
+      expect(transport.bufferedBytes).toBeGreaterThan(0);
+    });
+    const before = written.length;
+    expect(before).toBeLessThan(40);
+    await vi.waitFor(() => {
+      const buffered = transport.bufferedBytes;
+      transport.send(Uint8Array.of(1));
+      expect(transport.bufferedBytes).toBe(buffered);
+    });
+    transport.send(Uint8Array.of(1), () => written.push(41));
+    expect(written.includes(41)).toBe(false);
+    stream.destroy();
+    await closed;
+    expect(written).toEqual(Array.from({ length: 41 }, (_none, i) => i + 1));
+  });
+
+  it('lets a large message go at once and keeps the rest of the tick corked', async () => {
+    const { transport, stream } = await accepted;
+    const writes = vi.spyOn(stream, '_writev');
+    transport.send(new Uint8Array(100));
+    expect(writes).not.toHaveBeenCalled();
+    transport.send(new Uint8Array(32 << 10));
+    expect(writes).toHaveBeenCalledOnce();
+    expect(stream.writableCorked).toBe(1);
   });
 
   it('corks its stream for the rest of the tick', async () => {

@@ -12,6 +12,7 @@ import { Outbox } from './outbox.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 import { routePaths } from './routing.ts';
 import { BEHAVIOURS, type FunctionSpec, type MachineSpec } from './spec.ts';
 import type { FunctionState } from './state.ts';
@@ -23,7 +24,7 @@ export const FAULT_RECORDS_MAX = 1024;
 export const FUNCTIONS_MAX = 4096;
 
 /** EINVAL names what in the spec cannot be. */
-export function assemble(spec: MachineSpec, hash: TraceHash, onItem: (item: Outgoing) => void): Parts {
+export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBuffers, onItem: (item: Outgoing) => void): Parts {
   if (!BEHAVIOURS.includes(spec.behaviour)) throw new ModelError('EINVAL', `unknown behaviour "${String(spec.behaviour)}"`, 'behaviour');
   if (spec.functions.length > FUNCTIONS_MAX) {
     throw new ModelError('EINVAL', `${spec.functions.length} functions; a machine has at most ${FUNCTIONS_MAX}`, 'functions');
@@ -54,6 +55,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, onItem: (item: Outg
     clock,
     trace,
     memory: new GuestMemory(spec.memory),
+    readBuffers,
     translation,
     invalidations: new InvalidationQueue({ trace, now, grantsMade: () => translation.grantsMade }),
     faultQueue: new FaultQueue(FAULT_RECORDS_MAX, now),

@@ -47,7 +47,14 @@ function checkModelDma(command: ModelDma): void {
 export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, command: DmaRead): void {
   checkBytes(command.bytes);
   const { bytes } = command;
-  start(m, origin, fn, command, { operation: 'read', bytes, data: new Uint8Array(bytes), translated: false, hold: undefined, holdNs: 0 });
+  start(m, origin, fn, command, {
+    operation: 'read',
+    bytes,
+    data: m.readBuffers.take(bytes),
+    translated: false,
+    hold: undefined,
+    holdNs: 0,
+  });
 }
 
 export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, command: DmaWrite): void {

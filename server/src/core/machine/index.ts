@@ -1,4 +1,5 @@
 export { Machine } from './machine.ts';
+export type { ReadBuffers } from './read-buffers.ts';
 export {
   BEHAVIOURS,
   CLOCK_MODES,

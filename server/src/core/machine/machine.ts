@@ -14,6 +14,7 @@ import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
 import { resumePrepare } from './prepare.ts';
+import { NEW_BUFFERS } from './read-buffers.ts';
 import { resumeBarRead } from './region-access.ts';
 import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
 import type { MachineSpec } from './spec.ts';
@@ -34,11 +35,14 @@ export class Machine implements MachinePort {
   /** While an observer's query is answered: it is no input, and its reply no output. */
   #unhashed = false;
 
-  /** EINVAL names what in the spec cannot be. */
-  constructor(spec: MachineSpec) {
+  /**
+   * EINVAL names what in the spec cannot be. What a device role reads comes in bytes from `readBuffers`, which may get them back when the reply has
+   * been sent.
+   */
+  constructor(spec: MachineSpec, readBuffers = NEW_BUFFERS) {
     this.spec = spec;
     this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, clock: spec.clock });
-    this.#m = assemble(spec, this.#hash, (item) => {
+    this.#m = assemble(spec, this.#hash, readBuffers, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });
   }

@@ -6,6 +6,7 @@ import type { FaultQueue, InvalidationQueue, Translation } from '../translation/
 import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peers } from './peers.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
 import type { MachineSpec } from './spec.ts';
 import type { FunctionState, Request } from './state.ts';
@@ -18,6 +19,7 @@ export interface Parts {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly memory: GuestMemory;
+  readonly readBuffers: ReadBuffers;
   readonly translation: Translation;
   readonly invalidations: InvalidationQueue;
   readonly faultQueue: FaultQueue;
