@@ -9,6 +9,7 @@ import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
 import { EXIT, Exit } from './exit.ts';
 import { warn } from './output.ts';
+import { registerWalk } from './walk/index.ts';
 
 const EXIT_CODES = `
 Exit codes: 0 good, 1 a check or verdict failed, 2 wrong usage, 3 no service, 4 refused by the service.`;
@@ -23,7 +24,8 @@ function program(): Command {
     .addHelpText('after', EXIT_CODES)
     .showHelpAfterError('(add --help for what it takes)')
     .exitOverride();
-  for (const register of [registerServe, registerMachine, registerLspci, registerReset, registerTopology, registerDemo]) register(root);
+  for (const register of [registerServe, registerMachine, registerLspci, registerReset, registerTopology, registerDemo, registerWalk])
+    register(root);
   for (const command of everyCommand(root)) command.exitOverride();
   return root;
 }

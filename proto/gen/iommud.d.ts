@@ -363,7 +363,13 @@ export namespace iommud {
             OUTCOME_INDETERMINATE = 15,
 
             /** OUTCOME_NO_ACCESS value */
-            OUTCOME_NO_ACCESS = 16
+            OUTCOME_NO_ACCESS = 16,
+
+            /** The walk met a page whose accessed flag is clear. */
+            OUTCOME_ACCESS_FLAG = 17,
+
+            /** The walk led to an address that is wider than the format was told. */
+            OUTCOME_ADDRESS_SIZE = 18
         }
 
         /** An address that a translation request was granted. */

@@ -472,6 +472,8 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[14] = "OUTCOME_ABORTED"] = 14;
             values[valuesById[15] = "OUTCOME_INDETERMINATE"] = 15;
             values[valuesById[16] = "OUTCOME_NO_ACCESS"] = 16;
+            values[valuesById[17] = "OUTCOME_ACCESS_FLAG"] = 17;
+            values[valuesById[18] = "OUTCOME_ADDRESS_SIZE"] = 18;
             return values;
         })();
         v1.Grant = (function() {

@@ -34,7 +34,7 @@ const TOPOLOGY = `${APP}/topology`;
 const CLIENT = 'client/src';
 
 /** What the commands that are a server may start; base for the brands in a machine's spec and commands. */
-const SERVER_DOORS = [APP, TOPOLOGY, MACHINE, BASE];
+const SERVER_DOORS = [APP, TOPOLOGY, MACHINE, BASE, TRANSLATION];
 
 export const ROOMS: readonly Room[] = [
   {

@@ -10,6 +10,7 @@ export const NONE = 0;
 export const R = 1;
 export const W = 2;
 export const RW = 3;
+export const X = 4;
 
 export const nic = bdf(0, 0, 2, 0);
 export const disk = bdf(0, 3, 0, 1);

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_PASID, bdf, pasid } from '../../../server/src/core/base/index.ts';
 import type { Translation } from '../../../server/src/core/translation/index.ts';
-import { FIVE, GIB1, KIB4, MIB2, Probe, R, RW, W, disk, nic } from './probe.ts';
+import { FIVE, GIB1, KIB4, MIB2, Probe, R, RW, W, disk, nic, X } from './probe.ts';
 
 let probe: Probe;
 let t: Translation;
@@ -93,9 +93,9 @@ describe('a paging space', () => {
     t.setContext(nic, NO_PASID, space, false);
     for (let twice = 0; twice < 2; twice++) {
       expect(probe.translate(nic, NO_PASID, GIB1 + 0x1234_5000n)).toBe(0xfc_0001_2345);
-      expect([t.resultAccess, t.resultPages]).toEqual([R, 2 ** 18]);
+      expect([t.resultAccess, t.resultPages]).toEqual([R | X, 2 ** 18]);
       expect(probe.translate(nic, NO_PASID, 0x1ff000n)).toBe(0xa0_0000_03ff);
-      expect([t.resultAccess, t.resultPages]).toEqual([RW, 512]);
+      expect([t.resultAccess, t.resultPages]).toEqual([RW | X, 512]);
       expect(probe.translate(nic, NO_PASID, MIB2)).toBe(0x8_0000);
       expect(t.resultPages).toBe(1);
     }

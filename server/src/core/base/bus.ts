@@ -41,6 +41,8 @@ export const OUTCOMES = [
   'aborted',
   'indeterminate',
   'no-access',
+  'access-flag',
+  'address-size',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

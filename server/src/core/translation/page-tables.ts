@@ -4,8 +4,15 @@
  */
 import type { Errno } from '../base/index.ts';
 
+export interface Lookup {
+  readonly address: bigint;
+  /** ACCESS bits. */
+  readonly access: number;
+  readonly pageBytes: bigint;
+}
+
 export interface PageTables {
-  /** As Linux names it: `x86-64`. */
+  /** Its name in {@link formatNamed}. */
   readonly format: string;
   /**
    * Maps a range with the largest pages that fit. `access`: ACCESS bits; read, write or both. `EINVAL` for a range that is misaligned,
@@ -20,7 +27,7 @@ export interface PageTables {
    */
   unmap(iova: bigint, bytes: bigint): bigint;
   /** What an IOVA maps to: its physical address with the offset in the page, the rights, and the size of the page it lies in. */
-  lookup(iova: bigint): { readonly address: bigint; readonly access: number; readonly pageBytes: bigint } | undefined;
+  lookup(iova: bigint): Lookup | undefined;
   readonly mappedBytes: bigint;
 }
 
@@ -34,7 +41,7 @@ export interface WalkedTables extends PageTables {
   /** Physical 4 KiB page, as int32 halves (the high one has 12 bits at most). */
   readonly foundLow: number;
   readonly foundHigh: number;
-  /** ACCESS bits, combined over the levels. */
+  /** ACCESS bits that a request without supervisor privilege has, combined over the levels; none for a page of the supervisor's. */
   readonly foundAccess: number;
   /** log2 of the leaf's size in 4 KiB pages. */
   readonly foundPagesLg2: number;

@@ -8,12 +8,12 @@
 import { ACCESS, NO_PASID, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 import type { AddressSpace, Space, SpaceType } from './address-space.ts';
+import { X86Tables } from './formats/x86-64-tables.ts';
 import { GrantShadow } from './grant-shadow.ts';
 import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
 import { Iotlb, TAG_MAX, TAG_SHIFT } from './iotlb.ts';
 import { STATUS } from './status.ts';
 import { TablePool } from './table-pool.ts';
-import { X86Tables } from './x86-64.ts';
 
 const PERFORMED = STATUS.performed;
 const NOT_PERMITTED = STATUS['not-permitted'];
@@ -149,7 +149,7 @@ export class Translation {
     if (tables === undefined) return this.#identity(low, high);
     const status = tables.walk(low, high);
     if (status !== PERFORMED) return status;
-    if ((tables.foundAccess & access) !== access) return NOT_PERMITTED;
+    if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
     if (space.tag === 0) this.#giveTag(space);
     if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
     this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, tables.foundPagesLg2);

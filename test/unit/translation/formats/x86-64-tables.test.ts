@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { STATUS } from '../../../server/src/core/translation/index.ts';
-import { TablePool } from '../../../server/src/core/translation/table-pool.ts';
-import { X86Tables } from '../../../server/src/core/translation/x86-64.ts';
+import { X86Tables } from '../../../../server/src/core/translation/formats/x86-64-tables.ts';
+import { STATUS } from '../../../../server/src/core/translation/index.ts';
+import { TablePool } from '../../../../server/src/core/translation/table-pool.ts';
 
 const KIB4 = 0x1000n;
 const MIB2 = 1n << 21n;
@@ -9,6 +9,7 @@ const GIB1 = 1n << 30n;
 const R = 1;
 const W = 2;
 const RW = 3;
+const X = 4;
 const EINVAL = -22;
 const EADDRINUSE = -98;
 const ENOMEM = -12;
@@ -78,13 +79,13 @@ describe('map', () => {
 
   it('has no page larger than 1 GiB', () => {
     expect(tables.map(0n, 0n, 512n * GIB1, RW)).toBe(0);
-    expect(tables.lookup(511n * GIB1)).toEqual({ address: 511n * GIB1, access: RW, pageBytes: GIB1 });
+    expect(tables.lookup(511n * GIB1)).toEqual({ address: 511n * GIB1, access: RW | X, pageBytes: GIB1 });
   });
 
   it('uses small pages where the physical address is not aligned alike', () => {
     expect(tables.map(0n, KIB4, 2n * MIB2, RW)).toBe(0);
     expect(tables.lookup(0n)?.pageBytes).toBe(KIB4);
-    expect(tables.lookup(2n * MIB2 - 1n)).toEqual({ address: 2n * MIB2 + KIB4 - 1n, access: RW, pageBytes: KIB4 });
+    expect(tables.lookup(2n * MIB2 - 1n)).toEqual({ address: 2n * MIB2 + KIB4 - 1n, access: RW | X, pageBytes: KIB4 });
     tables.map(GIB1, MIB2, GIB1, RW);
     expect(tables.lookup(GIB1)?.pageBytes).toBe(MIB2);
   });

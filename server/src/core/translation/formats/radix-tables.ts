@@ -1,0 +1,274 @@
+/**
+ * The software's side of any {@link Format}: tables that an address space owns, written as `iommu_map` and `iommu_unmap` do. No table
+ * is ever empty, so a table where a larger page should go means an overlap.
+ */
+import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, high32, low32, pageHigh, pageLow, pageOf, type Errno } from '../../base/index.ts';
+import type { Lookup, WalkedTables } from '../page-tables.ts';
+import { STATUS } from '../status.ts';
+import type { TablePool } from '../table-pool.ts';
+import { KIND, rootPages, type Entry, type Format, type LeafSize } from './format.ts';
+import { RadixWalker, inputFault } from './radix-walker.ts';
+import { PoolMemory } from './table-memory.ts';
+
+const PAGE_WORDS_LG2 = 10;
+const NOT_PRESENT = STATUS['not-present'];
+const U64_END = 1n << 64n;
+
+export class RadixTables implements WalkedTables {
+  foundLow = 0;
+  foundHigh = 0;
+  foundAccess = 0;
+  foundPagesLg2 = 0;
+  protected readonly pool: TablePool;
+  /** The first page of the top table; 0 while nothing is mapped. */
+  protected root = 0;
+  readonly #shape: Format;
+  readonly #walker: RadixWalker;
+  readonly #entry: Entry = { kind: 0, page: 0, nextLevel: 0, sizeLg2: 0, rights: 0 };
+  /** Tables in a row that the root is. */
+  readonly #rootTables: number;
+  /** 4 KiB pages of the smallest page. */
+  readonly #granule: number;
+  #mappedPages = 0;
+
+  /** `root`: a table of the pool that somebody has written already; 0 for none. */
+  constructor(format: Format, pool: TablePool, root = 0) {
+    this.#shape = format;
+    this.pool = pool;
+    this.root = root;
+    this.#walker = new RadixWalker(format, new PoolMemory(pool));
+    this.#rootTables = Math.max(1, rootPages(format) / pool.pagesPerTable);
+    this.#granule = 2 ** format.spanLg2[0]!;
+  }
+
+  get format(): string {
+    return this.#shape.name;
+  }
+  get mappedBytes(): bigint {
+    return addressOfPage(this.#mappedPages);
+  }
+
+  walk(low: number, high: number): number {
+    const walker = this.#walker;
+    const status = this.root === 0 ? inputFault(this.#shape, low, high) || NOT_PRESENT : walker.walk(this.root, 0, low, high);
+    this.foundLow = walker.foundLow;
+    this.foundHigh = walker.foundHigh;
+    this.foundAccess = walker.foundAccess;
+    this.foundPagesLg2 = walker.foundPagesLg2;
+    return status;
+  }
+
+  map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno {
+    const { top, outputBits } = this.#shape;
+    if (!this.#isRange(iova, bytes) || address < 0n || !this.#isAligned(address)) return errno('EINVAL');
+    if ((address + bytes - 1n) >> BigInt(outputBits + PAGE_LG2) !== 0n) return errno('EINVAL');
+    if ((access & ACCESS.readWrite) === 0 || (access & ~ACCESS.readWrite) !== 0) return errno('EINVAL');
+    const first = this.#inputPage(iova);
+    const pages = pageOf(bytes);
+    const target = pageOf(address);
+    const missing = this.#missing(this.root, top, first, pages, target);
+    if (missing < 0) return errno('EADDRINUSE');
+    if (!this.pool.reserve(missing, this.root === 0 ? this.#rootTables : 0)) return errno('ENOMEM');
+    if (this.root === 0) this.root = this.pool.take(this.#rootTables);
+    this.#fill(this.root, top, first, pages, target, access);
+    this.#mappedPages += pages;
+    return OK;
+  }
+
+  unmap(iova: bigint, bytes: bigint): bigint {
+    if (!this.#isRange(iova, bytes) || this.root === 0) return 0n;
+    const undone = this.#clear(this.root, this.#shape.top, this.#inputPage(iova), pageOf(bytes));
+    if (this.pool.isEmpty(this.root)) {
+      this.pool.give(this.root, this.#rootTables);
+      this.root = 0;
+    }
+    this.#mappedPages -= undone;
+    return addressOfPage(undone);
+  }
+
+  lookup(iova: bigint): Lookup | undefined {
+    if (BigInt.asUintN(64, iova) !== iova) return undefined;
+    const low = low32(iova);
+    const high = high32(iova);
+    if (this.walk(pageLow(low, high), pageHigh(high)) !== STATUS.performed) return undefined;
+    const page = this.foundHigh * 2 ** 32 + (this.foundLow >>> 0);
+    return {
+      address: addressOfPage(page) | BigInt.asUintN(PAGE_LG2, iova),
+      access: this.foundAccess,
+      pageBytes: addressOfPage(2 ** this.foundPagesLg2),
+    };
+  }
+
+  free(): void {
+    if (this.root !== 0) this.#freeTable(this.root, this.#shape.top);
+    this.root = 0;
+    this.#mappedPages = 0;
+  }
+
+  /**
+   * How many tables a mapping would add below `table` (0: one that is still to be made); -1 when part of the range is mapped. Stops counting
+   * past what the pool has.
+   */
+  #missing(table: number, level: number, first: number, pages: number, target: number): number {
+    let missing = 0;
+    let done = 0;
+    while (done < pages && missing <= this.pool.available) {
+      const page = first + done;
+      const leaf = this.#largestLeaf(level, page, pages - done, target + done);
+      if (leaf?.level === level) {
+        if (table !== 0 && !this.#slotsAreFree(table, level, page, leaf.slots)) return -1;
+        done += 2 ** leaf.sizeLg2;
+        continue;
+      }
+      const count = this.#pagesInEntry(level, page, pages - done);
+      const kind = table === 0 ? NOT_PRESENT : this.#read(table, level, page);
+      if (kind === KIND.leaf) return -1;
+      const child = kind === KIND.table ? this.#entry.page : 0;
+      const below = this.#missing(child, level - 1, page, count, target + done);
+      if (below < 0) return below;
+      missing += below + (child === 0 ? 1 : 0);
+      done += count;
+    }
+    return missing;
+  }
+
+  /** Writes a mapping of which {@link RadixTables.#missing} has found that it fits, with the tables reserved. */
+  #fill(table: number, level: number, first: number, pages: number, target: number, access: number): void {
+    const format = this.#shape;
+    const { words } = this.pool;
+    let added = 0;
+    let done = 0;
+    while (done < pages) {
+      const page = first + done;
+      const at = this.#entryAt(table, level, page);
+      const leaf = this.#largestLeaf(level, page, pages - done, target + done);
+      if (leaf?.level === level) {
+        for (let slot = 0; slot < leaf.slots; slot++) format.putLeaf(words, at + slot * 2, target + done, access, leaf, slot);
+        added += leaf.slots;
+        done += 2 ** leaf.sizeLg2;
+        continue;
+      }
+      if (this.#read(table, level, page) !== KIND.table) {
+        format.putTable(words, at, this.pool.take(), level);
+        this.#read(table, level, page);
+        added++;
+      }
+      const count = this.#pagesInEntry(level, page, pages - done);
+      this.#fill(this.#entry.page, level - 1, page, count, target + done, access);
+      done += count;
+    }
+    this.pool.count(table, added);
+  }
+
+  /** Unmaps from `first` to a hole or the end, gives tables back that become empty, and returns the pages undone. */
+  #clear(table: number, level: number, first: number, pages: number): number {
+    let undone = 0;
+    while (undone < pages) {
+      const page = first + undone;
+      const kind = this.#read(table, level, page);
+      if (kind === KIND.leaf) {
+        const size = this.#sizeOfLeaf(table, level, page);
+        if (page % 2 ** size.sizeLg2 !== 0) break;
+        this.#zero(table, level, page, size.slots);
+        undone += 2 ** size.sizeLg2;
+      } else if (kind === KIND.table) {
+        const child = this.#entry.page;
+        const asked = this.#pagesInEntry(level, page, pages - undone);
+        const below = this.#clear(child, level - 1, page, asked);
+        undone += below;
+        if (this.pool.isEmpty(child)) {
+          this.pool.give(child);
+          this.#zero(table, level, page, 1);
+        }
+        if (below < asked) break;
+      } else {
+        break;
+      }
+    }
+    return undone;
+  }
+
+  #freeTable(table: number, level: number): void {
+    const { words } = this.pool;
+    const entries = 1 << this.#shape.indexLg2[level]!;
+    for (let index = 0; index < entries && !this.pool.isEmpty(table); index++) {
+      if (this.#readAt(this.#wordOf(table) + index * 2, level) === KIND.table) this.#freeTable(this.#entry.page, level - 1);
+    }
+    const at = this.#wordOf(table);
+    words.fill(0, at, at + entries * 2);
+    this.pool.give(table, level === this.#shape.top ? this.#rootTables : 1);
+  }
+
+  /** The largest page, of this level or below, that starts at `page` and `target` and has at most `pages`. */
+  #largestLeaf(level: number, page: number, pages: number, target: number): LeafSize | undefined {
+    for (const size of this.#shape.leafSizes) {
+      const span = 2 ** size.sizeLg2;
+      if (size.level <= level && span <= pages && page % span === 0 && target % span === 0) return size;
+    }
+    return undefined;
+  }
+
+  /** The leaf at an entry that was just read: a contiguous group, or a page of its own. */
+  #sizeOfLeaf(table: number, level: number, page: number): LeafSize {
+    const format = this.#shape;
+    const at = this.#entryAt(table, level, page);
+    const { words } = this.pool;
+    const sizeLg2 = Math.max(this.#entry.sizeLg2, format.groupOf?.(words[at]!, words[at + 1]!, level) ?? 0);
+    return format.leafSizes.find((size) => size.level === level && size.sizeLg2 === sizeLg2) ?? { level, sizeLg2, slots: 1 };
+  }
+
+  #slotsAreFree(table: number, level: number, page: number, slots: number): boolean {
+    const at = this.#entryAt(table, level, page);
+    for (let slot = 0; slot < slots; slot++) if (this.#readAt(at + slot * 2, level) !== NOT_PRESENT) return false;
+    return true;
+  }
+
+  #zero(table: number, level: number, page: number, slots: number): void {
+    const at = this.#entryAt(table, level, page);
+    this.pool.words.fill(0, at, at + slots * 2);
+    this.pool.count(table, -slots);
+  }
+
+  #read(table: number, level: number, page: number): number {
+    return this.#readAt(this.#entryAt(table, level, page), level);
+  }
+
+  #readAt(at: number, level: number): number {
+    const { words } = this.pool;
+    this.#shape.decode(words[at]!, words[at + 1]!, level, this.#entry);
+    return this.#entry.kind;
+  }
+
+  #entryAt(table: number, level: number, page: number): number {
+    const entries = 2 ** this.#shape.indexLg2[level]!;
+    return this.#wordOf(table) + (Math.floor(page / 2 ** this.#shape.spanLg2[level]!) % entries) * 2;
+  }
+
+  #wordOf(table: number): number {
+    return table << PAGE_WORDS_LG2;
+  }
+
+  /** How many of the next `most` pages from `page` lie in one entry of a level. */
+  #pagesInEntry(level: number, page: number, most: number): number {
+    const span = 2 ** this.#shape.spanLg2[level]!;
+    return Math.min(span - (page % span), most);
+  }
+
+  /** Page number within what the levels translate: a sign extension is dropped. */
+  #inputPage(iova: bigint): number {
+    return Number(BigInt.asUintN(this.#shape.inputBits, iova >> BigInt(PAGE_LG2)));
+  }
+
+  /** Aligned, not empty, and every byte one that the format has, all in the same half. */
+  #isRange(iova: bigint, bytes: bigint): boolean {
+    if (bytes <= 0n || iova < 0n || !this.#isAligned(iova) || !this.#isAligned(bytes)) return false;
+    const { inputBits, signed } = this.#shape;
+    const bits = BigInt(Math.min(inputBits + PAGE_LG2, 64) - (signed ? 1 : 0));
+    const last = iova + bytes - 1n;
+    return last < 1n << bits || (signed && iova >= U64_END - (1n << bits) && last < U64_END);
+  }
+
+  #isAligned(value: bigint): boolean {
+    return value % addressOfPage(this.#granule) === 0n;
+  }
+}
