@@ -36,6 +36,8 @@ export const HELLO_TOKEN_CHARS_MAX = 4096;
 export const HELLO_LIST_MAX = 64;
 /** Characters of a feature's name. */
 export const FEATURE_CHARS_MAX = 64;
+/** Characters of the name of a page-table format. */
+export const FORMAT_CHARS_MAX = 64;
 /** Characters of an error's sentence: it is for a person. */
 export const ERROR_MESSAGE_CHARS_MAX = 1024;
 /** Characters of what an error is about. */

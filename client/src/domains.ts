@@ -2,7 +2,7 @@ import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
 import { Mappings } from './mappings.ts';
 import { DOMAIN_TYPE, type DomainType } from './names.ts';
-import { u32 } from './numbers.ts';
+import { u32, u64 } from './numbers.ts';
 
 /** An address space that functions are attached to. */
 export class Domain extends Mappings {
@@ -22,6 +22,17 @@ export class Domain extends Mappings {
   }
 }
 
+export interface NewDomain {
+  /** Absent: paging. */
+  readonly type?: DomainType;
+  /** A process's own address space (SVA). */
+  readonly sharedAddress?: boolean;
+  /** The format of its page tables, such as `amd-v1-4level`; absent: `x86-64`. */
+  readonly format?: string;
+  /** Physical address of page tables that a guest wrote: map is then EOPNOTSUPP, and unmap only invalidates. Absent: the domain has its own. */
+  readonly root?: bigint | number;
+}
+
 export class Domains {
   readonly #channel: Channel;
 
@@ -29,9 +40,14 @@ export class Domains {
     this.#channel = channel;
   }
 
-  /** `sharedAddress`: a process's own address space (SVA). Errors: EINVAL, ENOMEM, EOPNOTSUPP (no IOMMU). */
-  async alloc(domain: { readonly type?: DomainType; readonly sharedAddress?: boolean } = {}, options?: CallOptions): Promise<Domain> {
-    const request = { type: DOMAIN_TYPE.numberOf(domain.type ?? 'paging', 'type'), sharedAddress: domain.sharedAddress ?? false };
+  /** Errors: EINVAL (a format or root that cannot be), ENOMEM, EOPNOTSUPP (no IOMMU). */
+  async alloc(domain: NewDomain = {}, options?: CallOptions): Promise<Domain> {
+    const request = {
+      type: DOMAIN_TYPE.numberOf(domain.type ?? 'paging', 'type'),
+      sharedAddress: domain.sharedAddress ?? false,
+      format: domain.format ?? null,
+      root: domain.root === undefined ? null : u64(domain.root, 'root'),
+    };
     const { body } = await ask(this.#channel, 'domainAlloc', request, options);
     return new Domain(this.#channel, body.domain);
   }

@@ -10,7 +10,7 @@ export type { Clock } from './clock.ts';
 export type { DomainSummary, FunctionInfo, FunctionSummary, GroupInfo, LedgerEntry, MachineInfo, PasidSummary } from './descriptions.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
-export type { Domain, Domains } from './domains.ts';
+export type { Domain, Domains, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
 export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';

@@ -1529,7 +1529,7 @@ export namespace iommud {
             type $Shape = iommud.v1.GroupInfoReply.$Properties;
         }
 
-        /** Makes a domain. Role: host. Class: control. Errors: EINVAL, ENOMEM, EOPNOTSUPP (no IOMMU). */
+        /** Makes a domain. Role: host. Class: control. Errors: EINVAL (a format or root that cannot be, or of a domain that has no tables), ENOMEM, EOPNOTSUPP (no IOMMU). */
         class DomainAlloc {
 
             /**
@@ -1546,6 +1546,18 @@ export namespace iommud {
 
             /** A process's own address space (SVA): its unmap comes from munmap, with no driver to hold it back. Absent: false. */
             sharedAddress: (boolean|null);
+
+            /**
+             * Of a paging domain: the format of its tables. `x86-64`, `x86-64-5level`, `vtd-second-stage-<3 to 5>level`, `amd-v1-<1 to 6>level`,
+             * `riscv-sv39`, `-sv48`, `-sv57` and these with `x4`, `arm-s<1 or 2>-<4, 16 or 64>k-<25 to 48 bits>`. Absent: `x86-64`.
+             */
+            format: (string|null);
+
+            /**
+             * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
+             * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
+             */
+            root: (Long|null);
 
             /**
              * Encodes the specified DomainAlloc message. Does not implicitly {@link iommud.v1.DomainAlloc.verify|verify} messages.
@@ -1576,6 +1588,18 @@ export namespace iommud {
 
                 /** A process's own address space (SVA): its unmap comes from munmap, with no driver to hold it back. Absent: false. */
                 sharedAddress?: (boolean|null);
+
+                /**
+                 * Of a paging domain: the format of its tables. `x86-64`, `x86-64-5level`, `vtd-second-stage-<3 to 5>level`, `amd-v1-<1 to 6>level`,
+                 * `riscv-sv39`, `-sv48`, `-sv57` and these with `x4`, `arm-s<1 or 2>-<4, 16 or 64>k-<25 to 48 bits>`. Absent: `x86-64`.
+                 */
+                format?: (string|null);
+
+                /**
+                 * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
+                 * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
+                 */
+                root?: (Long|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -2223,6 +2223,10 @@ export const iommud = $root.iommud = (() => {
             };
             DomainAlloc.prototype.type = null;
             DomainAlloc.prototype.sharedAddress = null;
+            DomainAlloc.prototype.format = null;
+            DomainAlloc.prototype.root = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             DomainAlloc.encode = function (message, writer, _depth) {
@@ -2236,6 +2240,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(8).int32(message.type);
                 if (message.sharedAddress != null && $Object.hasOwnProperty.call(message, "sharedAddress"))
                     writer.uint32(16).bool(message.sharedAddress);
+                if (message.format != null && $Object.hasOwnProperty.call(message, "format"))
+                    writer.uint32(26).string(message.format);
+                if (message.root != null && $Object.hasOwnProperty.call(message, "root"))
+                    writer.uint32(33).fixed64(message.root);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2278,6 +2286,18 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.sharedAddress = reader.bool();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.format = reader.stringVerify();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.root = reader.fixed64();
                             continue;
                         }
                     }

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_PASID, Trace, bdf } from '../../server/src/core/base/index.ts';
+import { GuestMemory } from '../../server/src/core/memory/index.ts';
 import { STATUS, Translation, type AddressSpace } from '../../server/src/core/translation/index.ts';
 
 const PAGE = 4096n;
@@ -106,7 +107,7 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 
 /** Two spaces, each behind a context of its own, beside their models. */
 class Machine {
-  readonly translation = new Translation({ trace: new Trace(() => 0), now: () => 0 });
+  readonly translation = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
   readonly spaces: readonly AddressSpace[] = [0, 1].map(() => this.translation.createSpace('paging'));
   readonly models = [new Model(), new Model()];
   readonly contexts = [0, 1].map((fn) => this.translation.contextHandle(bdf(0, 0, 2, fn), NO_PASID));
@@ -186,7 +187,7 @@ describe('page tables and the IOTLB', () => {
   it('look up what they translate, byte by byte', () => {
     fc.assert(
       fc.property(start, target, size, fc.bigInt({ min: 0n, max: 4095n }), (iova, page, pages, offset) => {
-        const t = new Translation({ trace: new Trace(() => 0), now: () => 0 });
+        const t = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
         const { tables } = t.createSpace('paging');
         fc.pre(tables?.map(address(iova), address(page), address(pages), 3) === 0);
         expect(tables.lookup(address(iova) + offset)?.address).toBe(address(page) + offset);
@@ -210,7 +211,7 @@ describe('grants', () => {
   it('cover a physical page exactly while one of them lives', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 50 }), (events) => {
-        const t = new Translation({ trace: new Trace(() => 0), now: () => 0 });
+        const t = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
         const own = t.createSpace('paging');
         // Pages 0 to 2 and 3 to 5 are the same memory.
         for (const base of [0, 3]) own.tables?.map(address(base), address(100), 3n * PAGE, 3);

@@ -1,5 +1,5 @@
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, FORMAT_CHARS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
@@ -76,7 +76,13 @@ const ROWS = {
   groupInfo: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'group-info', bdf: needFunction(b.function) }) },
   domainAlloc: {
     roles: HOST,
-    decode: (b) => ({ kind: 'domain-alloc', type: needWord(b.type, 'type', DOMAIN_TYPES), sharedAddress: b.sharedAddress ?? false }),
+    decode: (b) => ({
+      kind: 'domain-alloc',
+      type: needWord(b.type, 'type', DOMAIN_TYPES),
+      sharedAddress: b.sharedAddress ?? false,
+      ...(b.format === null ? {} : { format: needText(b.format, 'format', FORMAT_CHARS_MAX) }),
+      ...(b.root === null ? {} : { root: needBigint(b.root, 'root') }),
+    }),
   },
   domainFree: { roles: HOST, decode: (b) => ({ kind: 'domain-free', domain: needUint32(b.domain, 'domain') }) },
   domainAttach: {

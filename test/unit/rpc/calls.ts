@@ -41,9 +41,9 @@ export const EXAMPLES: Examples = {
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },
   domainAlloc: {
-    body: { type: 2, sharedAddress: true },
+    body: { type: 1, sharedAddress: true, format: 'riscv-sv39', root: { low: 0x4000, high: 1 } },
     needs: ['type'],
-    command: { kind: 'domain-alloc', type: 'identity', sharedAddress: true },
+    command: { kind: 'domain-alloc', type: 'paging', sharedAddress: true, format: 'riscv-sv39', root: 0x1_0000_4000n },
   },
   domainFree: { body: { domain: 3 }, needs: ['domain'], command: { kind: 'domain-free', domain: 3 } },
   domainAttach: {

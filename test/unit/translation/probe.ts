@@ -1,5 +1,6 @@
 /** A translation agent with short words for what tests ask of it. */
 import { NO_PASID, Trace, bdf, pasid, type Bdf, type Pasid, type TraceRecord } from '../../../server/src/core/base/index.ts';
+import { GuestMemory } from '../../../server/src/core/memory/index.ts';
 import { STATUS, Translation, type AddressSpace } from '../../../server/src/core/translation/index.ts';
 
 export const KIB4 = 0x1000n;
@@ -24,7 +25,7 @@ export class Probe {
   constructor() {
     const trace = new Trace(() => this.now);
     trace.listen((record) => this.seen.push(record));
-    this.t = new Translation({ trace, now: () => this.now });
+    this.t = new Translation({ trace, now: () => this.now, memory: new GuestMemory([]) });
   }
 
   /** A paging space with these mappings. */

@@ -12,7 +12,7 @@ import {
   type Pasid,
   PAGE_BYTES,
 } from '../base/index.ts';
-import type { AddressSpace, Translation } from '../translation/index.ts';
+import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
 import { attachGroup, attachGroupPasid, claimOwner, detachGroup, detachGroupPasid, releaseOwner } from './attach.ts';
 import { commit, fence, restore, startFence, type FencePolicy } from './fence.ts';
 import type { Change, Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
@@ -101,9 +101,9 @@ export class Iommu {
     return this.#domains.get(id);
   }
 
-  /** -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. */
-  allocDomain(type: DomainType, sharedAddress: boolean): Domain | undefined {
-    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress);
+  /** -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. Throws {@link ModelError} EINVAL for tables that cannot be. */
+  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice): Domain | undefined {
+    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables);
   }
 
   /** -ENOENT for none, -EBUSY while anything rests on it. */
@@ -187,8 +187,8 @@ export class Iommu {
     }
   }
 
-  #makeDomain(type: DomainType, sharedAddress: boolean): Domain {
-    const space: AddressSpace = this.#ports.translation.createSpace(type);
+  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice): Domain {
+    const space: AddressSpace = this.#ports.translation.createSpace(type, tables);
     const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space };
     this.#domains.set(domain.id, domain);
     return domain;

@@ -32,7 +32,8 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
   const clock = new Clock();
   const now = () => clock.nowNs;
   const trace = new Trace(now);
-  const translation = new Translation({ trace, now });
+  const memory = new GuestMemory(spec.memory);
+  const translation = new Translation({ trace, now, memory });
   const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
   const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
   const functions = makeFunctions(spec, configs, topology, translation);
@@ -54,7 +55,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     strict,
     clock,
     trace,
-    memory: new GuestMemory(spec.memory),
+    memory,
     readBuffers,
     translation,
     invalidations: new InvalidationQueue({ trace, now, grantsMade: () => translation.grantsMade }),

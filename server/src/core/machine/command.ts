@@ -52,6 +52,10 @@ export interface DomainAlloc {
   readonly type: DomainType;
   /** A process's own address space (SVA): its unmap comes from `munmap`, with no driver to hold it back. */
   readonly sharedAddress: boolean;
+  /** Of a paging domain: the format of its tables; absent: x86-64. */
+  readonly format?: string | undefined;
+  /** Of a paging domain: the physical address of tables that a guest wrote; absent: the domain owns its tables. */
+  readonly root?: bigint | undefined;
 }
 export type DomainType = 'paging' | 'identity' | 'blocked';
 export interface DomainFree {

@@ -50,7 +50,11 @@ function targetOf(m: Parts, target: DomainTarget): Domain {
 }
 
 export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): void {
-  const domain = iommuOf(m).allocDomain(command.type, command.sharedAddress);
+  const { type, sharedAddress, format, root } = command;
+  if (type !== 'paging' && (format ?? root) !== undefined) {
+    throw new ModelError('EINVAL', `a domain of type ${type} has no page tables`, format === undefined ? 'root' : 'format');
+  }
+  const domain = iommuOf(m).allocDomain(type, sharedAddress, { format, root });
   if (domain === undefined) m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
   else m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
 }
@@ -123,7 +127,9 @@ export function map(m: Parts, origin: Origin, command: MapPages): void {
 
 function mapRefusal(command: MapPages, domain: Domain): string {
   const range = `${hex(command.bytes)} bytes at IOVA ${hex(command.iova)} to ${hex(command.address)} in domain ${domain.id}`;
-  return `map of ${range}: addresses and size are multiples of 4 KiB, canonical in 48 bits, readable or writable, and not mapped yet`;
+  const tables = tablesOf(domain);
+  if (tables.isGuests) return `map of ${range}: a guest writes its tables`;
+  return `map of ${range}: addresses and size fit ${tables.format} and are multiples of its smallest page; readable or writable, and not mapped yet`;
 }
 
 /**

@@ -9,6 +9,7 @@ export { RadixTables } from './formats/radix-tables.ts';
 export { RadixWalker, type WalkStep } from './formats/radix-walker.ts';
 export { type TableMemory } from './formats/table-memory.ts';
 export { type Lookup, type PageTables } from './page-tables.ts';
+export { type TablesChoice } from './space-tables.ts';
 export { STATUS } from './status.ts';
 export { TABLES_MAX, TablePool } from './table-pool.ts';
 export { Translation } from './translation.ts';

@@ -29,6 +29,8 @@ export interface PageTables {
   /** What an IOVA maps to: its physical address with the offset in the page, the rights, and the size of the page it lies in. */
   lookup(iova: bigint): Lookup | undefined;
   readonly mappedBytes: bigint;
+  /** They are in guest memory, and a guest writes them. */
+  readonly isGuests: boolean;
 }
 
 /** The hardware's side of a format: one walk, its answer in fields so that nothing is allocated. */

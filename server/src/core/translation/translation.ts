@@ -7,13 +7,13 @@
  */
 import { ACCESS, NO_PASID, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
+import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Space, SpaceType } from './address-space.ts';
-import { X86Tables } from './formats/x86-64-tables.ts';
 import { GrantShadow } from './grant-shadow.ts';
 import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
 import { Iotlb, TAG_MAX, TAG_SHIFT } from './iotlb.ts';
+import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { STATUS } from './status.ts';
-import { TablePool } from './table-pool.ts';
 
 const PERFORMED = STATUS.performed;
 const NOT_PERMITTED = STATUS['not-permitted'];
@@ -31,6 +31,8 @@ const IDENTITY_HIGH_END = 1 << 8;
 /** A range invalidation of more pages takes a new tag for the whole space instead of looking for each. */
 const PROBES_MAX = 1024;
 const PAGE_LAST = BigInt(PAGE_BYTES - 1);
+/** A larger page is told as one of 4 TiB. */
+const SHOWN_PAGES_LG2_MAX = 30;
 /** Bits that a PASID, or the lack of one, takes in the key of a context. */
 const PASID_KEYS = 2 ** 21;
 
@@ -50,7 +52,7 @@ export class Translation {
 
   readonly #trace: Trace;
   readonly #now: () => number;
-  readonly #pool = new TablePool();
+  readonly #tables: SpaceTables;
   readonly #iotlb = new Iotlb();
   readonly #shadow = new GrantShadow();
   #grantsMade = 0;
@@ -63,13 +65,15 @@ export class Translation {
   /** By handle: the tag of the context's space, shifted as the IOTLB wants it; 0 finds nothing. */
   #tags = new Int32Array(16);
 
-  constructor(ports: { readonly trace: Trace; readonly now: () => number }) {
+  constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly memory: GuestMemory }) {
     this.#trace = ports.trace;
     this.#now = ports.now;
+    this.#tables = new SpaceTables(ports.memory);
   }
 
-  createSpace(type: SpaceType): AddressSpace {
-    const tables = type === 'paging' ? new X86Tables(this.#pool) : undefined;
+  /** `choice`: of a paging space; absent: x86-64 tables of its own. Throws {@link ModelError} EINVAL for a format or root that cannot be. */
+  createSpace(type: SpaceType, choice?: TablesChoice): AddressSpace {
+    const tables = type === 'paging' ? this.#tables.make(choice) : undefined;
     const space: Space = { id: ++this.#lastSpace, type, tables, tag: 0, cachedPagesLg2: 0, contexts: new Set() };
     this.#spaces.set(space.id, space);
     return space;
@@ -152,10 +156,18 @@ export class Translation {
     if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
     if (space.tag === 0) this.#giveTag(space);
     if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
-    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, tables.foundPagesLg2);
+    this.#iotlb.fill(
+      space.tag,
+      low,
+      high,
+      tables.foundLow,
+      tables.foundHigh,
+      tables.foundAccess,
+      Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX),
+    );
     this.resultPage = pageNumber(tables.foundLow, tables.foundHigh);
     this.resultAccess = tables.foundAccess;
-    this.resultPages = 1 << tables.foundPagesLg2;
+    this.resultPages = 1 << Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
     return PERFORMED;
   }
 

@@ -2,28 +2,19 @@
  * The software's side of any {@link Format}: tables that an address space owns, written as `iommu_map` and `iommu_unmap` do. No table
  * is ever empty, so a table where a larger page should go means an overlap.
  */
-import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, high32, low32, pageHigh, pageLow, pageOf, type Errno } from '../../base/index.ts';
-import type { Lookup, WalkedTables } from '../page-tables.ts';
+import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, pageOf, type Errno } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import type { TablePool } from '../table-pool.ts';
 import { KIND, rootPages, type Entry, type Format, type LeafSize } from './format.ts';
-import { RadixWalker, inputFault } from './radix-walker.ts';
+import { LoopTables, NO_ROOT } from './loop-tables.ts';
 import { PoolMemory } from './table-memory.ts';
 
 const PAGE_WORDS_LG2 = 10;
 const NOT_PRESENT = STATUS['not-present'];
 const U64_END = 1n << 64n;
 
-export class RadixTables implements WalkedTables {
-  foundLow = 0;
-  foundHigh = 0;
-  foundAccess = 0;
-  foundPagesLg2 = 0;
+export class RadixTables extends LoopTables {
   protected readonly pool: TablePool;
-  /** The first page of the top table; 0 while nothing is mapped. */
-  protected root = 0;
-  readonly #shape: Format;
-  readonly #walker: RadixWalker;
   readonly #entry: Entry = { kind: 0, page: 0, nextLevel: 0, sizeLg2: 0, rights: 0 };
   /** Tables in a row that the root is. */
   readonly #rootTables: number;
@@ -31,77 +22,50 @@ export class RadixTables implements WalkedTables {
   readonly #granule: number;
   #mappedPages = 0;
 
-  /** `root`: a table of the pool that somebody has written already; 0 for none. */
-  constructor(format: Format, pool: TablePool, root = 0) {
-    this.#shape = format;
+  /** `root`: a table of the pool that somebody has written already; absent: none. */
+  constructor(format: Format, pool: TablePool, root = NO_ROOT) {
+    super(format, new PoolMemory(pool));
     this.pool = pool;
     this.root = root;
-    this.#walker = new RadixWalker(format, new PoolMemory(pool));
     this.#rootTables = Math.max(1, rootPages(format) / pool.pagesPerTable);
     this.#granule = 2 ** format.spanLg2[0]!;
   }
 
-  get format(): string {
-    return this.#shape.name;
-  }
-  get mappedBytes(): bigint {
+  override get mappedBytes(): bigint {
     return addressOfPage(this.#mappedPages);
   }
 
-  walk(low: number, high: number): number {
-    const walker = this.#walker;
-    const status = this.root === 0 ? inputFault(this.#shape, low, high) || NOT_PRESENT : walker.walk(this.root, 0, low, high);
-    this.foundLow = walker.foundLow;
-    this.foundHigh = walker.foundHigh;
-    this.foundAccess = walker.foundAccess;
-    this.foundPagesLg2 = walker.foundPagesLg2;
-    return status;
-  }
-
-  map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno {
-    const { top, outputBits } = this.#shape;
+  override map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno {
+    const { top, outputBits } = this.shape;
     if (!this.#isRange(iova, bytes) || address < 0n || !this.#isAligned(address)) return errno('EINVAL');
     if ((address + bytes - 1n) >> BigInt(outputBits + PAGE_LG2) !== 0n) return errno('EINVAL');
     if ((access & ACCESS.readWrite) === 0 || (access & ~ACCESS.readWrite) !== 0) return errno('EINVAL');
     const first = this.#inputPage(iova);
     const pages = pageOf(bytes);
     const target = pageOf(address);
-    const missing = this.#missing(this.root, top, first, pages, target);
+    const missing = this.#missing(this.root === NO_ROOT ? 0 : this.root, top, first, pages, target);
     if (missing < 0) return errno('EADDRINUSE');
-    if (!this.pool.reserve(missing, this.root === 0 ? this.#rootTables : 0)) return errno('ENOMEM');
-    if (this.root === 0) this.root = this.pool.take(this.#rootTables);
+    if (!this.pool.reserve(missing, this.root === NO_ROOT ? this.#rootTables : 0)) return errno('ENOMEM');
+    if (this.root === NO_ROOT) this.root = this.pool.take(this.#rootTables);
     this.#fill(this.root, top, first, pages, target, access);
     this.#mappedPages += pages;
     return OK;
   }
 
-  unmap(iova: bigint, bytes: bigint): bigint {
-    if (!this.#isRange(iova, bytes) || this.root === 0) return 0n;
-    const undone = this.#clear(this.root, this.#shape.top, this.#inputPage(iova), pageOf(bytes));
+  override unmap(iova: bigint, bytes: bigint): bigint {
+    if (!this.#isRange(iova, bytes) || this.root === NO_ROOT) return 0n;
+    const undone = this.#clear(this.root, this.shape.top, this.#inputPage(iova), pageOf(bytes));
     if (this.pool.isEmpty(this.root)) {
       this.pool.give(this.root, this.#rootTables);
-      this.root = 0;
+      this.root = NO_ROOT;
     }
     this.#mappedPages -= undone;
     return addressOfPage(undone);
   }
 
-  lookup(iova: bigint): Lookup | undefined {
-    if (BigInt.asUintN(64, iova) !== iova) return undefined;
-    const low = low32(iova);
-    const high = high32(iova);
-    if (this.walk(pageLow(low, high), pageHigh(high)) !== STATUS.performed) return undefined;
-    const page = this.foundHigh * 2 ** 32 + (this.foundLow >>> 0);
-    return {
-      address: addressOfPage(page) | BigInt.asUintN(PAGE_LG2, iova),
-      access: this.foundAccess,
-      pageBytes: addressOfPage(2 ** this.foundPagesLg2),
-    };
-  }
-
-  free(): void {
-    if (this.root !== 0) this.#freeTable(this.root, this.#shape.top);
-    this.root = 0;
+  override free(): void {
+    if (this.root !== NO_ROOT) this.#freeTable(this.root, this.shape.top);
+    this.root = NO_ROOT;
     this.#mappedPages = 0;
   }
 
@@ -134,7 +98,7 @@ export class RadixTables implements WalkedTables {
 
   /** Writes a mapping of which {@link RadixTables.#missing} has found that it fits, with the tables reserved. */
   #fill(table: number, level: number, first: number, pages: number, target: number, access: number): void {
-    const format = this.#shape;
+    const format = this.shape;
     const { words } = this.pool;
     let added = 0;
     let done = 0;
@@ -190,18 +154,18 @@ export class RadixTables implements WalkedTables {
 
   #freeTable(table: number, level: number): void {
     const { words } = this.pool;
-    const entries = 1 << this.#shape.indexLg2[level]!;
+    const entries = 1 << this.shape.indexLg2[level]!;
     for (let index = 0; index < entries && !this.pool.isEmpty(table); index++) {
       if (this.#readAt(this.#wordOf(table) + index * 2, level) === KIND.table) this.#freeTable(this.#entry.page, level - 1);
     }
     const at = this.#wordOf(table);
     words.fill(0, at, at + entries * 2);
-    this.pool.give(table, level === this.#shape.top ? this.#rootTables : 1);
+    this.pool.give(table, level === this.shape.top ? this.#rootTables : 1);
   }
 
   /** The largest page, of this level or below, that starts at `page` and `target` and has at most `pages`. */
   #largestLeaf(level: number, page: number, pages: number, target: number): LeafSize | undefined {
-    for (const size of this.#shape.leafSizes) {
+    for (const size of this.shape.leafSizes) {
       const span = 2 ** size.sizeLg2;
       if (size.level <= level && span <= pages && page % span === 0 && target % span === 0) return size;
     }
@@ -210,7 +174,7 @@ export class RadixTables implements WalkedTables {
 
   /** The leaf at an entry that was just read: a contiguous group, or a page of its own. */
   #sizeOfLeaf(table: number, level: number, page: number): LeafSize {
-    const format = this.#shape;
+    const format = this.shape;
     const at = this.#entryAt(table, level, page);
     const { words } = this.pool;
     const sizeLg2 = Math.max(this.#entry.sizeLg2, format.groupOf?.(words[at]!, words[at + 1]!, level) ?? 0);
@@ -235,13 +199,13 @@ export class RadixTables implements WalkedTables {
 
   #readAt(at: number, level: number): number {
     const { words } = this.pool;
-    this.#shape.decode(words[at]!, words[at + 1]!, level, this.#entry);
+    this.shape.decode(words[at]!, words[at + 1]!, level, this.#entry);
     return this.#entry.kind;
   }
 
   #entryAt(table: number, level: number, page: number): number {
-    const entries = 2 ** this.#shape.indexLg2[level]!;
-    return this.#wordOf(table) + (Math.floor(page / 2 ** this.#shape.spanLg2[level]!) % entries) * 2;
+    const entries = 2 ** this.shape.indexLg2[level]!;
+    return this.#wordOf(table) + (Math.floor(page / 2 ** this.shape.spanLg2[level]!) % entries) * 2;
   }
 
   #wordOf(table: number): number {
@@ -250,19 +214,19 @@ export class RadixTables implements WalkedTables {
 
   /** How many of the next `most` pages from `page` lie in one entry of a level. */
   #pagesInEntry(level: number, page: number, most: number): number {
-    const span = 2 ** this.#shape.spanLg2[level]!;
+    const span = 2 ** this.shape.spanLg2[level]!;
     return Math.min(span - (page % span), most);
   }
 
   /** Page number within what the levels translate: a sign extension is dropped. */
   #inputPage(iova: bigint): number {
-    return Number(BigInt.asUintN(this.#shape.inputBits, iova >> BigInt(PAGE_LG2)));
+    return Number(BigInt.asUintN(this.shape.inputBits, iova >> BigInt(PAGE_LG2)));
   }
 
   /** Aligned, not empty, and every byte one that the format has, all in the same half. */
   #isRange(iova: bigint, bytes: bigint): boolean {
     if (bytes <= 0n || iova < 0n || !this.#isAligned(iova) || !this.#isAligned(bytes)) return false;
-    const { inputBits, signed } = this.#shape;
+    const { inputBits, signed } = this.shape;
     const bits = BigInt(Math.min(inputBits + PAGE_LG2, 64) - (signed ? 1 : 0));
     const last = iova + bytes - 1n;
     return last < 1n << bits || (signed && iova >= U64_END - (1n << bits) && last < U64_END);

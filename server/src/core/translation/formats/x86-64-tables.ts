@@ -5,6 +5,7 @@
 import { ACCESS } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import type { TablePool } from '../table-pool.ts';
+import { NO_ROOT } from './loop-tables.ts';
 import { RadixTables } from './radix-tables.ts';
 import { x86Format } from './x86-64.ts';
 
@@ -31,8 +32,8 @@ const EXTERNAL_ABORT = STATUS['external-abort'];
 const FORMAT = x86Format(4);
 
 export class X86Tables extends RadixTables {
-  /** `root`: a table of the pool that somebody has written already; 0 for none. */
-  constructor(pool: TablePool, root = 0) {
+  /** `root`: a table of the pool that somebody has written already; absent: none. */
+  constructor(pool: TablePool, root = NO_ROOT) {
     super(FORMAT, pool, root);
   }
 
@@ -40,7 +41,7 @@ export class X86Tables extends RadixTables {
   override walk(low: number, high: number): number {
     // Bits 51:35 of the page number are equal (VT-d reason 0x80 otherwise).
     if (((high + 8) & 0xfffff) >= 16) return NOT_CANONICAL;
-    if (this.root === 0) return NOT_PRESENT;
+    if (this.root === NO_ROOT) return NOT_PRESENT;
     const words = this.pool.words;
     const size = words.length;
 

@@ -1,0 +1,59 @@
+import { PAGE_BYTES, errno, pageOf, type Errno } from '../../base/index.ts';
+import type { GuestMemory } from '../../memory/index.ts';
+import type { Format } from './format.ts';
+import { LoopTables } from './loop-tables.ts';
+import type { TableMemory } from './table-memory.ts';
+
+/** The server's RAM. A range that a peer owns gives no entries: its owner would have to be asked, and a walk does not wait. */
+class RamMemory implements TableMemory {
+  low = 0;
+  high = 0;
+  readonly #memory: GuestMemory;
+  readonly #entry = new Uint8Array(8);
+  readonly #words = new DataView(this.#entry.buffer);
+
+  constructor(memory: GuestMemory) {
+    this.#memory = memory;
+  }
+
+  load(page: number, offset: number): boolean {
+    if (this.#memory.ownerOf(page) !== 0) return false;
+    this.#memory.read(page, offset, this.#entry, 0, 8);
+    this.low = this.#words.getInt32(0, true);
+    this.high = this.#words.getInt32(4, true);
+    return true;
+  }
+}
+
+/** Tables that somebody else wrote into guest memory, and may change at any time: what was walked before stays in the IOTLB until an unmap. */
+export class GuestTables extends LoopTables {
+  /** `root`: the physical address of the table at which a walk begins, a multiple of 8. */
+  constructor(format: Format, memory: GuestMemory, root: bigint) {
+    super(format, new RamMemory(memory));
+    this.root = pageOf(root);
+    this.rootOffset = Number(root % BigInt(PAGE_BYTES));
+  }
+
+  override get isGuests(): boolean {
+    return true;
+  }
+
+  /** Nobody counts what a guest maps. */
+  override get mappedBytes(): bigint {
+    return 0n;
+  }
+
+  /** `EOPNOTSUPP`: the guest writes them. */
+  override map(): Errno {
+    return errno('EOPNOTSUPP');
+  }
+
+  /** Writes nothing, and says that all of the range may have changed: what is cached of it is then invalidated. */
+  override unmap(_iova: bigint, bytes: bigint): bigint {
+    return bytes;
+  }
+
+  override free(): void {
+    // They are the guest's.
+  }
+}

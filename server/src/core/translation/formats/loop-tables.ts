@@ -1,0 +1,62 @@
+import { PAGE_LG2, addressOfPage, high32, low32, pageHigh, pageLow, type Errno } from '../../base/index.ts';
+import type { Lookup, WalkedTables } from '../page-tables.ts';
+import { STATUS } from '../status.ts';
+import type { Format } from './format.ts';
+import { RadixWalker, inputFault } from './radix-walker.ts';
+import type { TableMemory } from './table-memory.ts';
+
+const NOT_PRESENT = STATUS['not-present'];
+export const NO_ROOT = -1;
+
+/** Tables of any format that are walked by the loop of {@link RadixWalker}, whoever writes them. */
+export abstract class LoopTables implements WalkedTables {
+  foundLow = 0;
+  foundHigh = 0;
+  foundAccess = 0;
+  foundPagesLg2 = 0;
+  protected readonly shape: Format;
+  /** Physical page and byte offset of the table at which a walk begins; page -1 while there is none. */
+  protected root = NO_ROOT;
+  protected rootOffset = 0;
+  readonly #walker: RadixWalker;
+
+  constructor(shape: Format, memory: TableMemory) {
+    this.shape = shape;
+    this.#walker = new RadixWalker(shape, memory);
+  }
+
+  get isGuests(): boolean {
+    return false;
+  }
+  get format(): string {
+    return this.shape.name;
+  }
+  abstract get mappedBytes(): bigint;
+  abstract map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno;
+  abstract unmap(iova: bigint, bytes: bigint): bigint;
+  abstract free(): void;
+
+  walk(low: number, high: number): number {
+    const walker = this.#walker;
+    if (this.root === NO_ROOT) return inputFault(this.shape, low, high) || NOT_PRESENT;
+    const status = walker.walk(this.root, this.rootOffset, low, high);
+    this.foundLow = walker.foundLow;
+    this.foundHigh = walker.foundHigh;
+    this.foundAccess = walker.foundAccess;
+    this.foundPagesLg2 = walker.foundPagesLg2;
+    return status;
+  }
+
+  lookup(iova: bigint): Lookup | undefined {
+    if (BigInt.asUintN(64, iova) !== iova) return undefined;
+    const low = low32(iova);
+    const high = high32(iova);
+    if (this.walk(pageLow(low, high), pageHigh(high)) !== STATUS.performed) return undefined;
+    const page = this.foundHigh * 2 ** 32 + (this.foundLow >>> 0);
+    return {
+      address: addressOfPage(page) | BigInt.asUintN(PAGE_LG2, iova),
+      access: this.foundAccess,
+      pageBytes: addressOfPage(2 ** this.foundPagesLg2),
+    };
+  }
+}
