@@ -14,7 +14,9 @@ export interface MachineOptions {
   /** All chance in the machine comes from it: 0 to 2^32 - 1. */
   readonly seed?: number;
   readonly clock?: 'auto' | 'manual' | 'real';
-  readonly behaviour?: 'strict' | 'linux-7.1';
+  readonly behaviour?: 'strict' | 'linux-7.1' | 'linux-7.0';
+  /** Fixes of Linux that are switched off, by commit. */
+  readonly withoutFixes?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   /** A running service; `IOMMUD_URL` when absent; without either a service is started in this process. */
   readonly url?: string;

@@ -1,5 +1,6 @@
 /** One scenario, several drivers (see test/kit/scenario.ts): the same handles over three ways to a machine. */
 import type { Connection, Role } from '../../client/src/index.ts';
+import type { Behaviour, Fix } from '../../server/src/core/machine/index.ts';
 
 /** What a machine is made from; as `POST /v1/machines` takes it. */
 export interface MachineRequest {
@@ -8,7 +9,8 @@ export interface MachineRequest {
   readonly lspci?: string;
   readonly seed?: number;
   readonly clock?: 'auto' | 'manual' | 'real';
-  readonly behaviour?: 'strict' | 'linux-7.1';
+  readonly behaviour?: Behaviour;
+  readonly withoutFixes?: readonly Fix[];
 }
 
 export interface DrivenMachine {

@@ -10,6 +10,7 @@ export function machineSpec(request: MachineRequest): MachineSpec {
     seed: request.seed ?? 1,
     clock: request.clock ?? 'auto',
     behaviour: request.behaviour ?? 'strict',
+    ...(request.withoutFixes === undefined ? {} : { withoutFixes: request.withoutFixes }),
     memory,
     functions,
     ...(iommu === undefined ? {} : { iommu }),

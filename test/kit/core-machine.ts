@@ -7,6 +7,7 @@ import { NO_PASID, bdf, high32, low32, pasid, type Bdf, type TraceKind, type Tra
 import {
   Machine,
   type Behaviour,
+  type Fix,
   type ClockMode,
   type Command,
   type FunctionDetail,
@@ -33,6 +34,7 @@ export const RAM = 0x10_0000n;
 
 export interface Options {
   readonly behaviour?: Behaviour;
+  readonly withoutFixes?: readonly Fix[];
   readonly clock?: ClockMode;
   readonly iommu?: boolean;
   readonly functions?: readonly FunctionSpec[];
@@ -53,6 +55,7 @@ export function specOf(options: Options = {}): MachineSpec {
     seed: 7,
     clock: options.clock ?? 'auto',
     behaviour: options.behaviour ?? 'strict',
+    ...(options.withoutFixes === undefined ? {} : { withoutFixes: options.withoutFixes }),
     memory: [{ address: RAM, bytes: 0x100_0000n }],
     functions: options.functions ?? [probe(PROBE)],
   } as const;

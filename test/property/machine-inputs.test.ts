@@ -35,7 +35,7 @@ class History {
     this.#chance = new Prng(seed);
     this.machine = new Machine(
       specOf({
-        behaviour: this.pick(['strict', 'linux-7.1']),
+        behaviour: this.pick(['strict', 'linux-7.1', 'linux-7.0']),
         clock: this.pick(['auto', 'manual']),
         functions: [probe(PROBE), ...SIBLINGS, remote(REMOTE)],
       }),

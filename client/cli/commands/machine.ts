@@ -13,6 +13,7 @@ interface Machine {
   readonly seed: number;
   readonly clock: string;
   readonly behaviour: string;
+  readonly withoutFixes: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly functions: number;
   readonly iommu: boolean;
@@ -31,6 +32,7 @@ interface CreateOptions extends ServiceOptions {
   readonly seed?: number;
   readonly clock?: string;
   readonly behaviour?: string;
+  readonly withoutFix?: readonly string[];
   readonly label?: Readonly<Record<string, string>>;
   readonly ttl?: number;
 }
@@ -43,7 +45,8 @@ export function registerMachine(program: Command): void {
     .option('--preset <name>', 'basic, switch, no-iommu or siblings')
     .option('--name <name>', 'no other machine may have it')
     .option('--seed <number>', 'all chance in the machine comes from it', wholeNumber)
-    .option('--behaviour <name>', 'strict or linux-7.1')
+    .option('--behaviour <name>', 'strict, linux-7.1 or linux-7.0')
+    .option('--without-fix <commit>', 'switch a fix of Linux off; may be given again', (fix: string, all: string[] = []) => [...all, fix])
     .option('--clock <mode>', 'auto, manual or real')
     .option('--label <key=value>', 'a word of your own; may be given again', label)
     .option('--ttl <seconds>', 'delete it after that time', wholeNumber)
@@ -64,6 +67,7 @@ async function create(options: CreateOptions): Promise<void> {
       seed: options.seed,
       clock: options.clock,
       behaviour: options.behaviour,
+      withoutFixes: options.withoutFix,
       labels: options.label,
       ttl: options.ttl,
     },
@@ -113,7 +117,10 @@ function facts(machine: Machine): readonly string[] {
   const rows: readonly (readonly [string, string])[] = [
     ['machine', `${machine.id} (${machine.name})`],
     ['from', machine.source],
-    ['behaviour', `${machine.behaviour}, clock ${machine.clock}, seed ${machine.seed}, ${machine.iommu ? 'with' : 'no'} IOMMU`],
+    [
+      'behaviour',
+      `${machine.behaviour}${machine.withoutFixes.length === 0 ? '' : ` without ${machine.withoutFixes.join(', ')}`}, clock ${machine.clock}, seed ${machine.seed}, ${machine.iommu ? 'with' : 'no'} IOMMU`,
+    ],
     ['created', machine.createdAt + (machine.expiresAt === null ? '' : `, expires ${machine.expiresAt}`)],
     ...(labels.length === 0 ? [] : [['labels', labels.join(' ')] as const]),
     ['socket', `${machine.socketUrl} (${machine.sessions} open)`],

@@ -34,6 +34,7 @@ export function machineRequest(body: CreateMachine): MachineRequest {
       seed: body.seed ?? DEFAULTS.seed,
       clock: body.clock ?? DEFAULTS.clock,
       behaviour: body.behaviour ?? DEFAULTS.behaviour,
+      ...(body.withoutFixes === undefined ? {} : { withoutFixes: body.withoutFixes }),
       memory: topology.memory,
       functions: topology.functions,
       ...(topology.iommu === undefined ? {} : { iommu: topology.iommu }),

@@ -2,7 +2,7 @@
 import { Type, type Static, type TSchema } from 'typebox';
 import { WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 import { ERRORS, RESET_METHODS, type ErrorName } from '../core/base/index.ts';
-import { BEHAVIOURS, CLOCK_MODES } from '../core/machine/index.ts';
+import { BEHAVIOURS, CLOCK_MODES, FIXES, FIX_NAMES } from '../core/machine/index.ts';
 import { KEY_CHARS_MAX } from './once.ts';
 import { MACHINE_NAME } from './topology/index.ts';
 
@@ -32,7 +32,12 @@ const Labels = Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._/-]{0
 });
 const Seed = Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: 'All chance in the machine comes from it' });
 const Clock = Type.Enum([...CLOCK_MODES], { description: 'auto jumps to the next alarm when nothing can run' });
-const Behaviour = Type.Enum([...BEHAVIOURS], { description: 'strict closes the gaps of Linux; linux-7.1 has them' });
+const Behaviour = Type.Enum([...BEHAVIOURS], {
+  description: 'strict closes the gaps of Linux; linux-7.1 has them; linux-7.0 also has what its fixes mended',
+});
+const WithoutFixes = Type.Array(Type.Enum([...FIX_NAMES]), {
+  description: `Fixes of Linux, by commit, that are switched off. ${FIX_NAMES.map((fix) => `${fix}: ${FIXES[fix]}`).join('. ')}`,
+});
 const FunctionAddress = Type.String({ description: 'bus:device.function, or with the segment in front', examples: ['00:02.0'] });
 const ElapsedNs = Type.Integer({ description: "How far the machine's clock moved meanwhile" });
 
@@ -49,6 +54,7 @@ export const CreateMachine = Type.Object(
     seed: Type.Optional(Seed),
     clock: Type.Optional(Clock),
     behaviour: Type.Optional(Behaviour),
+    withoutFixes: Type.Optional(WithoutFixes),
     labels: Type.Optional(Labels),
     ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: TTL_SECONDS_MAX, description: 'Seconds after which it is deleted' })),
     ephemeral: Type.Optional(
@@ -67,6 +73,7 @@ export const Machine = Type.Object({
   seed: Seed,
   clock: Clock,
   behaviour: Behaviour,
+  withoutFixes: WithoutFixes,
   labels: Type.Record(Type.String(), Type.String()),
   functions: Type.Integer({ description: 'How many' }),
   iommu: Type.Boolean(),

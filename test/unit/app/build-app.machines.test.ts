@@ -109,6 +109,7 @@ describe('making a machine', () => {
     ['a seed that is text', { preset: 'basic', seed: '7' }, 400, 'EINVAL', 'seed', 'seed must be integer'],
     ['a seed of 33 bits', { preset: 'basic', seed: 4_294_967_296 }, 400, 'EINVAL', 'seed', 'must be <= 4294967295'],
     ['an unknown clock', { preset: 'basic', clock: 'fast' }, 400, 'EINVAL', 'clock', 'auto, manual, real'],
+    ['an unknown fix', { preset: 'basic', withoutFixes: ['0123456789ab'] }, 400, 'EINVAL', 'withoutFixes.0', '0d5fd7a9323c'],
     ['an unknown behaviour', { preset: 'basic', behaviour: 'linux' }, 400, 'EINVAL', 'behaviour', 'strict, linux-7.1'],
     ['a name with a slash', { preset: 'basic', name: 'a/b' }, 400, 'EINVAL', 'name', 'name must match pattern'],
     ['a name like an id', { preset: 'basic', name: 'm-0123456789ab' }, 400, 'EINVAL', 'name', 'nothing like an id'],

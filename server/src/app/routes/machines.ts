@@ -83,6 +83,7 @@ function machineView(entry: MachineEntry, base: string): Machine {
     seed: entry.spec.seed,
     clock: entry.spec.clock,
     behaviour: entry.spec.behaviour,
+    withoutFixes: [...(entry.spec.withoutFixes ?? [])],
     labels: { ...entry.labels },
     functions: entry.spec.functions.length,
     iommu: entry.spec.iommu !== undefined,

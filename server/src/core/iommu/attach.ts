@@ -74,10 +74,17 @@ export function detachGroupPasid(ports: AttachPorts, group: Group, pasid: Pasid)
   if (!group.pasids.delete(pasid)) return { error: OK, effects };
   for (const device of group.members) {
     if (device.pasidsMax === 0) continue;
-    if (device.blocked) continue;
-    attachPasid(ports, device, pasid, undefined, effects);
+    if (!device.blocked) attachPasid(ports, device, pasid, undefined, effects);
+    else if (!ports.fixed('fc3523b16d2b')) detachBlocked(ports, device, pasid, effects);
   }
   return { error: OK, effects };
+}
+
+/** Without fc3523b16d2b: the PASID is removed from the hardware once more, and the function, which may not answer, is asked to invalidate. */
+function detachBlocked(ports: AttachPorts, device: GroupDevice, pasid: Pasid, effects: IommuEffect[]): void {
+  const spaces = [device.group.blockingDomain.space];
+  movePasid(ports, device, pasid, undefined, effects);
+  effects.push({ kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity, spaces });
 }
 
 function moveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
@@ -100,6 +107,12 @@ function moveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
 function mustMoveGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
   const effects: IommuEffect[] = [];
   if (group.domain === domain) return { error: OK, effects };
+  if (group.recoveryCount > 0 && !ports.fixed('5474e6e17a26')) {
+    const [device] = group.members;
+    const text = 'detach: a move that must succeed was refused in a reset window (-EBUSY); the group keeps its domain';
+    if (device !== undefined) effects.push({ kind: 'warning', device, text });
+    return { error: OK, effects };
+  }
   group.domain = domain;
   for (const device of group.members) {
     if (device.blocked) continue;

@@ -2,8 +2,9 @@
  * pci_dev_reset_iommu_prepare() and pci_dev_reset_iommu_done() on one function, in the parts between which the caller
  * waits: fence, then commit when the invalidations have settled; restore when the last window closes.
  */
-import { NO_PASID, OK, errno, type Errno } from '../base/index.ts';
-import type { Change, GroupDevice, IommuEffect } from './group.ts';
+import { NO_PASID, OK, errno, type Errno, type Pasid } from '../base/index.ts';
+import type { Fix } from './fixes.ts';
+import type { Change, Domain, GroupDevice, IommuEffect } from './group.ts';
 import { attachPasid, attachRid, setAtsEnable, type AttachPorts } from './low-level-attach.ts';
 
 /** Where the behaviours differ. */
@@ -12,6 +13,7 @@ export interface FencePolicy {
   readonly atsOffFirst: boolean;
   /** `strict` keeps a function blocked whose domain could not be restored; Linux drops the flag and the hardware still blocks. */
   readonly staysBlockedOnFailure: boolean;
+  readonly fixes: ReadonlySet<Fix>;
 }
 
 /** Whether the hardware lets the RID be moved to the blocking domain, and what goes before the move. On an error nothing has changed. */
@@ -69,10 +71,15 @@ export function restore(ports: AttachPorts, device: GroupDevice, policy: FencePo
   device.blocked = false;
   const detached = [...device.pasidPhysical.keys()].filter((pasid) => !group.pasids.has(pasid));
   for (const pasid of detached) attachPasid(ports, device, pasid, undefined, effects);
-  for (const [pasid, domain] of group.pasids) {
-    if (device.pasidsMax === 0) break;
+  for (const [pasid, domain] of group.pasids) restorePasid(ports, device, pasid, domain, effects);
+  return { error, effects };
+}
+
+function restorePasid(ports: AttachPorts, reset: GroupDevice, pasid: Pasid, domain: Domain, effects: IommuEffect[]): void {
+  const fixed = ports.fixed('1615e8896a8f');
+  for (const device of fixed ? [reset] : reset.group.members) {
+    if (fixed && device.pasidsMax === 0) continue;
     if (attachPasid(ports, device, pasid, domain, effects) === OK) continue;
     effects.push({ kind: 'warning', device, text: `done: PASID ${pasid} could not be restored` });
   }
-  return { error, effects };
 }

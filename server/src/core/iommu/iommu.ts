@@ -48,7 +48,11 @@ export class Iommu {
 
   constructor(ports: IommuPorts) {
     this.#ports = ports;
-    this.#attach = { translation: ports.translation, attachFails: (device) => ports.attachFails(device.bdf) };
+    this.#attach = {
+      translation: ports.translation,
+      fixed: (fix) => ports.policy.fixes.has(fix),
+      attachFails: (device) => ports.attachFails(device.bdf),
+    };
   }
 
   /** Probes one group: its default domain is a paging domain of its own, and every member is attached to it. */

@@ -4,11 +4,14 @@
  */
 import { NO_PASID, OK, errno, type Errno, type Pasid } from '../base/index.ts';
 import type { AddressSpace, Translation } from '../translation/index.ts';
+import type { Fix } from './fixes.ts';
 import type { Domain, GroupDevice, IommuEffect } from './group.ts';
 
 /** What the hardware below may do to a move. */
 export interface AttachPorts {
   readonly translation: Translation;
+  /** Whether the machine's Linux has this fix. */
+  fixed(fix: Fix): boolean;
   /** An armed fault: the hardware refuses this function's next context change. */
   attachFails(device: GroupDevice): boolean;
 }

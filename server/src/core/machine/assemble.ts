@@ -14,7 +14,7 @@ import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import { routePaths } from './routing.ts';
-import { BEHAVIOURS, type FunctionSpec, type MachineSpec } from './spec.ts';
+import { BEHAVIOURS, fixesOf, type FunctionSpec, type MachineSpec } from './spec.ts';
 import type { FunctionState } from './state.ts';
 import type { TraceHash } from './trace-hash.ts';
 
@@ -39,12 +39,13 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
   const functions = makeFunctions(spec, configs, topology, translation);
   const outbox = new Outbox(now, onItem);
   const strict = spec.behaviour === 'strict';
+  const fixes = fixesOf(spec);
   const iommu =
     spec.iommu === undefined
       ? undefined
       : new Iommu({
           translation,
-          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict },
+          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, fixes },
           attachFails: (bdf) => {
             const fn = functions.get(bdf);
             return fn !== undefined && faultActs(fn, 'attach-fails') !== undefined;
@@ -53,6 +54,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
   const parts: Parts = {
     spec,
     strict,
+    fixes,
     clock,
     trace,
     memory,

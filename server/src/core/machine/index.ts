@@ -10,6 +10,7 @@ export {
   type MachineSpec,
   type MemoryRangeSpec,
 } from './spec.ts';
+export { FIXES, FIX_NAMES, type Fix } from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,

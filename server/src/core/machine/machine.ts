@@ -41,7 +41,7 @@ export class Machine implements MachinePort {
    */
   constructor(spec: MachineSpec, readBuffers = NEW_BUFFERS) {
     this.spec = spec;
-    this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, clock: spec.clock });
+    this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, withoutFixes: spec.withoutFixes, clock: spec.clock });
     this.#m = assemble(spec, this.#hash, readBuffers, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });

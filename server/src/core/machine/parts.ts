@@ -1,5 +1,5 @@
 import type { Bdf, Clock, Trace } from '../base/index.ts';
-import type { Iommu } from '../iommu/index.ts';
+import type { Fix, Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
@@ -16,6 +16,7 @@ import type { TraceHash } from './trace-hash.ts';
 export interface Parts {
   readonly spec: MachineSpec;
   readonly strict: boolean;
+  readonly fixes: ReadonlySet<Fix>;
   readonly clock: Clock;
   readonly trace: Trace;
   readonly memory: GuestMemory;

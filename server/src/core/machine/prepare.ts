@@ -46,6 +46,12 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
     m.outbox.refuse(origin, 'EAGAIN', `${formatBdf(fn.bdf)} has ${WINDOWS_MAX} open windows; close some first`, 'token');
     return;
   }
+  if (isRefusedReentry(m, device)) {
+    const text = `prepare: ${formatBdf(fn.bdf)} is in a group with an open window, and this Linux has no second one`;
+    m.outbox.log('warn', fn.bdf, text);
+    m.outbox.refuse(origin, 'EBUSY', text, 'function');
+    return;
+  }
   fn.closedWindows.delete(command.token);
   if (device.resetDepth > 0) {
     const report = { ...NOTHING_DONE, skipped: false, depth: ++device.resetDepth };
@@ -69,6 +75,11 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
   });
   takeMutex(m.operations, device.group, task);
   advanceWindow(m, task, { kind: 'prepare', drain: m.strict, onDeadline });
+}
+
+/** 7.0 had one window for a group, and none within it. */
+function isRefusedReentry(m: Parts, { resetDepth, group }: GroupDevice): boolean {
+  return resetDepth > 0 ? !m.fixes.has('0d5fd7a9323c') : group.recoveryCount > 0 && !m.fixes.has('b296ca1fb43a');
 }
 
 /** What it awaited has come: the ledger is empty, or the invalidations have settled. */

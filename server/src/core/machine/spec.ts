@@ -4,9 +4,10 @@
  */
 import type { Bdf } from '../base/index.ts';
 import type { ModelName } from '../devices/index.ts';
+import { FIX_NAMES, type Fix } from '../iommu/index.ts';
 
-/** `strict` closes Linux's gaps; `linux-7.1` shows what Linux does (design §7). */
-export const BEHAVIOURS = ['strict', 'linux-7.1'] as const;
+/** `strict` closes Linux's gaps; `linux-7.1` and `linux-7.0` show what Linux does, 7.0 without the fixes of its reset window (design §7). */
+export const BEHAVIOURS = ['strict', 'linux-7.1', 'linux-7.0'] as const;
 export type Behaviour = (typeof BEHAVIOURS)[number];
 
 /** `auto` jumps to the next alarm when nothing can run; `manual` moves only by `clock-advance`; `real` follows real time. */
@@ -19,6 +20,8 @@ export interface MachineSpec {
   readonly seed: number;
   readonly clock: ClockMode;
   readonly behaviour: Behaviour;
+  /** Fixes that are switched off; `linux-7.0` has none of them in any case. */
+  readonly withoutFixes?: readonly Fix[];
   readonly memory: readonly MemoryRangeSpec[];
   /** Absent: the machine has no IOMMU and addresses are physical. */
   readonly iommu?: IommuSpec;
@@ -48,4 +51,9 @@ export interface FunctionSpec {
   readonly label: string;
   /** Virtual time that each request spends between issue and translation. */
   readonly latencyNs: number;
+}
+
+/** The fixes that a machine's Linux has. */
+export function fixesOf({ behaviour, withoutFixes = [] }: Pick<MachineSpec, 'behaviour' | 'withoutFixes'>): ReadonlySet<Fix> {
+  return new Set(behaviour === 'linux-7.0' ? [] : FIX_NAMES.filter((fix) => !withoutFixes.includes(fix)));
 }
