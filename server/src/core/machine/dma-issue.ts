@@ -103,6 +103,7 @@ function issueRequests(m: Parts, task: DmaTask, from: number, hold: Request['hol
   if (task.operation !== 'read') task.data = new Uint8Array(task.data);
   let address = join64(task.iovaLow, task.iovaHigh) + BigInt(from);
   let offset = from;
+  let allHeld = true;
   while (offset < task.bytes) {
     const inPage = Number(address & BigInt(PAGE_BYTES - 1));
     const count = whole ? task.bytes : Math.min(PAGE_BYTES - inPage, task.bytes - offset, most);
@@ -111,10 +112,12 @@ function issueRequests(m: Parts, task: DmaTask, from: number, hold: Request['hol
     task.requests++;
     task.pending++;
     if (!enter(m, request)) break;
+    if (!request.held) allHeld = false;
     offset += count;
     address = BigInt.asUintN(64, address + BigInt(count));
   }
-  advance(m, fn);
+  // Behind the others, held requests let nothing go on that could not before; looking at all in flight would cost the more the more there are.
+  if (!allHeld) advance(m, fn);
 }
 
 /** Undefined when it fails before it is on the bus: an ATC miss that the translation agent refuses. */

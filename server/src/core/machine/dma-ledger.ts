@@ -6,7 +6,7 @@ import { AT, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/i
 import { STATUS } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
 import { noteFailure } from './dma-task.ts';
-import { recordFault } from './faults.ts';
+import { isRecorded, recordFault } from './faults.ts';
 import { holdsBackLater } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, FunctionState, Request } from './state.ts';
@@ -198,7 +198,8 @@ function fault(m: Parts, request: Request, status: number): void {
   const { task } = request;
   if (task === undefined) return;
   noteFailure(task, request.dataOffset, status);
-  recordFault(m, request.fn, request.pasid, join64(request.iovaLow, request.iovaHigh), request.access, status);
+  // An abort ends thousands at once and records none: its addresses are not made.
+  if (isRecorded(status)) recordFault(m, request.fn, request.pasid, join64(request.iovaLow, request.iovaHigh), request.access, status);
 }
 
 /** Takes the request out of the world: its task counts it, and whoever waits for its end is woken. */

@@ -13,9 +13,14 @@ const UNRECORDED = new Set<number>([
   STATUS['no-access'],
 ]);
 
+/** Whether the IOMMU writes a record of this outcome. */
+export function isRecorded(status: number): boolean {
+  return !UNRECORDED.has(status);
+}
+
 /** Writes a fault record and sends it to the hosts. */
 export function recordFault(m: Parts, fn: FunctionState, pasid: Pasid, iova: bigint, access: number, status: number): void {
-  if (UNRECORDED.has(status)) return;
+  if (!isRecorded(status)) return;
   const record = m.faultQueue.record(fn.bdf, pasid, iova, access, OUTCOMES[status]!);
   m.trace.emit('fault', fn.bdf, status, Number(iova >> 12n), access);
   m.outbox.event({ kind: 'fault', ...record });

@@ -18,7 +18,7 @@ import { NEW_BUFFERS } from './read-buffers.ts';
 import { resumeBarRead } from './region-access.ts';
 import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
 import type { MachineSpec } from './spec.ts';
-import type { AdvanceTask, Operation, Origin } from './state.ts';
+import type { Operation, Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
 
 /** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
@@ -172,16 +172,11 @@ export class Machine implements MachinePort {
     const m = this.#m;
     const { owing } = m.peers;
     let target: number | undefined;
-    for (const task of this.#advances()) {
+    for (const task of m.operations.advances) {
       if ((task.force || !owing) && (target === undefined || task.targetNs < target)) target = task.targetNs;
     }
     if (target !== undefined) return target;
     return this.spec.clock === 'auto' && !owing ? m.clock.nextNs() : undefined;
-  }
-
-  #advances(): readonly AdvanceTask[] {
-    if (this.#m.operations.size === 0) return NO_ADVANCES;
-    return [...this.#m.operations.values()].filter((operation) => operation.kind === 'advance');
   }
 
   /** The clock has come to this target: every advance that wanted no more is answered. */
@@ -189,7 +184,7 @@ export class Machine implements MachinePort {
     const m = this.#m;
     m.clock.moveTo(targetNs);
     const { nowNs } = m.clock;
-    for (const task of this.#advances()) {
+    for (const task of m.operations.advances) {
       if (task.targetNs > nowNs) continue;
       m.operations.end(task);
       m.outbox.reply(task.origin, { kind: 'clock', nowNs, movedNs: m.outbox.elapsed(task.origin) });
@@ -266,5 +261,3 @@ export class Machine implements MachinePort {
     }
   }
 }
-
-const NO_ADVANCES: readonly AdvanceTask[] = [];

@@ -1,11 +1,13 @@
 /** The calls that wait, by number, and who waits for whom. */
 import type { Bdf } from '../base/index.ts';
-import type { Deferred, Operation, Origin, Pending } from './state.ts';
+import type { AdvanceTask, Deferred, Operation, Origin, Pending } from './state.ts';
 
 type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
 
 export class OperationTable {
   readonly #byId = new Map<number, Operation>();
+  /** Asked for in every step of the machine, which must not cost a pass over all that is in flight. */
+  readonly #advances = new Set<AdvanceTask>();
   #nextId = 1;
   #ready: Operation[] = [];
   /** Operations that besides its requester await an invalidation, by the invalidation's id. */
@@ -15,13 +17,10 @@ export class OperationTable {
   /** Commands that wait for a function's reset lock. */
   readonly resetQueues = new Map<Bdf, Deferred[]>();
 
-  get size(): number {
-    return this.#byId.size;
-  }
-
   start<T extends Operation>(origin: Origin, fields: NewFields<T>): T {
     const operation = { id: this.#nextId++, origin, pending: 0, completed: 0, timedOut: 0, alarm: 0, ...fields } as unknown as T;
     this.#byId.set(operation.id, operation);
+    if (operation.kind === 'advance') this.#advances.add(operation);
     return operation;
   }
 
@@ -38,13 +37,15 @@ export class OperationTable {
     return this.#byId.get(id);
   }
 
-  values(): IterableIterator<Operation> {
-    return this.#byId.values();
+  /** The clock advances that wait, in the order in which they came. */
+  get advances(): ReadonlySet<AdvanceTask> {
+    return this.#advances;
   }
 
   /** Removes it; whatever it still watches wakes nobody. */
   end(operation: Operation): void {
     this.#byId.delete(operation.id);
+    if (operation.kind === 'advance') this.#advances.delete(operation);
   }
 
   /** One of the things awaited has come; at zero the operation is ready. */
