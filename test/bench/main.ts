@@ -61,6 +61,7 @@ if (args.json !== undefined) {
   }
 }
 
+let skipped = 0;
 const report = makeReport(
   await (async () => {
     console.log(tableHead());
@@ -69,11 +70,15 @@ const report = makeReport(
       spinners: args.spinners as BenchOptions['spinners'],
       only,
       onRow: (row, spinners) => console.log(tableLine(row, spinners)),
+      onSkip: ({ name, floor }, why) => {
+        skipped++;
+        console.log(`${name} ${floor} skipped: ${why}`);
+      },
     });
   })(),
 );
 console.log(`\n${report.cpu}, Node ${report.node}, commit ${report.commit}`);
-if (report.rows.length === 0) {
+if (report.rows.length + skipped === 0) {
   console.error(`no measure matches ${args.only ?? ''}`);
   process.exit(2);
 }

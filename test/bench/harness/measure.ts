@@ -9,6 +9,8 @@ export interface Measure {
   readonly unit: Unit;
   /** The floor's name. */
   readonly floor: string;
+  /** Why it cannot be measured on this machine, in words for the user; undefined when it can. Such a row is skipped. */
+  readonly whyNot?: () => string | undefined;
   /** Runs once before the first round: start servers, connect. */
   readonly open?: () => Promise<void>;
   /** `round` counts from 0; negative ones are the warm-up, whose figures are dropped. */

@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly only?: RegExp;
   /** Called with each row when it is done. */
   readonly onRow?: (row: Row, spinners: boolean) => void;
+  /** Called instead for a row that this machine cannot measure. */
+  readonly onSkip?: (measure: Measure, why: string) => void;
 }
 
 /** The rows in the order of the measures. Within a round the two halves change places, so neither is always first. */
@@ -22,6 +24,11 @@ export async function runBench(measures: readonly Measure[], options: BenchOptio
   const rows: Row[] = [];
   for (const measure of measures) {
     if (options.only !== undefined && !options.only.test(`${measure.name} ${measure.floor}`)) continue;
+    const why = measure.whyNot?.();
+    if (why !== undefined) {
+      options.onSkip?.(measure, why);
+      continue;
+    }
     const spinning = options.spinners === 'all' || (options.spinners === 'latency' && measure.unit === 's');
     const row = await runMeasure(measure, options.rounds, spinning);
     options.onRow?.(row, spinning);

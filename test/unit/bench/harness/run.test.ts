@@ -52,3 +52,15 @@ it('runs only what is asked for, by measure or floor', async () => {
   expect(await names(/tcp-echo$/)).toEqual(['a/b']);
   expect(await names(/nothing/)).toEqual([]);
 });
+
+it('skips a row that this machine cannot measure, and says why', async () => {
+  const log: string[] = [];
+  const measures = [
+    { ...recorded(log), name: 'c/d', whyNot: () => 'no compiler' },
+    { ...recorded([]), whyNot: () => undefined },
+  ];
+  const onSkip = (measure: Measure, why: string): void => void log.push(`${measure.name}: ${why}`);
+  const rows = await runBench(measures, { rounds: 1, spinners: 'off', onSkip });
+  expect(rows.map((row) => row.name)).toEqual(['a/b']);
+  expect(log).toEqual(['c/d: no compiler']);
+});
