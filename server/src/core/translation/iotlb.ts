@@ -15,9 +15,23 @@ const ENTRIES_FIRST = 1 << 9;
 const ENTRIES_MAX = 1 << 15;
 const GROWTH = 4;
 const HIGH_MASK = 0xfffff;
+const HIGH_PAGE_MASK = 0xfff;
 const ACCESS_SHIFT = 12;
 const VALID = 1 << 15;
 const PAGES_LG2_SHIFT = 16;
+
+/** The last word of an entry, with bits 43:32 of the physical page lowest. `pagesLg2`: at most 31. */
+export function packRest(foundHigh: number, access: number, pagesLg2: number): number {
+  return (foundHigh & HIGH_PAGE_MASK) | (access << ACCESS_SHIFT) | VALID | (pagesLg2 << PAGES_LG2_SHIFT);
+}
+/** ACCESS bits. */
+export function accessOfRest(rest: number): number {
+  return (rest >>> ACCESS_SHIFT) & 7;
+}
+/** Size of the mapping in 4 KiB pages. */
+export function pagesOfRest(rest: number): number {
+  return 2 ** ((rest >>> PAGES_LG2_SHIFT) & 0x1f);
+}
 
 export class Iotlb {
   /** One empty entry until the first fill: a machine that makes no DMA pays nothing. */
@@ -35,19 +49,12 @@ export class Iotlb {
     return words[at] === low && words[at + 1] === (tag | (high & HIGH_MASK)) && (words[at + 3]! & needed) === needed ? at : -1;
   }
 
-  /** The physical page of a found entry, as an exact double. */
-  pageAt(at: number): number {
-    return (this.#words[at + 3]! & 0xfff) * 0x1_0000_0000 + (this.#words[at + 2]! >>> 0);
+  /** The two words of a found entry that say where it leads: for the functions below. */
+  lowAt(at: number): number {
+    return this.#words[at + 2]!;
   }
-
-  /** ACCESS bits of a found entry. */
-  accessAt(at: number): number {
-    return (this.#words[at + 3]! >>> ACCESS_SHIFT) & 7;
-  }
-
-  /** Size of a found entry's mapping in 4 KiB pages. */
-  pagesAt(at: number): number {
-    return 1 << ((this.#words[at + 3]! >>> PAGES_LG2_SHIFT) & 0x1f);
+  restAt(at: number): number {
+    return this.#words[at + 3]!;
   }
 
   /** Puts a page in, in the place of whatever was there. */
@@ -59,7 +66,7 @@ export class Iotlb {
     words[at] = low;
     words[at + 1] = tag | (high & HIGH_MASK);
     words[at + 2] = foundLow;
-    words[at + 3] = (foundHigh & 0xfff) | (access << ACCESS_SHIFT) | VALID | (pagesLg2 << PAGES_LG2_SHIFT);
+    words[at + 3] = packRest(foundHigh, access, pagesLg2);
   }
 
   /** Takes a page out if it is there. */

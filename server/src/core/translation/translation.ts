@@ -11,7 +11,7 @@ import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Space, SpaceType } from './address-space.ts';
 import { GrantShadow } from './grant-shadow.ts';
 import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
-import { Iotlb, TAG_MAX, TAG_SHIFT } from './iotlb.ts';
+import { Iotlb, TAG_MAX, TAG_SHIFT, accessOfRest, packRest, pagesOfRest } from './iotlb.ts';
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { STATUS } from './status.ts';
 
@@ -45,10 +45,9 @@ interface Context {
 }
 
 export class Translation {
-  /** Of the last answer `performed`: the physical page (an exact double), the rights (ACCESS bits), the mapping's size in 4 KiB pages. */
-  resultPage = 0;
-  resultAccess = 0;
-  resultPages = 0;
+  /** Of the last answer `performed`, as the IOTLB has it: taken apart only when somebody asks. */
+  #resultLow = 0;
+  #resultRest = 0;
 
   readonly #trace: Trace;
   readonly #now: () => number;
@@ -69,6 +68,20 @@ export class Translation {
     this.#trace = ports.trace;
     this.#now = ports.now;
     this.#tables = new SpaceTables(ports.memory);
+  }
+
+  /** Of the last answer `performed`: the physical page, an exact double. */
+  get resultPage(): number {
+    // Here and not in iotlb.ts: a function of another module is called, which takes longer than the rest.
+    return (this.#resultRest & 0xfff) * 0x1_0000_0000 + (this.#resultLow >>> 0);
+  }
+  /** Its rights, ACCESS bits. */
+  get resultAccess(): number {
+    return accessOfRest(this.#resultRest);
+  }
+  /** The size of its mapping in 4 KiB pages; more than 2^30 is told as that. */
+  get resultPages(): number {
+    return pagesOfRest(this.#resultRest);
   }
 
   /** `choice`: of a paging space; absent: x86-64 tables of its own. Throws {@link ModelError} EINVAL for a format or root that cannot be. */
@@ -140,9 +153,8 @@ export class Translation {
     const iotlb = this.#iotlb;
     const at = iotlb.find(this.#tags[context]!, low, high, access);
     if (at === -1) return this.#walk(context, low, high, access);
-    this.resultPage = iotlb.pageAt(at);
-    this.resultAccess = iotlb.accessAt(at);
-    this.resultPages = iotlb.pagesAt(at);
+    this.#resultLow = iotlb.lowAt(at);
+    this.#resultRest = iotlb.restAt(at);
     return PERFORMED;
   }
 
@@ -156,26 +168,17 @@ export class Translation {
     if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
     if (space.tag === 0) this.#giveTag(space);
     if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
-    this.#iotlb.fill(
-      space.tag,
-      low,
-      high,
-      tables.foundLow,
-      tables.foundHigh,
-      tables.foundAccess,
-      Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX),
-    );
-    this.resultPage = pageNumber(tables.foundLow, tables.foundHigh);
-    this.resultAccess = tables.foundAccess;
-    this.resultPages = 1 << Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
+    const pagesLg2 = Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
+    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, pagesLg2);
+    this.#resultLow = tables.foundLow;
+    this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2);
     return PERFORMED;
   }
 
   #identity(low: number, high: number): number {
     if (high >>> 0 >= IDENTITY_HIGH_END) return TOO_WIDE;
-    this.resultPage = pageNumber(low, high);
-    this.resultAccess = ACCESS.readWrite;
-    this.resultPages = 1;
+    this.#resultLow = low;
+    this.#resultRest = packRest(high, ACCESS.readWrite, 0);
     return PERFORMED;
   }
 
@@ -220,8 +223,7 @@ export class Translation {
     if (!grants.add(pasid, page, this.resultPage, rights, this.#now(), this.#grantsMade + 1)) return COMPLETER_ABORT;
     this.#grantsMade++;
     this.#trace.emit('ats-granted', bdf, page, this.resultPage, rights);
-    this.resultAccess = rights;
-    this.resultPages = 1;
+    this.#resultRest = packRest(this.#resultRest, rights, 0);
     return PERFORMED;
   }
 

@@ -1,8 +1,9 @@
 /** The pages that the translation rows go through, as floors/c/translate.c has them: in IOVA one after the other, physically scattered. */
 import { ACCESS, NO_PASID, Trace, addressOfPage, bdf } from '../../../../server/src/core/base/index.ts';
+import { GuestMemory } from '../../../../server/src/core/memory/index.ts';
+import { X86Tables } from '../../../../server/src/core/translation/formats/x86-64-tables.ts';
 import { Translation } from '../../../../server/src/core/translation/index.ts';
 import { TablePool } from '../../../../server/src/core/translation/table-pool.ts';
-import { X86Tables } from '../../../../server/src/core/translation/x86-64.ts';
 
 export const FIRST_IOVA_PAGE = 0x10_0000;
 /** Where the generator of the order begins. */
@@ -38,7 +39,7 @@ export interface WorkingSet {
 
 /** `pages`: a power of two. */
 export function workingSet(pages: number, contexts: 1 | typeof CONTEXTS): WorkingSet {
-  const translation = new Translation({ trace: new Trace(() => 0), now: () => 0 });
+  const translation = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
   const handles = Array.from({ length: contexts }, (_, number) => {
     const at = bdf(0, 0, number + 2, 0);
     const space = translation.createSpace('paging');
