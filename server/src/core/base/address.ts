@@ -105,8 +105,12 @@ export function low32(value: bigint): number {
 export function high32(value: bigint): number {
   return Number(BigInt.asIntN(32, value >> 32n));
 }
+/** High halves of numbers that a double has exactly. */
+const SAFE_HIGH_END = 1 << 21;
 /** The unsigned 64-bit value of two int32 halves. */
 export function join64(low: number, high: number): bigint {
+  // Below 2^53 one conversion does.
+  if (high >>> 0 < SAFE_HIGH_END) return BigInt((high >>> 0) * 0x1_0000_0000 + (low >>> 0));
   return BigInt(high >>> 0) * WORD + BigInt(low >>> 0);
 }
 

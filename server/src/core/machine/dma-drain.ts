@@ -6,6 +6,13 @@ import type { Parts } from './parts.ts';
 import type { IndeterminateRange } from './reply.ts';
 import type { FunctionState, Operation, Request } from './state.ts';
 
+/** A list of one is made with room for one: a reset makes one for each request in flight. */
+function withWatcher(watchers: number[] | undefined, id: number): number[] {
+  if (watchers === undefined) return [id];
+  watchers.push(id);
+  return watchers;
+}
+
 /** Answers pending translation requests with success and R=W=0, as a translation agent does that has nothing to grant. */
 export function answerTranslationRequests(m: Parts, fn: FunctionState): number {
   let answered = 0;
@@ -27,7 +34,7 @@ export function awaitLedger(m: Parts, fn: FunctionState, operation: Operation): 
   for (const request of fn.entries) {
     if (request.kind === 'invalidation-completion') continue;
     if (request.point === 'indeterminate' && m.peers.get(request.owner)?.silent === true) continue;
-    (request.onEnded ??= []).push(operation.id);
+    request.onEnded = withWatcher(request.onEnded, operation.id);
     awaited++;
   }
   operation.pending += awaited;
@@ -46,7 +53,7 @@ export function awaitTranslated(fn: FunctionState, spaceId: number, firstPage: n
     if (request.point === 'indeterminate' && operation.kind === 'prepare') continue;
     const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
     if (page < firstPage || page >= firstPage + pages) continue;
-    (request.onPerformed ??= []).push(operation.id);
+    request.onPerformed = withWatcher(request.onPerformed, operation.id);
     operation.pending++;
   }
 }

@@ -34,13 +34,18 @@ function resultOf(m: Parts, task: DmaTask): Reply {
     requests: task.requests,
     bytesDone: task.failedAt,
     data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
-    failedIova: whole ? undefined : BigInt.asUintN(64, join64(task.iovaLow, task.iovaHigh) + BigInt(task.failedAt)),
+    failedIova: whole ? undefined : iovaAt(task, task.failedAt),
     grant:
       whole && task.operation === 'translate'
         ? { address: addressOfPage(task.grantPage), bytes: task.grantPages * 4096, access: task.grantAccess }
         : undefined,
     elapsedNs: m.outbox.elapsed(task.origin),
   };
+}
+
+function iovaAt({ iovaLow, iovaHigh }: DmaTask, offset: number): bigint {
+  const iova = join64(iovaLow, iovaHigh);
+  return offset === 0 ? iova : BigInt.asUintN(64, iova + BigInt(offset));
 }
 
 function firstBytes(data: Uint8Array, bytes: number): Uint8Array {
