@@ -146,6 +146,16 @@ describe('28 and 43 to 46', () => {
     expect(m.outcome(SECOND, IOVA, 'x', { pasid: 5 })).toBe('blocked-domain');
   });
 
+  it('28 a function without PASIDs in a group that has some is given none', () => {
+    const m = new CoreMachine({ functions: [probe(FIRST, { multiFunction: true }), probe(SECOND, { multiFunction: true, ats: false })] });
+    const domain = m.allocDomain();
+    m.call('ok', m.attachPasid(FIRST, 5, domain));
+    m.prepare(SECOND);
+    m.done(SECOND);
+    expect(m.info(SECOND)).toMatchObject({ blocked: false, pasids: [{ pasid: 5, logicalDomain: { id: domain } }] });
+    expect(m.info(SECOND).pasids.map((one) => one.physicalDomain)).toEqual([undefined]);
+  });
+
   it('43 claim in the window is EBUSY; release in the window is 0', () => {
     const m = new CoreMachine();
     m.prepare(PROBE);

@@ -1,5 +1,8 @@
 /** Invariants 35–38: ITags, late completions, timeouts; and the order of an Invalidate Completion behind posted writes. */
 import { describe, expect, it } from 'vitest';
+import { NO_PASID, Trace } from '../../server/src/core/base/index.ts';
+import type { FunctionSpec } from '../../server/src/core/machine/index.ts';
+import { InvalidationQueue } from '../../server/src/core/translation/index.ts';
 import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, probe } from '../kit/core-machine.ts';
 
 const IOVA = 0x10_0000;
@@ -27,6 +30,18 @@ describe('35 ITags', () => {
     m.advance(100);
     for (const unmap of unmaps) expect(unmap.reply).toMatchObject({ bytes: 4096n, timedOut: 0 });
   });
+
+  it('35 a function with a shorter queue has no more in flight than that', () => {
+    const m = new CoreMachine({ clock: 'manual', functions: [shortQueue(4)] });
+    withPages(m, PROBE, 6);
+    m.arm(PROBE, 'late-invalidations', { count: 6, delayMs: 100 });
+    const unmaps = Array.from({ length: 6 }, (_, i) => m.startUnmap(PROBE, IOVA + i * 0x1000));
+    expect(m.info(PROBE).itags).toBe(4);
+    m.advance(100);
+    expect([unmaps.filter((unmap) => unmap.reply !== undefined).length, m.info(PROBE).itags]).toEqual([4, 2]);
+    m.advance(100);
+    expect(unmaps.at(-1)?.reply).toMatchObject({ bytes: 4096n, timedOut: 0 });
+  });
 });
 
 describe('36 to 38 late, lost and other functions', () => {
@@ -46,12 +61,37 @@ describe('36 to 38 late, lost and other functions', () => {
     expect(second.reply).toMatchObject({ timedOut: 1 });
   });
 
-  it('37 a timed-out invalidation is counted as timed out and logged with its function; a function without an ATC completes', () => {
+  it('36 where every tag has timed out, the late completion pays for the old request and the new one goes on waiting', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    withPages(m, PROBE, 33);
+    m.arm(PROBE, 'late-invalidations', { count: 32, delayMs: 1500 });
+    for (let i = 0; i < 32; i++) m.startUnmap(PROBE, IOVA + i * 0x1000);
+    m.advance(1000);
+    expect(m.traced('invalidation-timeout', PROBE)).toHaveLength(32);
+    m.arm(PROBE, 'ignore-invalidations');
+    const last = m.startUnmap(PROBE, IOVA + 32 * 0x1000);
+    expect(m.info(PROBE).itags).toBe(1);
+    m.advance(999);
+    expect(m.traced('invalidation-late', PROBE)).toHaveLength(32);
+    expect(last.reply).toBeUndefined();
+    m.advance(1);
+    expect(last.reply).toMatchObject({ timedOut: 1 });
+  });
+
+  it('37 a timed-out invalidation is counted as timed out and logged with its function', () => {
     const m = new CoreMachine();
     withPages(m, PROBE, 1);
     m.arm(PROBE, 'ignore-invalidations');
     expect(m.startUnmap(PROBE, IOVA).reply).toMatchObject({ timedOut: 1, elapsedNs: 1_000_000_000 });
     expect(m.logs().some((line) => line.startsWith('00:02.0 did not answer an Invalidate Request'))).toBe(true);
+  });
+
+  it('37 Unsupported Request, the answer of a function without an ATC, completes without error', () => {
+    const queue = new InvalidationQueue({ trace: new Trace(() => 0), now: () => 0 });
+    const id = queue.request(PROBE, NO_PASID, 0, 1, 0, 32);
+    queue.unsupported(id);
+    expect(queue.takeEffects()).toMatchObject([{ kind: 'send' }, { kind: 'settled', invalidation: { id }, timedOut: false }]);
+    expect(queue.outstanding(PROBE)).toBe(0);
   });
 
   it('37 strict: after the timeout the function is refused its translated requests; a reset gives them back', () => {
@@ -91,6 +131,22 @@ describe('36 to 38 late, lost and other functions', () => {
     m.advance(500);
     expect(unmap.reply).toMatchObject({ timedOut: 1 });
     expect(m.traced('invalidation-timeout').map((record) => record.a)).toEqual([FIRST]);
+  });
+
+  it('38 what another function still has in flight at the timeout is completed after it', () => {
+    const m = new CoreMachine({ clock: 'manual', functions: [probe(PROBE), ...SIBLINGS] });
+    withPages(m, PROBE, 1);
+    withPages(m, FIRST, 1);
+    m.arm(PROBE, 'ignore-invalidations');
+    m.arm(FIRST, 'late-invalidations', { delayMs: 800 });
+    const lost = m.startUnmap(PROBE, IOVA);
+    m.advance(500);
+    const late = m.startUnmap(FIRST, IOVA);
+    m.advance(500);
+    expect(lost.reply).toMatchObject({ timedOut: 1 });
+    expect(late.reply).toBeUndefined();
+    m.advance(300);
+    expect(late.reply).toMatchObject({ bytes: 4096n, timedOut: 0 });
   });
 
   it('an Invalidate Completion stands behind the posted writes that the function issued earlier', () => {
@@ -183,4 +239,15 @@ function atsControl(m: CoreMachine): number {
     at = header >>> 20;
   }
   throw new Error('no ATS capability');
+}
+
+/** A probe whose Invalidate Queue Depth (bits 4:0 of the ATS Capability register) is this. */
+function shortQueue(depth: number): FunctionSpec {
+  const spec = probe(PROBE);
+  const config = spec.config.slice();
+  const view = new DataView(config.buffer);
+  let at = 0x100;
+  while (at !== 0 && view.getUint16(at, true) !== 0x000f) at = view.getUint16(at + 2, true) >>> 4;
+  view.setUint16(at + 4, (view.getUint16(at + 4, true) & ~0x1f) | depth, true);
+  return { ...spec, config };
 }
