@@ -1,0 +1,102 @@
+/** Invariants 16 to 21: what the window guarantees, and who waits for it. */
+import type { Defect } from '../defect.ts';
+
+const PREPARE = 'machine/prepare.ts';
+const DESCRIBE = 'machine/describe.ts';
+const FENCE = 'iommu/fence.ts';
+const IOMMU = 'iommu/iommu.ts';
+
+export const guaranteeDefects: readonly Defect[] = [
+  {
+    invariant: 16,
+    file: PREPARE,
+    find: '  awaitInvalidations(m, fn, task);',
+    replace: '  if (!m.strict) awaitInvalidations(m, fn, task);',
+    why: 'prepare answers before invalidations that were sent earlier have come back',
+  },
+  {
+    invariant: 16,
+    file: IOMMU,
+    find: "if (device.window.at === 'fencing') continue;",
+    replace: '',
+    why: 'an unmap sends invalidations behind a fence that does not await them',
+  },
+  {
+    invariant: 16,
+    file: 'machine/dma-drain.ts',
+    find: "    if (request.kind === 'invalidation-completion') continue;\n    if (request.point",
+    replace: '    if (request.point',
+    why: 'the drain awaits Invalidate Completions and runs into its deadline',
+  },
+  {
+    invariant: 17,
+    file: FENCE,
+    find: 'for (const space of spaces) effects',
+    replace: 'for (const space of spaces.slice(0, 1)) effects',
+    why: 'what was translated under a PASID is not awaited',
+  },
+  {
+    invariant: 17,
+    file: 'translation/translation.ts',
+    find: '    const { ats, grants } = this.#contexts[context]!;\n    if (!ats) return',
+    replace: '    const { ats, grants } = this.#contexts[context]!;\n    if (!ats && grants.live === 0) return',
+    why: 'translated requests pass on a grant, whatever the context says',
+  },
+  {
+    invariant: 18,
+    file: IOMMU,
+    find: 'this.#ports.translation.invalidateRange(domain.space, iova, undone);',
+    replace:
+      'if (this.groups.every((group) => group.recoveryCount === 0)) this.#ports.translation.invalidateRange(domain.space, iova, undone);',
+    why: 'an unmap in the window leaves its entries in the IOTLB',
+  },
+  {
+    invariant: 18,
+    file: 'machine/iommu-commands.ts',
+    find: 'const error = tablesOf(domain).map(',
+    replace: "const error = 'bdf' in command.target && deviceOf(m, command.target.bdf).blocked ? errno('EBUSY') : tablesOf(domain).map(",
+    why: 'map is EBUSY in the window',
+  },
+  {
+    invariant: 19,
+    file: DESCRIBE,
+    find: 'logicalDomain: summary(device?.group.domain)',
+    replace: 'logicalDomain: summary(device?.physical)',
+    why: 'the logical query says blocking in the window',
+  },
+  {
+    invariant: 19,
+    file: DESCRIBE,
+    find: 'physicalDomain: summary(device?.physical)',
+    replace: 'physicalDomain: summary(device?.group.recoveryCount ? device.group.blockingDomain : device?.physical)',
+    why: "the driver's query says blocking for every function of the group",
+  },
+  {
+    invariant: 20,
+    file: PREPARE,
+    find: '  device.group.recoveryCount--;',
+    replace: '  device.group.recoveryCount = 0;',
+    why: 'the first done of the group lets attach in while a sibling is in its window',
+  },
+  {
+    invariant: 20,
+    file: PREPARE,
+    find: 'if (restored) setGate(m, fn, true);',
+    replace: 'if (restored && device.group.recoveryCount === 0) setGate(m, fn, true);',
+    why: 'a function stays gated until the resets of its siblings are over',
+  },
+  {
+    invariant: 21,
+    file: PREPARE,
+    find: '  releaseMutex(m.operations, task.device.group);',
+    replace: '  if (task.fn.resetHolder === 0) releaseMutex(m.operations, task.device.group);',
+    why: 'a reset keeps the group mutex from its prepare to its done',
+  },
+  {
+    invariant: 21,
+    file: PREPARE,
+    find: '  takeMutex(m.operations, device.group, task);',
+    replace: '  if (!m.strict) takeMutex(m.operations, device.group, task);',
+    why: 'an attach slips in between the drain and the fence',
+  },
+];

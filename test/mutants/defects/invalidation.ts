@@ -1,0 +1,72 @@
+/** Invariants 35 to 38: ITags, late completions, timeouts. */
+import type { Defect } from '../defect.ts';
+
+const QUEUE = 'translation/invalidation-queue.ts';
+const SETTLE = 'machine/invalidation.ts';
+
+export const invalidationDefects: readonly Defect[] = [
+  {
+    invariant: 35,
+    file: QUEUE,
+    find: '    if (tag.inFlight !== undefined) {\n      busy++;',
+    replace: '    if (tag.inFlight !== undefined && itag > 0) {\n      busy++;',
+    why: 'a tag is used again while it is in flight',
+  },
+  {
+    invariant: 35,
+    file: QUEUE,
+    find: 'return busy >= depth ||',
+    replace: 'return busy > depth ||',
+    why: 'one more request than the function has room for',
+  },
+  {
+    invariant: 35,
+    file: QUEUE,
+    find: 'return busy >= depth ||',
+    replace: 'return busy >= ITAGS || depth < 0 ||',
+    why: "the function's Invalidate Queue Depth is not asked",
+  },
+  {
+    invariant: 36,
+    file: QUEUE,
+    find: 'if (timedOut && !tag.lost) tag.debt++;',
+    replace: 'if (timedOut && tag.lost) tag.debt++;',
+    why: 'a tag that timed out is used at once, and its late completion completes the new request',
+  },
+  {
+    invariant: 36,
+    file: QUEUE,
+    find: 'const invalidation = tag.debt > 0 ? undefined : tag.inFlight;',
+    replace: 'const invalidation = tag.inFlight;',
+    why: 'a late completion does not pay its debt first',
+  },
+  {
+    invariant: 37,
+    file: SETTLE,
+    find: 'if (timedOut) operation.timedOut++;',
+    replace: 'if (timedOut) operation.completed++;',
+    why: 'a timeout is counted as a completion',
+  },
+  {
+    invariant: 37,
+    file: SETTLE,
+    find: 'if (m.strict && device !== undefined) m.iommu?.refuseTranslated(device);',
+    replace: 'if (!m.strict && device !== undefined) m.iommu?.refuseTranslated(device);',
+    why: 'strict trusts the ATC of a function that did not answer',
+  },
+  {
+    invariant: 37,
+    file: QUEUE,
+    find: "    this.#trace.emit('invalidation-completed', invalidation.bdf, invalidation.itag);\n    this.#settle(invalidation, false);\n    this.#send(",
+    replace:
+      "    this.#trace.emit('invalidation-completed', invalidation.bdf, invalidation.itag);\n    this.#settle(invalidation, true);\n    this.#send(",
+    why: 'Unsupported Request fails an invalidation',
+  },
+  {
+    invariant: 38,
+    file: QUEUE,
+    find: '    this.#settle(invalidation, true);\n',
+    replace: '    for (const other of [...this.#pending.values()]) this.#settle(other, true);\n',
+    why: 'the timeout of one function fails what others have in flight',
+  },
+];

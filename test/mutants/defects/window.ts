@@ -1,0 +1,148 @@
+/** Invariants 1 to 8, and 25: prepare, done, and their counters. */
+import type { Defect } from '../defect.ts';
+
+const PREPARE = 'machine/prepare.ts';
+const FENCE = 'iommu/fence.ts';
+
+export const windowDefects: readonly Defect[] = [
+  {
+    invariant: 1,
+    file: PREPARE,
+    find: '(!m.strict && !device.atsSupported)',
+    replace: '(m.iommu !== undefined && !device.atsSupported)',
+    why: 'strict lets a function without ATS through its reset unfenced, as Linux does',
+  },
+  {
+    invariant: 1,
+    file: PREPARE,
+    find: '(!m.strict && !device.atsSupported)',
+    replace: '(m.iommu === undefined && !device.atsSupported)',
+    why: 'linux-7.1 fences a function without ATS',
+  },
+  {
+    invariant: 2,
+    file: FENCE,
+    find: 'ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);',
+    replace: 'ports.translation.setContext(device.bdf, NO_PASID, old.space, false);',
+    why: 'the RID is noted as blocked, and its context still points at the old domain',
+  },
+  {
+    invariant: 2,
+    file: FENCE,
+    find: 'device.physical = group.blockingDomain;',
+    replace: 'device.physical = group.domain = group.blockingDomain;',
+    why: 'the logical domain moves to blocking with the physical one',
+  },
+  {
+    invariant: 3,
+    file: FENCE,
+    find: 'attachPasid(ports, device, pasid, device.group.blockingDomain, effects) === OK',
+    replace: 'attachPasid(ports, device, pasid, undefined, effects) === OK',
+    why: 'the contexts of PASIDs are removed in place of blocked',
+  },
+  {
+    invariant: 3,
+    file: FENCE,
+    find: '  device.group.recoveryCount++;',
+    replace: '  device.group.pasids.clear();\n  device.group.recoveryCount++;',
+    why: 'the PASID table is emptied when its entries are blocked',
+  },
+  {
+    invariant: 4,
+    file: FENCE,
+    find: 'if (device.physical !== device.group.blockingDomain && ports.attachFails(device))',
+    replace: 'device.blocked = true;\n  if (device.physical !== device.group.blockingDomain && ports.attachFails(device))',
+    why: 'blocked is set before the attach that can fail',
+  },
+  {
+    invariant: 4,
+    file: PREPARE,
+    find: "case 'give-up':\n      setGate(m, task.fn, task.device.window.at === 'open');",
+    replace: "case 'give-up':",
+    why: 'a prepare that gives up leaves its gate closed',
+  },
+  {
+    invariant: 5,
+    file: PREPARE,
+    find: "device.resetDepth > 0 ? '' : closeLast(m, fn, device)",
+    replace: 'closeLast(m, fn, device)',
+    why: 'the first done unblocks, whatever the depth',
+  },
+  {
+    invariant: 5,
+    file: PREPARE,
+    find: 'if (device.resetDepth > 0) {',
+    replace: 'if (device.resetDepth > 1) {',
+    why: 'a second prepare does not see that the first is open',
+  },
+  {
+    invariant: 5,
+    file: PREPARE,
+    find: 'if (open !== undefined) {',
+    replace: 'if (open === NOTHING_DONE) {',
+    why: 'a prepare that is sent again opens a second window',
+  },
+  {
+    invariant: 6,
+    file: PREPARE,
+    find: 'device.windows.filter((token) => token === command.token);',
+    replace: '[command.token];',
+    why: 'done does not check that there is a window',
+  },
+  {
+    invariant: 6,
+    file: PREPARE,
+    find: 'device.windows.filter((token) => token === command.token);',
+    replace: 'device.windows.slice(-1);',
+    why: 'done closes the innermost window, whosever it is',
+  },
+  {
+    invariant: 7,
+    file: FENCE,
+    find: 'device.group.recoveryCount++;',
+    replace: 'device.group.recoveryCount = 1;',
+    why: 'the count is a flag: a second function of the group is not in it',
+  },
+  {
+    invariant: 7,
+    file: PREPARE,
+    find: 'device.windows.push(command.token);',
+    replace: 'device.group.recoveryCount++;\n    device.windows.push(command.token);',
+    why: 'windows are counted, not functions',
+  },
+  {
+    invariant: 8,
+    file: PREPARE,
+    find: 'device.resetDepth = device.windows.length;',
+    replace: 'device.resetDepth = device.windows.length;\n  device.blocked = false;',
+    why: 'the flag falls with the first done, the fence with the last',
+  },
+  {
+    invariant: 8,
+    file: FENCE,
+    find: '  device.blocked = false;\n',
+    replace: '',
+    why: 'the flag stays up when translation is back',
+  },
+  {
+    invariant: 25,
+    file: FENCE,
+    find: 'if (policy.staysBlockedOnFailure) return',
+    replace: 'if (policy.staysBlockedOnFailure && policy.atsOffFirst) return',
+    why: 'strict drops the flag of a function whose domain could not be restored, as Linux does',
+  },
+  {
+    invariant: 25,
+    file: PREPARE,
+    find: '  device.group.recoveryCount--;',
+    replace: '  if (restored) device.group.recoveryCount--;',
+    why: 'a restore that fails leaves the count up, and the group busy for ever',
+  },
+  {
+    invariant: 25,
+    file: FENCE,
+    find: '  if (error !== OK) {',
+    replace: '  if (error !== OK) {\n    ports.translation.setContext(device.bdf, NO_PASID, group.domain.space, false);',
+    why: 'a function whose restore failed is open all the same',
+  },
+];

@@ -1,0 +1,15 @@
+import type { Defect } from './defect.ts';
+import { attachDefects } from './defects/attach.ts';
+import { guaranteeDefects } from './defects/guarantees.ts';
+import { invalidationDefects } from './defects/invalidation.ts';
+import { resetSequenceDefects } from './defects/reset-sequence.ts';
+import { windowDefects } from './defects/window.ts';
+
+/** Every seeded defect. Each invariant that has a conformance test has at least one. */
+export const DEFECTS: readonly Defect[] = [
+  ...windowDefects,
+  ...attachDefects,
+  ...guaranteeDefects,
+  ...resetSequenceDefects,
+  ...invalidationDefects,
+];

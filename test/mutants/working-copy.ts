@@ -1,0 +1,80 @@
+/** A copy of what the conformance tests need, in which defects are seeded: never the checkout. */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { seeded, type Defect } from './defect.ts';
+import type { TestResult } from './verdict.ts';
+
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const CORE = 'server/src/core';
+const COPIED = ['server', 'client', 'proto', 'test', 'package.json', 'tsconfig.base.json', 'vitest.config.ts'];
+const REPORT = 'report.json';
+/** A defect that loops must not hold the rest up. */
+const RUN_MS = 120_000;
+/** One worker without isolation: twice as fast, and the tests share no state. */
+const TESTS = ['run', '--project', 'conformance', '--pool', 'threads', '--no-isolate', '--maxWorkers', '1', '--no-cache'];
+
+interface Report {
+  readonly testResults: readonly { readonly assertionResults: readonly TestResult[] }[];
+}
+
+export class WorkingCopy implements Disposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'iommud-mutants-'));
+  readonly #signal: AbortSignal;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    for (const name of COPIED) cpSync(join(REPOSITORY, name), join(this.#folder, name), { recursive: true });
+    symlinkSync(join(REPOSITORY, 'node_modules'), join(this.#folder, 'node_modules'));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Seeds the defect for as long as `action` takes. */
+  async with<T>(defect: Defect, action: () => Promise<T>): Promise<T> {
+    const path = join(this.#folder, CORE, defect.file);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, seeded(text, defect));
+    try {
+      return await action();
+    } finally {
+      writeFileSync(path, text);
+    }
+  }
+
+  /** The first type error of core, or undefined. */
+  async typeError(): Promise<string | undefined> {
+    const { code, output } = await this.#run(['node_modules/typescript/bin/tsc', '--noEmit', '-p', `${CORE}/tsconfig.json`]);
+    return code === 0 ? undefined : output.trim().split('\n')[0];
+  }
+
+  /** Every conformance test; none where the run did not come to a report. */
+  async conformance(): Promise<readonly TestResult[]> {
+    const report = join(this.#folder, REPORT);
+    rmSync(report, { force: true });
+    await this.#run(['node_modules/vitest/vitest.mjs', ...TESTS, '--reporter=json', `--outputFile.json=${report}`]);
+    try {
+      const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
+      return testResults.flatMap((file) => file.assertionResults);
+    } catch {
+      return [];
+    }
+  }
+
+  #run(args: readonly string[]): Promise<{ code: number | null; output: string }> {
+    // The tests of core need no server, whatever the caller's own tests are pointed at.
+    const { IOMMUD_URL: _, ...env } = process.env;
+    const child = spawn(process.execPath, args, { cwd: this.#folder, env, signal: this.#signal, timeout: RUN_MS, killSignal: 'SIGKILL' });
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    return new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ code, output }));
+    });
+  }
+}
