@@ -47,7 +47,8 @@ async function tryOut(copy: WorkingCopy, defect: Defect, expected: number): Prom
 async function tryAll(copies: readonly WorkingCopy[], defects: readonly Defect[], expected: number): Promise<number> {
   const waiting = [...defects];
   let killed = 0;
-  await Promise.all(
+  // Both end before a failure of one is thrown: the copies are removed then.
+  const ends = await Promise.allSettled(
     copies.map(async (copy) => {
       for (let defect = waiting.shift(); defect !== undefined; defect = waiting.shift()) {
         const verdict = await tryOut(copy, defect, expected);
@@ -57,6 +58,7 @@ async function tryAll(copies: readonly WorkingCopy[], defects: readonly Defect[]
       }
     }),
   );
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
   return killed;
 }
 

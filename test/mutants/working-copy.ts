@@ -72,9 +72,11 @@ export class WorkingCopy implements Disposable {
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    let failure: Error | undefined;
+    child.on('error', (error) => (failure = error));
+    // Also after an error: a program that was told to end may still write into the copy.
     return new Promise((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', (code) => resolve({ code, output }));
+      child.on('close', (code) => (failure === undefined ? resolve({ code, output }) : reject(failure)));
     });
   }
 }
