@@ -93,10 +93,8 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 14,
     file: ATTACH,
-    find: '    if (device.blocked) continue;\n    attachPasid(ports, device, pasid, undefined, effects);',
-    replace:
-      "    if (device.blocked) effects.push({ kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity, spaces: [] });\n" +
-      '    attachPasid(ports, device, pasid, undefined, effects);',
+    find: "    else if (!ports.fixed('fc3523b16d2b')) detachBlocked(",
+    replace: '    else detachBlocked(',
     why: 'detach of a PASID invalidates the ATC of a blocked device (before fc3523b16d2b)',
   },
   {
@@ -110,15 +108,15 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 28,
     file: FENCE,
-    find: 'if (attachPasid(ports, device, pasid, domain, effects) === OK) continue;',
-    replace: 'if (group.members.every((member) => attachPasid(ports, member, pasid, domain, effects) === OK)) continue;',
+    find: 'for (const device of fixed ? [reset] : reset.group.members) {',
+    replace: 'for (const device of reset.group.members) {',
     why: 'restoring PASIDs opens those of the siblings',
   },
   {
     invariant: 28,
     file: FENCE,
-    find: '    if (device.pasidsMax === 0) break;\n    if (attachPasid(ports, device, pasid, domain, effects) === OK) continue;',
-    replace: '    if (attachPasid(ports, device, pasid, domain, effects) === OK) continue;',
+    find: '    if (fixed && device.pasidsMax === 0) continue;\n',
+    replace: '',
     why: 'PASIDs of the group are restored to a function that has none',
   },
   {
