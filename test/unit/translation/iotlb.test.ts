@@ -7,7 +7,7 @@ const TAG = 0x123 << 20;
 
 /** As {@link Translation.resultPage} takes it apart. */
 function pageOf(iotlb: Iotlb, at: number): number {
-  return (iotlb.restAt(at) & 0xfff) * 2 ** 32 + (iotlb.lowAt(at) >>> 0);
+  return (iotlb.words[at + 3]! & 0xfff) * 2 ** 32 + (iotlb.words[at + 2]! >>> 0);
 }
 
 describe('an entry', () => {
@@ -22,8 +22,8 @@ describe('an entry', () => {
     const at = iotlb.find(TAG, low, high, access);
     expect(at).not.toBe(-1);
     expect(pageOf(iotlb, at)).toBe(foundHigh * 2 ** 32 + (foundLow >>> 0));
-    expect(accessOfRest(iotlb.restAt(at))).toBe(access);
-    expect(pagesOfRest(iotlb.restAt(at))).toBe(2 ** pagesLg2);
+    expect(accessOfRest(iotlb.words[at + 3]!)).toBe(access);
+    expect(pagesOfRest(iotlb.words[at + 3]!)).toBe(2 ** pagesLg2);
   });
 
   it('is found only by its own page, tag and rights', () => {
