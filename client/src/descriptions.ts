@@ -63,6 +63,14 @@ export interface FunctionSummary {
   readonly absent: boolean;
 }
 
+/** Memory that firmware uses through a function (IOMMU_RESV_DIRECT). */
+export interface DirectRegion {
+  readonly address: bigint;
+  readonly bytes: bigint;
+  /** The function can do without it once its driver runs. */
+  readonly relaxable: boolean;
+}
+
 export interface FunctionInfo extends FunctionSummary {
   readonly busMaster: boolean;
   readonly atsEnabled: boolean;
@@ -77,6 +85,10 @@ export interface FunctionInfo extends FunctionSummary {
   readonly armedFaults: readonly FaultKind[];
   /** Outstanding invalidations. */
   readonly itags: number;
+  /** It keeps the context that firmware left until {@link FunctionHandle.deferredAttach} or any other move. */
+  readonly attachDeferred: boolean;
+  /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
+  readonly directRegions: readonly DirectRegion[];
 }
 
 export interface GroupInfo {
@@ -151,6 +163,12 @@ export function functionInfo(body: iommud.v1.FunctionInfoReply): FunctionInfo {
     windows: body.windows,
     armedFaults: body.armedFaults.map((fault) => FAULT_KIND.nameOf(fault)),
     itags: body.itags,
+    attachDeferred: body.attachDeferred,
+    directRegions: body.directRegions.map((region) => ({
+      address: bigintOf(region.address),
+      bytes: bigintOf(region.bytes),
+      relaxable: region.relaxable,
+    })),
   });
 }
 

@@ -78,6 +78,14 @@ export class FunctionHandle {
     return waited((await ask(this.#channel, 'ownerClaim', this.#at, options)).body.elapsedNs);
   }
 
+  /**
+   * Says that the function's driver is about to use it (iommu_deferred_attach). Errors: EBUSY (in a reset window and still deferred), EIO (the hardware
+   * refused).
+   */
+  async deferredAttach(options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'deferredAttach', this.#at, options)).body.elapsedNs);
+  }
+
   /** Gives the group back to its default domain. Errors: EINVAL (not claimed). */
   async releaseOwner(options?: CallOptions): Promise<Waited> {
     return waited((await ask(this.#channel, 'ownerRelease', this.#at, options)).body.elapsedNs);

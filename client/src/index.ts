@@ -7,7 +7,16 @@ export type { CallOptions } from './ask.ts';
 export type { CallName, Calls, EventName, Events, U64 } from '../../proto/index.ts';
 export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
 export type { Clock } from './clock.ts';
-export type { DomainSummary, FunctionInfo, FunctionSummary, GroupInfo, LedgerEntry, MachineInfo, PasidSummary } from './descriptions.ts';
+export type {
+  DirectRegion,
+  DomainSummary,
+  FunctionInfo,
+  FunctionSummary,
+  GroupInfo,
+  LedgerEntry,
+  MachineInfo,
+  PasidSummary,
+} from './descriptions.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, NewDomain } from './domains.ts';

@@ -57,6 +57,8 @@ export const BODY = {
   iovaToPhysReply: 87,
   faultRecords: 88,
   faultRecordsReply: 89,
+  deferredAttach: 90,
+  deferredAttachReply: 91,
   memoryAlloc: 128,
   memoryAllocReply: 129,
   memoryFree: 130,
@@ -135,6 +137,7 @@ export interface Calls {
   dmaUnmap: { request: iommud.v1.DmaUnmap.$Properties; decoded: iommud.v1.DmaUnmap; reply: iommud.v1.DmaUnmapReply };
   iovaToPhys: { request: iommud.v1.IovaToPhys.$Properties; decoded: iommud.v1.IovaToPhys; reply: iommud.v1.IovaToPhysReply };
   faultRecords: { request: iommud.v1.FaultRecords.$Properties; decoded: iommud.v1.FaultRecords; reply: iommud.v1.FaultRecordsReply };
+  deferredAttach: { request: iommud.v1.DeferredAttach.$Properties; decoded: iommud.v1.DeferredAttach; reply: iommud.v1.DeferredAttachReply };
   memoryAlloc: { request: iommud.v1.MemoryAlloc.$Properties; decoded: iommud.v1.MemoryAlloc; reply: iommud.v1.MemoryAllocReply };
   memoryFree: { request: iommud.v1.MemoryFree.$Properties; decoded: iommud.v1.MemoryFree; reply: iommud.v1.MemoryFreeReply };
   memoryRead: { request: iommud.v1.MemoryRead.$Properties; decoded: iommud.v1.MemoryRead; reply: iommud.v1.MemoryReadReply };
@@ -226,6 +229,8 @@ codecs[86] = v1.IovaToPhys;
 codecs[87] = v1.IovaToPhysReply;
 codecs[88] = v1.FaultRecords;
 codecs[89] = v1.FaultRecordsReply;
+codecs[90] = v1.DeferredAttach;
+codecs[91] = v1.DeferredAttachReply;
 codecs[128] = v1.MemoryAlloc;
 codecs[129] = v1.MemoryAllocReply;
 codecs[130] = v1.MemoryFree;

@@ -1761,7 +1761,8 @@ export namespace iommud {
 
         /**
          * Attaches the function's whole group (iommu_attach_group). Role: host. Class: control.
-         * Errors: ENODEV, ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused: nothing was changed).
+         * Errors: ENODEV, ENOENT, EBUSY (a window is open in the group), EINVAL (a blocking domain, and a member has direct regions), EIO (the hardware
+         * refused: nothing was changed).
          */
         class DomainAttach {
 
@@ -2196,8 +2197,112 @@ export namespace iommud {
         }
 
         /**
+         * The function's driver is about to use it (iommu_deferred_attach): a function whose attach firmware's leftovers deferred gets its group's domain.
+         * At once and without waiting where nothing is deferred. Role: host. Class: control. Errors: ENODEV, EBUSY (the function is in a reset window and
+         * still deferred), EIO (the hardware refused: nothing was changed).
+         */
+        class DeferredAttach {
+
+            /**
+             * Constructs a new DeferredAttach.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeferredAttach.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeferredAttach function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified DeferredAttach message. Does not implicitly {@link iommud.v1.DeferredAttach.verify|verify} messages.
+             * @param message DeferredAttach message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeferredAttach.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeferredAttach message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeferredAttach & iommud.v1.DeferredAttach.$Shape} DeferredAttach
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeferredAttach & iommud.v1.DeferredAttach.$Shape;
+        }
+
+        namespace DeferredAttach {
+
+            /** Properties of a DeferredAttach. */
+            interface $Properties {
+
+                /** DeferredAttach function */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeferredAttach. */
+            type $Shape = iommud.v1.DeferredAttach.$Properties;
+        }
+
+        /** Represents a DeferredAttachReply. */
+        class DeferredAttachReply {
+
+            /**
+             * Constructs a new DeferredAttachReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeferredAttachReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeferredAttachReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DeferredAttachReply message. Does not implicitly {@link iommud.v1.DeferredAttachReply.verify|verify} messages.
+             * @param message DeferredAttachReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeferredAttachReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeferredAttachReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeferredAttachReply & iommud.v1.DeferredAttachReply.$Shape} DeferredAttachReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeferredAttachReply & iommud.v1.DeferredAttachReply.$Shape;
+        }
+
+        namespace DeferredAttachReply {
+
+            /** Properties of a DeferredAttachReply. */
+            interface $Properties {
+
+                /** DeferredAttachReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeferredAttachReply. */
+            type $Shape = iommud.v1.DeferredAttachReply.$Properties;
+        }
+
+        /**
          * Takes the function's group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain.
-         * Role: host. Class: control. Errors: ENODEV, EBUSY.
+         * Role: host. Class: control. Errors: ENODEV, EBUSY, EINVAL (a member has direct regions).
          */
         class OwnerClaim {
 
@@ -5230,6 +5335,12 @@ export namespace iommud {
             /** Outstanding invalidations. */
             itags: number;
 
+            /** It keeps the context that firmware left, which is none, until DeferredAttach or any other move. */
+            attachDeferred: boolean;
+
+            /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
+            directRegions: iommud.v1.DirectRegion[];
+
             /**
              * Encodes the specified FunctionInfoReply message. Does not implicitly {@link iommud.v1.FunctionInfoReply.verify|verify} messages.
              * @param message FunctionInfoReply message or plain object to encode
@@ -5284,12 +5395,80 @@ export namespace iommud {
                 /** Outstanding invalidations. */
                 itags?: number;
 
+                /** It keeps the context that firmware left, which is none, until DeferredAttach or any other move. */
+                attachDeferred?: boolean;
+
+                /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
+                directRegions?: iommud.v1.DirectRegion.$Properties[];
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a FunctionInfoReply. */
             type $Shape = iommud.v1.FunctionInfoReply.$Properties;
+        }
+
+        /** Represents a DirectRegion. */
+        class DirectRegion {
+
+            /**
+             * Constructs a new DirectRegion.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirectRegion.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Physical, and the IOVA. */
+            address: Long;
+
+            /** DirectRegion bytes. */
+            bytes: Long;
+
+            /** The function can do without it: it does not keep the group from a blocking domain. */
+            relaxable: boolean;
+
+            /**
+             * Encodes the specified DirectRegion message. Does not implicitly {@link iommud.v1.DirectRegion.verify|verify} messages.
+             * @param message DirectRegion message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirectRegion.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirectRegion message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirectRegion & iommud.v1.DirectRegion.$Shape} DirectRegion
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirectRegion & iommud.v1.DirectRegion.$Shape;
+        }
+
+        namespace DirectRegion {
+
+            /** Properties of a DirectRegion. */
+            interface $Properties {
+
+                /** Physical, and the IOVA. */
+                address?: Long;
+
+                /** DirectRegion bytes */
+                bytes?: Long;
+
+                /** The function can do without it: it does not keep the group from a blocking domain. */
+                relaxable?: boolean;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirectRegion. */
+            type $Shape = iommud.v1.DirectRegion.$Properties;
         }
 
         /**

@@ -32,7 +32,7 @@ interface CreateOptions extends ServiceOptions {
   readonly seed?: number;
   readonly clock?: string;
   readonly behaviour?: string;
-  readonly withoutFix?: readonly string[];
+  readonly withoutFix: readonly string[];
   readonly label?: Readonly<Record<string, string>>;
   readonly ttl?: number;
 }
@@ -46,7 +46,12 @@ export function registerMachine(program: Command): void {
     .option('--name <name>', 'no other machine may have it')
     .option('--seed <number>', 'all chance in the machine comes from it', wholeNumber)
     .option('--behaviour <name>', 'strict, linux-7.1 or linux-7.0')
-    .option('--without-fix <commit>', 'switch a fix of Linux off; may be given again', (fix: string, all: string[] = []) => [...all, fix])
+    .option(
+      '--without-fix <commit>',
+      'switch a fix of Linux off; may be given again',
+      (fix: string, all: readonly string[]) => [...all, fix],
+      [],
+    )
     .option('--clock <mode>', 'auto, manual or real')
     .option('--label <key=value>', 'a word of your own; may be given again', label)
     .option('--ttl <seconds>', 'delete it after that time', wholeNumber)

@@ -135,6 +135,10 @@ export const FunctionDetail = Type.Object({
   windows: Type.Array(Type.String(), { description: 'Tokens of the open windows' }),
   armedFaults: Type.Array(Type.String()),
   itags: Type.Integer({ description: 'Outstanding invalidations' }),
+  attachDeferred: Type.Boolean({ description: 'It keeps the context that firmware left until its first use' }),
+  directRegions: Type.Array(Type.Object({ address: Type.String(), bytes: Type.Integer(), relaxable: Type.Boolean() }), {
+    description: 'Memory that firmware uses through the function, mapped 1:1',
+  }),
 });
 export type FunctionDetail = Static<typeof FunctionDetail>;
 

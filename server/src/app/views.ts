@@ -1,5 +1,5 @@
 /** Replies of a machine as REST bodies: addresses as text, and null where there is nothing. */
-import { ACCESS, formatBdf, hexDigits, NO_PASID } from '../core/base/index.ts';
+import { ACCESS, formatBdf, hex, hexDigits, NO_PASID } from '../core/base/index.ts';
 import type { DomainSummary, FaultRecord, FunctionDetail, FunctionSummary, WindowReport } from '../core/machine/index.ts';
 import type * as body from './schemas.ts';
 
@@ -39,6 +39,8 @@ export function functionDetailView(of: FunctionDetail): body.FunctionDetail {
     windows: [...of.windows],
     armedFaults: [...of.armedFaults],
     itags: of.itags,
+    attachDeferred: of.attachDeferred,
+    directRegions: of.directRegions.map(({ address, bytes, relaxable }) => ({ address: hex(address), bytes: Number(bytes), relaxable })),
   };
 }
 

@@ -101,6 +101,7 @@ const ROWS = {
     }),
   },
   pasidDetach: { roles: HOST, decode: (b) => ({ kind: 'pasid-detach', bdf: needFunction(b.function), pasid: needPasid(b.pasid) }) },
+  deferredAttach: { roles: HOST, decode: (b) => ({ kind: 'deferred-attach', bdf: needFunction(b.function) }) },
   ownerClaim: { roles: HOST, decode: (b) => ({ kind: 'owner-claim', bdf: needFunction(b.function) }) },
   ownerRelease: { roles: HOST, decode: (b) => ({ kind: 'owner-release', bdf: needFunction(b.function) }) },
   dmaMap: {

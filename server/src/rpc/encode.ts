@@ -193,7 +193,13 @@ function functionDetail(fn: FunctionDetail): Send<'FunctionInfoReply'> {
     windows: [...fn.windows],
     armedFaults: fn.armedFaults.map((fault) => FAULTS.number[fault]),
     itags: fn.itags,
+    attachDeferred: fn.attachDeferred,
+    directRegions: fn.directRegions.map(directRegion),
   };
+}
+
+function directRegion({ address, bytes, relaxable }: FunctionDetail['directRegions'][number]): Send<'DirectRegion'> {
+  return { address: u64FromBigint(address), bytes: u64FromBigint(bytes), relaxable };
 }
 
 function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {

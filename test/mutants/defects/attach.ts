@@ -1,11 +1,12 @@
-/** Invariants 9 to 15, 28, 43 to 46 and 50: attach and detach, in the window and out of it. */
+/** Invariants 9 to 15, 22, 28, 42 to 46 and 50: attach and detach, in the window and out of it. */
 import type { Defect } from '../defect.ts';
 
 const ATTACH = 'iommu/attach.ts';
 const FENCE = 'iommu/fence.ts';
 const IOMMU = 'iommu/iommu.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
-const MOVE = '  return moveGroup(ports, group, domain);';
+const DIRECT = "  if (blocksDirect(group, domain)) return refused('EINVAL');\n";
+const MOVE = `${DIRECT}  return moveGroup(ports, group, domain);`;
 const BUSY = "  if (group.recoveryCount > 0) return refused('EBUSY');\n";
 const SAME = '  if (domain === group.domain) return { error: OK, effects: [] };\n';
 const ARGUMENTS =
@@ -106,6 +107,22 @@ export const attachDefects: readonly Defect[] = [
     why: 'unmap asks every function whose group has the domain, in a window or not',
   },
   {
+    invariant: 22,
+    file: ATTACH,
+    find: "    if (blocksDirect(group, group.blockingDomain)) return refused('EINVAL');\n",
+    replace: '',
+    why: 'a function with a direct region can be claimed, and is blocked',
+  },
+  { invariant: 22, file: ATTACH, find: DIRECT, replace: '', why: 'a function with a direct region can be attached to a blocked domain' },
+  {
+    invariant: 22,
+    file: FENCE,
+    find: '  if (policy.atsOffFirst) setAtsEnable(device, false, effects);',
+    replace:
+      "  if (device.requireDirect) return { error: errno('EINVAL'), effects };\n  if (policy.atsOffFirst) setAtsEnable(device, false, effects);",
+    why: 'a function with a direct region cannot be reset, as the first drafts had it',
+  },
+  {
     invariant: 28,
     file: FENCE,
     find: 'for (const device of fixed ? [reset] : reset.group.members) {',
@@ -118,6 +135,20 @@ export const attachDefects: readonly Defect[] = [
     find: '    if (fixed && device.pasidsMax === 0) continue;\n',
     replace: '',
     why: 'PASIDs of the group are restored to a function that has none',
+  },
+  {
+    invariant: 42,
+    file: FENCE,
+    find: '  if (group.domain !== group.blockingDomain) device.attachDeferred = false;',
+    replace: '',
+    why: 'a window leaves the deferral, which the driver then meets in it',
+  },
+  {
+    invariant: 42,
+    file: LOW_LEVEL,
+    find: '  device.attachDeferred = false;\n',
+    replace: '',
+    why: 'an attach leaves the deferral',
   },
   {
     invariant: 43,

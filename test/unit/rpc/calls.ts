@@ -58,6 +58,7 @@ export const EXAMPLES: Examples = {
     command: { kind: 'pasid-attach', bdf, pasid: 0xf_ffff, domain: 4, replace: true },
   },
   pasidDetach: { body: { function: FUNCTION, pasid: 0 }, needs: ['function', 'pasid'], command: { kind: 'pasid-detach', bdf, pasid: 0 } },
+  deferredAttach: { ...place, command: { kind: 'deferred-attach', bdf } },
   ownerClaim: { ...place, command: { kind: 'owner-claim', bdf } },
   ownerRelease: { ...place, command: { kind: 'owner-release', bdf } },
   dmaMap: {

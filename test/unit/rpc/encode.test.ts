@@ -78,6 +78,8 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     windows: ['w'],
     armed_faults: ['FAULT_KIND_NEVER_READY'],
     itags: 2,
+    attach_deferred: true,
+    direct_regions: [{ address: '2130706432', bytes: '65536', relaxable: true }],
   },
   groupInfo: { group: 3, members: [16, 17], domain: DOMAIN, recovery_count: 1, owned: true, busy: true, waiting: 2 },
   domainAlloc: { domain: 12 },

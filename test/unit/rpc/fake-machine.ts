@@ -165,6 +165,8 @@ const REPLIES = {
       windows: ['w'],
       armedFaults: ['never-ready'],
       itags: 2,
+      attachDeferred: true,
+      directRegions: [{ address: 0x7f00_0000n, bytes: 0x1_0000n, relaxable: true }],
     },
   },
   'group-info': {

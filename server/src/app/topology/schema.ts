@@ -29,6 +29,22 @@ const FUNCTION_FIELDS = {
   latency: Type.Optional(
     Type.String({ description: 'Virtual time of each request between issue and translation: "250ns", "2us". Default "0s".' }),
   ),
+  directRegions: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          address: Type.String({ description: 'Physical address, and IOVA: "0x7f000000". A multiple of 4 KiB.' }),
+          size: Type.String({ description: 'Bytes: "64KiB". A multiple of 4 KiB.' }),
+          relaxable: Type.Optional(Type.Boolean({ description: 'The function can do without it once its driver runs. Default false.' })),
+        },
+        { additionalProperties: false },
+      ),
+      { maxItems: 16, description: 'Memory that firmware uses through the function: mapped 1:1 in its default domain (RMRR, IVMD, RMR).' },
+    ),
+  ),
+  deferAttach: Type.Optional(
+    Type.Boolean({ description: 'The IOMMU attaches the function at its first use only, as after a crash kernel booted. Default false.' }),
+  ),
   multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
   acs: Type.Optional(
     Type.Boolean({ description: 'Has Access Control Services, enabled. Default: true for ports, false for other functions.' }),
@@ -121,5 +137,6 @@ export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
   iommu: ['invalidationTimeout'],
+  directRegion: ['address', 'size', 'relaxable'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

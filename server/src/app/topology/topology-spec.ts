@@ -1,13 +1,14 @@
 /** A topology document made into what a machine is built from. */
-import { PHYSICAL_BITS, busOf, hex } from '../../core/base/index.ts';
-import type { FunctionSpec, IommuSpec, MachineSpec, MemoryRangeSpec, ModelName } from '../../core/machine/index.ts';
+import { busOf, hex } from '../../core/base/index.ts';
+import type { DirectRegion, FunctionSpec, IommuSpec, MachineSpec, MemoryRangeSpec, ModelName } from '../../core/machine/index.ts';
 import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, hostBridgeConfig, remoteConfig } from '../../core/pci/index.ts';
 import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
 import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readHexConfig } from './hex-config.ts';
-import { refuse, type Source } from './place.ts';
-import { readAddress, readDurationNs, readSize } from './quantities.ts';
+import { refuse, type Path, type Source } from './place.ts';
+import { readDurationNs } from './quantities.ts';
+import { readRange } from './ranges.ts';
 import { DEFAULT_INVALIDATION_TIMEOUT, DEFAULT_MEMORY, type FunctionModel, type FunctionNode, type TopologyDocument } from './schema.ts';
 import { validate } from './validate.ts';
 
@@ -19,7 +20,6 @@ export interface NamedTopology extends TopologySpec {
   readonly name: string | undefined;
 }
 
-const PAGE_BYTES = 4096n;
 /** From the BARs to the end of 32 bits there is no RAM: BARs, I/O APIC, MSI. */
 const NO_RAM = { base: BigInt(BAR_WINDOW.base), end: 1n << 32n } as const;
 
@@ -55,15 +55,8 @@ function readMemory(source: Source, document: TopologyDocument): MemoryRangeSpec
   const ranges: MemoryRangeSpec[] = [];
   for (const [i, range] of (document.memory ?? [DEFAULT_MEMORY]).entries()) {
     const path = ['memory', i];
-    const address = readAddress(range.address);
-    const bytes = readSize(range.size);
-    if (address === undefined) refuse(source, [...path, 'address'], `"${range.address}" is not an address; write it as "0x40000000"`);
-    if (bytes === undefined) refuse(source, [...path, 'size'], `"${range.size}" is not a size; write it as "1GiB" or "0x40000000"`);
-    if (bytes === 0n) refuse(source, [...path, 'size'], 'a range of memory has at least 4 KiB');
-    if (address % PAGE_BYTES !== 0n) refuse(source, [...path, 'address'], `${range.address} is not a multiple of 4 KiB`);
-    if (bytes % PAGE_BYTES !== 0n) refuse(source, [...path, 'size'], `${range.size} is not a multiple of 4 KiB`);
+    const { address, bytes } = readRange(source, path, range, 'memory');
     const end = address + bytes;
-    if (end >> BigInt(PHYSICAL_BITS) !== 0n) refuse(source, path, `memory up to ${hex(end - 1n)} is wider than ${PHYSICAL_BITS} bits`);
     if (address < NO_RAM.end && end > NO_RAM.base) {
       refuse(
         source,
@@ -116,7 +109,16 @@ function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFu
     ...(sized ? { barBytes: PROBE_BAR_BYTES } : {}),
     label: node.label ?? LABELS[node.model],
     latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
+    ...(node.directRegions === undefined
+      ? {}
+      : { directRegions: node.directRegions.map((one, i) => directRegion(source, [...path, 'directRegions', i], one)) }),
+    ...(node.deferAttach === undefined ? {} : { deferAttach: node.deferAttach }),
   };
+}
+
+function directRegion(source: Source, path: Path, region: NonNullable<FunctionNode['directRegions']>[number]): DirectRegion {
+  const { address, bytes } = readRange(source, path, region, 'a direct region');
+  return { address, bytes, relaxable: region.relaxable ?? false };
 }
 
 function modelOf(model: FunctionModel): ModelName {
@@ -173,6 +175,8 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'config', models: ['replay', 'remote'] },
   { key: 'ats', models: ['dma-probe', 'remote'] },
   { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
+  { key: 'directRegions', models: ['dma-probe', 'remote', 'replay'] },
+  { key: 'deferAttach', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
 ];
 

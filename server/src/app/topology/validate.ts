@@ -87,7 +87,8 @@ function intended(value: number, path: Path, written: string | undefined): strin
   if (key === 'latency') return '250ns';
   if (key === 'invalidationTimeout') return '60s';
   if (key === 'bus') return (written ?? String(value)).padStart(2, '0');
-  if (key === 'address') return path[0] === 'functions' ? intendedPlace(value, path, written) : (written ?? hex(value));
+  if (key === 'address')
+    return path[0] === 'functions' && !path.includes('directRegions') ? intendedPlace(value, path, written) : (written ?? hex(value));
   return written ?? String(value);
 }
 
@@ -108,6 +109,7 @@ function intendedPlace(value: number, path: Path, written: string | undefined): 
 function keysAt(path: Path): readonly string[] {
   if (path.length === 0) return KEYS.machine;
   if (path[0] === 'memory') return KEYS.memory;
+  if (path.includes('directRegions')) return KEYS.directRegion;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;
 }
 

@@ -4,13 +4,30 @@ import type { Change, Domain, Group, GroupDevice, IommuEffect } from './group.ts
 import { attachPasid, attachRid, movePasid, moveRid, type AttachPorts } from './low-level-attach.ts';
 
 /**
- * Attaches the whole group. 0 at once when it is the current domain; -EBUSY while any member is in a reset window; an error of
- * one member puts the earlier ones back.
+ * Attaches the whole group. 0 at once when it is the current domain; -EBUSY while any member is in a reset window; -EINVAL for a blocking
+ * domain where a member has direct regions; an error of one member puts the earlier ones back.
  */
 export function attachGroup(ports: AttachPorts, group: Group, domain: Domain): Change {
   if (domain === group.domain) return { error: OK, effects: [] };
   if (group.recoveryCount > 0) return refused('EBUSY');
+  if (blocksDirect(group, domain)) return refused('EINVAL');
   return moveGroup(ports, group, domain);
+}
+
+/**
+ * iommu_deferred_attach(): 0 where nothing is deferred, which the caller has found without the mutex; -EBUSY while this function is blocked, which
+ * leaves a deferral only where the window did not move the RID; else the function gets the group's domain.
+ */
+export function deferredAttach(ports: AttachPorts, device: GroupDevice): Change {
+  const effects: IommuEffect[] = [];
+  if (!device.attachDeferred) return { error: OK, effects };
+  if (device.blocked) return refused('EBUSY');
+  return { error: attachRid(ports, device, device.group.domain, effects), effects };
+}
+
+/** __iommu_device_set_domain(): what firmware asked to be mapped 1:1 may not be blocked by policy. A reset's own fence is below this. */
+function blocksDirect(group: Group, domain: Domain): boolean {
+  return (domain.type === 'blocked' || domain === group.blockingDomain) && group.members.some((device) => device.requireDirect);
 }
 
 /** Back to where the group rests: its blocking domain when owned, else its default. Must succeed, in a window too. */
@@ -18,11 +35,15 @@ export function detachGroup(ports: AttachPorts, group: Group): Change {
   return mustMoveGroup(ports, group, group.owned ? group.blockingDomain : group.defaultDomain);
 }
 
-/** Takes the group for an owner: -EPERM when owned, -EBUSY in a window or with another domain or PASIDs attached. */
+/**
+ * Takes the group for an owner: -EPERM when owned, -EBUSY in a window or with another domain or PASIDs attached, -EINVAL when a member has direct
+ * regions.
+ */
 export function claimOwner(ports: AttachPorts, group: Group): Change {
   if (group.owned) return refused('EPERM');
   if (group.domain !== group.blockingDomain) {
     if (group.recoveryCount > 0 || group.domain !== group.defaultDomain || group.pasids.size > 0) return refused('EBUSY');
+    if (blocksDirect(group, group.blockingDomain)) return refused('EINVAL');
     const change = moveGroup(ports, group, group.blockingDomain);
     if (change.error !== OK) return change;
     group.owned = true;

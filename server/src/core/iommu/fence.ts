@@ -32,6 +32,8 @@ export function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): re
   const { group } = device;
   const old = device.physical;
   device.physical = group.blockingDomain;
+  // Linux does not move a RID whose group rests on blocking, and then leaves the deferral.
+  if (group.domain !== group.blockingDomain) device.attachDeferred = false;
   ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
   for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
   const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];

@@ -24,6 +24,8 @@ export interface GroupDevice {
   readonly atsWanted: boolean;
   /** Invalidate Queue Depth, 1 to 32. */
   readonly invalidateQueueDepth: number;
+  /** dev->iommu->require_direct: firmware uses memory through the function, which therefore may not be attached to a blocking domain. */
+  readonly requireDirect: boolean;
   /** What the device context holds now: the physical domain. */
   physical: Domain;
   /** Physical domain of each PASID that has a device context. */
@@ -32,6 +34,8 @@ export interface GroupDevice {
   atsEnabled: boolean;
   /** An invalidation timed out in `strict`: translated requests are refused until the next attach. */
   translatedRefused: boolean;
+  /** dev->iommu->attach_deferred: firmware's context stands until a driver's first use, or any move. */
+  attachDeferred: boolean;
   blocked: boolean;
   quarantined: boolean;
   resetDepth: number;

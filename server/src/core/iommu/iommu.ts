@@ -13,7 +13,8 @@ import {
   PAGE_BYTES,
 } from '../base/index.ts';
 import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
-import { attachGroup, attachGroupPasid, claimOwner, detachGroup, detachGroupPasid, releaseOwner } from './attach.ts';
+import { attachGroup, attachGroupPasid, claimOwner, deferredAttach, detachGroup, detachGroupPasid, releaseOwner } from './attach.ts';
+import { mapDirect, type DirectRegion } from './direct-regions.ts';
 import { commit, fence, restore, startFence, type FencePolicy } from './fence.ts';
 import type { Change, Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { attachRid, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
@@ -25,6 +26,10 @@ export interface ProbedFunction {
   readonly atsSupported: boolean;
   readonly atsWanted: boolean;
   readonly invalidateQueueDepth: number;
+  /** Memory that firmware uses through the function: mapped 1:1 in the default domain. */
+  readonly directRegions: readonly DirectRegion[];
+  /** The function keeps the context that firmware left, which is none, until its driver's first use. */
+  readonly deferAttach: boolean;
 }
 
 export interface IommuPorts {
@@ -55,7 +60,10 @@ export class Iommu {
     };
   }
 
-  /** Probes one group: its default domain is a paging domain of its own, and every member is attached to it. */
+  /**
+   * Probes one group: its default domain is a paging domain of its own with the direct regions in it, and every member is attached to it that does
+   * not defer. Throws {@link ModelError} EINVAL for a direct region that cannot be mapped.
+   */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
     const blockingDomain = this.#makeDomain('blocked', false);
     const defaultDomain = this.#makeDomain('paging', false);
@@ -72,8 +80,16 @@ export class Iommu {
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const probed of functions) {
+      const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
+      mapDirect(bdf, tablesOf(defaultDomain), directRegions);
       const device: GroupDevice = {
-        ...probed,
+        bdf,
+        pasidsMax,
+        atsSupported,
+        atsWanted,
+        invalidateQueueDepth,
+        requireDirect: directRegions.some((region) => !region.relaxable),
+        attachDeferred: deferAttach,
         group,
         physical: blockingDomain,
         pasidPhysical: new Map(),
@@ -87,7 +103,7 @@ export class Iommu {
       };
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
-      const error = attachRid(this.#attach, device, defaultDomain, effects);
+      const error = deferAttach ? OK : attachRid(this.#attach, device, defaultDomain, effects);
       assert(error === OK, `probe of ${formatBdf(probed.bdf)} could not attach its default domain`);
     }
     return effects;
@@ -125,6 +141,9 @@ export class Iommu {
   }
   detach(device: GroupDevice): Change {
     return detachGroup(this.#attach, device.group);
+  }
+  deferredAttach(device: GroupDevice): Change {
+    return deferredAttach(this.#attach, device);
   }
   claim(device: GroupDevice): Change {
     return claimOwner(this.#attach, device.group);

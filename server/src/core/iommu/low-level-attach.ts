@@ -29,6 +29,7 @@ export function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain,
   const ats = domain.type === 'paging' && device.atsWanted;
   device.physical = domain;
   device.translatedRefused = false;
+  device.attachDeferred = false;
   ports.translation.setContext(device.bdf, NO_PASID, domain.space, ats);
   if (old !== domain) leave(device, NO_PASID, old.space, effects);
   setAtsEnable(device, ats || atsInUseByPasid(device), effects);

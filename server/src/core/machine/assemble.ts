@@ -146,5 +146,7 @@ function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
     // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.
     atsWanted: config.atsSupported && fn.model.atc !== undefined,
     invalidateQueueDepth: config.atsQueueDepth,
+    directRegions: fn.spec.directRegions ?? [],
+    deferAttach: fn.spec.deferAttach ?? false,
   };
 }

@@ -87,6 +87,11 @@ export interface PasidDetach {
   readonly pasid: Pasid;
 }
 /** Takes the group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain. */
+/** iommu_deferred_attach(): the driver of the function is about to use it. */
+export interface DeferredAttach {
+  readonly kind: 'deferred-attach';
+  readonly bdf: Bdf;
+}
 export interface OwnerClaim {
   readonly kind: 'owner-claim';
   readonly bdf: Bdf;
@@ -295,6 +300,7 @@ export type HostCommand =
   | DomainDetach
   | PasidAttach
   | PasidDetach
+  | DeferredAttach
   | OwnerClaim
   | OwnerRelease
   | MapPages

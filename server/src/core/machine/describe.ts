@@ -48,6 +48,8 @@ export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
     windows: [...(device?.windows ?? [])],
     armedFaults: [...fn.armed.keys()],
     itags: m.invalidations.outstanding(fn.bdf),
+    attachDeferred: device?.attachDeferred ?? false,
+    directRegions: [...(fn.spec.directRegions ?? [])],
   };
 }
 

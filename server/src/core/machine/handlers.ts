@@ -5,7 +5,18 @@ import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
 import { faultArm, faultDisarm } from './fault-commands.ts';
-import { change, domainAlloc, domainAttach, domainFree, iovaToPhys, map, pasidAttach, pasidDetach, unmap } from './iommu-commands.ts';
+import {
+  change,
+  domainAlloc,
+  deferredAttach,
+  domainAttach,
+  domainFree,
+  iovaToPhys,
+  map,
+  pasidAttach,
+  pasidDetach,
+  unmap,
+} from './iommu-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
@@ -55,6 +66,7 @@ const HANDLERS: Handlers = {
   'domain-detach': (m, origin, c) => change(m, origin, c, c.bdf, 'detach', (iommu, device) => iommu.detach(device)),
   'pasid-attach': pasidAttach,
   'pasid-detach': pasidDetach,
+  'deferred-attach': (m, origin, c) => deferredAttach(m, origin, c, fnOf(m, c.bdf)),
   'owner-claim': (m, origin, c) => change(m, origin, c, c.bdf, 'claim of ownership', (iommu, device) => iommu.claim(device)),
   'owner-release': (m, origin, c) => change(m, origin, c, c.bdf, 'release of ownership', (iommu, device) => iommu.release(device)),
   map,

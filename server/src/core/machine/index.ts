@@ -10,7 +10,7 @@ export {
   type MachineSpec,
   type MemoryRangeSpec,
 } from './spec.ts';
-export { FIXES, FIX_NAMES, type Fix } from '../iommu/index.ts';
+export { FIXES, FIX_NAMES, type DirectRegion, type Fix } from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,
@@ -52,6 +52,7 @@ export {
   type MemoryWrite,
   type ModelDma,
   type OnDeadline,
+  type DeferredAttach,
   type OwnerClaim,
   type OwnerRelease,
   type PasidAttach,

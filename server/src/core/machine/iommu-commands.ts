@@ -3,6 +3,7 @@ import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddr
 import { refusalText, tablesOf, type Change, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
 import type {
   Command,
+  DeferredAttach,
   DomainAlloc,
   DomainAttach,
   DomainFree,
@@ -17,7 +18,7 @@ import { awaitTranslated } from './dma-drain.ts';
 import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
 import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
 import type { Parts } from './parts.ts';
-import type { ChangeTask, Origin, UnmapTask } from './state.ts';
+import type { ChangeTask, FunctionState, Origin, UnmapTask } from './state.ts';
 
 const PAGE = BigInt(PAGE_BYTES);
 
@@ -79,6 +80,15 @@ export function pasidAttach(m: Parts, origin: Origin, command: PasidAttach): voi
 export function pasidDetach(m: Parts, origin: Origin, command: PasidDetach): void {
   const { pasid } = command;
   change(m, origin, command, command.bdf, `detach of PASID ${pasid}`, (iommu, device) => iommu.detachPasid(device, pasid));
+}
+
+/** Nothing deferred, or no IOMMU: answered at once, without the mutex. */
+export function deferredAttach(m: Parts, origin: Origin, command: DeferredAttach, fn: FunctionState): void {
+  if (fn.device?.attachDeferred === true) {
+    change(m, origin, command, command.bdf, 'deferred attach', (iommu, device) => iommu.deferredAttach(device));
+  } else {
+    m.outbox.ok(origin);
+  }
 }
 
 /** A change of the group under its mutex; the reply waits until the old translations cannot be used any more. */

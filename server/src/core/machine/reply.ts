@@ -1,5 +1,6 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, Pasid, ResetMethod } from '../base/index.ts';
+import type { DirectRegion } from '../iommu/index.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
@@ -53,6 +54,9 @@ export interface FunctionDetail extends FunctionSummary {
   readonly armedFaults: readonly FaultKind[];
   /** Outstanding invalidations. */
   readonly itags: number;
+  /** It keeps the context that firmware left until its driver's first use. */
+  readonly attachDeferred: boolean;
+  readonly directRegions: readonly DirectRegion[];
 }
 export interface PasidSummary {
   readonly pasid: number;

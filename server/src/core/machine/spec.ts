@@ -4,7 +4,7 @@
  */
 import type { Bdf } from '../base/index.ts';
 import type { ModelName } from '../devices/index.ts';
-import { FIX_NAMES, type Fix } from '../iommu/index.ts';
+import { FIX_NAMES, type DirectRegion, type Fix } from '../iommu/index.ts';
 
 /** `strict` closes Linux's gaps; `linux-7.1` and `linux-7.0` show what Linux does, 7.0 without the fixes of its reset window (design §7). */
 export const BEHAVIOURS = ['strict', 'linux-7.1', 'linux-7.0'] as const;
@@ -51,6 +51,10 @@ export interface FunctionSpec {
   readonly label: string;
   /** Virtual time that each request spends between issue and translation. */
   readonly latencyNs: number;
+  /** Memory that firmware uses through the function: mapped 1:1 in its default domain. */
+  readonly directRegions?: readonly DirectRegion[];
+  /** The function keeps the context that firmware left, which is none, until its driver's first use (`deferred-attach`). */
+  readonly deferAttach?: boolean;
 }
 
 /** The fixes that a machine's Linux has. */

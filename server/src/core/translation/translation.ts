@@ -5,10 +5,11 @@
  * `ats-forbidden` to the others. Nothing here records a fault, and changing a context drops neither IOTLB entries (they belong to
  * the space) nor grants (the function still holds them): invalidation does.
  */
-import { ACCESS, NO_PASID, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
+import { ACCESS, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Space, SpaceType } from './address-space.ts';
+import { contextKey } from './context-key.ts';
 import { GrantShadow } from './grant-shadow.ts';
 import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
 import { Iotlb, TAG_MAX, TAG_SHIFT, accessOfRest, packRest, pagesOfRest } from './iotlb.ts';
@@ -39,8 +40,6 @@ const PROBES_MAX = 1024;
 const PAGE_LAST = BigInt(PAGE_BYTES - 1);
 /** A larger page is told as one of 4 TiB. */
 const SHOWN_PAGES_LG2_MAX = 30;
-/** Bits that a PASID, or the lack of one, takes in the key of a context. */
-const PASID_KEYS = 2 ** 21;
 
 interface Context {
   readonly bdf: Bdf;
@@ -297,8 +296,4 @@ export class Translation {
     space.cachedPagesLg2 = 0;
     for (const handle of space.contexts) this.#tags[handle] = tag;
   }
-}
-
-function contextKey(bdf: Bdf, pasid: Pasid): number {
-  return bdf * PASID_KEYS + (pasid - NO_PASID);
 }

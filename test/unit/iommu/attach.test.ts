@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { NO_PASID, Trace, bdf } from '../../../server/src/core/base/index.ts';
+import { deferredAttach } from '../../../server/src/core/iommu/attach.ts';
+import { FIX_NAMES, Iommu, type GroupDevice } from '../../../server/src/core/iommu/index.ts';
+import { GuestMemory } from '../../../server/src/core/memory/index.ts';
+import { Translation } from '../../../server/src/core/translation/index.ts';
+
+const AT = bdf(0, 0, 2, 0);
+
+function probed(): { readonly device: GroupDevice; readonly translation: Translation } {
+  const translation = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
+  const iommu = new Iommu({
+    translation,
+    policy: { atsOffFirst: true, staysBlockedOnFailure: false, fixes: new Set(FIX_NAMES) },
+    attachFails: () => false,
+  });
+  const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };
+  iommu.addGroup([{ ...device, directRegions: [], deferAttach: true }]);
+  return { device: iommu.device(AT)!, translation };
+}
+
+describe('a deferred attach', () => {
+  // Linux leaves a deferral in a window only where the group rested on blocking when the function was probed: no machine begins so.
+  it('42 is EBUSY on a blocked function that is still deferred, and changes nothing', () => {
+    const { device, translation } = probed();
+    device.blocked = true;
+    const change = deferredAttach({ translation, fixed: () => true, attachFails: () => false }, device);
+    expect(change).toEqual({ error: -16, effects: [] });
+    expect(device.attachDeferred).toBe(true);
+    expect(translation.contextSpace(AT, NO_PASID)).toBeUndefined();
+  });
+});
