@@ -62,7 +62,7 @@ export class Iommu {
 
   /**
    * Probes one group: its default domain is a paging domain of its own with the direct regions in it, and every member is attached to it that does
-   * not defer. Throws {@link ModelError} EINVAL for a direct region that cannot be mapped.
+   * not defer. Throws {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
    */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
     const blockingDomain = this.#makeDomain('blocked', false);
@@ -77,11 +77,11 @@ export class Iommu {
       recoveryCount: 0,
       owned: false,
     };
+    mapDirect(tablesOf(defaultDomain), functions);
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const probed of functions) {
       const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
-      mapDirect(bdf, tablesOf(defaultDomain), directRegions);
       const device: GroupDevice = {
         bdf,
         pasidsMax,
