@@ -1,6 +1,6 @@
 /** What each fix of Linux between 7.0 and 7.1 mends: a machine with it keeps its invariants, one without it does not. */
 import { describe, expect, it } from 'vitest';
-import { pasid } from '../../server/src/core/base/index.ts';
+import { pasid, type Bdf } from '../../server/src/core/base/index.ts';
 import { FIX_NAMES, type Behaviour, type Fix } from '../../server/src/core/machine/index.ts';
 import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, type Options } from '../kit/core-machine.ts';
 
@@ -15,6 +15,12 @@ interface Case {
 
 const PASID = 5;
 
+/** The code with which another window is refused. */
+function refusedPrepare(m: CoreMachine, at: Bdf): string | undefined {
+  const { reply } = m.start({ kind: 'reset-prepare', bdf: at, token: 'another', deadlineNs: 0, onDeadline: 'abort' });
+  return reply?.kind === 'refused' ? reply.code : undefined;
+}
+
 const CASES: readonly Case[] = [
   {
     fix: '0d5fd7a9323c',
@@ -25,8 +31,7 @@ const CASES: readonly Case[] = [
     run: (options) => {
       const m = new CoreMachine(options);
       m.prepare(PROBE);
-      const { reply } = m.start({ kind: 'reset-prepare', bdf: PROBE, token: 'inner', deadlineNs: 0, onDeadline: 'abort' });
-      return { refused: reply?.kind === 'refused' ? reply.code : undefined, depth: m.info(PROBE).resetDepth };
+      return { refused: refusedPrepare(m, PROBE), depth: m.info(PROBE).resetDepth };
     },
   },
   {
@@ -38,8 +43,7 @@ const CASES: readonly Case[] = [
     run: (options) => {
       const m = new CoreMachine({ ...options, functions: SIBLINGS });
       m.prepare(FIRST);
-      const { reply } = m.start({ kind: 'reset-prepare', bdf: SECOND, token: 'sibling', deadlineNs: 0, onDeadline: 'abort' });
-      return { refused: reply?.kind === 'refused' ? reply.code : undefined, recovering: m.group(FIRST).recoveryCount };
+      return { refused: refusedPrepare(m, SECOND), recovering: m.group(FIRST).recoveryCount };
     },
   },
   {
@@ -131,5 +135,7 @@ describe('the table of fixes', () => {
   it('machines that differ in a fix differ in their trace hash', () => {
     const hash = (withoutFixes: readonly Fix[]): string => new CoreMachine({ withoutFixes }).hash();
     expect(new Set([hash([]), ...FIX_NAMES.map((fix) => hash([fix]))]).size).toBe(FIX_NAMES.length + 1);
+    expect(hash([])).toBe(new CoreMachine().hash());
+    expect(hash([...FIX_NAMES])).toBe(hash(FIX_NAMES.toReversed()));
   });
 });

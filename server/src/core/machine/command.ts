@@ -86,12 +86,12 @@ export interface PasidDetach {
   readonly bdf: Bdf;
   readonly pasid: Pasid;
 }
-/** Takes the group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain. */
 /** iommu_deferred_attach(): the driver of the function is about to use it. */
 export interface DeferredAttach {
   readonly kind: 'deferred-attach';
   readonly bdf: Bdf;
 }
+/** Takes the group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain. */
 export interface OwnerClaim {
   readonly kind: 'owner-claim';
   readonly bdf: Bdf;

@@ -7,8 +7,8 @@ import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-comma
 import { faultArm, faultDisarm } from './fault-commands.ts';
 import {
   change,
-  domainAlloc,
   deferredAttach,
+  domainAlloc,
   domainAttach,
   domainFree,
   iovaToPhys,

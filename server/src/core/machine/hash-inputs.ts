@@ -1,4 +1,7 @@
-/** What of an input or an output goes into the trace hash: all of it, but for the middle of bulk reads. Frequent kinds go in as integers, the others field by field. */
+/**
+ * What of an input or an output goes into the trace hash: all of it, but for a part of bulk reads (ADR 0004). Frequent kinds go in as integers, the
+ * others field by field.
+ */
 import { OUTCOMES, type Outcome } from '../base/index.ts';
 import type { Command, DmaRead, DmaWrite, ModelDma } from './command.ts';
 import type { Outgoing } from './outgoing.ts';

@@ -1,5 +1,5 @@
 /** Domains, attachments, mappings: commands that the IOMMU core carries out, and that wait for what it asks of the hardware. */
-import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf } from '../base/index.ts';
+import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf, type Errno } from '../base/index.ts';
 import { refusalText, tablesOf, type Change, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
 import type {
   Command,
@@ -128,18 +128,18 @@ export function map(m: Parts, origin: Origin, command: MapPages): void {
   const address = physicalAddress(command.address);
   const error = tablesOf(domain).map(command.iova, address, command.bytes, command.access);
   if (error !== OK) {
-    m.outbox.refuse(origin, error, mapRefusal(command, domain), 'iova');
+    m.outbox.refuse(origin, error, mapRefusal(command, domain, error), 'iova');
     return;
   }
   m.trace.emit('mapped', domain.id, pageOf(command.iova), pageOf(address), pageOf(command.bytes));
   m.outbox.ok(origin);
 }
 
-function mapRefusal(command: MapPages, domain: Domain): string {
+function mapRefusal(command: MapPages, domain: Domain, error: Errno): string {
   const range = `${hex(command.bytes)} bytes at IOVA ${hex(command.iova)} to ${hex(command.address)} in domain ${domain.id}`;
-  const tables = tablesOf(domain);
-  if (tables.isGuests) return `map of ${range}: a guest writes its tables`;
-  return `map of ${range}: addresses and size fit ${tables.format} and are multiples of its smallest page; readable or writable, and not mapped yet`;
+  if (error === errno('EOPNOTSUPP')) return `map of ${range}: a guest writes its tables`;
+  const { format } = tablesOf(domain);
+  return `map of ${range}: addresses and size fit ${format} and are multiples of its smallest page; readable or writable, and not mapped yet`;
 }
 
 /**

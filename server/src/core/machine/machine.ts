@@ -17,7 +17,7 @@ import { resumePrepare } from './prepare.ts';
 import { NEW_BUFFERS } from './read-buffers.ts';
 import { resumeBarRead } from './region-access.ts';
 import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
-import type { MachineSpec } from './spec.ts';
+import { fixesOf, type MachineSpec } from './spec.ts';
 import type { Operation, Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
 
@@ -41,7 +41,7 @@ export class Machine implements MachinePort {
    */
   constructor(spec: MachineSpec, readBuffers = NEW_BUFFERS) {
     this.spec = spec;
-    this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, withoutFixes: spec.withoutFixes, clock: spec.clock });
+    this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, fixes: [...fixesOf(spec)], clock: spec.clock });
     this.#m = assemble(spec, this.#hash, readBuffers, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });

@@ -57,7 +57,7 @@ export interface FunctionSpec {
   readonly deferAttach?: boolean;
 }
 
-/** The fixes that a machine's Linux has. */
+/** The fixes that a machine's Linux has, in the order of {@link FIX_NAMES}. */
 export function fixesOf({ behaviour, withoutFixes = [] }: Pick<MachineSpec, 'behaviour' | 'withoutFixes'>): ReadonlySet<Fix> {
   return new Set(behaviour === 'linux-7.0' ? [] : FIX_NAMES.filter((fix) => !withoutFixes.includes(fix)));
 }
