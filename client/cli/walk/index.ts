@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { EXIT, Exit } from '../exit.ts';
 import { readInput } from '../input.ts';
 import { print } from '../output.ts';
-import { TablesFileError, parseTablesFile, type TablesFile } from './tables-file.ts';
+import { TablesFileError, parseTablesFile, type TablesFile, type TranslationRoom } from './tables-file.ts';
 import { walkTables, walkedText, type Walked } from './walk-tables.ts';
 
 interface WalkOptions {
@@ -12,8 +12,6 @@ interface WalkOptions {
   readonly check?: true;
   readonly json?: true;
 }
-
-type TranslationRoom = typeof import('../../../server/src/core/translation/index.ts');
 
 /** Lookups that `--check` prints of those that disagree. */
 const SHOWN_MAX = 10;

@@ -4,7 +4,8 @@
  */
 import type { Format, Granule, TableMemory } from '../../../server/src/core/translation/index.ts';
 
-type TranslationRoom = typeof import('../../../server/src/core/translation/index.ts');
+/** What a walk needs of the server's code, loaded when there is one. */
+export type TranslationRoom = typeof import('../../../server/src/core/translation/index.ts');
 
 export interface TablesFile {
   readonly format: Format;
@@ -20,9 +21,10 @@ export class TablesFileError extends Error {
   override readonly name = 'TablesFileError';
 }
 
-const HEX = /^(0x)?[0-9a-f]{1,16}$/i;
+const HEX = /^(0x)?[0-9a-f]{1,16}$/;
 const PAGE_BYTES = 4096n;
 const ENTRY_BYTES = 8n;
+const PHYSICAL_BITS = 56n;
 const TOP_LEVELS_X86 = [3, 4];
 const TOP_LEVELS_VTD = [2, 3, 4];
 const TOP_LEVELS_RISCV = [2, 3, 4];
@@ -33,12 +35,13 @@ export function parseTablesFile(text: string, room: TranslationRoom): TablesFile
   const file = objectAt(parsed(text), 'the file');
   const info = objectAt(file['info'], 'info');
   const format = formatOf(room, textAt(file['fmt'], 'fmt'), info);
-  const memory = new FileMemory(listAt(file['tables'], 'tables'), room.rootPages(format));
+  const root = physicalAt(info['root'], 'info.root');
+  const memory = new FileMemory(listAt(file['tables'], 'tables'), pagesOfTables(room, format, root));
   const lookups = listAt(file['lookups'] ?? [], 'lookups').map((pair, i) => {
     const [iova, address] = listAt(pair, `lookups[${i}]`);
     return [hexAt(iova, `lookups[${i}][0]`), hexAt(address, `lookups[${i}][1]`)] as const;
   });
-  return { format, root: hexAt(info['root'], 'info.root'), memory, lookups };
+  return { format, root, memory, lookups };
 }
 
 function formatOf(room: TranslationRoom, name: string, info: Readonly<Record<string, unknown>>): Format {
@@ -82,6 +85,12 @@ function armFormat(room: TranslationRoom, stage: 1 | 2, info: Readonly<Record<st
   }
 }
 
+/** 4 KiB pages of the table at an address: a granule, but for the root. */
+function pagesOfTables(room: TranslationRoom, format: Format, root: bigint): (address: bigint) => number {
+  const granule = 2 ** (format.spanLg2[0] ?? 0);
+  return (address) => (address === root ? room.rootPages(format) : granule);
+}
+
 /** The tables of a file. What is in none of them is no memory. */
 class FileMemory implements TableMemory {
   low = 0;
@@ -89,16 +98,17 @@ class FileMemory implements TableMemory {
   readonly #pages = new Set<number>();
   readonly #entries = new Map<number, bigint>();
 
-  constructor(tables: readonly unknown[], rootPagesCount: number) {
+  constructor(tables: readonly unknown[], pagesOf: (address: bigint) => number) {
     for (const [i, raw] of tables.entries()) {
       const table = objectAt(raw, `tables[${i}]`);
-      const at = hexAt(table['phys'], `tables[${i}].phys`);
+      const at = physicalAt(table['phys'], `tables[${i}].phys`);
       const entries = listAt(table['e'], `tables[${i}].e`);
-      for (let page = 0; page < rootPagesCount; page++) this.#pages.add(Number(at / PAGE_BYTES) + page);
+      const pages = pagesOf(at);
+      for (let page = 0; page < pages; page++) this.#pages.add(Number(at / PAGE_BYTES) + page);
       for (const [j, pair] of entries.entries()) {
         const [index, value] = listAt(pair, `tables[${i}].e[${j}]`);
         const address = at + hexAt(index, `tables[${i}].e[${j}][0]`) * ENTRY_BYTES;
-        this.#pages.add(Number(address / PAGE_BYTES));
+        if (!this.#pages.has(Number(address / PAGE_BYTES))) throw new TablesFileError(`tables[${i}].e[${j}][0] is beyond the table`);
         this.#entries.set(Number(address / ENTRY_BYTES), hexAt(value, `tables[${i}].e[${j}][1]`));
       }
     }
@@ -134,9 +144,15 @@ function textAt(value: unknown, where: string): string {
   throw new TablesFileError(`${where} is ${value === undefined ? 'missing' : 'no text'}`);
 }
 function hexAt(value: unknown, where: string): bigint {
-  const text = textAt(value, where);
+  const text = textAt(value, where).toLowerCase();
   if (!HEX.test(text)) throw new TablesFileError(`${where} "${text}" is no hexadecimal number of at most 64 bits`);
   return BigInt(text.startsWith('0x') ? text : `0x${text}`);
+}
+/** A physical address of an entry. */
+function physicalAt(value: unknown, where: string): bigint {
+  const address = hexAt(value, where);
+  if (address % ENTRY_BYTES === 0n && address >> PHYSICAL_BITS === 0n) return address;
+  throw new TablesFileError(`${where} 0x${address.toString(16)} is no multiple of ${ENTRY_BYTES} below 2^${PHYSICAL_BITS}`);
 }
 function decimalAt(value: unknown, where: string): number {
   const text = textAt(value, where);

@@ -1,7 +1,5 @@
 import type { Format, WalkStep } from '../../../server/src/core/translation/index.ts';
-import type { TablesFile } from './tables-file.ts';
-
-type TranslationRoom = typeof import('../../../server/src/core/translation/index.ts');
+import type { TablesFile, TranslationRoom } from './tables-file.ts';
 
 export interface WalkedLevel {
   readonly level: string;
