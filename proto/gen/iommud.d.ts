@@ -1529,7 +1529,10 @@ export namespace iommud {
             type $Shape = iommud.v1.GroupInfoReply.$Properties;
         }
 
-        /** Makes a domain. Role: host. Class: control. Errors: EINVAL (a format or root that cannot be, or of a domain that has no tables), ENOMEM, EOPNOTSUPP (no IOMMU). */
+        /**
+         * Makes a domain. Role: host. Class: control. Errors: EINVAL (a format or root that cannot be, or of a domain that has no tables), ENOMEM,
+         * EOPNOTSUPP (no IOMMU).
+         */
         class DomainAlloc {
 
             /**

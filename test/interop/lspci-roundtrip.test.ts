@@ -38,6 +38,7 @@ async function dump(machine: Machine): Promise<string> {
   return lspciText(await Promise.all(read), { hex: 'xxxx', domains: false });
 }
 
+// lspci is the judge here: without it there is nothing to compare with, and the title says so. CI installs it.
 describe.skipIf(!installed)(
   installed ? 'a dump through a machine and back' : 'a dump through a machine and back: SKIPPED, install pciutils',
   () => {
@@ -77,6 +78,7 @@ describe.skipIf(!installed)(
 
     const real = DATA === undefined ? [] : dumpsIn(join(DATA, 'lspci'));
     const title = DATA === undefined ? 'real dumps: SKIPPED, IOMMUD_DATA is not set' : 'there are real dumps in IOMMUD_DATA';
+    // Real dumps are in no project; without them its own fixtures run, above.
     test.skipIf(DATA === undefined)(title, () => {
       expect(real.length).toBeGreaterThan(0);
     });

@@ -51,6 +51,7 @@ function filesIn(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
+// lspci is the judge here: without it there is nothing to compare with, and the title says so. CI installs it.
 describe.skipIf(version === undefined)(`lspci ${version ?? '(missing, so this is SKIPPED: install pciutils)'} prints for ours`, () => {
   let folder = '';
   beforeAll(() => {
@@ -58,6 +59,7 @@ describe.skipIf(version === undefined)(`lspci ${version ?? '(missing, so this is
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
+  // Real dumps are in no project; without them its own fixtures run, below.
   it.skipIf(DATA === undefined)(
     DATA === undefined ? 'what it does for real dumps: SKIPPED, IOMMUD_DATA is not set' : 'real dumps too',
     () => {

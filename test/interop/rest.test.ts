@@ -25,6 +25,7 @@ function steps(page: string): readonly Step[] {
   });
 }
 
+// The page is for people with curl: its lines are run by it. CI has it.
 describe.skipIf(!hasCurl)(hasCurl ? 'docs/rest.md' : 'docs/rest.md: SKIPPED, there is no curl', () => {
   let server: RunningServer;
   beforeAll(async () => {

@@ -117,15 +117,16 @@ async function show(name: string, options: ServiceOptions): Promise<void> {
   print(options.json, { ...machine, functions }, () => [...facts(machine), '', functionTable(functions)].join('\n'));
 }
 
+function behaviourText({ behaviour, withoutFixes }: Machine): string {
+  return withoutFixes.length === 0 ? behaviour : `${behaviour} without ${withoutFixes.join(', ')}`;
+}
+
 function facts(machine: Machine): readonly string[] {
   const labels = Object.entries(machine.labels).map(([key, value]) => `${key}=${value}`);
   const rows: readonly (readonly [string, string])[] = [
     ['machine', `${machine.id} (${machine.name})`],
     ['from', machine.source],
-    [
-      'behaviour',
-      `${machine.behaviour}${machine.withoutFixes.length === 0 ? '' : ` without ${machine.withoutFixes.join(', ')}`}, clock ${machine.clock}, seed ${machine.seed}, ${machine.iommu ? 'with' : 'no'} IOMMU`,
-    ],
+    ['behaviour', `${behaviourText(machine)}, clock ${machine.clock}, seed ${machine.seed}, ${machine.iommu ? 'with' : 'no'} IOMMU`],
     ['created', machine.createdAt + (machine.expiresAt === null ? '' : `, expires ${machine.expiresAt}`)],
     ...(labels.length === 0 ? [] : [['labels', labels.join(' ')] as const]),
     ['socket', `${machine.socketUrl} (${machine.sessions} open)`],

@@ -29,7 +29,8 @@ export class Buffers {
 
   /** Nobody looks at these bytes any more. What did not come from {@link take}, or has come back already, is left alone. */
   give({ buffer }: Uint8Array): void {
-    if (!(buffer instanceof ArrayBuffer) || !this.#lent.delete(buffer)) return;
+    // A lone reply is in Node's own small buffers, and must not pay for a look.
+    if (buffer.byteLength < CLASS_BYTES || !(buffer instanceof ArrayBuffer) || !this.#lent.delete(buffer)) return;
     const size = buffer.byteLength;
     if (this.#keptBytes + size > KEPT_BYTES_MAX) return;
     this.#keptBytes += size;

@@ -1,6 +1,6 @@
 /**
- * What every page-table format is to the rest of the machine. The writer is the software's side (`iommu_map`, `iommu_unmap`), the
- * walker the hardware's; both live in the format's own file. Addresses of the writer are bigint: it is no hot path.
+ * What the page tables of a space are to the rest of the machine, whatever their format. The writer is the software's side (`iommu_map`,
+ * `iommu_unmap`), the walker the hardware's. Addresses of the writer are bigint: it is no hot path.
  */
 import type { Errno } from '../base/index.ts';
 
@@ -17,7 +17,7 @@ export interface PageTables {
   /**
    * Maps a range with the largest pages that fit. `access`: ACCESS bits; read, write or both. `EINVAL` for a range that is misaligned,
    * empty, not canonical, too wide for the format or that wraps (nothing is rounded), and for other rights; `EADDRINUSE`
-   * if any of it is mapped; `ENOMEM` at the limit on tables. Nothing changes unless the answer is 0.
+   * if any of it is mapped; `ENOMEM` at the limit on tables; `EOPNOTSUPP` where a guest writes the tables. Nothing changes unless the answer is 0.
    */
   map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno;
   /**
@@ -29,8 +29,6 @@ export interface PageTables {
   /** What an IOVA maps to: its physical address with the offset in the page, the rights, and the size of the page it lies in. */
   lookup(iova: bigint): Lookup | undefined;
   readonly mappedBytes: bigint;
-  /** They are in guest memory, and a guest writes them. */
-  readonly isGuests: boolean;
 }
 
 /** The hardware's side of a format: one walk, its answer in fields so that nothing is allocated. */

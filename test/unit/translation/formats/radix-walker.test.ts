@@ -10,6 +10,7 @@ import {
   type Format,
   type TableMemory,
 } from '../../../../server/src/core/translation/index.ts';
+import { pageHigh, pageLow } from './own-tables.ts';
 
 /** Memory with these 8-byte entries at these addresses; what is in no page of theirs is no memory. */
 class Entries implements TableMemory {
@@ -42,8 +43,7 @@ interface Answer {
 function walk(name: string | Format, entries: Readonly<Record<number, bigint>>, iova: bigint, root = 0x1000): Answer {
   const format = typeof name === 'string' ? formatNamed(name)! : name;
   const walker = new RadixWalker(format, new Entries(entries));
-  const low = Number(BigInt.asIntN(32, iova >> 12n));
-  const code = walker.walk(Math.floor(root / 4096), root % 4096, low, Number(BigInt.asUintN(20, iova >> 44n)));
+  const code = walker.walk(Math.floor(root / 4096), root % 4096, pageLow(iova), pageHigh(iova));
   const status = Object.entries(STATUS).find(([, number]) => number === code)![0];
   if (status !== 'performed') return { status };
   const page = BigInt(walker.foundHigh) * 2n ** 32n + BigInt(walker.foundLow >>> 0);

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { X86Tables } from '../../../../server/src/core/translation/formats/x86-64-tables.ts';
 import { STATUS } from '../../../../server/src/core/translation/index.ts';
 import { TablePool } from '../../../../server/src/core/translation/table-pool.ts';
+import { walk } from './own-tables.ts';
 
 const KIB4 = 0x1000n;
 const MIB2 = 1n << 21n;
@@ -22,16 +23,6 @@ beforeEach(() => {
   pool = new TablePool();
   tables = new X86Tables(pool);
 });
-
-function pageLow(iova: bigint): number {
-  return Number(BigInt.asIntN(32, iova >> 12n));
-}
-function pageHigh(iova: bigint): number {
-  return Number((iova >> 44n) & 0xfffffn);
-}
-function walk(of: X86Tables, iova: bigint): number {
-  return of.walk(pageLow(iova), pageHigh(iova));
-}
 
 /** The leaf's level and its entry's 64 bits, found with shifts of our own. */
 function leafOf(iova: bigint): { level: number; entry: bigint } | undefined {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { X86Tables } from '../../../../server/src/core/translation/formats/x86-64-tables.ts';
 import { STATUS } from '../../../../server/src/core/translation/index.ts';
 import { TablePool } from '../../../../server/src/core/translation/table-pool.ts';
+import { walk } from './own-tables.ts';
 
 const KIB4 = 0x1000n;
 const GIB1 = 1n << 30n;
@@ -17,16 +18,6 @@ beforeEach(() => {
   pool = new TablePool();
   tables = new X86Tables(pool);
 });
-
-function pageLow(iova: bigint): number {
-  return Number(BigInt.asIntN(32, iova >> 12n));
-}
-function pageHigh(iova: bigint): number {
-  return Number((iova >> 44n) & 0xfffffn);
-}
-function walk(of: X86Tables, iova: bigint): number {
-  return of.walk(pageLow(iova), pageHigh(iova));
-}
 
 describe('the walk', () => {
   const PRESENT = 1;

@@ -28,10 +28,10 @@ const FORCE_COHERENT = 1 << 28;
 const READ = 1 << 29;
 const WRITE = 1 << 30;
 const NAMES = { 0: 'PR', 5: 'U', 6: 'D', 60: 'FC', 61: 'IR', 62: 'IW' } as const;
-/** Level 3 has no pages of its own default size: 512 GiB, which Linux leaves out for an erratum. */
-const DEFAULT_SIZES_TOP = 2;
-/** Coded sizes that are written: up to half of a level's table, for levels 0 to 2. */
-const CODED_LEVELS = [2, 1, 0] as const;
+/** Levels that get leaves: above them a page has 512 GiB, which Linux leaves out for an erratum. */
+const LEAF_LEVELS = [2, 1, 0] as const;
+/** Coded sizes: log2 of the slots that one takes, up to half of a table. */
+const CODED_SLOTS_LG2 = [8, 7, 6, 5, 4, 3, 2, 1] as const;
 
 /** 48882 §2.5. */
 const CAUSES = {
@@ -59,11 +59,10 @@ export function amdV1(mode: 1 | 2 | 3 | 4 | 5 | 6): Format {
 }
 
 function sizes(top: number): LeafSize[] {
-  const all = CODED_LEVELS.filter((level) => level <= top).flatMap((level) => [
-    ...[8, 7, 6, 5, 4, 3, 2, 1].map((more) => ({ sizeLg2: 9 * level + more, level, slots: 1 << more })),
-    ...(level <= DEFAULT_SIZES_TOP ? [{ sizeLg2: 9 * level, level, slots: 1 }] : []),
+  return LEAF_LEVELS.filter((level) => level <= top).flatMap((level) => [
+    ...CODED_SLOTS_LG2.map((more) => ({ sizeLg2: 9 * level + more, level, slots: 1 << more })),
+    { sizeLg2: 9 * level, level, slots: 1 },
   ]);
-  return all;
 }
 
 function decode(low: number, high: number, level: number, into: Entry): void {

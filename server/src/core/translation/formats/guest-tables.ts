@@ -34,10 +34,6 @@ export class GuestTables extends LoopTables {
     this.rootOffset = Number(root % BigInt(PAGE_BYTES));
   }
 
-  override get isGuests(): boolean {
-    return true;
-  }
-
   /** Nobody counts what a guest maps. */
   override get mappedBytes(): bigint {
     return 0n;

@@ -25,9 +25,6 @@ export abstract class LoopTables implements WalkedTables {
     this.#walker = new RadixWalker(shape, memory);
   }
 
-  get isGuests(): boolean {
-    return false;
-  }
   get format(): string {
     return this.shape.name;
   }
