@@ -6,6 +6,7 @@ export { FunctionHandle } from './function-handle.ts';
 export type { CallOptions } from './ask.ts';
 export type { CallName, Calls, EventName, Events, U64 } from '../../proto/index.ts';
 export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
+export type { CallHolds, HeldCall, Hold, HoldOptions } from './call-holds.ts';
 export type { Clock } from './clock.ts';
 export type {
   DirectRegion,

@@ -1,5 +1,6 @@
 import { ask, type CallOptions } from './ask.ts';
 import { packBdf } from './bdf.ts';
+import { CallHolds } from './call-holds.ts';
 import type { Channel } from './channel.ts';
 import { Clock } from './clock.ts';
 import { functionSummary, machineInfo, type FunctionSummary, type MachineInfo } from './descriptions.ts';
@@ -33,6 +34,8 @@ export class Machine implements AsyncDisposable {
   readonly memory: Memory;
   readonly domains: Domains;
   readonly clock: Clock;
+  /** Holds calls between two of their steps. */
+  readonly calls: CallHolds;
   readonly #link: MachineLink;
 
   constructor(link: MachineLink) {
@@ -40,6 +43,7 @@ export class Machine implements AsyncDisposable {
     this.memory = new Memory(link.channel);
     this.domains = new Domains(link.channel);
     this.clock = new Clock(link.channel);
+    this.calls = new CallHolds(link.channel);
   }
 
   /** The machine's name. */

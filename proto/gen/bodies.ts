@@ -59,6 +59,12 @@ export const BODY = {
   faultRecordsReply: 89,
   deferredAttach: 90,
   deferredAttachReply: 91,
+  callHold: 92,
+  callHoldReply: 93,
+  callRelease: 94,
+  callReleaseReply: 95,
+  callsHeld: 96,
+  callsHeldReply: 97,
   memoryAlloc: 128,
   memoryAllocReply: 129,
   memoryFree: 130,
@@ -138,6 +144,9 @@ export interface Calls {
   iovaToPhys: { request: iommud.v1.IovaToPhys.$Properties; decoded: iommud.v1.IovaToPhys; reply: iommud.v1.IovaToPhysReply };
   faultRecords: { request: iommud.v1.FaultRecords.$Properties; decoded: iommud.v1.FaultRecords; reply: iommud.v1.FaultRecordsReply };
   deferredAttach: { request: iommud.v1.DeferredAttach.$Properties; decoded: iommud.v1.DeferredAttach; reply: iommud.v1.DeferredAttachReply };
+  callHold: { request: iommud.v1.CallHold.$Properties; decoded: iommud.v1.CallHold; reply: iommud.v1.CallHoldReply };
+  callRelease: { request: iommud.v1.CallRelease.$Properties; decoded: iommud.v1.CallRelease; reply: iommud.v1.CallReleaseReply };
+  callsHeld: { request: iommud.v1.CallsHeld.$Properties; decoded: iommud.v1.CallsHeld; reply: iommud.v1.CallsHeldReply };
   memoryAlloc: { request: iommud.v1.MemoryAlloc.$Properties; decoded: iommud.v1.MemoryAlloc; reply: iommud.v1.MemoryAllocReply };
   memoryFree: { request: iommud.v1.MemoryFree.$Properties; decoded: iommud.v1.MemoryFree; reply: iommud.v1.MemoryFreeReply };
   memoryRead: { request: iommud.v1.MemoryRead.$Properties; decoded: iommud.v1.MemoryRead; reply: iommud.v1.MemoryReadReply };
@@ -231,6 +240,12 @@ codecs[88] = v1.FaultRecords;
 codecs[89] = v1.FaultRecordsReply;
 codecs[90] = v1.DeferredAttach;
 codecs[91] = v1.DeferredAttachReply;
+codecs[92] = v1.CallHold;
+codecs[93] = v1.CallHoldReply;
+codecs[94] = v1.CallRelease;
+codecs[95] = v1.CallReleaseReply;
+codecs[96] = v1.CallsHeld;
+codecs[97] = v1.CallsHeldReply;
 codecs[128] = v1.MemoryAlloc;
 codecs[129] = v1.MemoryAllocReply;
 codecs[130] = v1.MemoryFree;

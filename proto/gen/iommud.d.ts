@@ -3103,6 +3103,414 @@ export namespace iommud {
             type $Shape = iommud.v1.FaultRecord.$Properties;
         }
 
+        /**
+         * Holds calls before one of their steps (docs/steps.md), so that something else happens between two of them. What a hold stops stays in the middle of
+         * its work, with the group mutex if it has it, until it is released; with the connection that set it a hold goes. Role: host. Class: control.
+         * Errors: ENODEV, EINVAL (no such call, or it has no such step), EAGAIN (too many holds).
+         */
+        class CallHold {
+
+            /**
+             * Constructs a new CallHold.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallHold.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** prepare, done, attach, detach, deferred-attach, claim, release, pasid-attach, pasid-detach, unmap, invalidate. Absent: any of them. */
+            call: (string|null);
+
+            /** Absent: every step. */
+            step: (string|null);
+
+            /** Absent: calls on any function, and those on none (unmap). */
+            function: (number|null);
+
+            /** How often it stops one; 0 without end. Absent: 0. */
+            count: (number|null);
+
+            /**
+             * Encodes the specified CallHold message. Does not implicitly {@link iommud.v1.CallHold.verify|verify} messages.
+             * @param message CallHold message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallHold.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallHold message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallHold & iommud.v1.CallHold.$Shape} CallHold
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallHold & iommud.v1.CallHold.$Shape;
+        }
+
+        namespace CallHold {
+
+            /** Properties of a CallHold. */
+            interface $Properties {
+
+                /** prepare, done, attach, detach, deferred-attach, claim, release, pasid-attach, pasid-detach, unmap, invalidate. Absent: any of them. */
+                call?: (string|null);
+
+                /** Absent: every step. */
+                step?: (string|null);
+
+                /** Absent: calls on any function, and those on none (unmap). */
+                "function"?: (number|null);
+
+                /** How often it stops one; 0 without end. Absent: 0. */
+                count?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallHold. */
+            type $Shape = iommud.v1.CallHold.$Properties;
+        }
+
+        /** Represents a CallHoldReply. */
+        class CallHoldReply {
+
+            /**
+             * Constructs a new CallHoldReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallHoldReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CallHoldReply hold. */
+            hold: number;
+
+            /**
+             * Encodes the specified CallHoldReply message. Does not implicitly {@link iommud.v1.CallHoldReply.verify|verify} messages.
+             * @param message CallHoldReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallHoldReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallHoldReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallHoldReply & iommud.v1.CallHoldReply.$Shape} CallHoldReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallHoldReply & iommud.v1.CallHoldReply.$Shape;
+        }
+
+        namespace CallHoldReply {
+
+            /** Properties of a CallHoldReply. */
+            interface $Properties {
+
+                /** CallHoldReply hold */
+                hold?: number;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallHoldReply. */
+            type $Shape = iommud.v1.CallHoldReply.$Properties;
+        }
+
+        /** Lets go what a hold stops. Role: host. Class: control. Errors: ENOENT (no such hold, or it does not stop that call). */
+        class CallRelease {
+
+            /**
+             * Constructs a new CallRelease.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallRelease.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CallRelease hold. */
+            hold: (number|null);
+
+            /** A call's number from CallsHeld: it alone goes on, and the hold stays. Absent: all that it stops. */
+            stopped: (number|null);
+
+            /** The hold stays, and stops them at their next step that it names. Absent: it goes. */
+            keep: (boolean|null);
+
+            /**
+             * Encodes the specified CallRelease message. Does not implicitly {@link iommud.v1.CallRelease.verify|verify} messages.
+             * @param message CallRelease message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallRelease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallRelease message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallRelease & iommud.v1.CallRelease.$Shape} CallRelease
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallRelease & iommud.v1.CallRelease.$Shape;
+        }
+
+        namespace CallRelease {
+
+            /** Properties of a CallRelease. */
+            interface $Properties {
+
+                /** CallRelease hold */
+                hold?: (number|null);
+
+                /** A call's number from CallsHeld: it alone goes on, and the hold stays. Absent: all that it stops. */
+                stopped?: (number|null);
+
+                /** The hold stays, and stops them at their next step that it names. Absent: it goes. */
+                keep?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallRelease. */
+            type $Shape = iommud.v1.CallRelease.$Properties;
+        }
+
+        /** Represents a CallReleaseReply. */
+        class CallReleaseReply {
+
+            /**
+             * Constructs a new CallReleaseReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallReleaseReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CallReleaseReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified CallReleaseReply message. Does not implicitly {@link iommud.v1.CallReleaseReply.verify|verify} messages.
+             * @param message CallReleaseReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallReleaseReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallReleaseReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallReleaseReply & iommud.v1.CallReleaseReply.$Shape} CallReleaseReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallReleaseReply & iommud.v1.CallReleaseReply.$Shape;
+        }
+
+        namespace CallReleaseReply {
+
+            /** Properties of a CallReleaseReply. */
+            interface $Properties {
+
+                /** CallReleaseReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallReleaseReply. */
+            type $Shape = iommud.v1.CallReleaseReply.$Properties;
+        }
+
+        /** The calls that stand before a step. Roles: host, observer. Class: control. */
+        class CallsHeld {
+
+            /**
+             * Constructs a new CallsHeld.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallsHeld.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified CallsHeld message. Does not implicitly {@link iommud.v1.CallsHeld.verify|verify} messages.
+             * @param message CallsHeld message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallsHeld.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallsHeld message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallsHeld & iommud.v1.CallsHeld.$Shape} CallsHeld
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallsHeld & iommud.v1.CallsHeld.$Shape;
+        }
+
+        namespace CallsHeld {
+
+            /** Properties of a CallsHeld. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallsHeld. */
+            type $Shape = iommud.v1.CallsHeld.$Properties;
+        }
+
+        /** Represents a CallsHeldReply. */
+        class CallsHeldReply {
+
+            /**
+             * Constructs a new CallsHeldReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.CallsHeldReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** In the order in which they were stopped. */
+            calls: iommud.v1.HeldCall[];
+
+            /**
+             * Encodes the specified CallsHeldReply message. Does not implicitly {@link iommud.v1.CallsHeldReply.verify|verify} messages.
+             * @param message CallsHeldReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.CallsHeldReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CallsHeldReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.CallsHeldReply & iommud.v1.CallsHeldReply.$Shape} CallsHeldReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.CallsHeldReply & iommud.v1.CallsHeldReply.$Shape;
+        }
+
+        namespace CallsHeldReply {
+
+            /** Properties of a CallsHeldReply. */
+            interface $Properties {
+
+                /** In the order in which they were stopped. */
+                calls?: iommud.v1.HeldCall.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CallsHeldReply. */
+            type $Shape = iommud.v1.CallsHeldReply.$Properties;
+        }
+
+        /** Represents a HeldCall. */
+        class HeldCall {
+
+            /**
+             * Constructs a new HeldCall.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.HeldCall.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** HeldCall id. */
+            id: number;
+
+            /** HeldCall call. */
+            call: string;
+
+            /** The step that it has not done yet. */
+            step: string;
+
+            /** Absent: an unmap, which is a domain's. */
+            function: (number|null);
+
+            /** HeldCall hold. */
+            hold: number;
+
+            /** HeldCall sinceNs. */
+            sinceNs: Long;
+
+            /**
+             * Encodes the specified HeldCall message. Does not implicitly {@link iommud.v1.HeldCall.verify|verify} messages.
+             * @param message HeldCall message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.HeldCall.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a HeldCall message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.HeldCall & iommud.v1.HeldCall.$Shape} HeldCall
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.HeldCall & iommud.v1.HeldCall.$Shape;
+        }
+
+        namespace HeldCall {
+
+            /** Properties of a HeldCall. */
+            interface $Properties {
+
+                /** HeldCall id */
+                id?: number;
+
+                /** HeldCall call */
+                call?: string;
+
+                /** The step that it has not done yet. */
+                step?: string;
+
+                /** Absent: an unmap, which is a domain's. */
+                "function"?: (number|null);
+
+                /** HeldCall hold */
+                hold?: number;
+
+                /** HeldCall sinceNs */
+                sinceNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a HeldCall. */
+            type $Shape = iommud.v1.HeldCall.$Properties;
+        }
+
         /** Takes pages of the server's memory that nobody uses. Role: host. Class: control. Errors: EINVAL, ENOMEM. */
         class MemoryAlloc {
 

@@ -1,10 +1,11 @@
+// long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
 import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, FORMAT_CHARS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
  */
-import type { Command, CommandKind, DomainTarget } from '../core/machine/index.ts';
+import type { CallName as SteppedCallName, Command, CommandKind, DomainTarget, StepName } from '../core/machine/index.ts';
 import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, OPERATIONS, POINTS, type RoleName } from './enums.ts';
 import { invalid, missing } from './errors.ts';
 import {
@@ -242,6 +243,22 @@ const ROWS = {
     roles: HOST,
     decode: (b) => ({ kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }),
   },
+
+  callHold: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'call-hold',
+      call: (b.call ?? '') as SteppedCallName | '',
+      step: (b.step ?? '') as StepName | '',
+      bdf: b.function === null ? undefined : needFunction(b.function),
+      count: b.count ?? 0,
+    }),
+  },
+  callRelease: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'call-release', hold: needUint32(b.hold, 'hold'), stopped: b.stopped ?? 0, keep: b.keep ?? false }),
+  },
+  callsHeld: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'calls-held' }) },
 
   clockInfo: { roles: ANY, decode: () => ({ kind: 'clock-info' }) },
   clockAdvance: { roles: HOST, decode: (b) => ({ kind: 'clock-advance', ns: needNumber(b.ns, 'ns'), force: b.force ?? false }) },

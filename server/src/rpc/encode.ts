@@ -8,6 +8,7 @@ import type {
   FunctionDetail,
   FunctionSummary,
   GroupDetail,
+  HeldCall,
   LedgerEntry,
   MachineEvent,
   Reply,
@@ -62,6 +63,10 @@ function coldBody(reply: Cold): object {
       return functionDetail(reply.function);
     case 'group-info':
       return groupDetail(reply.group);
+    case 'call-hold':
+      return { hold: reply.hold } satisfies Send<'CallHoldReply'>;
+    case 'calls-held':
+      return { calls: reply.calls.map(heldCall) } satisfies Send<'CallsHeldReply'>;
     case 'domain-alloc':
       return { domain: reply.domain } satisfies Send<'DomainAllocReply'>;
     case 'unmap':
@@ -217,6 +222,10 @@ function domainOrNull(domain: DomainSummary | undefined): Send<'DomainSummary'> 
 
 function domainSummary(domain: DomainSummary): Send<'DomainSummary'> {
   return { domain: domain.id, type: DOMAIN_TYPES.number[domain.type], sharedAddress: domain.sharedAddress };
+}
+
+function heldCall({ id, call, step, bdf, hold, sinceNs }: HeldCall): Send<'HeldCall'> {
+  return { id, call, step, function: bdf ?? null, hold, sinceNs: u64FromNumber(sinceNs) };
 }
 
 function windowReport(report: WindowReport): Send<'WindowReport'> {

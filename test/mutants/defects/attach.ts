@@ -6,12 +6,14 @@ const FENCE = 'iommu/fence.ts';
 const IOMMU = 'iommu/iommu.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
 const DIRECT = "  if (blocksDirect(group, domain)) return refused('EINVAL');\n";
-const MOVE = `${DIRECT}  return moveGroup(ports, group, domain);`;
+const MOVE = `${DIRECT}  return { error: OK, steps: moveGroup(group, domain) };`;
 const BUSY = "  if (group.recoveryCount > 0) return refused('EBUSY');\n";
-const SAME = '  if (domain === group.domain) return { error: OK, effects: [] };\n';
+const SAME = '  if (domain === group.domain) return NOTHING;\n';
 const ARGUMENTS =
   "  if (pasid === 0 || domain.type !== 'paging' || capable.some((device) => pasid >= device.pasidsMax)) return refused('EINVAL');\n";
-const FENCE_HEAD = 'export function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly IommuEffect[] {';
+const FENCE_HEAD = 'export function planFence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Plan {';
+const RESTORE_HEAD = '  const { group } = device;\n  const steps: GroupStep[] = [];';
+const NOT_OWNED = "  if (!group.owned) return refused('EINVAL');\n";
 const CURRENT = '  const current = group.pasids.get(pasid);';
 
 export const attachDefects: readonly Defect[] = [
@@ -55,22 +57,22 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 12,
     file: ATTACH,
-    find: '  return mustMoveGroup(ports, group, group.owned',
-    replace: `${BUSY}  return mustMoveGroup(ports, group, group.owned`,
+    find: '  return mustMoveGroup(group, group.owned',
+    replace: `${BUSY}  return mustMoveGroup(group, group.owned`,
     why: 'detach is EBUSY in a window, and its caller cannot fail',
   },
   {
     invariant: 12,
     file: ATTACH,
-    find: '    if (device.blocked) continue;\n    if (attachRid',
-    replace: '    if (attachRid',
+    find: 'group.members.filter((device) => !device.blocked);\n  const warning',
+    replace: 'group.members.slice();\n  const warning',
     why: 'detach moves the blocked device out of its fence',
   },
   {
     invariant: 12,
     file: ATTACH,
-    find: 'moveRid(ports, device, group.blockingDomain, effects);',
-    replace: 'attachRid(ports, device, group.blockingDomain, effects);',
+    find: 'moveRid(device, group.blockingDomain, true)',
+    replace: 'moveRid(device, group.blockingDomain)',
     why: 'parking on blocking can be refused, and the function stays on a domain that is gone',
   },
   {
@@ -79,37 +81,37 @@ export const attachDefects: readonly Defect[] = [
     find: FENCE_HEAD,
     replace: `const RETAINED = new WeakMap<GroupDevice, GroupDevice['physical']>();\n\n${FENCE_HEAD}\n  RETAINED.set(device, device.group.domain);`,
     also: {
-      find: '  if (group.domain !== group.blockingDomain) error = attachRid(ports, device, group.domain, effects);',
-      replace: '  error = attachRid(ports, device, RETAINED.get(device) ?? group.domain, effects);',
+      find: RESTORE_HEAD,
+      replace: RESTORE_HEAD.replace('{ group } = device', 'group = { ...device.group, domain: RETAINED.get(device) ?? device.group.domain }'),
     },
     why: 'done restores the domain that was current at prepare',
   },
   {
     invariant: 14,
     file: ATTACH,
-    find: 'if (!group.pasids.delete(pasid)) return',
-    replace: 'if (group.recoveryCount > 0 || !group.pasids.delete(pasid)) return',
+    find: 'if (!group.pasids.has(pasid)) return',
+    replace: 'if (group.recoveryCount > 0 || !group.pasids.has(pasid)) return',
     why: 'detach of a PASID in the window is forgotten, and done brings it back',
   },
   {
     invariant: 14,
     file: ATTACH,
-    find: "    else if (!ports.fixed('fc3523b16d2b')) detachBlocked(",
-    replace: '    else detachBlocked(',
+    find: "    else if (!fixed('fc3523b16d2b')) steps",
+    replace: "    else if (!fixed('fc3523b16d2b') || device.atsSupported) steps",
     why: 'detach of a PASID invalidates the ATC of a blocked device (before fc3523b16d2b)',
   },
   {
     invariant: 15,
     file: IOMMU,
-    find: 'if (!device.atsEnabled || device.blocked) continue;',
+    find: 'if (!device.atsEnabled || device.atcFenced) continue;',
     replace: 'if (!device.atsWanted) continue;',
-    also: { find: 'if (device.physical === domain) yield', replace: 'if (device.group.domain === domain) yield' },
+    also: { find: 'if (device.physical.space === space) yield', replace: 'if (device.group.domain.space === space) yield' },
     why: 'unmap asks every function whose group has the domain, in a window or not',
   },
   {
     invariant: 22,
     file: ATTACH,
-    find: "    if (blocksDirect(group, group.blockingDomain)) return refused('EINVAL');\n",
+    find: "  if (blocksDirect(group, group.blockingDomain)) return refused('EINVAL');\n",
     replace: '',
     why: 'a function with a direct region can be claimed, and is blocked',
   },
@@ -117,28 +119,27 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 22,
     file: FENCE,
-    find: '  if (policy.atsOffFirst) setAtsEnable(device, false, effects);',
-    replace:
-      "  if (device.requireDirect) return { error: errno('EINVAL'), effects };\n  if (policy.atsOffFirst) setAtsEnable(device, false, effects);",
+    find: '  const fence: GroupStep =',
+    replace: "  if (device.requireDirect) return { error: errno('EINVAL'), steps: [] };\n  const fence: GroupStep =",
     why: 'a function with a direct region cannot be reset, as the first drafts had it',
   },
   {
     invariant: 28,
     file: FENCE,
-    find: 'for (const device of fixed ? [reset] : reset.group.members) {',
+    find: 'for (const device of perDevice ? [reset] : reset.group.members) {',
     replace: 'for (const device of reset.group.members) {',
     why: 'restoring PASIDs opens those of the siblings',
   },
   {
     invariant: 28,
     file: FENCE,
-    find: '    if (fixed && device.pasidsMax === 0) continue;\n',
+    find: '      if (perDevice && device.pasidsMax === 0) continue;\n',
     replace: '',
     why: 'PASIDs of the group are restored to a function that has none',
   },
   {
     invariant: 42,
-    file: FENCE,
+    file: LOW_LEVEL,
     find: '  if (group.domain !== group.blockingDomain) device.attachDeferred = false;',
     replace: '',
     why: 'a window leaves the deferral, which the driver then meets in it',
@@ -160,22 +161,22 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 43,
     file: ATTACH,
-    find: '  group.owned = false;',
-    replace: `${BUSY}  group.owned = false;`,
+    find: NOT_OWNED,
+    replace: NOT_OWNED + BUSY,
     why: 'release is EBUSY in a window, and its caller cannot fail',
   },
   {
     invariant: 44,
     file: ATTACH,
-    find: 'for (const earlier of moved) if (!earlier.blocked) moveRid(ports, earlier, group.domain, effects);',
-    replace: '',
+    find: 'open.slice(0, moved).map((earlier) => moveRid(',
+    replace: 'open.slice(moved, moved).map((earlier) => moveRid(',
     why: 'members that had moved stay in the new domain when a later one fails',
   },
   {
     invariant: 44,
     file: ATTACH,
-    find: 'if (!earlier.blocked) moveRid(ports, earlier, group.domain, effects);',
-    replace: 'if (!earlier.blocked) attachRid(ports, earlier, group.domain, effects);',
+    find: 'moveRid(earlier, group.domain, true)',
+    replace: 'moveRid(earlier, group.domain)',
     why: 'putting members back can be refused',
   },
   {
@@ -188,31 +189,30 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 45,
     file: ATTACH,
-    find: '  return mustMoveGroup(ports, group, group.defaultDomain);',
-    replace: '  return mustMoveGroup(ports, group, group.blockingDomain);',
+    find: 'mustMoveGroup(group, group.defaultDomain, fixed)',
+    replace: 'mustMoveGroup(group, group.blockingDomain, fixed)',
     why: 'a group that is released stays on blocking',
   },
   {
     invariant: 46,
     file: ATTACH,
-    find: 'movePasid(ports, earlier, pasid, current, effects);',
-    replace: 'movePasid(ports, earlier, pasid, undefined, effects);',
+    find: 'movePasid(earlier, pasid, current, true)',
+    replace: 'movePasid(earlier, pasid, undefined, true)',
     why: 'a failed replace removes the PASID of the members that had moved',
   },
   {
     invariant: 46,
     file: ATTACH,
-    find: '  // A quarantined member gets it',
-    replace: '  group.pasids.set(pasid, domain);\n  // A quarantined member gets it',
+    find: "[...steps, { kind: 'pasid-table', group, pasid, domain }]",
+    replace: "[{ kind: 'pasid-table', group, pasid, domain }, ...steps]",
     why: 'the table has the new domain before every member has it',
   },
   {
     invariant: 46,
     file: LOW_LEVEL,
-    find: "  if (domain !== undefined && ports.attachFails(device)) return errno('EIO');\n  movePasid(ports, device, pasid, domain, effects);\n  return OK;",
+    find: 'step.domain !== undefined && ports.attachFails(step.device)) return',
     replace:
-      '  const fails = domain !== undefined && ports.attachFails(device);\n' +
-      "  movePasid(ports, device, pasid, domain, effects);\n  return fails ? errno('EIO') : OK;",
+      'step.domain !== undefined && ports.attachFails(step.device) && movePasid(ports, step.device, step.pasid, step.domain)) return',
     why: 'a PASID that could not be moved has moved',
   },
   {

@@ -2,23 +2,24 @@
 import type { Defect } from '../defect.ts';
 
 const PREPARE = 'machine/prepare.ts';
+const DONE = 'machine/done.ts';
 const DESCRIBE = 'machine/describe.ts';
-const FENCE = 'iommu/fence.ts';
 const IOMMU = 'iommu/iommu.ts';
+const LOW_LEVEL = 'iommu/low-level-attach.ts';
 
 export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 16,
-    file: PREPARE,
-    find: '  awaitInvalidations(m, fn, task);',
-    replace: '  if (!m.strict) awaitInvalidations(m, fn, task);',
+    file: 'machine/call-runner.ts',
+    find: "if (step.kind === 'whole-atc-sent' &&",
+    replace: "if (step.kind === 'whole-atc-sent' && !m.strict &&",
     why: 'prepare answers before invalidations that were sent earlier have come back',
   },
   {
     invariant: 16,
     file: IOMMU,
-    find: "if (device.window.at === 'fencing') continue;",
-    replace: '',
+    find: 'if (!device.atsEnabled || device.atcFenced) continue;',
+    replace: 'if (!device.atsEnabled || device.blocked) continue;',
     why: 'an unmap sends invalidations behind a fence that does not await them',
   },
   {
@@ -30,9 +31,9 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 17,
-    file: FENCE,
-    find: 'for (const space of spaces) effects',
-    replace: 'for (const space of spaces.slice(0, 1)) effects',
+    file: LOW_LEVEL,
+    find: "{ kind: 'iotlb', device, spaces },",
+    replace: "{ kind: 'iotlb', device, spaces: spaces.slice(0, 1) },",
     why: 'what was translated under a PASID is not awaited',
   },
   {
@@ -45,9 +46,9 @@ export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 18,
     file: IOMMU,
-    find: 'this.#ports.translation.invalidateRange(domain.space, iova, undone);',
+    find: 'this.#ports.translation.invalidateRange(domain.space, iova, bytes);',
     replace:
-      'if (this.groups.every((group) => group.recoveryCount === 0)) this.#ports.translation.invalidateRange(domain.space, iova, undone);',
+      'if (this.groups.every((group) => group.recoveryCount === 0)) this.#ports.translation.invalidateRange(domain.space, iova, bytes);',
     why: 'an unmap in the window leaves its entries in the IOTLB',
   },
   {
@@ -73,14 +74,14 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 20,
-    file: PREPARE,
+    file: DONE,
     find: '  device.group.recoveryCount--;',
     replace: '  device.group.recoveryCount = 0;',
     why: 'the first done of the group lets attach in while a sibling is in its window',
   },
   {
     invariant: 20,
-    file: PREPARE,
+    file: DONE,
     find: 'if (restored) setGate(m, fn, true);',
     replace: 'if (restored && device.group.recoveryCount === 0) setGate(m, fn, true);',
     why: 'a function stays gated until the resets of its siblings are over',
@@ -88,15 +89,15 @@ export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 21,
     file: PREPARE,
-    find: '  releaseMutex(m.operations, task.device.group);',
-    replace: '  if (task.fn.resetHolder === 0) releaseMutex(m.operations, task.device.group);',
+    find: '  unlock(m, task.device.group);',
+    replace: '  if (task.fn.resetHolder === 0) unlock(m, task.device.group);',
     why: 'a reset keeps the group mutex from its prepare to its done',
   },
   {
     invariant: 21,
     file: PREPARE,
-    find: '  takeMutex(m.operations, device.group, task);',
-    replace: '  if (!m.strict) takeMutex(m.operations, device.group, task);',
+    find: "  advanceWindow(m, task, { kind: 'prepare',",
+    replace: "  if (m.strict) unlock(m, task.device.group);\n  advanceWindow(m, task, { kind: 'prepare',",
     why: 'an attach slips in between the drain and the fence',
   },
 ];

@@ -2,7 +2,7 @@
 import type { Defect } from '../defect.ts';
 
 const RESET = 'machine/reset.ts';
-const PREPARE = 'machine/prepare.ts';
+const DONE = 'machine/done.ts';
 
 export const resetSequenceDefects: readonly Defect[] = [
   {
@@ -70,16 +70,16 @@ export const resetSequenceDefects: readonly Defect[] = [
   },
   {
     invariant: 39,
-    file: PREPARE,
-    find: 'const stays = m.strict && fn.needsReset;',
-    replace: 'const stays = m.strict && fn.needsReset && device.resetDepth > 0;',
+    file: DONE,
+    find: 'task.stays = m.strict && fn.needsReset;',
+    replace: 'task.stays = m.strict && fn.needsReset && device.resetDepth > 0;',
     why: 'done opens a function whose reset failed',
   },
   {
     invariant: 39,
-    file: PREPARE,
-    find: 'const stays = m.strict && fn.needsReset;',
-    replace: 'const stays = fn.needsReset;',
+    file: DONE,
+    find: 'task.stays = m.strict && fn.needsReset;',
+    replace: 'task.stays = fn.needsReset;',
     why: 'linux-7.1 quarantines, which Linux only proposes',
   },
   {

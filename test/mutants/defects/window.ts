@@ -2,33 +2,36 @@
 import type { Defect } from '../defect.ts';
 
 const PREPARE = 'machine/prepare.ts';
+const DONE = 'machine/done.ts';
+const WINDOW = 'machine/window.ts';
 const FENCE = 'iommu/fence.ts';
+const LOW_LEVEL = 'iommu/low-level-attach.ts';
 
 export const windowDefects: readonly Defect[] = [
   {
     invariant: 1,
-    file: PREPARE,
+    file: WINDOW,
     find: '(!m.strict && !device.atsSupported)',
     replace: '(m.iommu !== undefined && !device.atsSupported)',
     why: 'strict lets a function without ATS through its reset unfenced, as Linux does',
   },
   {
     invariant: 1,
-    file: PREPARE,
+    file: WINDOW,
     find: '(!m.strict && !device.atsSupported)',
     replace: '(m.iommu === undefined && !device.atsSupported)',
     why: 'linux-7.1 fences a function without ATS',
   },
   {
     invariant: 2,
-    file: FENCE,
+    file: LOW_LEVEL,
     find: 'ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);',
     replace: 'ports.translation.setContext(device.bdf, NO_PASID, old.space, false);',
     why: 'the RID is noted as blocked, and its context still points at the old domain',
   },
   {
     invariant: 2,
-    file: FENCE,
+    file: LOW_LEVEL,
     find: 'device.physical = group.blockingDomain;',
     replace: 'device.physical = group.domain = group.blockingDomain;',
     why: 'the logical domain moves to blocking with the physical one',
@@ -36,13 +39,13 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 3,
     file: FENCE,
-    find: 'attachPasid(ports, device, pasid, device.group.blockingDomain, effects) === OK',
-    replace: 'attachPasid(ports, device, pasid, undefined, effects) === OK',
+    find: 'pasid, domain: group.blockingDomain, must: false',
+    replace: 'pasid, domain: undefined, must: false',
     why: 'the contexts of PASIDs are removed in place of blocked',
   },
   {
     invariant: 3,
-    file: FENCE,
+    file: PREPARE,
     find: '  device.group.recoveryCount++;',
     replace: '  device.group.pasids.clear();\n  device.group.recoveryCount++;',
     why: 'the PASID table is emptied when its entries are blocked',
@@ -63,16 +66,17 @@ export const windowDefects: readonly Defect[] = [
   },
   {
     invariant: 5,
-    file: PREPARE,
-    find: "device.resetDepth > 0 ? '' : closeLast(m, fn, device)",
-    replace: 'closeLast(m, fn, device)',
+    file: DONE,
+    find: '  if (device.resetDepth > 0) return true;\n  task.stays',
+    replace: '  task.stays',
+    also: { find: '  if (device.resetDepth > 0) return true;\n  const failed', replace: '  const failed' },
     why: 'the first done unblocks, whatever the depth',
   },
   {
     invariant: 5,
     file: PREPARE,
-    find: 'if (device.resetDepth > 0) {',
-    replace: 'if (device.resetDepth > 1) {',
+    find: 'if (device.resetDepth === 0) return true;',
+    replace: 'if (device.resetDepth <= 1) return true;',
     why: 'a second prepare does not see that the first is open',
   },
   {
@@ -80,25 +84,26 @@ export const windowDefects: readonly Defect[] = [
     file: PREPARE,
     find: 'if (open !== undefined) {',
     replace: 'if (open === NOTHING_DONE) {',
+    also: { find: 'if (open === undefined) return true;', replace: 'if (open !== NOTHING_DONE) return true;' },
     why: 'a prepare that is sent again opens a second window',
   },
   {
     invariant: 6,
-    file: PREPARE,
-    find: 'device.windows.filter((token) => token === command.token);',
-    replace: '[command.token];',
+    file: DONE,
+    find: 'device.windows.filter((token) => token === task.token);',
+    replace: '[task.token];',
     why: 'done does not check that there is a window',
   },
   {
     invariant: 6,
-    file: PREPARE,
-    find: 'device.windows.filter((token) => token === command.token);',
+    file: DONE,
+    find: 'device.windows.filter((token) => token === task.token);',
     replace: 'device.windows.slice(-1);',
     why: 'done closes the innermost window, whosever it is',
   },
   {
     invariant: 7,
-    file: FENCE,
+    file: PREPARE,
     find: 'device.group.recoveryCount++;',
     replace: 'device.group.recoveryCount = 1;',
     why: 'the count is a flag: a second function of the group is not in it',
@@ -106,13 +111,13 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 7,
     file: PREPARE,
-    find: 'device.windows.push(command.token);',
-    replace: 'device.group.recoveryCount++;\n    device.windows.push(command.token);',
+    find: '  task.report = { ...NOTHING_DONE,',
+    replace: '  device.group.recoveryCount++;\n  task.report = { ...NOTHING_DONE,',
     why: 'windows are counted, not functions',
   },
   {
     invariant: 8,
-    file: PREPARE,
+    file: DONE,
     find: 'device.resetDepth = device.windows.length;',
     replace: 'device.resetDepth = device.windows.length;\n  device.blocked = false;',
     why: 'the flag falls with the first done, the fence with the last',
@@ -120,29 +125,32 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 8,
     file: FENCE,
-    find: '  device.blocked = false;\n',
+    find: "  steps.push({ kind: 'blocked', device, on: false });\n",
     replace: '',
     why: 'the flag stays up when translation is back',
   },
   {
     invariant: 25,
     file: FENCE,
-    find: 'if (policy.staysBlockedOnFailure) return',
-    replace: 'if (policy.staysBlockedOnFailure && policy.atsOffFirst) return',
+    find: 'goesOn: !policy.staysBlockedOnFailure,',
+    replace: 'goesOn: !policy.staysBlockedOnFailure || !policy.atsOffFirst,',
     why: 'strict drops the flag of a function whose domain could not be restored, as Linux does',
   },
   {
     invariant: 25,
-    file: PREPARE,
+    file: DONE,
     find: '  device.group.recoveryCount--;',
     replace: '  if (restored) device.group.recoveryCount--;',
     why: 'a restore that fails leaves the count up, and the group busy for ever',
   },
   {
     invariant: 25,
-    file: FENCE,
-    find: '  if (error !== OK) {',
-    replace: '  if (error !== OK) {\n    ports.translation.setContext(device.bdf, NO_PASID, group.domain.space, false);',
+    file: LOW_LEVEL,
+    find: 'if (!step.must && ports.attachFails(step.device)) return refusal(step.device, step.refused);',
+    replace:
+      'if (!step.must && ports.attachFails(step.device)) {\n' +
+      '  if (step.device.blocked) ports.translation.setContext(step.device.bdf, NO_PASID, step.domain.space, false);\n' +
+      '  return refusal(step.device, step.refused);\n}',
     why: 'a function whose restore failed is open all the same',
   },
 ];

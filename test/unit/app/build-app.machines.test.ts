@@ -232,7 +232,7 @@ describe('the service', () => {
         status: 'ok',
         product: 'iommud',
         version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string,
-        contract: '1.1',
+        contract: '1.2',
       });
     }
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NO_PASID, Trace, bdf } from '../../../server/src/core/base/index.ts';
-import { deferredAttach } from '../../../server/src/core/iommu/attach.ts';
+import { planDeferredAttach } from '../../../server/src/core/iommu/attach.ts';
 import { FIX_NAMES, Iommu, type GroupDevice } from '../../../server/src/core/iommu/index.ts';
 import { GuestMemory } from '../../../server/src/core/memory/index.ts';
 import { Translation } from '../../../server/src/core/translation/index.ts';
@@ -24,8 +24,7 @@ describe('a deferred attach', () => {
   it('42 is EBUSY on a blocked function that is still deferred, and changes nothing', () => {
     const { device, translation } = probed();
     device.blocked = true;
-    const change = deferredAttach({ translation, fixed: () => true, attachFails: () => false }, device);
-    expect(change).toEqual({ error: -16, effects: [] });
+    expect(planDeferredAttach(device)).toEqual({ error: -16, steps: [] });
     expect(device.attachDeferred).toBe(true);
     expect(translation.contextSpace(AT, NO_PASID)).toBeUndefined();
   });

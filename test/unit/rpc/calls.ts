@@ -57,6 +57,17 @@ export const EXAMPLES: Examples = {
     needs: ['function', 'pasid', 'domain'],
     command: { kind: 'pasid-attach', bdf, pasid: 0xf_ffff, domain: 4, replace: true },
   },
+  callHold: {
+    body: { call: 'prepare', step: 'atc-sent', function: FUNCTION, count: 2 },
+    needs: [],
+    command: { kind: 'call-hold', call: 'prepare', step: 'atc-sent', bdf, count: 2 },
+  },
+  callRelease: {
+    body: { hold: 3, stopped: 4, keep: true },
+    needs: ['hold'],
+    command: { kind: 'call-release', hold: 3, stopped: 4, keep: true },
+  },
+  callsHeld: { body: {}, needs: [], command: { kind: 'calls-held' } },
   pasidDetach: { body: { function: FUNCTION, pasid: 0 }, needs: ['function', 'pasid'], command: { kind: 'pasid-detach', bdf, pasid: 0 } },
   deferredAttach: { ...place, command: { kind: 'deferred-attach', bdf } },
   ownerClaim: { ...place, command: { kind: 'owner-claim', bdf } },

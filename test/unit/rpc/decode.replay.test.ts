@@ -13,7 +13,7 @@ function linesOf(name: string): Line[] {
 
 describe('a recorded session', () => {
   it('is kept for every version of the contract', () => {
-    expect(recordings.toSorted()).toEqual(['1.0.jsonl', '1.1.jsonl']);
+    expect(recordings.toSorted()).toEqual(['1.0.jsonl', '1.1.jsonl', '1.2.jsonl']);
     expect(recordings).toContain(`${CONTRACT_VERSION}.jsonl`);
   });
 

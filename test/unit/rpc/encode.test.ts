@@ -82,6 +82,8 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     direct_regions: [{ address: '2130706432', bytes: '65536', relaxable: true }],
   },
   groupInfo: { group: 3, members: [16, 17], domain: DOMAIN, recovery_count: 1, owned: true, busy: true, waiting: 2 },
+  callHold: { hold: 3 },
+  callsHeld: { calls: [{ id: 4, call: 'prepare', step: 'atc-sent', function: 16, hold: 3, since_ns: '5' }] },
   domainAlloc: { domain: 12 },
   dmaUnmap: { bytes: '281474976710656', timed_out: 1, elapsed_ns: '1000000000' },
   iovaToPhys: { mapped: true, address: '72057594037923840' },

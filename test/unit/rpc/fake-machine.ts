@@ -182,6 +182,11 @@ const REPLIES = {
       waiting: 2,
     },
   },
+  'call-hold': { kind: 'call-hold', hold: 3 },
+  'calls-held': {
+    kind: 'calls-held',
+    calls: [{ id: 4, call: 'prepare', step: 'atc-sent', bdf: 16, hold: 3, sinceNs: 5 }],
+  },
   'domain-alloc': { kind: 'domain-alloc', domain: 12 },
   unmap: { kind: 'unmap', bytes: 0x1_0000_0000_0000n, timedOut: 1, elapsedNs: 1_000_000_000 },
   'iova-to-phys': { kind: 'iova-to-phys', mapped: true, address: 0xff_ffff_ffff_f000n },

@@ -14,7 +14,7 @@ describe('Hello', () => {
       .hello([ROLE.host, ROLE.device, ROLE.observer], { features: ['unheard-of'] })
       .send();
     const reply = (await peer.replyTo(1)).body as unknown as iommud.v1.HelloReply;
-    expect(reply).toMatchObject({ product: 'iommud', productVersion: '9.9.9', contractVersion: '1.1', machine: 'm1', preset: 'basic' });
+    expect(reply).toMatchObject({ product: 'iommud', productVersion: '9.9.9', contractVersion: '1.2', machine: 'm1', preset: 'basic' });
     expect([reply.roles, reply.features]).toEqual([[ROLE.host, ROLE.observer], []]);
     expect(reply.pageBytes.map((bytes) => bytes.low)).toEqual([4096, 2 << 20]);
     expect(reply.limits).toMatchObject({ frameBytesMax: 0x11_0000, packetBytesMax: 0x4_0000, dmaBytesMax: 0x10_0000 });

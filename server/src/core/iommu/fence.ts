@@ -1,11 +1,13 @@
 /**
- * pci_dev_reset_iommu_prepare() and pci_dev_reset_iommu_done() on one function, in the parts between which the caller
+ * The steps of pci_dev_reset_iommu_prepare() and pci_dev_reset_iommu_done() on one function, in the parts between which the caller
  * waits: fence, then commit when the invalidations have settled; restore when the last window closes.
  */
-import { NO_PASID, OK, errno, type Errno, type Pasid } from '../base/index.ts';
+import { OK, errno } from '../base/index.ts';
+import { movePasid, type Fixed } from './attach.ts';
 import type { Fix } from './fixes.ts';
-import type { Change, Domain, GroupDevice, IommuEffect } from './group.ts';
-import { attachPasid, attachRid, setAtsEnable, type AttachPorts } from './low-level-attach.ts';
+import type { GroupDevice } from './group.ts';
+import { atsSteps, type AttachPorts } from './low-level-attach.ts';
+import type { GroupStep, Plan, Refused } from './steps.ts';
 
 /** Where the behaviours differ. */
 export interface FencePolicy {
@@ -16,72 +18,60 @@ export interface FencePolicy {
   readonly fixes: ReadonlySet<Fix>;
 }
 
-/** Whether the hardware lets the RID be moved to the blocking domain, and what goes before the move. On an error nothing has changed. */
-export function startFence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Change {
-  const effects: IommuEffect[] = [];
-  if (device.physical !== device.group.blockingDomain && ports.attachFails(device)) return { error: errno('EIO'), effects };
-  if (policy.atsOffFirst) setAtsEnable(device, false, effects);
-  return { error: OK, effects };
-}
-
 /**
- * Moves the RID to the blocking domain and, where `ats` was in use, asks for the whole-ATC invalidation. The logical domain stays.
+ * Moves the RID to the blocking domain, and asks for the whole-ATC invalidation where ATS is in use. The logical domain stays. -EIO where the hardware
+ * refuses the move; a function that is on blocking already has none to be refused.
  */
-export function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly IommuEffect[] {
-  const effects: IommuEffect[] = [];
-  const { group } = device;
-  const old = device.physical;
-  device.physical = group.blockingDomain;
-  // Linux does not move a RID whose group rests on blocking, and then leaves the deferral.
-  if (group.domain !== group.blockingDomain) device.attachDeferred = false;
-  ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
-  for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
-  const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
-  for (const space of spaces) effects.push({ kind: 'settle', device, space });
-  if (ats) effects.push({ kind: 'invalidate', device, pasid: NO_PASID, firstPage: 0, pages: Infinity, spaces });
-  return effects;
+export function planFence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Plan {
+  if (device.physical !== device.group.blockingDomain && ports.attachFails(device)) return { error: errno('EIO'), steps: [] };
+  const fence: GroupStep = { kind: 'fence', device, ats: device.atsEnabled };
+  return { error: OK, steps: policy.atsOffFirst ? [...atsSteps(device, false), fence] : [fence] };
 }
 
-/** The invalidations have settled: `blocked`, the PASIDs of this function, and the group's count. The PASID table stays. */
-export function commit(ports: AttachPorts, device: GroupDevice): readonly IommuEffect[] {
-  const effects: IommuEffect[] = [];
-  setAtsEnable(device, false, effects);
-  device.blocked = true;
-  device.quarantined = false;
-  for (const pasid of device.group.pasids.keys()) {
-    if (device.pasidsMax === 0) break;
-    if (attachPasid(ports, device, pasid, device.group.blockingDomain, effects) === OK) continue;
-    effects.push({ kind: 'warning', device, text: `prepare: PASID ${pasid} could not be moved to blocking` });
+/** The invalidations have settled: `blocked`, then the PASIDs of this function. The PASID table stays. */
+export function planCommit(device: GroupDevice): readonly GroupStep[] {
+  const { group, pasidsMax } = device;
+  const steps: GroupStep[] = [...atsSteps(device, false), { kind: 'blocked', device, on: true }];
+  for (const pasid of group.pasids.keys()) {
+    if (pasidsMax === 0) break;
+    const refused = reported(`prepare: PASID ${pasid} could not be moved to blocking`);
+    steps.push({ kind: 'pasid', device, pasid, domain: group.blockingDomain, must: false, refused });
   }
-  device.group.recoveryCount++;
-  return effects;
+  return steps;
 }
 
 /**
  * The last window closes: the RID goes to the domain that is current NOW, then the PASIDs that are current now, of this function
- * only. A refusal is reported in `effects`; `error` is the RID's.
+ * only. A refusal of the RID is reported, and is the call's error.
  */
-export function restore(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Change {
-  const effects: IommuEffect[] = [];
+export function planRestore(device: GroupDevice, policy: FencePolicy): readonly GroupStep[] {
   const { group } = device;
-  let error: Errno = OK;
-  if (group.domain !== group.blockingDomain) error = attachRid(ports, device, group.domain, effects);
-  if (error !== OK) {
-    effects.push({ kind: 'warning', device, text: 'done: the current domain could not be attached; the hardware still blocks' });
-    if (policy.staysBlockedOnFailure) return { error, effects };
+  const steps: GroupStep[] = [];
+  if (group.domain !== group.blockingDomain) {
+    const warning = 'done: the current domain could not be attached; the hardware still blocks';
+    const refused: Refused = { steps: [], goesOn: !policy.staysBlockedOnFailure, warning };
+    steps.push({ kind: 'rid', device, domain: group.domain, must: false, refused });
   }
-  device.blocked = false;
+  steps.push({ kind: 'blocked', device, on: false });
   const detached = [...device.pasidPhysical.keys()].filter((pasid) => !group.pasids.has(pasid));
-  for (const pasid of detached) attachPasid(ports, device, pasid, undefined, effects);
-  for (const [pasid, domain] of group.pasids) restorePasid(ports, device, pasid, domain, effects);
-  return { error, effects };
+  for (const pasid of detached) steps.push(movePasid(device, pasid, undefined, true));
+  steps.push(...restorePasids(device, (fix) => policy.fixes.has(fix)));
+  return steps;
 }
 
-function restorePasid(ports: AttachPorts, reset: GroupDevice, pasid: Pasid, domain: Domain, effects: IommuEffect[]): void {
-  const fixed = ports.fixed('1615e8896a8f');
-  for (const device of fixed ? [reset] : reset.group.members) {
-    if (fixed && device.pasidsMax === 0) continue;
-    if (attachPasid(ports, device, pasid, domain, effects) === OK) continue;
-    effects.push({ kind: 'warning', device, text: `done: PASID ${pasid} could not be restored` });
+function restorePasids(reset: GroupDevice, fixed: Fixed): readonly GroupStep[] {
+  const perDevice = fixed('1615e8896a8f');
+  const steps: GroupStep[] = [];
+  for (const [pasid, domain] of reset.group.pasids) {
+    const refused = reported(`done: PASID ${pasid} could not be restored`);
+    for (const device of perDevice ? [reset] : reset.group.members) {
+      if (perDevice && device.pasidsMax === 0) continue;
+      steps.push({ kind: 'pasid', device, pasid, domain, must: false, refused });
+    }
   }
+  return steps;
+}
+
+function reported(warning: string): Refused {
+  return { steps: [], goesOn: true, warning };
 }

@@ -1,4 +1,4 @@
-import type { Bdf, Errno, Pasid } from '../base/index.ts';
+import type { Bdf, Pasid } from '../base/index.ts';
 import type { AddressSpace } from '../translation/index.ts';
 import type { WindowState } from './reset-window.ts';
 
@@ -11,6 +11,8 @@ export interface Domain {
   /** A process's own address space (SVA). */
   readonly sharedAddress: boolean;
   readonly space: AddressSpace;
+  /** Calls that are at work on it: it is not freed under them. */
+  pins: number;
 }
 
 /** struct group_device, with what the machine knows of the function. */
@@ -34,6 +36,10 @@ export interface GroupDevice {
   atsEnabled: boolean;
   /** An invalidation timed out in `strict`: translated requests are refused until the next attach. */
   translatedRefused: boolean;
+  /** Spaces that a context has left while the ATC invalidation for it has not been sent yet. */
+  leaving: readonly { readonly pasid: Pasid; readonly space: AddressSpace }[];
+  /** A fence has asked for the whole ATC: nothing more is sent to the function until its translation is restored (invariants 15, 16). */
+  atcFenced: boolean;
   /** dev->iommu->attach_deferred: firmware's context stands until a driver's first use, or any move. */
   attachDeferred: boolean;
   blocked: boolean;
@@ -76,9 +82,3 @@ export type IommuEffect =
   | { readonly kind: 'settle'; readonly device: GroupDevice; readonly space: AddressSpace }
   | { readonly kind: 'ats-enable'; readonly device: GroupDevice; readonly on: boolean }
   | { readonly kind: 'warning'; readonly device: GroupDevice; readonly text: string };
-
-/** What a change came to: 0 or a negative errno; with an errno nothing was changed and `effects` only reports. */
-export interface Change {
-  readonly error: Errno;
-  readonly effects: readonly IommuEffect[];
-}

@@ -1,7 +1,6 @@
 import {
   NO_PASID,
   OK,
-  assert,
   errno,
   errorName,
   formatBdf,
@@ -13,11 +12,22 @@ import {
   PAGE_BYTES,
 } from '../base/index.ts';
 import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
-import { attachGroup, attachGroupPasid, claimOwner, deferredAttach, detachGroup, detachGroupPasid, releaseOwner } from './attach.ts';
+import {
+  moveRid,
+  planAttach,
+  planAttachPasid,
+  planClaim,
+  planDeferredAttach,
+  planDetach,
+  planDetachPasid,
+  planRelease,
+  type Fixed,
+} from './attach.ts';
 import { mapDirect, type DirectRegion } from './direct-regions.ts';
-import { commit, fence, restore, startFence, type FencePolicy } from './fence.ts';
-import type { Change, Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
-import { attachRid, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
+import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
+import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
+import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
+import type { GroupStep, Performed, Plan } from './steps.ts';
 
 /** What the IOMMU core is told of a function when it is probed. */
 export interface ProbedFunction {
@@ -46,6 +56,7 @@ export const DOMAINS_MAX = 4096;
 export class Iommu {
   readonly #ports: IommuPorts;
   readonly #attach: AttachPorts;
+  readonly #fixed: Fixed;
   readonly #devices = new Map<Bdf, GroupDevice>();
   readonly #domains = new Map<number, Domain>();
   readonly groups: Group[] = [];
@@ -53,9 +64,9 @@ export class Iommu {
 
   constructor(ports: IommuPorts) {
     this.#ports = ports;
+    this.#fixed = (fix) => ports.policy.fixes.has(fix);
     this.#attach = {
       translation: ports.translation,
-      fixed: (fix) => ports.policy.fixes.has(fix),
       attachFails: (device) => ports.attachFails(device.bdf),
     };
   }
@@ -95,6 +106,8 @@ export class Iommu {
         pasidPhysical: new Map(),
         atsEnabled: false,
         translatedRefused: false,
+        leaving: [],
+        atcFenced: false,
         blocked: false,
         quarantined: false,
         resetDepth: 0,
@@ -103,8 +116,19 @@ export class Iommu {
       };
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
-      const error = deferAttach ? OK : attachRid(this.#attach, device, defaultDomain, effects);
-      assert(error === OK, `probe of ${formatBdf(probed.bdf)} could not attach its default domain`);
+      if (!deferAttach) effects.push(...this.#performAll(moveRid(device, defaultDomain, true)));
+    }
+    return effects;
+  }
+
+  /** A step with all that follows from it, at once: while a machine is being made nothing goes on between them. */
+  #performAll(first: GroupStep): readonly IommuEffect[] {
+    const effects: IommuEffect[] = [];
+    const steps = [first];
+    for (let step = steps.shift(); step !== undefined; step = steps.shift()) {
+      const performed = this.perform(step);
+      effects.push(...performed.effects);
+      steps.unshift(...performed.steps);
     }
     return effects;
   }
@@ -126,49 +150,50 @@ export class Iommu {
     return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables);
   }
 
-  /** -ENOENT for none, -EBUSY while anything rests on it. */
+  /** -ENOENT for none, -EBUSY while anything rests on it or a call is at work on it. */
   freeDomain(id: number): Errno {
     const domain = this.#domains.get(id);
     if (domain === undefined) return errno('ENOENT');
-    if (this.groups.some((group) => usesDomain(group, domain))) return errno('EBUSY');
+    if (domain.pins > 0 || this.groups.some((group) => usesDomain(group, domain))) return errno('EBUSY');
     this.#domains.delete(id);
     this.#ports.translation.destroySpace(domain.space);
     return OK;
   }
 
-  attach(device: GroupDevice, domain: Domain): Change {
-    return attachGroup(this.#attach, device.group, domain);
+  planAttach(device: GroupDevice, domain: Domain): Plan {
+    return planAttach(device.group, domain);
   }
-  detach(device: GroupDevice): Change {
-    return detachGroup(this.#attach, device.group);
+  planDetach(device: GroupDevice): Plan {
+    return planDetach(device.group, this.#fixed);
   }
-  deferredAttach(device: GroupDevice): Change {
-    return deferredAttach(this.#attach, device);
+  planDeferredAttach(device: GroupDevice): Plan {
+    return planDeferredAttach(device);
   }
-  claim(device: GroupDevice): Change {
-    return claimOwner(this.#attach, device.group);
+  planClaim(device: GroupDevice): Plan {
+    return planClaim(device.group);
   }
-  release(device: GroupDevice): Change {
-    return releaseOwner(this.#attach, device.group);
+  planRelease(device: GroupDevice): Plan {
+    return planRelease(device.group, this.#fixed);
   }
-  attachPasid(device: GroupDevice, pasid: Pasid, domain: Domain, replace: boolean): Change {
-    return attachGroupPasid(this.#attach, device.group, pasid, domain, replace);
+  planAttachPasid(device: GroupDevice, pasid: Pasid, domain: Domain, replace: boolean): Plan {
+    return planAttachPasid(device.group, pasid, domain, replace);
   }
-  detachPasid(device: GroupDevice, pasid: Pasid): Change {
-    return detachGroupPasid(this.#attach, device.group, pasid);
+  planDetachPasid(device: GroupDevice, pasid: Pasid): Plan {
+    return planDetachPasid(device.group, pasid, this.#fixed);
+  }
+  planFence(device: GroupDevice): Plan {
+    return planFence(this.#attach, device, this.#ports.policy);
+  }
+  planCommit(device: GroupDevice): readonly GroupStep[] {
+    return planCommit(device);
+  }
+  planRestore(device: GroupDevice): readonly GroupStep[] {
+    return planRestore(device, this.#ports.policy);
   }
 
-  startFence(device: GroupDevice): Change {
-    return startFence(this.#attach, device, this.#ports.policy);
-  }
-  fence(device: GroupDevice, ats: boolean): readonly IommuEffect[] {
-    return fence(this.#attach, device, ats);
-  }
-  commit(device: GroupDevice): readonly IommuEffect[] {
-    return commit(this.#attach, device);
-  }
-  restore(device: GroupDevice): Change {
-    return restore(this.#attach, device, this.#ports.policy);
+  /** Does one step of a plan. */
+  perform(step: GroupStep): Performed {
+    return performStep(this.#attach, step);
   }
 
   /** An Invalidate Request of the function timed out; what it may still hold is not to be trusted. */
@@ -181,38 +206,47 @@ export class Iommu {
     return pasid === NO_PASID ? device.group.domain : device.group.pasids.get(pasid);
   }
 
-  /**
-   * iommu_unmap() with its IOTLB invalidation: bytes undone, and the Invalidate Requests to be sent and awaited before the pages may be reused.
-   * Those of functions that are leaving the domain are on their way already: the caller's to await, as are requests in flight that were
-   * translated before.
-   */
-  unmap(domain: Domain, iova: bigint, bytes: bigint): { readonly bytes: bigint; readonly effects: readonly IommuEffect[] } {
-    const undone = tablesOf(domain).unmap(iova, bytes);
-    if (undone === 0n) return { bytes: 0n, effects: [] };
-    this.#ports.translation.invalidateRange(domain.space, iova, undone);
-    const firstPage = pageOf(iova);
-    const pages = pageOf(undone + BigInt(PAGE_BYTES) - 1n);
-    const effects: IommuEffect[] = [];
-    for (const { device, pasid } of this.#attachments(domain)) {
-      if (!device.atsEnabled || device.blocked) continue;
-      // The fence has asked for the whole ATC already, and what prepare awaits must not grow behind it (invariant 16).
-      if (device.window.at === 'fencing') continue;
-      effects.push({ kind: 'invalidate', device, pasid, firstPage, pages, spaces: [domain.space] });
-    }
-    return { bytes: undone, effects };
+  /** iommu_unmap(), first part: the tables no longer have the range. Bytes undone. */
+  unmap(domain: Domain, iova: bigint, bytes: bigint): bigint {
+    return tablesOf(domain).unmap(iova, bytes);
   }
 
-  /** Who may hold translations of the domain: contexts that point at it, RIDs before PASIDs, in probe order. */
-  *#attachments(domain: Domain): Generator<{ device: GroupDevice; pasid: Pasid }> {
+  /** Second part: neither has the IOTLB. */
+  invalidateIotlb(domain: Domain, iova: bigint, bytes: bigint): void {
+    this.#ports.translation.invalidateRange(domain.space, iova, bytes);
+  }
+
+  /**
+   * Third part: the Invalidate Requests to be sent, and awaited before the pages may be reused. Those of functions that have left the domain, or are
+   * fenced, have been sent as far as they are needed: the caller's to await, as are requests in flight that were translated before.
+   */
+  atcInvalidations(domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
+    const firstPage = pageOf(iova);
+    const pages = pageOf(bytes + BigInt(PAGE_BYTES) - 1n);
+    const effects: IommuEffect[] = [];
+    if (pages === 0) return effects;
+    for (const { device, pasid } of this.#holders(domain)) {
+      if (!device.atsEnabled || device.atcFenced) continue;
+      effects.push({ kind: 'invalidate', device, pasid, firstPage, pages, spaces: [domain.space] });
+    }
+    return effects;
+  }
+
+  /**
+   * Who may hold translations of the domain: contexts that point at it, RIDs before PASIDs, in probe order; and those that have just left, and whose
+   * ATC invalidation is still to be sent.
+   */
+  *#holders({ space }: Domain): Generator<{ device: GroupDevice; pasid: Pasid }> {
     for (const device of this.#devices.values()) {
-      if (device.physical === domain) yield { device, pasid: NO_PASID };
-      for (const [pasid, attached] of device.pasidPhysical) if (attached === domain) yield { device, pasid };
+      if (device.physical.space === space) yield { device, pasid: NO_PASID };
+      for (const [pasid, attached] of device.pasidPhysical) if (attached.space === space) yield { device, pasid };
+      for (const left of device.leaving) if (left.space === space) yield { device, pasid: left.pasid };
     }
   }
 
   #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice): Domain {
     const space: AddressSpace = this.#ports.translation.createSpace(type, tables);
-    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space };
+    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space, pins: 0 };
     this.#domains.set(domain.id, domain);
     return domain;
   }

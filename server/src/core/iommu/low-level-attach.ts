@@ -1,62 +1,97 @@
 /**
- * Moves of device contexts with no policy: what __iommu_group_set_domain() and its PASID sisters do below the rules.
- * Every move ends with the ATC invalidation and the settling that make the old domain's translations unusable.
+ * What each step does, with no policy: what __iommu_group_set_domain() and its PASID sisters do below the rules. Every move goes on with the
+ * settling and the ATC invalidation that make the old domain's translations unusable.
  */
 import { NO_PASID, OK, errno, type Errno, type Pasid } from '../base/index.ts';
-import type { AddressSpace, Translation } from '../translation/index.ts';
-import type { Fix } from './fixes.ts';
+import type { Translation } from '../translation/index.ts';
 import type { Domain, GroupDevice, IommuEffect } from './group.ts';
+import type { GroupStep, Performed, Refused } from './steps.ts';
 
 /** What the hardware below may do to a move. */
 export interface AttachPorts {
   readonly translation: Translation;
-  /** Whether the machine's Linux has this fix. */
-  fixed(fix: Fix): boolean;
   /** An armed fault: the hardware refuses this function's next context change. */
   attachFails(device: GroupDevice): boolean;
 }
 
-/** Points the function's RID at `domain`. -EIO when the hardware refuses; then nothing has changed. */
-export function attachRid(ports: AttachPorts, device: GroupDevice, domain: Domain, effects: IommuEffect[]): Errno {
-  if (ports.attachFails(device)) return errno('EIO');
-  moveRid(ports, device, domain, effects);
-  return OK;
+export function performStep(ports: AttachPorts, step: GroupStep): Performed {
+  switch (step.kind) {
+    case 'rid':
+      if (!step.must && ports.attachFails(step.device)) return refusal(step.device, step.refused);
+      return went(moveRid(ports, step.device, step.domain));
+    case 'pasid':
+      if (!step.must && step.domain !== undefined && ports.attachFails(step.device)) return refusal(step.device, step.refused);
+      return went(movePasid(ports, step.device, step.pasid, step.domain));
+    case 'fence':
+      return went(fence(ports, step.device, step.ats));
+    case 'iotlb':
+      return did(step.spaces.map((space) => ({ kind: 'settle', device: step.device, space })));
+    case 'atc-sent':
+      step.device.leaving = step.device.leaving.filter(({ pasid, space }) => pasid !== step.pasid || !step.spaces.includes(space));
+      return did([invalidateAll(step.device, step.pasid, step.spaces)]);
+    case 'whole-atc-sent':
+      step.device.leaving = [];
+      step.device.atcFenced = true;
+      return did(step.spaces.length > 0 ? [invalidateAll(step.device, NO_PASID, step.spaces)] : []);
+    case 'ats-enable':
+      return did(setAtsEnable(step.device, step.on));
+    case 'blocked':
+      step.device.blocked = step.on;
+      if (step.on) step.device.quarantined = false;
+      else step.device.atcFenced = false;
+      return did([]);
+    case 'group-domain':
+      step.group.domain = step.domain;
+      return did([]);
+    case 'pasid-table':
+      if (step.domain === undefined) step.group.pasids.delete(step.pasid);
+      else step.group.pasids.set(step.pasid, step.domain);
+      return did([]);
+    case 'owner':
+      step.group.owned = step.owned;
+      return did([]);
+    case 'warning':
+      return did([step]);
+  }
 }
 
-/** The same where it must succeed (IOMMU_SET_DOMAIN_MUST_SUCCEED): to what the hardware has had already, or to blocking. */
-export function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain, effects: IommuEffect[]): void {
+function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain): readonly GroupStep[] {
   const old = device.physical;
   const ats = domain.type === 'paging' && device.atsWanted;
   device.physical = domain;
   device.translatedRefused = false;
   device.attachDeferred = false;
+  device.atcFenced = false;
   ports.translation.setContext(device.bdf, NO_PASID, domain.space, ats);
-  if (old !== domain) leave(device, NO_PASID, old.space, effects);
-  setAtsEnable(device, ats || atsInUseByPasid(device), effects);
+  const steps = old === domain ? [] : leave(device, NO_PASID, old);
+  return [...steps, ...atsSteps(device, ats || atsInUseByPasid(device))];
 }
 
-/** Points one PASID of the function at `domain`; undefined removes its context. */
-export function attachPasid(
-  ports: AttachPorts,
-  device: GroupDevice,
-  pasid: Pasid,
-  domain: Domain | undefined,
-  effects: IommuEffect[],
-): Errno {
-  if (domain !== undefined && ports.attachFails(device)) return errno('EIO');
-  movePasid(ports, device, pasid, domain, effects);
-  return OK;
-}
-
-/** The same where it must succeed. */
-export function movePasid(ports: AttachPorts, device: GroupDevice, pasid: Pasid, domain: Domain | undefined, effects: IommuEffect[]): void {
+function movePasid(ports: AttachPorts, device: GroupDevice, pasid: Pasid, domain: Domain | undefined): readonly GroupStep[] {
   const old = device.pasidPhysical.get(pasid);
   const ats = domain?.type === 'paging' && device.atsWanted && !device.blocked;
   ports.translation.setContext(device.bdf, pasid, domain?.space, ats);
   if (domain === undefined) device.pasidPhysical.delete(pasid);
   else device.pasidPhysical.set(pasid, domain);
-  if (old !== undefined && old !== domain && !device.blocked) leave(device, pasid, old.space, effects);
-  if (ats) setAtsEnable(device, true, effects);
+  const steps = old !== undefined && old !== domain && !device.blocked ? leave(device, pasid, old) : [];
+  return ats ? [...steps, ...atsSteps(device, true)] : steps;
+}
+
+/** The RID alone, and no translation request of any PASID from now on: the PASIDs are moved when the ATC is known to be empty. */
+function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly GroupStep[] {
+  const { group } = device;
+  const old = device.physical;
+  device.physical = group.blockingDomain;
+  // Linux does not move a RID whose group rests on blocking, and then leaves the deferral.
+  if (group.domain !== group.blockingDomain) device.attachDeferred = false;
+  ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
+  for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
+  const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
+  if (ats) device.leaving = [...device.leaving, { pasid: NO_PASID, space: old.space }];
+  return [
+    { kind: 'iotlb', device, spaces },
+    { kind: 'whole-atc-sent', device, spaces: ats ? spaces : [] },
+  ];
 }
 
 /** In `strict`, after a timeout: the function's translated requests are refused in every context it has. */
@@ -66,20 +101,47 @@ export function refuseTranslated(translation: Translation, device: GroupDevice):
   for (const [pasid, domain] of device.pasidPhysical) translation.setContext(device.bdf, pasid, domain.space, false);
 }
 
-export function setAtsEnable(device: GroupDevice, on: boolean, effects: IommuEffect[]): void {
-  if (!device.atsSupported || !device.atsWanted || device.atsEnabled === on) return;
-  device.atsEnabled = on;
-  effects.push({ kind: 'ats-enable', device, on });
+/** The step that sets ATS Enable so, where it is not. */
+export function atsSteps(device: GroupDevice, on: boolean): readonly GroupStep[] {
+  return device.atsSupported && device.atsWanted && device.atsEnabled !== on ? [{ kind: 'ats-enable', device, on }] : [];
 }
 
-function leave(device: GroupDevice, pasid: Pasid, space: AddressSpace, effects: IommuEffect[]): void {
-  effects.push({ kind: 'settle', device, space });
+function setAtsEnable(device: GroupDevice, on: boolean): readonly IommuEffect[] {
+  if (!device.atsSupported || !device.atsWanted || device.atsEnabled === on) return [];
+  device.atsEnabled = on;
+  return [{ kind: 'ats-enable', device, on }];
+}
+
+/** The function may hold translations of the space until its ATC invalidation has been sent: whoever unmaps there meanwhile must know it. */
+function leave(device: GroupDevice, pasid: Pasid, { space }: Domain): GroupStep[] {
+  if (space.type === 'blocked') return [];
+  const steps: GroupStep[] = [{ kind: 'iotlb', device, spaces: [space] }];
   if (device.atsEnabled && space.type === 'paging') {
-    effects.push({ kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity, spaces: [space] });
+    device.leaving = [...device.leaving, { pasid, space }];
+    steps.push({ kind: 'atc-sent', device, pasid, spaces: [space] });
   }
+  return steps;
+}
+
+function invalidateAll(device: GroupDevice, pasid: Pasid, spaces: Extract<GroupStep, { kind: 'atc-sent' }>['spaces']): IommuEffect {
+  return { kind: 'invalidate', device, pasid, firstPage: 0, pages: Infinity, spaces };
 }
 
 function atsInUseByPasid(device: GroupDevice): boolean {
   for (const domain of device.pasidPhysical.values()) if (domain.type === 'paging') return true;
   return false;
+}
+
+function refusal(device: GroupDevice, refused: Refused | undefined): Performed {
+  const error: Errno = refused?.goesOn === true ? OK : errno('EIO');
+  const warning = refused?.warning;
+  return { error, effects: warning === undefined ? [] : [{ kind: 'warning', device, text: warning }], steps: refused?.steps ?? [] };
+}
+
+function went(steps: readonly GroupStep[]): Performed {
+  return { error: OK, effects: [], steps };
+}
+
+function did(effects: readonly IommuEffect[]): Performed {
+  return { error: OK, effects, steps: [] };
 }

@@ -73,6 +73,8 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     timedHolds: new Map(),
     invalidationAlarms: new Map(),
     windowReports: new Map(),
+    callHolds: new Map(),
+    stoppedCalls: new Map(),
     nextRequest: 1,
   };
   attachAll(parts);

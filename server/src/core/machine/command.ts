@@ -7,6 +7,7 @@
  * would make is a reply of kind `refused`.
  */
 import type { Bdf, DmaOperation, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+import type { CallName, StepName } from './call-steps.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */
 export interface IovaHalves {
@@ -100,6 +101,8 @@ export interface OwnerRelease {
   readonly kind: 'owner-release';
   readonly bdf: Bdf;
 }
+/** What changes a group under its mutex. */
+export type ChangeCommand = DomainAttach | DomainDetach | PasidAttach | PasidDetach | DeferredAttach | OwnerClaim | OwnerRelease;
 /** A domain by number, or the one that a function (with a PASID, or without: NO_PASID) has attached. */
 export type DomainTarget = { readonly domain: number } | { readonly bdf: Bdf; readonly pasid: Pasid };
 export interface MapPages {
@@ -239,6 +242,31 @@ export interface FaultRecords {
   readonly kind: 'fault-records';
 }
 
+/**
+ * Holds calls before one of their steps (`call-steps.ts`): those of this name, on this function; an empty name or step is any, no function is every
+ * one. EINVAL for a call that has no such step.
+ */
+export interface CallHold {
+  readonly kind: 'call-hold';
+  readonly call: CallName | '';
+  readonly step: StepName | '';
+  readonly bdf: Bdf | undefined;
+  /** How often it stops one; 0: without end. */
+  readonly count: number;
+}
+/** Lets calls go on: those that the hold stopped, or one of them. ENOENT for a hold that is not. */
+export interface CallRelease {
+  readonly kind: 'call-release';
+  readonly hold: number;
+  /** A call's number from `calls-held`, which goes on alone, and the hold stays; 0: all that it stops. */
+  readonly stopped: number;
+  /** The hold stays, and stops them at their next step that it names. */
+  readonly keep: boolean;
+}
+export interface CallsHeld {
+  readonly kind: 'calls-held';
+}
+
 export interface ClockInfo {
   readonly kind: 'clock-info';
 }
@@ -320,6 +348,9 @@ export type HostCommand =
   | FaultArm
   | FaultDisarm
   | FaultRecords
+  | CallHold
+  | CallRelease
+  | CallsHeld
   | ClockInfo
   | ClockAdvance
   | TraceHash;

@@ -1,27 +1,20 @@
 /** Which function carries out which command: a command without a row does not compile. */
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
+import { callHold, callRelease, callsHeld } from './call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
+import { done } from './done.ts';
 import { faultArm, faultDisarm } from './fault-commands.ts';
-import {
-  change,
-  deferredAttach,
-  domainAlloc,
-  domainAttach,
-  domainFree,
-  iovaToPhys,
-  map,
-  pasidAttach,
-  pasidDetach,
-  unmap,
-} from './iommu-commands.ts';
+import { change, deferredAttach } from './group-changes.ts';
+import { deliver } from './invalidation.ts';
+import { domainAlloc, domainFree, iovaToPhys, map, unmap } from './iommu-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
-import { done, prepare } from './prepare.ts';
+import { prepare } from './prepare.ts';
 import { regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
 import type { FunctionState, Origin } from './state.ts';
@@ -62,13 +55,13 @@ const HANDLERS: Handlers = {
   },
   'domain-alloc': domainAlloc,
   'domain-free': domainFree,
-  'domain-attach': domainAttach,
-  'domain-detach': (m, origin, c) => change(m, origin, c, c.bdf, 'detach', (iommu, device) => iommu.detach(device)),
-  'pasid-attach': pasidAttach,
-  'pasid-detach': pasidDetach,
+  'domain-attach': change,
+  'domain-detach': change,
+  'pasid-attach': change,
+  'pasid-detach': change,
   'deferred-attach': (m, origin, c) => deferredAttach(m, origin, c, fnOf(m, c.bdf)),
-  'owner-claim': (m, origin, c) => change(m, origin, c, c.bdf, 'claim of ownership', (iommu, device) => iommu.claim(device)),
-  'owner-release': (m, origin, c) => change(m, origin, c, c.bdf, 'release of ownership', (iommu, device) => iommu.release(device)),
+  'owner-claim': change,
+  'owner-release': change,
   map,
   unmap,
   'iova-to-phys': iovaToPhys,
@@ -87,6 +80,11 @@ const HANDLERS: Handlers = {
   'fault-disarm': (m, origin, c) => faultDisarm(m, origin, fnOf(m, c.bdf), c),
   'fault-records': (m, origin) =>
     m.outbox.reply(origin, { kind: 'fault-records', records: m.faultQueue.records(), overflow: m.faultQueue.overflow }),
+  'call-hold': callHold,
+  'call-release': (m, origin, c) => {
+    for (const invalidation of callRelease(m, origin, c)) deliver(m, invalidation);
+  },
+  'calls-held': callsHeld,
   'clock-info': clockInfo,
   'clock-advance': clockAdvance,
   'trace-hash': (m, origin) => m.outbox.reply(origin, { kind: 'trace-hash', hash: m.hash.digest() }),

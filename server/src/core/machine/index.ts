@@ -14,6 +14,9 @@ export { FIXES, FIX_NAMES, type DirectRegion, type Fix } from '../iommu/index.ts
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,
+  type CallHold,
+  type CallRelease,
+  type CallsHeld,
   type ClockAdvance,
   type ClockInfo,
   type Command,
@@ -73,6 +76,7 @@ export type {
   FunctionDetail,
   FunctionSummary,
   GroupDetail,
+  HeldCall,
   IndeterminateRange,
   LedgerEntry,
   PasidSummary,
@@ -84,5 +88,7 @@ export type {
   Waited,
   WindowReport,
 } from './reply.ts';
+export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
 export type { MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
+export type { InspectedFunction, InspectedGroup, Inspection } from './inspect.ts';
 export type { MachinePort, PeerRoles } from './machine-port.ts';

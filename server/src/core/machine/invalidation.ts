@@ -2,6 +2,7 @@
 import { NO_PASID, formatBdf, pageHigh, pageLow, pageNumber } from '../base/index.ts';
 import type { IommuEffect } from '../iommu/index.ts';
 import type { Invalidation, InvalidationEffect } from '../translation/index.ts';
+import { stopsDelivery } from './call-holds.ts';
 import { awaitTranslated } from './dma-drain.ts';
 import { advance, enter } from './dma-ledger.ts';
 import { faultActs } from './gate.ts';
@@ -66,15 +67,22 @@ function watch(m: Parts, ids: readonly number[], operation: Operation): void {
 }
 
 export function handleInvalidation(m: Parts, effect: InvalidationEffect): void {
-  if (effect.kind === 'send') deliver(m, effect.invalidation);
+  if (effect.kind === 'send') send(m, effect.invalidation);
   else settled(m, effect.invalidation, effect.timedOut);
 }
 
-function deliver(m: Parts, invalidation: Invalidation): void {
-  const fn = m.functions.get(invalidation.bdf);
-  if (fn === undefined || m.spec.iommu === undefined) return;
+function send(m: Parts, invalidation: Invalidation): void {
+  if (m.spec.iommu === undefined) return;
   const { id } = invalidation;
   m.invalidationAlarms.set(id, m.clock.set(m.spec.iommu.invalidationTimeoutNs, 'invalidation', id));
+  if (!stopsDelivery(m, invalidation)) deliver(m, invalidation);
+}
+
+/** It reaches the function. */
+export function deliver(m: Parts, invalidation: Invalidation): void {
+  const fn = m.functions.get(invalidation.bdf);
+  if (fn === undefined) return;
+  const { id } = invalidation;
   const { atc } = fn.model;
   // In D3hot it cannot send an Invalidate Completion.
   if (fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {

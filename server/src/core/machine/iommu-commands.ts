@@ -1,28 +1,16 @@
-/** Domains, attachments, mappings: commands that the IOMMU core carries out, and that wait for what it asks of the hardware. */
+/** Domains and their mappings: commands that the IOMMU core carries out, and that wait for what it asks of the hardware. */
 import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf, type Errno } from '../base/index.ts';
-import { refusalText, tablesOf, type Change, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
-import type {
-  Command,
-  DeferredAttach,
-  DomainAlloc,
-  DomainAttach,
-  DomainFree,
-  DomainTarget,
-  IovaToPhys,
-  MapPages,
-  PasidAttach,
-  PasidDetach,
-  UnmapPages,
-} from './command.ts';
+import { tablesOf, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
+import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import type { DomainAlloc, DomainFree, DomainTarget, IovaToPhys, MapPages, UnmapPages } from './command.ts';
 import { awaitTranslated } from './dma-drain.ts';
 import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
-import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
 import type { Parts } from './parts.ts';
-import type { ChangeTask, FunctionState, Origin, UnmapTask } from './state.ts';
+import type { Origin, UnmapTask } from './state.ts';
 
 const PAGE = BigInt(PAGE_BYTES);
 
-function iommuOf(m: Parts): Iommu {
+export function iommuOf(m: Parts): Iommu {
   if (m.iommu === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);
   return m.iommu;
 }
@@ -34,7 +22,7 @@ export function deviceOf(m: Parts, bdf: Bdf): GroupDevice {
   return device;
 }
 
-function domainOf(m: Parts, id: number): Domain {
+export function domainOf(m: Parts, id: number): Domain {
   const domain = iommuOf(m).domain(id);
   if (domain === undefined) throw new ModelError('ENOENT', `no domain ${id}`, 'domain');
   return domain;
@@ -66,63 +54,6 @@ export function domainFree(m: Parts, origin: Origin, command: DomainFree): void 
   else m.outbox.refuse(origin, error, `domain ${command.domain} ${error === errno('ENOENT') ? 'does not exist' : 'is attached'}`, 'domain');
 }
 
-export function domainAttach(m: Parts, origin: Origin, command: DomainAttach): void {
-  const domain = domainOf(m, command.domain);
-  change(m, origin, command, command.bdf, `attach of domain ${domain.id}`, (iommu, device) => iommu.attach(device, domain));
-}
-
-export function pasidAttach(m: Parts, origin: Origin, command: PasidAttach): void {
-  const domain = domainOf(m, command.domain);
-  const doing = `${command.replace ? 'replace' : 'attach'} of PASID ${command.pasid}`;
-  change(m, origin, command, command.bdf, doing, (iommu, device) => iommu.attachPasid(device, command.pasid, domain, command.replace));
-}
-
-export function pasidDetach(m: Parts, origin: Origin, command: PasidDetach): void {
-  const { pasid } = command;
-  change(m, origin, command, command.bdf, `detach of PASID ${pasid}`, (iommu, device) => iommu.detachPasid(device, pasid));
-}
-
-/** Nothing deferred, or no IOMMU: answered at once, without the mutex. */
-export function deferredAttach(m: Parts, origin: Origin, command: DeferredAttach, fn: FunctionState): void {
-  if (fn.device?.attachDeferred === true) {
-    change(m, origin, command, command.bdf, 'deferred attach', (iommu, device) => iommu.deferredAttach(device));
-  } else {
-    m.outbox.ok(origin);
-  }
-}
-
-/** A change of the group under its mutex; the reply waits until the old translations cannot be used any more. */
-export function change(
-  m: Parts,
-  origin: Origin,
-  command: Command,
-  bdf: Bdf,
-  doing: string,
-  act: (iommu: Iommu, device: GroupDevice) => Change,
-): void {
-  const device = deviceOf(m, bdf);
-  const { group } = device;
-  if (!mutexFree(m, group, origin, command)) return;
-  const { error, effects } = act(iommuOf(m), device);
-  const task = m.operations.start<ChangeTask>(origin, { kind: 'change', group });
-  applyEffects(m, task, effects);
-  if (error !== OK) {
-    m.operations.end(task);
-    m.outbox.refuse(origin, error, refusalText(error, group, doing), formatBdf(bdf));
-  } else if (task.pending === 0) {
-    m.operations.end(task);
-    m.outbox.ok(origin);
-  } else {
-    takeMutex(m.operations, group, task);
-  }
-}
-
-export function resumeChange(m: Parts, task: ChangeTask): void {
-  releaseMutex(m.operations, task.group);
-  m.operations.end(task);
-  m.outbox.ok(task.origin);
-}
-
 export function map(m: Parts, origin: Origin, command: MapPages): void {
   const domain = targetOf(m, command.target);
   const address = physicalAddress(command.address);
@@ -148,27 +79,70 @@ function mapRefusal(command: MapPages, domain: Domain, error: Errno): string {
  */
 export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
   const domain = targetOf(m, command.target);
-  if ((command.iova | command.bytes) % PAGE !== 0n || command.bytes === 0n) {
+  tablesOf(domain);
+  const { iova, bytes } = command;
+  if ((iova | bytes) % PAGE !== 0n || bytes === 0n) {
     throw new ModelError(
       'EINVAL',
-      `unmap of ${hex(command.bytes)} bytes at IOVA ${hex(command.iova)}: both are multiples of 4 KiB, and not 0 bytes`,
+      `unmap of ${hex(bytes)} bytes at IOVA ${hex(iova)}: both are multiples of 4 KiB, and not 0 bytes`,
       'iova',
     );
   }
-  const { bytes, effects } = iommuOf(m).unmap(domain, command.iova, command.bytes);
-  const task = m.operations.start<UnmapTask>(origin, { kind: 'unmap', domain: domain.id, iova: command.iova, bytes });
-  const firstPage = pageOf(command.iova);
-  for (const fn of m.functionList) awaitTranslated(fn, domain.space.id, firstPage, pageOf(bytes), task);
-  awaitInvalidationsOf(m, domain.space.id, firstPage, pageOf(bytes), task);
-  applyEffects(m, task, effects);
-  if (task.pending === 0) resumeUnmap(m, task);
+  const call = m.operations.start<UnmapTask>(origin, {
+    kind: 'unmap',
+    ...atStart('unmap', undefined),
+    domain,
+    iova,
+    asked: bytes,
+    bytes: 0n,
+  });
+  domain.pins++;
+  resumeUnmap(m, call);
 }
 
-export function resumeUnmap(m: Parts, task: UnmapTask): void {
-  m.operations.end(task);
-  m.trace.emit('unmapped', task.domain, pageOf(task.iova), pageOf(task.bytes), task.timedOut);
-  m.outbox.reply(task.origin, { kind: 'unmap', bytes: task.bytes, timedOut: task.timedOut, elapsedNs: m.outbox.elapsed(task.origin) });
+export function resumeUnmap(m: Parts, call: UnmapTask): void {
+  walk(m, call, UNMAP);
 }
+
+const UNMAP: readonly Phase<UnmapTask>[] = [
+  {
+    step: 'tables',
+    run(m, call) {
+      call.bytes = iommuOf(m).unmap(call.domain, call.iova, call.asked);
+      return true;
+    },
+  },
+  {
+    step: 'iotlb',
+    run(m, call) {
+      const { domain, iova, bytes } = call;
+      if (bytes > 0n) iommuOf(m).invalidateIotlb(domain, iova, bytes);
+      for (const fn of m.functionList) awaitTranslated(fn, domain.space.id, pageOf(iova), pageOf(bytes), call);
+      return true;
+    },
+  },
+  {
+    step: 'atc-sent',
+    run(m, call) {
+      const { domain, iova, bytes } = call;
+      awaitInvalidationsOf(m, domain.space.id, pageOf(iova), pageOf(bytes), call);
+      applyEffects(m, call, iommuOf(m).atcInvalidations(domain, iova, bytes));
+      return true;
+    },
+  },
+  {
+    step: 'atc-completed',
+    run(m, call) {
+      if (call.pending > 0) return false;
+      const { domain, iova, bytes, timedOut, origin } = call;
+      domain.pins--;
+      conclude(m, call);
+      m.trace.emit('unmapped', domain.id, pageOf(iova), pageOf(bytes), timedOut);
+      m.outbox.reply(origin, { kind: 'unmap', bytes, timedOut, elapsedNs: m.outbox.elapsed(origin) });
+      return true;
+    },
+  },
+];
 
 /** iommu_iova_to_phys(): what the tables say, whatever is attached. */
 export function iovaToPhys(m: Parts, origin: Origin, command: IovaToPhys): void {

@@ -3,12 +3,15 @@ import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
 import { endDma } from './dma-task.ts';
+import { resumeDone } from './done.ts';
+import { resumeChange } from './group-changes.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
+import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
-import { resumeChange, resumeUnmap } from './iommu-commands.ts';
+import { resumeUnmap } from './iommu-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
-import { takeDeferred } from './mutex.ts';
+import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
@@ -16,6 +19,7 @@ import type { Peer } from './peers.ts';
 import { resumePrepare } from './prepare.ts';
 import { NEW_BUFFERS } from './read-buffers.ts';
 import { resumeBarRead } from './region-access.ts';
+import type { HeldCall } from './reply.ts';
 import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
 import { fixesOf, type MachineSpec } from './spec.ts';
 import type { Operation, Origin } from './state.ts';
@@ -59,6 +63,16 @@ export class Machine implements MachinePort {
   /** What loading the functions had to say, each naming function and offset. */
   get warnings(): readonly string[] {
     return this.#m.functionList.flatMap((fn) => fn.config.warnings);
+  }
+
+  /** What its functions and groups are in now, for the embedding program: no input, so not in the trace hash. */
+  inspect(): Inspection {
+    return inspect(this.#m);
+  }
+
+  /** The calls that stand before a step, in the order in which they were stopped. */
+  stopped(): readonly HeldCall[] {
+    return [...this.#m.stoppedCalls.values()];
   }
 
   peerAttach(roles: PeerRoles): PeerId {
@@ -215,7 +229,12 @@ export class Machine implements MachinePort {
         const whole = m.operations.get(operation);
         if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
       }
-      const waiting = takeDeferred(m.operations) ?? takeWaitingReset(m);
+      const locked = takeLocked(m.operations);
+      if (locked !== undefined) {
+        busy = true;
+        this.#resume(locked);
+      }
+      const waiting = takeWaitingReset(m);
       if (waiting !== undefined) {
         busy = true;
         this.#dispatchDeferred(waiting.origin, waiting.command);
@@ -235,7 +254,9 @@ export class Machine implements MachinePort {
 
   #resume(operation: Operation): void {
     const m = this.#m;
-    if (m.operations.get(operation.id) !== operation || operation.pending > 0) return;
+    if (m.operations.get(operation.id) !== operation) return;
+    // A call that was let go may have steps before the one that waits.
+    if (operation.pending > 0 && !('heldBy' in operation)) return;
     switch (operation.kind) {
       case 'dma':
         endDma(m, operation);
@@ -248,6 +269,9 @@ export class Machine implements MachinePort {
         break;
       case 'prepare':
         resumePrepare(m, operation);
+        break;
+      case 'done':
+        resumeDone(m, operation);
         break;
       case 'reset':
         resumeReset(m, operation);

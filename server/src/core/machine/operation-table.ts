@@ -12,8 +12,8 @@ export class OperationTable {
   #ready: Operation[] = [];
   /** Operations that besides its requester await an invalidation, by the invalidation's id. */
   readonly invalidationWatchers = new Map<number, number[]>();
-  /** Who holds a group's mutex, by group id, and the commands that wait for it. */
-  readonly mutexes = new Map<number, { holder: number; readonly queue: Deferred[] }>();
+  /** Who holds a group's mutex, by group id, and the calls that wait for it, by number. */
+  readonly mutexes = new Map<number, { holder: number; readonly queue: number[] }>();
   /** Commands that wait for a function's reset lock. */
   readonly resetQueues = new Map<Bdf, Deferred[]>();
 

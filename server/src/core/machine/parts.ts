@@ -3,6 +3,7 @@ import type { Fix, Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
+import type { ArmedHold, StoppedCall } from './call-holds.ts';
 import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
 import type { Peers } from './peers.ts';
@@ -39,5 +40,8 @@ export interface Parts {
   readonly invalidationAlarms: Map<number, number>;
   /** What the prepare of each open window was answered, by function and token: the same token gets the same answer. */
   readonly windowReports: Map<string, WindowReport>;
+  /** What hosts hold calls with, by number, and the calls that stand before a step, by theirs. */
+  readonly callHolds: Map<number, ArmedHold>;
+  readonly stoppedCalls: Map<number, StoppedCall>;
   nextRequest: number;
 }

@@ -1,10 +1,12 @@
 /** What peers send back, and what their coming and going does. */
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
+import { releaseHoldsOf } from './call-holds.ts';
 import type { DeviceClaim, DeviceRelease } from './command.ts';
 import { abortLedger, forget, giveUpFence } from './dma-drain.ts';
 import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
+import { deliver } from './invalidation.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
@@ -129,6 +131,7 @@ export function peerGone(m: Parts, peer: Peer): void {
     }
   }
   peer.owed.clear();
+  for (const invalidation of releaseHoldsOf(m, peer.id)) deliver(m, invalidation);
   m.memory.releaseAll(peer.id);
   for (const fn of m.functionList) if (fn.claimedBy === peer.id) functionGone(m, fn);
   for (const bdf of touched) {

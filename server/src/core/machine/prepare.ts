@@ -1,15 +1,14 @@
-/**
- * reset-prepare and reset-done: the window of `iommu/reset-window.ts` carried out (design §7).
- */
-import { OK, errorName, formatBdf } from '../base/index.ts';
+/** reset-prepare: the window of `iommu/reset-window.ts` opened (design §7). */
+import { OK, formatBdf } from '../base/index.ts';
 import { step, type GroupDevice, type WindowEffect, type WindowInput } from '../iommu/index.ts';
-import type { ResetDone, ResetPrepare } from './command.ts';
+import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import type { ResetPrepare } from './command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
-import { applyEffects, awaitInvalidations } from './invalidation.ts';
-import { mutexFree, releaseMutex, takeMutex } from './mutex.ts';
+import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { WindowReport } from './reply.ts';
-import type { ClosedWindow, FunctionState, Origin, PrepareTask } from './state.ts';
+import type { FunctionState, Origin, PrepareTask } from './state.ts';
+import { needsNoWindow, setGate, windowKey } from './window.ts';
 
 export const NOTHING_DONE: WindowReport = {
   skipped: true,
@@ -25,45 +24,16 @@ export const NOTHING_DONE: WindowReport = {
 /** Windows that nest on one function: Linux's depth, of which a few are ever in use. */
 const WINDOWS_MAX = 1024;
 
-/** Nothing to fence: no IOMMU, or in Linux a function without ATS. */
-function needsNoWindow(m: Parts, device: GroupDevice | undefined): device is undefined {
-  return device === undefined || (!m.strict && !device.atsSupported);
-}
-
 export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: ResetPrepare): void {
   const { device } = fn;
   if (needsNoWindow(m, device)) {
     m.outbox.reply(origin, { kind: 'reset-prepare', ...NOTHING_DONE, elapsedNs: 0 });
     return;
   }
-  const open = m.windowReports.get(windowKey(fn, command.token));
-  if (open !== undefined) {
-    m.outbox.reply(origin, { kind: 'reset-prepare', ...open, elapsedNs: m.outbox.elapsed(origin) });
-    return;
-  }
-  if (!mutexFree(m, device.group, origin, command)) return;
-  if (device.windows.length >= WINDOWS_MAX) {
-    m.outbox.refuse(origin, 'EAGAIN', `${formatBdf(fn.bdf)} has ${WINDOWS_MAX} open windows; close some first`, 'token');
-    return;
-  }
-  if (isRefusedReentry(m, device)) {
-    const text = `prepare: ${formatBdf(fn.bdf)} is in a group with an open window, and this Linux has no second one`;
-    m.outbox.log('warn', fn.bdf, text);
-    m.outbox.refuse(origin, 'EBUSY', text, 'function');
-    return;
-  }
-  fn.closedWindows.delete(command.token);
-  if (device.resetDepth > 0) {
-    const report = { ...NOTHING_DONE, skipped: false, depth: ++device.resetDepth };
-    device.windows.push(command.token);
-    m.windowReports.set(windowKey(fn, command.token), report);
-    m.trace.emit('prepare', fn.bdf, PHASE.nested, device.resetDepth);
-    m.outbox.reply(origin, { kind: 'reset-prepare', ...report, elapsedNs: m.outbox.elapsed(origin) });
-    return;
-  }
   const { token, deadlineNs, onDeadline } = command;
   const task = m.operations.start<PrepareTask>(origin, {
     kind: 'prepare',
+    ...atStart('prepare', fn.bdf),
     fn,
     device,
     token,
@@ -72,9 +42,75 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
     inFlight: 0,
     aborted: 0,
     indeterminate: [],
+    report: NOTHING_DONE,
   });
-  takeMutex(m.operations, device.group, task);
-  advanceWindow(m, task, { kind: 'prepare', drain: m.strict, onDeadline });
+  resumePrepare(m, task);
+}
+
+/** What it awaited has come, or it was let go. */
+export function resumePrepare(m: Parts, task: PrepareTask): void {
+  walk(m, task, PREPARE);
+}
+
+const PREPARE: readonly Phase<PrepareTask>[] = [
+  { step: 'test', run: test },
+  { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
+  { step: 'check', run: check },
+  { step: 'gate', run: gate },
+  { step: 'drained', run: drained },
+  { step: undefined, run: fence },
+  { step: 'atc-completed', run: settled },
+  { step: undefined, run: commit },
+  { step: 'count', run: count },
+  { step: 'unlock', run: answer },
+];
+
+/** A window that is open already: the same token gets the same answer, and needs no mutex. */
+function test(m: Parts, task: PrepareTask): boolean {
+  const open = m.windowReports.get(windowKey(task.fn, task.token));
+  if (open === undefined) return true;
+  task.report = open;
+  conclude(m, task);
+  reply(m, task);
+  return true;
+}
+
+function check(m: Parts, task: PrepareTask): boolean {
+  const { device, fn, token, origin } = task;
+  const open = m.windowReports.get(windowKey(fn, token));
+  if (open !== undefined) {
+    task.report = open;
+    return answerAtOnce(m, task);
+  }
+  if (device.windows.length >= WINDOWS_MAX) {
+    finish(m, task);
+    m.outbox.refuse(origin, 'EAGAIN', `${formatBdf(fn.bdf)} has ${WINDOWS_MAX} open windows; close some first`, 'token');
+    return true;
+  }
+  if (isRefusedReentry(m, device)) {
+    const text = `prepare: ${formatBdf(fn.bdf)} is in a group with an open window, and this Linux has no second one`;
+    finish(m, task);
+    m.outbox.log('warn', fn.bdf, text);
+    m.outbox.refuse(origin, 'EBUSY', text, 'function');
+    return true;
+  }
+  fn.closedWindows.delete(token);
+  if (device.resetDepth === 0) return true;
+  task.report = { ...NOTHING_DONE, skipped: false, depth: ++device.resetDepth };
+  device.windows.push(token);
+  m.windowReports.set(windowKey(fn, token), task.report);
+  m.trace.emit('prepare', fn.bdf, PHASE.nested, device.resetDepth);
+  return answerAtOnce(m, task);
+}
+
+function answerAtOnce(m: Parts, task: PrepareTask): boolean {
+  finish(m, task);
+  reply(m, task);
+  return true;
+}
+
+function reply(m: Parts, { origin, report }: PrepareTask): void {
+  m.outbox.reply(origin, { kind: 'reset-prepare', ...report, elapsedNs: m.outbox.elapsed(origin) });
 }
 
 /** 7.0 had one window for a group, and none within it. */
@@ -82,28 +118,24 @@ function isRefusedReentry(m: Parts, { resetDepth, group }: GroupDevice): boolean
   return resetDepth > 0 ? !m.fixes.has('0d5fd7a9323c') : group.recoveryCount > 0 && !m.fixes.has('b296ca1fb43a');
 }
 
-/** What it awaited has come: the ledger is empty, or the invalidations have settled. */
-export function resumePrepare(m: Parts, task: PrepareTask): void {
-  advanceWindow(m, task, { kind: task.device.window.at === 'fencing' ? 'invalidations-settled' : 'ledger-empty' });
-}
-
 export function prepareDeadline(m: Parts, task: PrepareTask): void {
   task.alarm = 0;
+  // With nothing left to wait for, it has drained in time, and something else keeps it.
+  if (task.device.window.at === 'draining' && task.pending === 0) return;
   advanceWindow(m, task, { kind: 'deadline' });
 }
 
 function advanceWindow(m: Parts, task: PrepareTask, input: WindowInput): void {
   const [next, effect] = step(task.device.window, input);
   task.device.window = next;
-  // It is blocked when that has been done; the other phases begin with what they do.
-  if (effect === 'commit') carryOut(m, task, effect);
   m.trace.emit('prepare', task.fn.bdf, PHASE[next.at], task.device.resetDepth, task.pending);
-  if (effect !== 'commit') carryOut(m, task, effect);
+  carryOut(m, task, effect);
 }
 
 /** The numbers that `prepare` trace records carry. */
 const PHASE = { open: 0, draining: 1, aborting: 2, fencing: 3, blocked: 4, quarantined: 5, nested: 6 } as const;
 
+/** What has no step of its own; the fence and what follows it are the group's steps. */
 function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
   switch (effect) {
     case 'drain':
@@ -111,12 +143,6 @@ function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
       break;
     case 'abort':
       abort(m, task);
-      break;
-    case 'fence':
-      fence(m, task);
-      break;
-    case 'commit':
-      commit(m, task);
       break;
     case 'give-up':
       setGate(m, task.fn, task.device.window.at === 'open');
@@ -126,6 +152,8 @@ function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
       setGate(m, task.fn, task.device.window.at === 'open');
       giveUp(m, task, 'EIO', `${formatBdf(task.fn.bdf)} could not be moved to its blocking domain; nothing was changed`);
       break;
+    case 'fence':
+    case 'commit':
     case 'none':
     case 'reopen':
     case 'quarantine':
@@ -133,12 +161,17 @@ function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {
   }
 }
 
+function gate(m: Parts, task: PrepareTask): boolean {
+  advanceWindow(m, task, { kind: 'prepare', drain: m.strict, onDeadline: task.onDeadline });
+  return true;
+}
+
 function drain(m: Parts, task: PrepareTask): void {
   const { fn } = task;
   setGate(m, fn, false);
   task.inFlight = answerTranslationRequests(m, fn) + awaitLedger(m, fn, task);
-  if (task.pending === 0) m.operations.wake(task);
-  else if (task.deadlineNs === 0) prepareDeadline(m, task);
+  if (task.pending === 0) return;
+  if (task.deadlineNs === 0) prepareDeadline(m, task);
   else task.alarm = m.clock.set(task.deadlineNs, 'operation', task.id);
 }
 
@@ -148,31 +181,43 @@ function abort(m: Parts, task: PrepareTask): void {
   task.indeterminate = indeterminate;
 }
 
-function fence(m: Parts, task: PrepareTask): void {
-  const { iommu } = m;
-  const { device, fn } = task;
-  m.clock.cancel(task.alarm);
-  task.alarm = 0;
-  if (iommu === undefined) return;
-  awaitInvalidations(m, fn, task);
-  const ats = device.atsEnabled;
-  const start = iommu.startFence(device);
-  if (start.error !== OK) {
-    advanceWindow(m, task, { kind: 'fence-failed' });
-    return;
-  }
-  applyEffects(m, task, start.effects);
-  applyEffects(m, task, iommu.fence(device, ats));
-  if (task.pending === 0) m.operations.wake(task);
+function drained(m: Parts, task: PrepareTask): boolean {
+  if (task.pending > 0) return false;
+  if (task.device.window.at !== 'fencing') advanceWindow(m, task, { kind: 'ledger-empty' });
+  return true;
 }
 
-function commit(m: Parts, task: PrepareTask): void {
+function fence(m: Parts, task: PrepareTask): boolean {
+  m.clock.cancel(task.alarm);
+  task.alarm = 0;
+  if (m.iommu === undefined) return true;
+  const plan = m.iommu.planFence(task.device);
+  task.error = plan.error;
+  task.todo = [...plan.steps];
+  return true;
+}
+
+function settled(m: Parts, task: PrepareTask): boolean {
+  if (task.error !== OK) {
+    advanceWindow(m, task, { kind: 'fence-failed' });
+    return true;
+  }
+  return task.pending === 0;
+}
+
+function commit(m: Parts, task: PrepareTask): boolean {
+  if (m.iommu !== undefined) task.todo = [...m.iommu.planCommit(task.device)];
+  return true;
+}
+
+function count(m: Parts, task: PrepareTask): boolean {
   const { device, fn, token } = task;
   device.resetDepth = 1;
   device.windows.push(token);
-  if (m.iommu !== undefined) applyEffects(m, undefined, m.iommu.commit(device));
+  device.group.recoveryCount++;
+  advanceWindow(m, task, { kind: 'invalidations-settled' });
   const indeterminate = task.indeterminate.length;
-  const report: WindowReport = {
+  task.report = {
     skipped: false,
     depth: 1,
     drained: task.inFlight - task.aborted - indeterminate,
@@ -182,11 +227,14 @@ function commit(m: Parts, task: PrepareTask): void {
     completed: task.completed,
     timedOut: task.timedOut,
   };
-  m.trace.emit('drained', fn.bdf, report.drained, report.aborted, indeterminate);
-  m.windowReports.set(windowKey(fn, token), report);
-  m.outbox.event({ kind: 'window', bdf: fn.bdf, open: true, depth: 1, timeNs: m.clock.nowNs });
-  m.outbox.reply(task.origin, { kind: 'reset-prepare', ...report, elapsedNs: m.outbox.elapsed(task.origin) });
-  finish(m, task);
+  m.trace.emit('drained', fn.bdf, task.report.drained, task.report.aborted, indeterminate);
+  m.windowReports.set(windowKey(fn, token), task.report);
+  return true;
+}
+
+function answer(m: Parts, task: PrepareTask): boolean {
+  m.outbox.event({ kind: 'window', bdf: task.fn.bdf, open: true, depth: 1, timeNs: m.clock.nowNs });
+  return answerAtOnce(m, task);
 }
 
 function giveUp(m: Parts, task: PrepareTask, code: 'ETIMEDOUT' | 'EIO', message: string): void {
@@ -196,90 +244,11 @@ function giveUp(m: Parts, task: PrepareTask, code: 'ETIMEDOUT' | 'EIO', message:
 
 function finish(m: Parts, task: PrepareTask): void {
   m.clock.cancel(task.alarm);
-  releaseMutex(m.operations, task.device.group);
-  m.operations.end(task);
+  unlock(m, task.device.group);
+  conclude(m, task);
 }
 
 function stillInFlight(task: PrepareTask): string {
-  const count = task.fn.entries.length;
-  return `${count} request${count === 1 ? '' : 's'} of ${formatBdf(task.fn.bdf)} still in flight`;
-}
-
-/** Closed windows that a function's answers are kept of: a caller that asks again does so soon. */
-const CLOSED_WINDOWS_MAX = 64;
-
-/**
- * pci_dev_reset_iommu_done(). At depth 0, or for a window that is not open: a warning and no change (invariant 6). A token whose window was
- * closed gets the answer that closed it.
- */
-export function done(m: Parts, origin: Origin, fn: FunctionState, command: ResetDone): void {
-  const { device } = fn;
-  if (needsNoWindow(m, device) || m.iommu === undefined) {
-    m.outbox.reply(origin, { kind: 'reset-done', depth: 0, skipped: true, warning: '', elapsedNs: 0 });
-    return;
-  }
-  if (!mutexFree(m, device.group, origin, command)) return;
-  const tokens = command.all ? [...device.windows] : device.windows.filter((token) => token === command.token);
-  if (tokens.length === 0) {
-    const closed = command.all ? undefined : fn.closedWindows.get(command.token);
-    answerDone(m, origin, closed ?? { depth: device.resetDepth, warning: warnNoWindow(m, fn, device, command) });
-    return;
-  }
-  device.windows = device.windows.filter((token) => !tokens.includes(token));
-  device.resetDepth = device.windows.length;
-  for (const token of tokens) m.windowReports.delete(windowKey(fn, token));
-  const closed = { depth: device.resetDepth, warning: device.resetDepth > 0 ? '' : closeLast(m, fn, device) };
-  for (const token of tokens) remember(fn, token, closed);
-  answerDone(m, origin, closed);
-}
-
-function warnNoWindow(m: Parts, fn: FunctionState, device: GroupDevice, command: ResetDone): string {
-  const what = device.resetDepth === 0 ? ', which has no open window' : ` names window "${command.token}", which is not open`;
-  const warning = `reset-done on ${formatBdf(fn.bdf)}${what}; nothing was changed`;
-  m.outbox.log('warn', fn.bdf, warning);
-  return warning;
-}
-
-function remember(fn: FunctionState, token: string, closed: ClosedWindow): void {
-  fn.closedWindows.set(token, closed);
-  const [oldest] = fn.closedWindows.keys();
-  if (fn.closedWindows.size > CLOSED_WINDOWS_MAX && oldest !== undefined) fn.closedWindows.delete(oldest);
-}
-
-/** Restores translation, or quarantines; a sentence when it could not be restored. */
-function closeLast(m: Parts, fn: FunctionState, device: GroupDevice): string {
-  const stays = m.strict && fn.needsReset;
-  let warning = stays ? `${formatBdf(fn.bdf)} stays blocked until a reset of it succeeds` : '';
-  let restored = !stays;
-  if (!stays && m.iommu !== undefined) {
-    const change = m.iommu.restore(device);
-    applyEffects(m, undefined, change.effects);
-    if (change.error !== OK) {
-      restored = !device.blocked;
-      warning = `${formatBdf(fn.bdf)} could not be given back its domain (${errorName(change.error)}): the hardware still blocks it`;
-    }
-  }
-  [device.window] = step(device.window, { kind: 'done', restored });
-  device.quarantined = !restored;
-  fn.needsReset = !restored;
-  device.group.recoveryCount--;
-  if (restored) setGate(m, fn, true);
-  m.trace.emit('done', fn.bdf, 0, device.physical.id, restored ? 0 : 1);
-  m.outbox.event({ kind: 'window', bdf: fn.bdf, open: false, depth: 0, timeNs: m.clock.nowNs });
-  if (warning !== '') m.outbox.log('warn', fn.bdf, warning);
-  return warning;
-}
-
-function answerDone(m: Parts, origin: Origin, closed: ClosedWindow): void {
-  m.outbox.reply(origin, { kind: 'reset-done', ...closed, skipped: false, elapsedNs: m.outbox.elapsed(origin) });
-}
-
-function setGate(m: Parts, fn: FunctionState, open: boolean): void {
-  if (fn.gateOpen === open) return;
-  fn.gateOpen = open;
-  m.trace.emit('gate', fn.bdf, open ? 1 : 0);
-}
-
-function windowKey(fn: FunctionState, token: string): string {
-  return `${fn.bdf}/${token}`;
+  const waiting = task.fn.entries.length;
+  return `${waiting} request${waiting === 1 ? '' : 's'} of ${formatBdf(task.fn.bdf)} still in flight`;
 }

@@ -1,6 +1,7 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, Pasid, ResetMethod } from '../base/index.ts';
 import type { DirectRegion } from '../iommu/index.ts';
+import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
@@ -134,6 +135,17 @@ export interface DmaResult extends Waited {
   readonly grant: { readonly address: bigint; readonly bytes: number; readonly access: number } | undefined;
 }
 
+/** A call that a hold has stopped before a step. */
+export interface HeldCall {
+  readonly id: number;
+  readonly call: CallName;
+  readonly step: StepName;
+  /** Undefined for an unmap, which is a domain's. */
+  readonly bdf: Bdf | undefined;
+  readonly hold: number;
+  readonly sinceNs: number;
+}
+
 export type Reply =
   | { readonly kind: 'ok'; readonly elapsedNs: number }
   | Refused
@@ -151,6 +163,8 @@ export type Reply =
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
+  | { readonly kind: 'call-hold'; readonly hold: number }
+  | { readonly kind: 'calls-held'; readonly calls: readonly HeldCall[] }
   | { readonly kind: 'domain-alloc'; readonly domain: number }
   | { readonly kind: 'unmap'; readonly bytes: bigint; readonly timedOut: number; readonly elapsedNs: number }
   | { readonly kind: 'iova-to-phys'; readonly mapped: boolean; readonly address: bigint }

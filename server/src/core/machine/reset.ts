@@ -5,10 +5,11 @@
 import { formatBdf, type ResetMethod } from '../base/index.ts';
 import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
+import { done } from './done.ts';
 import { faultActs } from './gate.ts';
 import { enqueue } from './mutex.ts';
 import type { Parts } from './parts.ts';
-import { NOTHING_DONE, done, prepare } from './prepare.ts';
+import { NOTHING_DONE, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
 import type { FunctionState, Operation, Origin, ResetPhase, ResetTask } from './state.ts';
 

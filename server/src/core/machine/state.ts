@@ -2,11 +2,12 @@
  * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
  * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
  */
-import type { Bdf, DmaOperation, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+import type { Bdf, DmaOperation, Errno, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
-import type { Group, GroupDevice } from '../iommu/index.ts';
+import type { Domain, GroupDevice, GroupStep } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
-import type { Command, FaultKind, OnDeadline } from './command.ts';
+import type { CallName } from './call-steps.ts';
+import type { ChangeCommand, Command, FaultKind, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
@@ -155,20 +156,42 @@ export interface DmaTask extends Pending {
   grantPages: number;
 }
 
-export interface UnmapTask extends Pending {
+/** A call that goes through named steps (`call-steps.ts`), and may be held before any. */
+export interface Stepped extends Pending {
+  readonly call: CallName;
+  /** The function that it is about; undefined for a domain's. */
+  readonly bdf: Bdf | undefined;
+  /** Where it stands in the phases of its kind. */
+  phase: number;
+  /** Steps on the group that come before the next phase. */
+  todo: GroupStep[];
+  /** Of a step that the hardware refused. */
+  error: Errno;
+  /** The hold before whose step it stands; 0: none. */
+  heldBy: number;
+  /** It was let go before the step where it stands, and is not held there again. */
+  passes: boolean;
+}
+
+export interface UnmapTask extends Stepped {
   readonly kind: 'unmap';
-  readonly domain: number;
+  readonly domain: Domain;
   readonly iova: bigint;
-  readonly bytes: bigint;
+  readonly asked: bigint;
+  /** Undone. */
+  bytes: bigint;
 }
 
 /** An attach, detach or change of ownership: holds the group mutex until its invalidations have settled. */
-export interface ChangeTask extends Pending {
+export interface ChangeTask extends Stepped {
   readonly kind: 'change';
-  readonly group: Group;
+  readonly command: ChangeCommand;
+  readonly device: GroupDevice;
+  /** The domain that it attaches. */
+  pinned: Domain | undefined;
 }
 
-export interface PrepareTask extends Pending {
+export interface PrepareTask extends Stepped {
   readonly kind: 'prepare';
   readonly fn: FunctionState;
   readonly device: GroupDevice;
@@ -179,6 +202,20 @@ export interface PrepareTask extends Pending {
   inFlight: number;
   aborted: number;
   indeterminate: readonly IndeterminateRange[];
+  report: WindowReport;
+}
+
+export interface DoneTask extends Stepped {
+  readonly kind: 'done';
+  readonly fn: FunctionState;
+  readonly device: GroupDevice;
+  readonly token: string;
+  readonly all: boolean;
+  /** The windows that it closes. */
+  closing: readonly string[];
+  /** A reset failed, and no reset has begun since: translation is not restored. */
+  stays: boolean;
+  warning: string;
 }
 
 export type ResetPhase = 'start' | 'pending-wait' | 'prepare' | 'settling' | 'polling' | 'done';
@@ -224,9 +261,10 @@ export interface AdvanceTask extends Pending {
   readonly force: boolean;
 }
 
-export type Operation = DmaTask | UnmapTask | ChangeTask | PrepareTask | ResetTask | PeerAccessTask | BarReadTask | AdvanceTask;
+export type SteppedCall = UnmapTask | ChangeTask | PrepareTask | DoneTask;
+export type Operation = DmaTask | SteppedCall | ResetTask | PeerAccessTask | BarReadTask | AdvanceTask;
 
-/** A command that waits for the group mutex or a function's reset lock. */
+/** A command that waits for a function's reset lock. */
 export interface Deferred {
   readonly origin: Origin;
   readonly command: Command;

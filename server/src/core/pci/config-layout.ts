@@ -30,8 +30,30 @@ export interface ConfigLayout {
   readonly masks: Masks;
 }
 
-/** `barBytes`: see {@link findBars}, whose `EINVAL` passes through. */
+interface Remembered {
+  readonly image: Uint8Array;
+  readonly barBytes: readonly bigint[];
+  readonly layout: ConfigLayout;
+}
+
+/** What an image was laid out as last: machines of one spec share their masks, which are most of what a function weighs. */
+const remembered = new WeakMap<Uint8Array, Remembered>();
+
+/** `barBytes`: see {@link findBars}, whose `EINVAL` passes through. What it returns is shared: {@link copyMasks} before it is changed. */
 export function layOutConfig(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayout {
+  const known = remembered.get(image);
+  if (known?.barBytes === barBytes && same(known.image, image)) return known.layout;
+  const layout = layOutAnew(image, barBytes);
+  remembered.set(image, { image: new Uint8Array(image), barBytes, layout });
+  return layout;
+}
+
+function same(one: Uint8Array, other: Uint8Array): boolean {
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
+}
+
+function layOutAnew(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayout {
   const { capabilities, warnings } = walkCapabilities(image);
   const places = placesOf(capabilities, image.length);
   const portType = places.express < 0 ? PORT_TYPE.none : (image[places.express + EXPRESS.flags]! >> 4) & 0xf;

@@ -10,7 +10,7 @@ import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
 import { ACS_ISOLATION, ATS_ENABLE } from './extended-capability-table.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
-import { CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
+import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
 
 export interface ConfigSpaceOptions {
   /** Who this is, in front of each warning: `00:02.0`. */
@@ -18,6 +18,8 @@ export interface ConfigSpaceOptions {
   /** BAR sizes in bytes by index, 6 the ROM, 0 for unknown: see {@link findBars}. */
   readonly barBytes?: readonly bigint[];
 }
+
+const NO_BAR_BYTES: readonly bigint[] = [];
 
 export class ConfigSpace {
   readonly bytes: number;
@@ -44,7 +46,8 @@ export class ConfigSpace {
 
   readonly #data: Uint8Array;
   readonly #view: DataView;
-  readonly #masks: Masks;
+  /** Shared with other functions of the same image until a BAR of this one changes its size. */
+  #masks: Masks;
   #bars: readonly Bar[];
   readonly #at: Places;
 
@@ -69,7 +72,7 @@ export class ConfigSpace {
     this.bytes = image.length;
     this.#data = new Uint8Array(image);
     this.#view = new DataView(this.#data.buffer);
-    const layout = layOutConfig(image, options.barBytes ?? []);
+    const layout = layOutConfig(image, options.barBytes ?? NO_BAR_BYTES);
     this.capabilities = layout.capabilities;
     this.warnings = options.name === undefined ? layout.warnings : layout.warnings.map((text) => `${options.name}: ${text}`);
     this.#masks = layout.masks;
@@ -260,6 +263,7 @@ export class ConfigSpace {
     const sizes = resizedBars(this.#data, this.capabilities);
     if (sizes.size === 0) return;
     this.#bars = this.#bars.map((bar) => ({ ...bar, sizeLg2: sizes.get(bar.index) ?? bar.sizeLg2 }));
+    this.#masks = copyMasks(this.#masks);
     applyBars(this.#masks, this.#bars);
     for (const bar of this.#bars) if (sizes.has(bar.index)) alignBar(this.#data, this.#masks, bar);
   }

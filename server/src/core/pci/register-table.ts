@@ -83,6 +83,20 @@ export function newMasks(bytes: number): Masks {
   };
 }
 
+export function copyMasks(masks: Masks): Masks {
+  const { writable, clearedByOne, triggers, survivesFlr, sticky, resetValue, effect, triggerEffect } = masks;
+  return {
+    writable: writable.slice(),
+    clearedByOne: clearedByOne.slice(),
+    triggers: triggers.slice(),
+    survivesFlr: survivesFlr.slice(),
+    sticky: sticky.slice(),
+    resetValue: resetValue.slice(),
+    effect: effect.slice(),
+    triggerEffect: triggerEffect.slice(),
+  };
+}
+
 /** Lays a table over the masks, its offset 0 at `base`. A register that reaches `limit` or beyond is left read-only. */
 export function applyTable(masks: Masks, base: number, table: RegisterTable, limit: number): void {
   for (const register of Object.values(table)) {

@@ -34,7 +34,7 @@ describe('connect', () => {
     expect(server.packets.flat()[0]).toMatchObject({
       id: 1,
       number: BODY.hello,
-      body: { product: 'p', productVersion: '1', contractVersion: '1.1', roles: [1, 4], token: 'secret' },
+      body: { product: 'p', productVersion: '1', contractVersion: '1.2', roles: [1, 4], token: 'secret' },
     });
     expect(connection.granted).toEqual({
       roles: ['host'],

@@ -1,0 +1,121 @@
+/** reset-done: pci_dev_reset_iommu_done(), which closes a window, and with the last one restores translation (design §7). */
+import { errno, errorName, formatBdf } from '../base/index.ts';
+import { step } from '../iommu/index.ts';
+import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import type { ResetDone } from './command.ts';
+import { tryLock, unlock } from './mutex.ts';
+import type { Parts } from './parts.ts';
+import type { ClosedWindow, DoneTask, FunctionState, Origin } from './state.ts';
+import { needsNoWindow, setGate, windowKey } from './window.ts';
+
+/** Closed windows that a function's answers are kept of: a caller that asks again does so soon. */
+const CLOSED_WINDOWS_MAX = 64;
+
+/**
+ * At depth 0, or for a window that is not open: a warning and no change (invariant 6). A token whose window was
+ * closed gets the answer that closed it.
+ */
+export function done(m: Parts, origin: Origin, fn: FunctionState, command: ResetDone): void {
+  const { device } = fn;
+  if (needsNoWindow(m, device)) {
+    m.outbox.reply(origin, { kind: 'reset-done', depth: 0, skipped: true, warning: '', elapsedNs: 0 });
+    return;
+  }
+  const { token, all } = command;
+  const task = m.operations.start<DoneTask>(origin, {
+    kind: 'done',
+    ...atStart('done', fn.bdf),
+    fn,
+    device,
+    token,
+    all,
+    closing: [],
+    stays: false,
+    warning: '',
+  });
+  resumeDone(m, task);
+}
+
+export function resumeDone(m: Parts, task: DoneTask): void {
+  walk(m, task, DONE);
+}
+
+const DONE: readonly Phase<DoneTask>[] = [
+  { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
+  { step: 'check', run: check },
+  { step: 'count', run: count },
+  { step: 'unlock', run: answer },
+];
+
+function check(m: Parts, task: DoneTask): boolean {
+  const { device, fn, all } = task;
+  task.closing = all ? [...device.windows] : device.windows.filter((token) => token === task.token);
+  if (task.closing.length === 0) {
+    const closed = all ? undefined : fn.closedWindows.get(task.token);
+    reply(m, task, closed ?? { depth: device.resetDepth, warning: warnNoWindow(m, task) });
+    finish(m, task);
+    return true;
+  }
+  device.windows = device.windows.filter((token) => !task.closing.includes(token));
+  device.resetDepth = device.windows.length;
+  for (const token of task.closing) m.windowReports.delete(windowKey(fn, token));
+  if (device.resetDepth > 0) return true;
+  task.stays = m.strict && fn.needsReset;
+  if (task.stays) task.warning = `${formatBdf(fn.bdf)} stays blocked until a reset of it succeeds`;
+  else if (m.iommu !== undefined) task.todo = [...m.iommu.planRestore(device)];
+  return true;
+}
+
+function warnNoWindow(m: Parts, { device, fn, token }: DoneTask): string {
+  const what = device.resetDepth === 0 ? ', which has no open window' : ` names window "${token}", which is not open`;
+  const warning = `reset-done on ${formatBdf(fn.bdf)}${what}; nothing was changed`;
+  m.outbox.log('warn', fn.bdf, warning);
+  return warning;
+}
+
+/** Linux drops the flag also where the domain could not be attached; the hardware blocks then all the same. */
+function count(m: Parts, task: DoneTask): boolean {
+  const { device, fn } = task;
+  if (device.resetDepth > 0) return true;
+  const failed = !task.stays && device.physical !== device.group.domain;
+  if (failed) {
+    const why = errorName(errno('EIO'));
+    task.warning = `${formatBdf(fn.bdf)} could not be given back its domain (${why}): the hardware still blocks it`;
+  }
+  const restored = !task.stays && !device.blocked;
+  [device.window] = step(device.window, { kind: 'done', restored });
+  device.quarantined = !restored;
+  fn.needsReset = !restored;
+  device.group.recoveryCount--;
+  if (restored) setGate(m, fn, true);
+  m.trace.emit('done', fn.bdf, 0, device.physical.id, restored ? 0 : 1);
+  return true;
+}
+
+function answer(m: Parts, task: DoneTask): boolean {
+  const { device, fn, closing, warning } = task;
+  const closed = { depth: device.resetDepth, warning };
+  if (device.resetDepth === 0) {
+    m.outbox.event({ kind: 'window', bdf: fn.bdf, open: false, depth: 0, timeNs: m.clock.nowNs });
+    if (warning !== '') m.outbox.log('warn', fn.bdf, warning);
+  }
+  for (const token of closing) remember(fn, token, closed);
+  reply(m, task, closed);
+  finish(m, task);
+  return true;
+}
+
+function remember(fn: FunctionState, token: string, closed: ClosedWindow): void {
+  fn.closedWindows.set(token, closed);
+  const [oldest] = fn.closedWindows.keys();
+  if (fn.closedWindows.size > CLOSED_WINDOWS_MAX && oldest !== undefined) fn.closedWindows.delete(oldest);
+}
+
+function reply(m: Parts, { origin }: DoneTask, closed: ClosedWindow): void {
+  m.outbox.reply(origin, { kind: 'reset-done', ...closed, skipped: false, elapsedNs: m.outbox.elapsed(origin) });
+}
+
+function finish(m: Parts, task: DoneTask): void {
+  unlock(m, task.device.group);
+  conclude(m, task);
+}

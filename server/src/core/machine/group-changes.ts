@@ -1,0 +1,145 @@
+/** Attach, detach, PASIDs, ownership: calls that change a group under its mutex. */
+import { ModelError, OK, formatBdf, type Errno } from '../base/index.ts';
+import { refusalText, type Domain, type Plan } from '../iommu/index.ts';
+import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import type { CallName } from './call-steps.ts';
+import type { ChangeCommand, DeferredAttach } from './command.ts';
+import { deviceOf, domainOf, iommuOf } from './iommu-commands.ts';
+import { tryLock, unlock } from './mutex.ts';
+import type { Parts } from './parts.ts';
+import type { ChangeTask, FunctionState, Origin } from './state.ts';
+
+const CALL = {
+  'domain-attach': 'attach',
+  'domain-detach': 'detach',
+  'pasid-attach': 'pasid-attach',
+  'pasid-detach': 'pasid-detach',
+  'deferred-attach': 'deferred-attach',
+  'owner-claim': 'claim',
+  'owner-release': 'release',
+} as const satisfies Record<ChangeCommand['kind'], CallName>;
+
+/** The reply waits until the old translations cannot be used any more. */
+export function change(m: Parts, origin: Origin, command: ChangeCommand): void {
+  const device = deviceOf(m, command.bdf);
+  if ('domain' in command) domainOf(m, command.domain);
+  const call = m.operations.start<ChangeTask>(origin, {
+    kind: 'change',
+    ...atStart(CALL[command.kind], command.bdf),
+    command,
+    device,
+    pinned: undefined,
+  });
+  resumeChange(m, call);
+}
+
+/** Nothing deferred, or no IOMMU: answered at once, without the mutex. */
+export function deferredAttach(m: Parts, origin: Origin, command: DeferredAttach, fn: FunctionState): void {
+  if (fn.device === undefined) m.outbox.ok(origin);
+  else change(m, origin, command);
+}
+
+export function resumeChange(m: Parts, call: ChangeTask): void {
+  walk(m, call, CHANGE);
+}
+
+const CHANGE: readonly Phase<ChangeTask>[] = [
+  { step: 'test', run: test },
+  { step: 'lock', run: (m, call) => tryLock(m, call.device.group, call) },
+  { step: 'check', run: check },
+  { step: 'atc-completed', run: (_m, call) => call.pending === 0 },
+  { step: 'unlock', run: answer },
+];
+
+/** The fast way of iommu_deferred_attach(): a function of which nothing is deferred never asks for the mutex. */
+function test(m: Parts, call: ChangeTask): boolean {
+  if (call.command.kind === 'deferred-attach' && !call.device.attachDeferred) {
+    conclude(m, call);
+    m.outbox.ok(call.origin);
+  }
+  return true;
+}
+
+/** What it names may have gone while it waited: then it is refused, and nothing else is changed. */
+function check(m: Parts, call: ChangeTask): boolean {
+  const { command, device, origin } = call;
+  try {
+    const plan = planOf(m, call);
+    if (plan.error === OK) {
+      call.todo = [...plan.steps];
+      return true;
+    }
+    release(m, call);
+    refuse(m, call, plan.error);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    release(m, call);
+    m.outbox.refuse(origin, error.code, `${nameOf(command)} of ${formatBdf(device.bdf)}: ${error.message}`, error.field);
+  }
+  return true;
+}
+
+function planOf(m: Parts, call: ChangeTask): Plan {
+  const { command, device } = call;
+  const iommu = iommuOf(m);
+  switch (command.kind) {
+    case 'domain-attach':
+      return iommu.planAttach(device, pin(call, domainOf(m, command.domain)));
+    case 'domain-detach':
+      return iommu.planDetach(device);
+    case 'pasid-attach':
+      return iommu.planAttachPasid(device, command.pasid, pin(call, domainOf(m, command.domain)), command.replace);
+    case 'pasid-detach':
+      return iommu.planDetachPasid(device, command.pasid);
+    case 'deferred-attach':
+      return iommu.planDeferredAttach(device);
+    case 'owner-claim':
+      return iommu.planClaim(device);
+    case 'owner-release':
+      return iommu.planRelease(device);
+  }
+}
+
+function pin(call: ChangeTask, domain: Domain): Domain {
+  domain.pins++;
+  call.pinned = domain;
+  return domain;
+}
+
+function answer(m: Parts, call: ChangeTask): boolean {
+  release(m, call);
+  if (call.error === OK) m.outbox.ok(call.origin);
+  else refuse(m, call, call.error);
+  return true;
+}
+
+function release(m: Parts, call: ChangeTask): void {
+  if (call.pinned !== undefined) call.pinned.pins--;
+  call.pinned = undefined;
+  unlock(m, call.device.group);
+  conclude(m, call);
+}
+
+function refuse(m: Parts, call: ChangeTask, error: Errno): void {
+  const { command, device, origin } = call;
+  m.outbox.refuse(origin, error, refusalText(error, device.group, nameOf(command)), formatBdf(device.bdf));
+}
+
+function nameOf(command: ChangeCommand): string {
+  switch (command.kind) {
+    case 'domain-attach':
+      return `attach of domain ${command.domain}`;
+    case 'pasid-attach':
+      return `${command.replace ? 'replace' : 'attach'} of PASID ${command.pasid}`;
+    case 'pasid-detach':
+      return `detach of PASID ${command.pasid}`;
+    case 'owner-claim':
+      return 'claim of ownership';
+    case 'owner-release':
+      return 'release of ownership';
+    case 'domain-detach':
+      return 'detach';
+    case 'deferred-attach':
+      return 'deferred attach';
+  }
+}
