@@ -9,6 +9,7 @@ import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
 import { EXIT, Exit } from './exit.ts';
 import { warn } from './output.ts';
+import { registerExplore, registerRun } from './scenario/index.ts';
 import { registerWalk } from './walk/index.ts';
 
 const EXIT_CODES = `
@@ -24,7 +25,17 @@ function program(): Command {
     .addHelpText('after', EXIT_CODES)
     .showHelpAfterError('(add --help for what it takes)')
     .exitOverride();
-  for (const register of [registerServe, registerMachine, registerLspci, registerReset, registerTopology, registerDemo, registerWalk])
+  for (const register of [
+    registerServe,
+    registerMachine,
+    registerLspci,
+    registerReset,
+    registerTopology,
+    registerDemo,
+    registerWalk,
+    registerRun,
+    registerExplore,
+  ])
     register(root);
   for (const command of everyCommand(root)) command.exitOverride();
   return root;

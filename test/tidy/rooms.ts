@@ -31,10 +31,11 @@ const RPC = 'server/src/rpc';
 const OBSERVE = 'server/src/observe';
 const APP = 'server/src/app';
 const TOPOLOGY = `${APP}/topology`;
+const SCENARIO = 'server/src/scenario';
 const CLIENT = 'client/src';
 
 /** What the commands that are a server may start; base for the brands in a machine's spec and commands. */
-const SERVER_DOORS = [APP, TOPOLOGY, MACHINE, BASE, TRANSLATION];
+const SERVER_DOORS = [APP, TOPOLOGY, MACHINE, BASE, TRANSLATION, SCENARIO];
 
 export const ROOMS: readonly Room[] = [
   {
@@ -74,6 +75,12 @@ export const ROOMS: readonly Room[] = [
   },
   { folder: OBSERVE, is: 'sinks: log, metrics, trace files', imports: [BASE, MACHINE], packages: ['pino', 'prom-client', 'node:'] },
   { folder: TOPOLOGY, is: 'topology files and presets, made into a machine spec', imports: [BASE, PCI, DEVICES, MACHINE] },
+  {
+    folder: SCENARIO,
+    is: 'scenario files: read, run, and explored in every order',
+    imports: [BASE, MACHINE, TOPOLOGY],
+    packages: [],
+  },
   {
     folder: APP,
     is: 'composes Fastify: REST for machines and health, the socket route; never listens',

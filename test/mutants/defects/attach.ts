@@ -82,7 +82,10 @@ export const attachDefects: readonly Defect[] = [
     replace: `const RETAINED = new WeakMap<GroupDevice, GroupDevice['physical']>();\n\n${FENCE_HEAD}\n  RETAINED.set(device, device.group.domain);`,
     also: {
       find: RESTORE_HEAD,
-      replace: RESTORE_HEAD.replace('{ group } = device', 'group = { ...device.group, domain: RETAINED.get(device) ?? device.group.domain }'),
+      replace: RESTORE_HEAD.replace(
+        '{ group } = device',
+        'group = { ...device.group, domain: RETAINED.get(device) ?? device.group.domain }',
+      ),
     },
     why: 'done restores the domain that was current at prepare',
   },

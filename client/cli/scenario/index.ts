@@ -1,0 +1,2 @@
+export { registerExplore } from './explore-scenario.ts';
+export { registerRun } from './run-scenario.ts';

@@ -1,0 +1,201 @@
+/**
+ * Every order in which the actors of a scenario can take their steps, each told from the start to a machine of its own, with a look at the invariants
+ * after each step. Where there are too many orders, seeded samples of them.
+ */
+import { Prng } from '../core/base/index.ts';
+import type { MachineSpec } from '../core/machine/index.ts';
+import { Play } from './play.ts';
+import type { Done } from './stage.ts';
+import type { Scenario } from './syntax.ts';
+import { Watch, type Violation } from './watch.ts';
+
+export interface ExploreOptions {
+  /** Orders that are run at most; with more possible, so many are drawn. */
+  readonly ordersMax: number;
+  readonly seed: number;
+}
+
+export interface Failure extends Violation {
+  /** The actor of each step, up to the one that broke it. */
+  readonly order: readonly string[];
+}
+
+export interface Explored {
+  /** Orders that are possible: counted when all were run, else estimated. */
+  readonly possible: number;
+  readonly exact: boolean;
+  readonly run: number;
+  /** Orders in which an invariant was broken. */
+  readonly violations: number;
+  /** The shortest of them that was found. */
+  readonly failure: Failure | undefined;
+  /** Ways in which the orders ended, each as text. */
+  readonly endStates: ReadonlySet<string>;
+}
+
+interface Told {
+  /** The actor of each step, and who else could have taken it. */
+  readonly path: readonly { readonly taken: number; readonly choices: readonly number[] }[];
+  readonly violation: Violation | undefined;
+  readonly end: string;
+}
+
+type Choose = (choices: readonly number[], depth: number) => number;
+
+/** Orders that are drawn to estimate how many there are: Knuth's estimate, the mean of the products of the numbers of choices. */
+const PROBES = 48;
+/** Shorter orders that are looked for when one fails. */
+const SHORTER_TRIES = 3000;
+
+/** How many orders there are, about. */
+export function estimateOrders(scenario: Scenario, spec: MachineSpec, seed: number): number {
+  const random = new Prng(seed);
+  let products = 0;
+  for (let i = 0; i < PROBES; i++) products += ordersLike(tell(scenario, spec, drawnBy(random)));
+  return products / PROBES;
+}
+
+function ordersLike({ path }: Told): number {
+  return path.reduce((product, { choices }) => product * choices.length, 1);
+}
+
+export function explore(scenario: Scenario, spec: MachineSpec, { ordersMax, seed }: ExploreOptions): Explored {
+  const random = new Prng(seed);
+  const draw = drawnBy(random);
+  const tally = new Tally(scenario);
+  let products = 0;
+  for (let i = 0; i < PROBES; i++) products += ordersLike(tally.add(tell(scenario, spec, draw)));
+  const estimate = products / PROBES;
+  if (estimate > ordersMax * 2) {
+    while (tally.run < ordersMax) tally.add(tell(scenario, spec, draw));
+  } else {
+    // What was drawn comes again.
+    tally.restart();
+    let exact = true;
+    for (let plan: readonly number[] | undefined = []; plan !== undefined && exact; plan = exact ? tally.next : undefined) {
+      tally.add(tell(scenario, spec, following(plan)));
+      exact = tally.run < ordersMax * 4 || tally.next === undefined;
+    }
+    if (exact) return tally.result(tally.run, true, shorter(scenario, spec, tally.shortest));
+  }
+  return tally.result(Math.max(estimate, tally.run), false, shorter(scenario, spec, tally.shortest));
+}
+
+class Tally {
+  run = 0;
+  violations = 0;
+  shortest: Told | undefined;
+  next: readonly number[] | undefined;
+  readonly #ends = new Set<string>();
+  readonly #names: readonly string[];
+
+  constructor({ actors }: Scenario) {
+    this.#names = actors.map(({ name }) => name);
+  }
+
+  restart(): void {
+    this.run = 0;
+    this.violations = 0;
+  }
+
+  add(told: Told): Told {
+    this.run++;
+    this.next = nextPlan(told);
+    if (told.violation === undefined) {
+      this.#ends.add(told.end);
+    } else {
+      this.violations++;
+      if (this.shortest === undefined || told.path.length < this.shortest.path.length) this.shortest = told;
+    }
+    return told;
+  }
+
+  result(possible: number, exact: boolean, shortest: Told | undefined): Explored {
+    const { run, violations } = this;
+    const failure =
+      shortest?.violation === undefined
+        ? undefined
+        : { ...shortest.violation, order: shortest.path.map(({ taken }) => this.#names[taken] ?? '') };
+    return { possible, exact, run, violations, failure, endStates: this.#ends };
+  }
+}
+
+function drawnBy(random: Prng): Choose {
+  return (choices) => choices[random.below(choices.length)] ?? 0;
+}
+
+function following(plan: readonly number[]): Choose {
+  return (choices, depth) => plan[depth] ?? choices[0] ?? 0;
+}
+
+/** The path after this one, depth first; undefined when it was the last. */
+function nextPlan({ path }: Told): readonly number[] | undefined {
+  const depth = path.findLastIndex(({ taken, choices }) => taken !== choices.at(-1));
+  const step = path[depth];
+  const next = step?.choices[step.choices.indexOf(step.taken) + 1];
+  if (next !== undefined) return [...path.slice(0, depth).map(({ taken }) => taken), next];
+  return undefined;
+}
+
+/** One order, told from the start. With `depthMax` it ends there, and what comes after is not looked at. */
+function tell(scenario: Scenario, spec: MachineSpec, choose: Choose, depthMax = Infinity): Told {
+  const play = new Play(scenario, spec);
+  const watch = new Watch(play, play.setUp());
+  const path: { taken: number; choices: readonly number[] }[] = [];
+  const words: string[] = [];
+  for (;;) {
+    const choices = play.choices();
+    if (choices.length === 0) {
+      if (!play.unfinished || !play.pass()) break;
+      const violation = watch.after([]);
+      if (violation !== undefined) return { path, violation, end: '' };
+      continue;
+    }
+    if (path.length >= depthMax) return { path, violation: undefined, end: '' };
+    const taken = choose(choices, path.length);
+    path.push({ taken, choices });
+    const done = play.step(taken);
+    words.push(...done.map(said));
+    const violation = watch.after(done);
+    if (violation !== undefined) return { path, violation, end: '' };
+  }
+  const settled = play.settle();
+  words.push(...settled.map(said));
+  const first = watch.after(settled) ?? watch.unanswered();
+  const after = first === undefined ? play.after() : [];
+  words.push(...after.map(said));
+  const violation = first ?? watch.after(after);
+  return { path, violation, end: violation === undefined ? endOf(play, words) : '' };
+}
+
+function said({ statement, outcome: { word, fields } }: Done): string {
+  return `${statement.line} ${word} ${fields['data'] ?? fields['bytes'] ?? ''}`;
+}
+
+/** What a host can tell two ends apart by: every answer, and what every function and group is in. */
+function endOf(play: Play, words: readonly string[]): string {
+  const { functions } = play.stage.machine.inspect();
+  const state = functions.map(({ blocked, resetDepth, physical, pasids, atsEnabled, group }) => [
+    blocked,
+    resetDepth,
+    physical.id,
+    pasids.map((entry) => [entry.pasid, entry.physical?.id]),
+    atsEnabled,
+    group.domain.id,
+    group.owned,
+  ]);
+  return JSON.stringify([words.toSorted(), play.stage.background(), state]);
+}
+
+/** Depth first among the orders that are shorter than the failing one, as far as the tries go. */
+function shorter(scenario: Scenario, spec: MachineSpec, found: Told | undefined): Told | undefined {
+  let best = found;
+  if (best === undefined) return undefined;
+  let plan: readonly number[] | undefined = [];
+  for (let tries = 0; tries < SHORTER_TRIES && plan !== undefined && best.path.length > 1; tries++) {
+    const told: Told = tell(scenario, spec, following(plan), best.path.length - 1);
+    plan = nextPlan(told);
+    if (told.violation !== undefined && told.path.length < best.path.length) best = told;
+  }
+  return best;
+}

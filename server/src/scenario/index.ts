@@ -1,0 +1,11 @@
+export { parseScenario, SCENARIO_SCHEMA, type Scenario, type Statement } from './syntax.ts';
+export { machineOf, type LoadFile, type Overrides } from './machine-of.ts';
+export { runScenario, type RunOptions, type RunResult } from './run.ts';
+export { estimateOrders, explore, type Explored, type ExploreOptions, type Failure } from './explore.ts';
+export { alikeReason } from './alike.ts';
+export { scenarioOf, sets, type KindName } from './kinds.ts';
+export { withOrder, type RepeatedOn } from './with-order.ts';
+export { VERBS } from './verbs.ts';
+export { STAGE_VERBS, type Done } from './stage.ts';
+export type { Outcome } from './outcome.ts';
+export type { Violation } from './watch.ts';

@@ -1,0 +1,108 @@
+/** The twelve kinds of actor whose pairs and triples are explored, as scenarios on one group of two functions. */
+import { SCENARIO_SCHEMA } from './syntax.ts';
+
+const F = '00:05.0';
+const G = '00:05.1';
+
+interface Kind {
+  /** What it does; `n` tells two of the same kind apart. */
+  readonly lines: (n: number) => readonly string[];
+  /** What must be there before. */
+  readonly needs?: readonly string[];
+}
+
+function reset(fn: string): Kind['lines'] {
+  return (n) => [`prepare ${fn} w${n}`, `start trigger ${fn}`, 'advance 100ms', `config-write ${fn} 4 2 0x0406`, `done ${fn} w${n}`];
+}
+
+export const KINDS = {
+  reset: { lines: reset(F) },
+  'sibling-reset': { lines: reset(G) },
+  attach: { lines: () => [`attach ${F} B`] },
+  detach: { lines: () => [`detach ${F}`], needs: ['A = domain paging', 'map A 0x1000 page 4096', `attach ${F} A`] },
+  'pasid-attach': { lines: () => [`pasid-attach ${F} 6 B`] },
+  'pasid-detach': { lines: () => [`pasid-detach ${F} 5`] },
+  'deferred-attach': { lines: () => [`deferred-attach ${F}`] },
+  unmap: { lines: () => ['unmap D 0x1000 4096'] },
+  dma: {
+    lines: () => [`start write ${F} 0x1000 "a" hold=issued`, `let-go ${F}`, `start write ${F} 0x1000 "b" hold=translated`, `let-go ${F}`],
+  },
+  ats: {
+    lines: () => [
+      `start translate ${F} 0x1000 hold=translated`,
+      `let-go ${F}`,
+      `start write ${F} 0x1000 "c" via=atc hold=translated`,
+      `let-go ${F}`,
+    ],
+  },
+  invalidation: {
+    lines: () => [`let-go ${F}`, 'deliver', `let-go ${F}`],
+    needs: [`arm ${F} late-invalidations count=0`, 'start unmap P 0x2000 4096'],
+  },
+  death: {
+    lines: () => [`start write ${F} 0x9000 "o"`, 'leave far', `arm ${F} ignore-invalidations count=0`, 'advance 61s'],
+    needs: ['owner far 0x8000000000 0x1000', 'map D 0x9000 0x8000000000 4096'],
+  },
+} as const satisfies Record<string, Kind>;
+export type KindName = keyof typeof KINDS;
+export const KIND_NAMES = Object.keys(KINDS) as KindName[];
+
+/** The scenario of a set, as a user would write it. */
+export function scenarioOf(kinds: readonly KindName[]): string {
+  const deferred = kinds.includes('deferred-attach') && !kinds.includes('detach');
+  const detached = kinds.includes('detach');
+  const needs = new Set(kinds.flatMap((kind): readonly string[] => (KINDS[kind] as Kind).needs ?? []));
+  const first = detached ? KINDS.detach.needs : ['D = default ' + F, 'map D 0x1000 page 4096'];
+  for (const line of KINDS.detach.needs) needs.delete(line);
+  const lines = [
+    SCENARIO_SCHEMA,
+    `title ${kinds.join(', ')}`,
+    `function ${F} dma-probe${deferred ? ' deferAttach=yes' : ''}`,
+    `function ${G} dma-probe`,
+    'memory 0x40000000 64KiB',
+    'clock manual',
+    '',
+    'page = alloc 4096',
+    'B = domain paging',
+    'P = domain paging',
+    'other = alloc 4096',
+    'map B 0x1000 other 4096',
+    'third = alloc 8192',
+    'map P 0x1000 third 8192',
+    ...first.map((line) => line.replace('A = domain', 'D = domain').replace('map A', 'map D').replace(' A', ' D')),
+    `pasid-attach ${F} 5 P`,
+    `translate ${F} 0x1000`,
+    `translate ${F} 0x2000 pasid=5`,
+    ...needs,
+  ];
+  for (const [n, kind] of kinds.entries()) {
+    const name = kinds.indexOf(kind) === n ? kind : `${kind}-${n + 1}`;
+    lines.push('', `actor ${name}`, ...KINDS[kind].lines(n + 1).map((line) => `  ${line}`));
+  }
+  lines.push(
+    '',
+    'finally',
+    `  let-go ${F}`,
+    '  advance 62s force=yes',
+    `  done ${F} all`,
+    `  done ${G} all`,
+    `  state ${F} => blocked=false depth=0`,
+    '  peek page 1',
+    '  peek other 1',
+    '  peek third 1',
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** Every pair, two of the same kind among them, and every triple of different kinds. */
+export function* sets(): Generator<readonly KindName[]> {
+  for (const [i, one] of KIND_NAMES.entries()) {
+    for (const two of KIND_NAMES.slice(i)) yield [one, two];
+  }
+  for (const [i, one] of KIND_NAMES.entries()) {
+    for (const [j, two] of KIND_NAMES.entries()) {
+      if (j <= i) continue;
+      for (const three of KIND_NAMES.slice(j + 1)) yield [one, two, three];
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import { parseTopology, preset, topologyFromValue, PRESETS, type TopologySpec } from '../app/topology/index.ts';
+/** The machine that a scenario's declarations describe. */
+import { BEHAVIOURS, CLOCK_MODES, FIX_NAMES, type Behaviour, type Fix, type MachineSpec } from '../core/machine/index.ts';
+import { at, type Scenario, type Statement } from './syntax.ts';
+
+/** What the caller wants otherwise than the file says. */
+export interface Overrides {
+  readonly behaviour?: Behaviour | undefined;
+  readonly seed?: number | undefined;
+  readonly withoutFixes?: readonly Fix[] | undefined;
+}
+
+/** Reads a topology document that a scenario names, by the path as it stands there. */
+export type LoadFile = (path: string) => string;
+
+const SEED = 1;
+
+export function machineOf(scenario: Scenario, overrides: Overrides, load: LoadFile): MachineSpec {
+  const { declarations } = scenario;
+  const behaviour = oneOf(declarations, 'behaviour', BEHAVIOURS) ?? 'strict';
+  const without = declarations.filter(({ verb }) => verb === 'without-fix').map((line) => wordOf(line, FIX_NAMES));
+  const topology = topologyOf(declarations, load);
+  return {
+    name: 'scenario',
+    seed: overrides.seed ?? Number(last(declarations, 'seed')?.args[0]?.text ?? SEED),
+    clock: oneOf(declarations, 'clock', CLOCK_MODES) ?? 'auto',
+    behaviour: overrides.behaviour ?? behaviour,
+    withoutFixes: overrides.withoutFixes ?? without,
+    memory: topology.memory,
+    functions: topology.functions,
+    ...(topology.iommu === undefined ? {} : { iommu: topology.iommu }),
+  };
+}
+
+function topologyOf(declarations: readonly Statement[], load: LoadFile): TopologySpec {
+  const machine = last(declarations, 'machine');
+  const functions = declarations.filter(({ verb }) => verb === 'function');
+  const [first] = functions;
+  if (machine !== undefined && first !== undefined)
+    throw at(first.line, 'a scenario has functions of its own or a machine by name, not both');
+  if (functions.length > 0) {
+    const memory = declarations
+      .filter(({ verb }) => verb === 'memory')
+      .map(({ args }) => ({ address: args[0]?.text, size: args[1]?.text }));
+    const document = { schema: 'iommud.topology/v1', functions: functions.map(functionOf) };
+    return topologyFromValue(memory.length === 0 ? document : { ...document, memory });
+  }
+  const name = machine?.args[0]?.text ?? 'basic';
+  return name in PRESETS ? preset(name) : parseTopology(load(name));
+}
+
+/** `function 00:02.0 dma-probe ats=no`: the keys of a topology document. */
+function functionOf({ line, args, options }: Statement): Readonly<Record<string, unknown>> {
+  const [address, model] = args;
+  if (address === undefined || model === undefined || args.length !== 2) throw at(line, 'write "function ADDRESS MODEL key=value…"');
+  const rest = [...options].map(([key, value]) => [key, value === 'yes' ? true : value === 'no' ? false : value]);
+  return { address: address.text, model: model.text, ...(Object.fromEntries(rest) as object) };
+}
+
+function last(declarations: readonly Statement[], verb: string): Statement | undefined {
+  return declarations.findLast((line) => line.verb === verb);
+}
+
+function oneOf<W extends string>(declarations: readonly Statement[], verb: string, words: readonly W[]): W | undefined {
+  const line = last(declarations, verb);
+  return line === undefined ? undefined : wordOf(line, words);
+}
+
+function wordOf<W extends string>({ line, verb, args }: Statement, words: readonly W[]): W {
+  const text = args[0]?.text;
+  const word = words.find((known) => known === text);
+  if (word === undefined) throw at(line, `${verb} is one of ${words.join(', ')}, not ${text}`);
+  return word;
+}

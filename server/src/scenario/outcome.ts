@@ -1,0 +1,113 @@
+/** What a call came to, as a scenario says it: a word, and fields by name. */
+import { formatBdf, hex, pasid as checkPasid } from '../core/base/index.ts';
+import type { DomainSummary, FunctionDetail, GroupDetail, Reply, WindowReport } from '../core/machine/index.ts';
+import type { Expectation } from './syntax.ts';
+
+export interface Outcome {
+  readonly word: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export const PENDING: Outcome = { word: 'pending', fields: {} };
+
+export function outcomeOf(reply: Reply): Outcome {
+  switch (reply.kind) {
+    case 'refused':
+      return { word: reply.code, fields: { about: reply.about } };
+    case 'dma':
+      return {
+        word: reply.outcome,
+        fields: { bytes: `${reply.bytesDone}`, ...(reply.data === undefined ? {} : { data: textOf(reply.data) }) },
+      };
+    case 'memory-read':
+      return ok({ data: textOf(reply.data) });
+    case 'region-read':
+      return ok({ value: `0x${(reply.valueLow >>> 0).toString(16)}` });
+    case 'memory-alloc':
+      return ok({ address: hex(reply.address) });
+    case 'domain-alloc':
+      return ok({ domain: reply.domain });
+    case 'call-hold':
+      return ok({ hold: reply.hold });
+    case 'unmap':
+      return ok({ bytes: reply.bytes, 'timed-out': reply.timedOut });
+    case 'iova-to-phys':
+      return { word: reply.mapped ? 'mapped' : 'not-mapped', fields: { address: hex(reply.address) } };
+    case 'reset-prepare':
+      return ok({ depth: reply.depth, ...report(reply) });
+    case 'reset-done':
+      return ok({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning });
+    case 'reset':
+      return ok({ ...report(reply), warning: reply.warning });
+    case 'function-info':
+      return ok(functionFields(reply.function));
+    case 'group-info':
+      return ok(groupFields(reply.group));
+    case 'ledger':
+      return ok({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') });
+    case 'fault-records':
+      return ok({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' });
+    case 'calls-held':
+      return ok({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') });
+    case 'clock':
+      return ok({ now: reply.nowNs });
+    default:
+      return ok({});
+  }
+}
+
+/** The fields of the expectation that are not so; empty when all are. */
+export function differences(outcome: Outcome, { word, fields }: Expectation): readonly string[] {
+  const wrong: string[] = [];
+  if (word !== '' && word !== outcome.word) wrong.push(`${outcome.word} in place of ${word}`);
+  for (const [name, value] of fields) {
+    const is = outcome.fields[name];
+    if (is !== value) wrong.push(is === undefined ? `there is no field ${name}` : `${name}=${is} in place of ${value}`);
+  }
+  return wrong;
+}
+
+function functionFields(fn: FunctionDetail): Readonly<Record<string, unknown>> {
+  return {
+    blocked: fn.blocked,
+    depth: fn.resetDepth,
+    gate: fn.gate,
+    ats: fn.atsEnabled,
+    deferred: fn.attachDeferred,
+    domain: idOf(fn.logicalDomain),
+    physical: fn.physicalDomain?.type ?? 'none',
+    pasids: fn.pasids.map(({ pasid, logicalDomain }) => `${checkPasid(pasid)}:${logicalDomain.id}`).join(','),
+    'in-flight': fn.inFlight,
+  };
+}
+
+function groupFields(group: GroupDetail): Readonly<Record<string, unknown>> {
+  return {
+    members: group.members.map(formatBdf).join(','),
+    domain: idOf(group.domain),
+    default: group.domain?.id === group.defaultDomain?.id,
+    recovery: group.recoveryCount,
+    owned: group.owned,
+    busy: group.busy,
+    waiting: group.waiting,
+  };
+}
+
+function report({ skipped, drained, aborted, indeterminate, completed, timedOut }: WindowReport): Readonly<Record<string, unknown>> {
+  return { skipped, drained, aborted, indeterminate, completed, 'timed-out': timedOut };
+}
+
+function idOf(domain: DomainSummary | undefined): string {
+  return domain === undefined ? 'none' : `${domain.id}`;
+}
+
+function ok(fields: Readonly<Record<string, unknown>>): Outcome {
+  return { word: 'ok', fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)])) };
+}
+
+/** Printable text as it is; a byte that is none as \xNN. */
+function textOf(data: Uint8Array): string {
+  return [...data]
+    .map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCodePoint(byte) : `\\x${byte.toString(16).padStart(2, '0')}`))
+    .join('');
+}

@@ -1,0 +1,271 @@
+/** What can be done in a scenario: a verb is a command of the machine, or a step of the stage itself (`stage.ts`). */
+import { ACCESS, HOLD_POINTS, NO_PASID, REGION, RESET_METHODS, high32, low32, type DmaOperation } from '../core/base/index.ts';
+import { FAULT_KINDS, type CallName, type Command, type DomainTarget, type ModelDma, type StepName } from '../core/machine/index.ts';
+import type { Arguments } from './arguments.ts';
+import { at } from './syntax.ts';
+
+interface Verb {
+  /** How it is written, for docs/scenarios.md and for messages. */
+  readonly usage: string;
+  readonly does: string;
+  command(a: Arguments): Command;
+}
+
+const DEADLINE_NS = 10_000_000;
+const ACCESS_OF = { r: ACCESS.read, w: ACCESS.write, rw: ACCESS.readWrite } as const;
+
+export const VERBS: Readonly<Record<string, Verb>> = {
+  alloc: {
+    usage: 'alloc BYTES',
+    does: 'allocates guest memory; its value is the address',
+    command: (a) => ({ kind: 'memory-alloc', bytes: a.bigint('a number of bytes') }),
+  },
+  free: { usage: 'free ADDRESS', does: 'gives memory back', command: (a) => ({ kind: 'memory-free', address: a.bigint('an address') }) },
+  poke: {
+    usage: 'poke ADDRESS "text"',
+    does: 'writes guest memory as a host does',
+    command: (a) => ({ kind: 'memory-write', address: a.bigint('an address'), data: a.data() }),
+  },
+  peek: {
+    usage: 'peek ADDRESS BYTES',
+    does: 'reads it; field `data`',
+    command: (a) => ({ kind: 'memory-read', address: a.bigint('an address'), bytes: a.number('a number of bytes') }),
+  },
+  domain: {
+    usage: 'domain paging|identity|blocked [shared=yes] [format=F]',
+    does: 'allocates a domain; its value is the number',
+    command: (a) => ({
+      kind: 'domain-alloc',
+      type: oneOf(a, a.word('a type'), ['paging', 'identity', 'blocked']),
+      sharedAddress: a.optionWord('shared', ['yes', 'no'], 'no') === 'yes',
+      format: a.optionText('format'),
+    }),
+  },
+  'free-domain': { usage: 'free-domain DOMAIN', does: 'frees it', command: (a) => ({ kind: 'domain-free', domain: a.number('a domain') }) },
+  attach: {
+    usage: 'attach FUNCTION DOMAIN',
+    does: "attaches the function's group",
+    command: (a) => ({ kind: 'domain-attach', bdf: a.fn(), domain: a.number('a domain') }),
+  },
+  detach: {
+    usage: 'detach FUNCTION',
+    does: 'puts the group back on its default domain',
+    command: (a) => ({ kind: 'domain-detach', bdf: a.fn() }),
+  },
+  'deferred-attach': {
+    usage: 'deferred-attach FUNCTION',
+    does: 'what a driver does at its first use',
+    command: (a) => ({ kind: 'deferred-attach', bdf: a.fn() }),
+  },
+  claim: { usage: 'claim FUNCTION', does: 'claims ownership of the group', command: (a) => ({ kind: 'owner-claim', bdf: a.fn() }) },
+  disclaim: { usage: 'disclaim FUNCTION', does: 'releases it', command: (a) => ({ kind: 'owner-release', bdf: a.fn() }) },
+  'pasid-attach': {
+    usage: 'pasid-attach FUNCTION PASID DOMAIN',
+    does: 'attaches a domain to a PASID',
+    command: (a) => ({ kind: 'pasid-attach', bdf: a.fn(), pasid: a.pasid(), domain: a.number('a domain'), replace: false }),
+  },
+  'pasid-replace': {
+    usage: 'pasid-replace FUNCTION PASID DOMAIN',
+    does: 'replaces the one that is attached',
+    command: (a) => ({ kind: 'pasid-attach', bdf: a.fn(), pasid: a.pasid(), domain: a.number('a domain'), replace: true }),
+  },
+  'pasid-detach': {
+    usage: 'pasid-detach FUNCTION PASID',
+    does: 'detaches it',
+    command: (a) => ({ kind: 'pasid-detach', bdf: a.fn(), pasid: a.pasid() }),
+  },
+  map: {
+    usage: 'map DOMAIN|FUNCTION IOVA ADDRESS BYTES [access=rw] [pasid=N]',
+    does: 'maps a range in a domain, or in the one that the function has attached',
+    command: (a) => ({
+      kind: 'map',
+      target: target(a),
+      iova: a.bigint('an IOVA'),
+      address: a.bigint('an address'),
+      bytes: a.bigint('a number of bytes'),
+      access: ACCESS_OF[a.optionWord('access', ['r', 'w', 'rw'], 'rw')],
+    }),
+  },
+  unmap: {
+    usage: 'unmap DOMAIN|FUNCTION IOVA BYTES [pasid=N]',
+    does: 'unmaps it; answered when its pages may be used again',
+    command: (a) => ({ kind: 'unmap', target: target(a), iova: a.bigint('an IOVA'), bytes: a.bigint('a number of bytes') }),
+  },
+  phys: {
+    usage: 'phys DOMAIN|FUNCTION IOVA [pasid=N]',
+    does: 'what the tables say; field `address`',
+    command: (a) => ({ kind: 'iova-to-phys', target: target(a), iova: a.bigint('an IOVA') }),
+  },
+  prepare: {
+    usage: 'prepare FUNCTION WINDOW [deadline=10ms] [on-deadline=abort|fail]',
+    does: 'opens a reset window',
+    command: (a) => ({
+      kind: 'reset-prepare',
+      bdf: a.fn(),
+      token: a.word('a window'),
+      deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
+      onDeadline: a.optionWord('on-deadline', ['abort', 'fail'], 'abort'),
+    }),
+  },
+  trigger: {
+    usage: 'trigger FUNCTION [method=flr]',
+    does: 'the reset itself, without a window of its own',
+    command: (a) => ({ kind: 'reset-trigger', bdf: a.fn(), method: a.optionWord('method', RESET_METHODS, 'flr') }),
+  },
+  done: {
+    usage: 'done FUNCTION WINDOW|all',
+    does: 'closes a window, or all that the function has',
+    command: (a) => {
+      const fn = a.fn();
+      const token = a.word('a window, or all');
+      return { kind: 'reset-done', bdf: fn, token: token === 'all' ? '' : token, all: token === 'all' };
+    },
+  },
+  reset: {
+    usage: 'reset FUNCTION [method=flr] [window=no] [deadline=10ms] [on-deadline=abort|fail]',
+    does: 'the whole of pci_reset_function()',
+    command: (a) => ({
+      kind: 'reset',
+      bdf: a.fn(),
+      method: a.optionWord('method', RESET_METHODS, 'flr'),
+      window: a.optionWord('window', ['yes', 'no'], 'yes') === 'yes',
+      deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
+      onDeadline: a.optionWord('on-deadline', ['abort', 'fail'], 'abort'),
+    }),
+  },
+  write: {
+    usage: 'write FUNCTION IOVA "text" [pasid=N] [via=atc] [hold=issued|translated|performed] [hold-time=T]',
+    does: 'the function writes',
+    command: (a) => {
+      const place = { bdf: a.fn(), iova: a.bigint('an IOVA') };
+      const data = a.data();
+      return dma(a, place, 'write', data.byteLength, data);
+    },
+  },
+  read: {
+    usage: 'read FUNCTION IOVA BYTES [pasid=N] [via=atc] [hold=…] [hold-time=T]',
+    does: 'the function reads; field `data`',
+    command: (a) => dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'read', a.number('a number of bytes'), undefined),
+  },
+  translate: {
+    usage: 'translate FUNCTION IOVA [pasid=N] [hold=…]',
+    does: 'the function makes an ATS translation request, and caches what it gets',
+    command: (a) => dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'translate', 1, undefined),
+  },
+  'let-go': {
+    usage: 'let-go FUNCTION [REQUEST]',
+    does: 'lets requests of the function go on that are held',
+    command: (a) => ({ kind: 'dma-release', bdf: a.fn(), request: Number(a.optionalWord() ?? 0) }),
+  },
+  arm: {
+    usage: 'arm FUNCTION FAULT [first=1] [count=1] [point=issued] [delay=T]',
+    does: 'arms a fault on purpose; count=0 is without end',
+    command: (a) => ({
+      kind: 'fault-arm',
+      bdf: a.fn(),
+      fault: oneOf(a, a.word('a fault'), FAULT_KINDS),
+      first: a.optionNumber('first', 1),
+      count: a.optionNumber('count', 1),
+      point: a.optionWord('point', HOLD_POINTS),
+      delayNs: a.optionNumber('delay', 0),
+    }),
+  },
+  disarm: {
+    usage: 'disarm FUNCTION FAULT',
+    does: 'takes it away',
+    command: (a) => ({ kind: 'fault-disarm', bdf: a.fn(), fault: oneOf(a, a.word('a fault'), FAULT_KINDS) }),
+  },
+  hold: {
+    usage: 'hold CALL|any STEP|any [FUNCTION] [count=N]',
+    does: 'holds calls before a step (steps.md); its value is the hold',
+    command: (a) => ({
+      kind: 'call-hold',
+      call: any(a.word('a call')) as CallName | '',
+      step: any(a.word('a step')) as StepName | '',
+      bdf: a.optionalFn(),
+      count: a.optionNumber('count', 0),
+    }),
+  },
+  release: {
+    usage: 'release HOLD',
+    does: 'takes the hold away, and lets go what it stopped',
+    command: (a) => ({ kind: 'call-release', hold: a.number('a hold'), stopped: 0, keep: false }),
+  },
+  step: {
+    usage: 'step HOLD',
+    does: 'lets what it stopped go on to the next step that it names',
+    command: (a) => ({ kind: 'call-release', hold: a.number('a hold'), stopped: 0, keep: true }),
+  },
+  advance: {
+    usage: 'advance TIME [force=yes]',
+    does: "moves the machine's clock",
+    command: (a) => ({ kind: 'clock-advance', ns: a.number('a time'), force: a.optionWord('force', ['yes', 'no'], 'no') === 'yes' }),
+  },
+  'config-read': {
+    usage: 'config-read FUNCTION OFFSET BYTES',
+    does: 'reads configuration space; field `value`',
+    command: (a) => ({
+      kind: 'region-read',
+      bdf: a.fn(),
+      region: REGION.config,
+      offset: a.number('an offset'),
+      bytes: a.number('a number of bytes'),
+    }),
+  },
+  'config-write': {
+    usage: 'config-write FUNCTION OFFSET BYTES VALUE',
+    does: 'writes it',
+    command: (a) => ({
+      kind: 'region-write',
+      bdf: a.fn(),
+      region: REGION.config,
+      offset: a.number('an offset'),
+      bytes: a.number('a number of bytes'),
+      valueLow: a.number('a value') | 0,
+      valueHigh: 0,
+    }),
+  },
+  state: { usage: 'state FUNCTION', does: 'what the function is in', command: (a) => ({ kind: 'function-info', bdf: a.fn() }) },
+  group: { usage: 'group FUNCTION', does: 'what its group is in', command: (a) => ({ kind: 'group-info', bdf: a.fn() }) },
+  ledger: { usage: 'ledger FUNCTION', does: 'its requests in flight; field `entries`', command: (a) => ({ kind: 'ledger', bdf: a.fn() }) },
+  faults: { usage: 'faults', does: "the IOMMU's fault records; fields `records`, `last`", command: () => ({ kind: 'fault-records' }) },
+  held: { usage: 'held', does: 'the calls that stand before a step; field `calls`', command: () => ({ kind: 'calls-held' }) },
+};
+
+function target(a: Arguments): DomainTarget {
+  const fn = a.optionalFn();
+  if (fn !== undefined) return { bdf: fn, pasid: a.optionPasid() };
+  return { domain: a.number('a domain or a function') };
+}
+
+function dma(
+  a: Arguments,
+  { bdf, iova }: Pick<ModelDma, 'bdf'> & { readonly iova: bigint },
+  operation: DmaOperation,
+  bytes: number,
+  data: Uint8Array | undefined,
+): ModelDma {
+  return {
+    kind: 'model-dma',
+    bdf,
+    operation,
+    bytes,
+    data,
+    iovaLow: low32(iova),
+    iovaHigh: high32(iova),
+    pasid: operation === 'translate' || a.statement.options.has('pasid') ? a.optionPasid() : NO_PASID,
+    translated: a.optionWord('via', ['atc', 'iommu'], 'iommu') === 'atc',
+    hold: a.optionWord('hold', HOLD_POINTS),
+    holdNs: a.optionNumber('hold-time', 0),
+  };
+}
+
+function any(word: string): string {
+  return word === 'any' ? '' : word;
+}
+
+function oneOf<W extends string>(a: Arguments, text: string, words: readonly W[]): W {
+  const word = words.find((known) => known === text);
+  if (word === undefined) throw at(a.statement.line, `"${text}" is not one of ${words.join(', ')}`);
+  return word;
+}

@@ -1,0 +1,230 @@
+/**
+ * Looks at a machine after each step of a play, and says which invariant of the reset window is broken (the numbers are those of the conformance
+ * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
+ */
+import { formatBdf, type TraceRecord } from '../core/base/index.ts';
+import type { InspectedFunction, InspectedGroup, Inspection } from '../core/machine/index.ts';
+import { Arguments } from './arguments.ts';
+import type { Outcome } from './outcome.ts';
+import type { Play } from './play.ts';
+import type { Done } from './stage.ts';
+import type { Statement } from './syntax.ts';
+
+export interface Violation {
+  /** The number of the invariant; 0 for a call that is never answered, or an expectation of the file's own. */
+  readonly invariant: number;
+  readonly text: string;
+}
+
+const PAGE = 4096n;
+const MUST_SUCCEED = new Set(['detach', 'disclaim']);
+const QUEUE_MAX = 32;
+
+export class Watch {
+  readonly #play: Play;
+  #before: Inspection;
+  /** Physical pages that each domain maps, as the statements had it. */
+  readonly #pages = new Map<number, Map<bigint, number>>();
+  /** By function: the domains that it had since its group was last at rest. */
+  readonly #domains = new Map<number, Set<number>>();
+  #running: readonly Statement[] = [];
+
+  /** Begins after the setup. */
+  constructor(play: Play, setUp: readonly Done[]) {
+    this.#play = play;
+    this.#before = play.stage.machine.inspect();
+    for (const done of setUp) this.#follow(done);
+    this.#noteDomains(this.#before);
+  }
+
+  /** The first thing that is wrong after a step, in the order of the table of invariants. */
+  after(done: readonly Done[]): Violation | undefined {
+    const { stage } = this.#play;
+    const now = stage.machine.inspect();
+    const found = this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? atRest(now) ?? fromFile(done);
+    for (const each of done) this.#follow(each);
+    this.#noteDomains(now, true);
+    this.#before = now;
+    this.#running = this.#play.waiting;
+    return found;
+  }
+
+  /** What went on in the step: of a function that was in its window before and after, and of pages that it may not reach. */
+  #traced(trace: readonly TraceRecord[], now: Inspection): Violation | undefined {
+    this.#noteDomains(now);
+    for (const { kind, a, c } of trace) {
+      const fn = now.functions.find(({ bdf }) => bdf === a);
+      const was = this.#before.functions.find(({ bdf }) => bdf === a);
+      const name = fn === undefined ? '' : formatBdf(fn.bdf);
+      const inWindow = fn !== undefined && was !== undefined && fenced(was) && fenced(fn);
+      if (inWindow && kind === 'invalidation-sent')
+        return { invariant: 15, text: `an ATC invalidation was sent to ${name}, which is blocked` };
+      if (inWindow && (kind === 'ats-granted' || (kind === 'dma-performed' && c >= 0))) {
+        return {
+          invariant: 17,
+          text: `${name} is blocked, and ${kind === 'ats-granted' ? 'was granted a translation' : 'reached memory'}`,
+        };
+      }
+      if (kind === 'dma-performed' && c >= 0 && !this.#mayReach(a, c)) {
+        return { invariant: 18, text: `${name} reached page 0x${c.toString(16)}, which no domain maps for it any more` };
+      }
+    }
+    return undefined;
+  }
+
+  #mayReach(bdf: number, page: number): boolean {
+    if (this.#pages.size === 0) return true;
+    for (const domain of this.#domains.get(bdf) ?? []) {
+      for (const mapped of this.#pages.get(domain)?.values() ?? []) if (mapped === page) return true;
+    }
+    return false;
+  }
+
+  #answers(done: readonly Done[], now: Inspection): Violation | undefined {
+    for (const { statement, outcome } of done) {
+      if (!(statement.verb in ANSWERS)) continue;
+      const place = new Arguments(statement, this.#play.stage.names).optionalFn();
+      const fn = now.functions.find(({ bdf }) => bdf === place);
+      const was = this.#before.functions.find(({ bdf }) => bdf === place);
+      const found = fn === undefined || was === undefined ? undefined : ANSWERS[statement.verb]?.(outcome, fn, was, statement);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** What a window keeps from being changed by who may be refused. */
+  #moved(done: readonly Done[], now: Inspection): Violation | undefined {
+    for (const [index, { group, pasids }] of now.functions.entries()) {
+      const was = this.#before.functions[index];
+      if (was === undefined) continue;
+      if (was.group.recoveryCount === 0 || group.recoveryCount === 0) continue;
+      const name = `group ${group.id}`;
+      if (was.group.domain.id !== group.domain.id && !this.#mustSucceed(done)) {
+        return { invariant: 9, text: `${name} got another domain in a reset window` };
+      }
+      const added = pasids.find(({ pasid, logical }) => logical !== undefined && domainOf(was, pasid) !== logical.id);
+      if (added !== undefined) return { invariant: 10, text: `${name} got PASID ${added.pasid} in a reset window` };
+      if (!was.group.owned && group.owned) return { invariant: 43, text: `${name} was claimed in a reset window` };
+    }
+    return undefined;
+  }
+
+  #mustSucceed(done: readonly Done[]): boolean {
+    return this.#running.some(({ verb }) => MUST_SUCCEED.has(verb)) || done.some(({ statement }) => MUST_SUCCEED.has(statement.verb));
+  }
+
+  /** After the last statement: whether everything was answered. */
+  unanswered(): Violation | undefined {
+    const [statement] = this.#play.waiting;
+    return statement === undefined ? undefined : { invariant: 0, text: `line ${statement.line} is never answered: ${statement.text}` };
+  }
+
+  /** Adds the domains that a function has now to those that it had; once its group rests it has only these. */
+  #noteDomains(now: Inspection, rested = false): void {
+    for (const { bdf, physical, pasids, group } of now.functions) {
+      let ids = this.#domains.get(bdf);
+      if (ids === undefined || (rested && !group.busy)) this.#domains.set(bdf, (ids = new Set()));
+      ids.add(physical.id);
+      for (const pasid of pasids) if (pasid.physical !== undefined) ids.add(pasid.physical.id);
+    }
+  }
+
+  /** Keeps the pages of each domain as map and unmap have them. */
+  #follow({ statement, outcome }: Done): void {
+    if (outcome.word !== 'ok' || (statement.verb !== 'map' && statement.verb !== 'unmap')) return;
+    const args = new Arguments(statement, this.#play.stage.names);
+    const fn = args.optionalFn();
+    const detail = this.#before.functions.find(({ bdf }) => bdf === fn);
+    const domain = fn === undefined ? args.number('a domain') : detail?.group.domain.id;
+    if (domain === undefined) return;
+    const pages = this.#pages.get(domain) ?? new Map<bigint, number>();
+    this.#pages.set(domain, pages);
+    const iova = args.bigint('an IOVA');
+    const address = statement.verb === 'map' ? args.bigint('an address') : 0n;
+    const bytes = args.bigint('a number of bytes');
+    for (let at = 0n; at < bytes; at += PAGE) {
+      if (statement.verb === 'map') pages.set(iova + at, Number((address + at) / PAGE));
+      else pages.delete(iova + at);
+    }
+  }
+}
+
+type Answered = (outcome: Outcome, fn: InspectedFunction, was: InspectedFunction, statement: Statement) => Violation | undefined;
+
+/** What an answer promises. */
+const ANSWERS: Readonly<Record<string, Answered>> = {
+  prepare(outcome, fn, was) {
+    const name = formatBdf(fn.bdf);
+    if (outcome.word === 'EBUSY') {
+      const nested = was.resetDepth > 0 || fn.resetDepth > 0;
+      return {
+        invariant: nested ? 5 : 20,
+        text: `prepare of ${name} is EBUSY: ${nested ? 'windows nest' : 'siblings reset independently'}`,
+      };
+    }
+    if (outcome.word !== 'ok' || fn.itags === 0) return undefined;
+    return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
+  },
+  detach(outcome, { bdf, group }) {
+    const rests = group.owned ? group.domain.type === 'blocked' : group.domain.id === group.defaultDomain.id;
+    if (outcome.word === 'ok' && rests) return undefined;
+    return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${group.domain.id}` };
+  },
+  'pasid-detach'(outcome, fn, _was, { args }) {
+    const left = fn.pasids.find(({ pasid, logical }) => logical !== undefined && `${pasid}` === args[1]?.text);
+    if (outcome.word === 'ok' && left === undefined) return undefined;
+    return {
+      invariant: 14,
+      text: `detach of a PASID of ${formatBdf(fn.bdf)} is ${outcome.word}${left === undefined ? '' : ', and it is in the table'}`,
+    };
+  },
+};
+
+function domainOf({ pasids }: InspectedFunction, pasid: number): number | undefined {
+  return pasids.find((entry) => entry.pasid === pasid)?.logical?.id;
+}
+
+function fenced({ blocked, resetDepth }: InspectedFunction): boolean {
+  return blocked && resetDepth > 0;
+}
+
+function atRest({ functions }: Inspection): Violation | undefined {
+  for (const fn of functions) {
+    if (fn.itags > QUEUE_MAX) return { invariant: 35, text: `${formatBdf(fn.bdf)} has ${fn.itags} invalidations in flight` };
+    if (fn.group.busy) continue;
+    const found = restOf(fn) ?? countOf(fn.group);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function restOf(fn: InspectedFunction): Violation | undefined {
+  const { blocked, resetDepth, physical, pasids, group } = fn;
+  const name = formatBdf(fn.bdf);
+  if (blocked !== resetDepth > 0)
+    return { invariant: 8, text: `${name} is ${blocked ? '' : 'not '}blocked with ${resetDepth} open windows` };
+  if (blocked) {
+    if (physical.type !== 'blocked') return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
+    const open = pasids.find((entry) => entry.physical !== undefined && entry.physical.type !== 'blocked');
+    return open === undefined
+      ? undefined
+      : { invariant: 3, text: `${name} is blocked, and its PASID ${open.pasid} has domain ${open.physical?.id}` };
+  }
+  if (!fn.attachDeferred && physical.id !== group.domain.id) {
+    return { invariant: 13, text: `${name} is open on domain ${physical.id}, and its group has ${group.domain.id}` };
+  }
+  const other = pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
+  return other === undefined
+    ? undefined
+    : { invariant: 13, text: `PASID ${other.pasid} of ${name} is on domain ${other.physical?.id}, and its group has ${other.logical?.id}` };
+}
+
+function countOf({ id, recoveryCount, inWindow }: InspectedGroup): Violation | undefined {
+  if (inWindow === recoveryCount) return undefined;
+  return { invariant: 7, text: `group ${id} counts ${recoveryCount} functions in a window, and there are ${inWindow}` };
+}
+
+function fromFile(done: readonly Done[]): Violation | undefined {
+  const wrong = done.find((each) => each.wrong.length > 0);
+  return wrong === undefined ? undefined : { invariant: 0, text: `line ${wrong.statement.line}: ${wrong.wrong.join('; ')}` };
+}
