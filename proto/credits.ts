@@ -11,7 +11,9 @@ import {
   CREDIT_DMA_REPLY_BYTES,
   CREDIT_MEMORY_CALLS,
   CREDIT_MEMORY_REPLY_BYTES,
+  DMA_BYTES_MAX,
 } from './limits.ts';
+import type { U64 } from './u64.ts';
 
 const { CREDIT_CLASS_CONTROL, CREDIT_CLASS_ACCESS, CREDIT_CLASS_DMA, CREDIT_CLASS_MEMORY } = iommud.v1.CreditClass;
 const CLASSES = [CREDIT_CLASS_CONTROL, CREDIT_CLASS_ACCESS, CREDIT_CLASS_DMA, CREDIT_CLASS_MEMORY];
@@ -46,16 +48,29 @@ export function creditClass(number: number): CreditClass {
   }
 }
 
-/** Bytes of `data` that the reply to a call may carry: the `bytes` that it asks for. */
+/** Bytes of `data` that the reply to a call may carry: the `bytes` that it asks for, or of a bitmap of them. */
 export function replyBytes(number: number, body: object): number {
   switch (number) {
     case BODY.memoryRead:
     case BODY.dmaRead:
     case BODY.modelDma:
       return (body as { bytes?: number | null }).bytes ?? 0;
+    case BODY.dirtyRead:
+      return bitmapBytes(body);
     default:
       return 0;
   }
+}
+
+/** A bit for each `page_bytes` of `bytes`; more than a reply carries is refused, and nothing is carried for a call that makes no sense. */
+function bitmapBytes({ bytes, pageBytes }: { bytes?: U64 | null; pageBytes?: U64 | null }): number {
+  const pages = Math.floor(approximate(bytes) / approximate(pageBytes));
+  return Number.isFinite(pages) ? Math.min(Math.ceil(pages / 8), DMA_BYTES_MAX) : 0;
+}
+
+/** As a double: exact below 2^53. */
+function approximate(value: U64 | null | undefined): number {
+  return value === undefined || value === null ? 0 : (value.high >>> 0) * 2 ** 32 + (value.low >>> 0);
 }
 
 /** The credits that one end has left with the other. */

@@ -16,7 +16,7 @@ export class Domain extends Mappings {
     this.id = id;
   }
 
-  /** Errors: ENOENT, EBUSY (attached). */
+  /** Errors: ENOENT, EBUSY (attached, or the parent of a nested domain). */
   async free(options?: CallOptions): Promise<void> {
     await ask(this.#channel, 'domainFree', { domain: this.id }, options);
   }
@@ -29,8 +29,17 @@ export interface NewDomain {
   readonly sharedAddress?: boolean;
   /** The format of its page tables, such as `amd-v1-4level`; absent: `x86-64`. */
   readonly format?: string;
-  /** Physical address of page tables that a guest wrote: map is then EOPNOTSUPP, and unmap only invalidates. Absent: the domain has its own. */
+  /**
+   * Address of page tables that a guest wrote, physical or with `parent` the guest's: map is then EOPNOTSUPP, and unmap only invalidates. Absent: the
+   * domain has its own.
+   */
   readonly root?: bigint | number;
+  /** Of a domain with `root`: the domain that is its second stage, with a format that is one. */
+  readonly parent?: Domain | number;
+  /** Of a domain without `root`: `setDirtyTracking` and `readDirty` work on it. */
+  readonly dirtyTracking?: boolean;
+  /** Of a domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. */
+  readonly accessedDirty?: boolean;
 }
 
 export class Domains {
@@ -40,13 +49,16 @@ export class Domains {
     this.#channel = channel;
   }
 
-  /** Errors: EINVAL (a format or root that cannot be), ENOMEM, EOPNOTSUPP (no IOMMU). */
+  /** Errors: EINVAL (a format, root or parent that cannot be), ENOENT (parent), ENOMEM, EOPNOTSUPP (no IOMMU; dirty tracking with `root`). */
   async alloc(domain: NewDomain = {}, options?: CallOptions): Promise<Domain> {
     const request = {
       type: DOMAIN_TYPE.numberOf(domain.type ?? 'paging', 'type'),
       sharedAddress: domain.sharedAddress ?? false,
       format: domain.format ?? null,
       root: domain.root === undefined ? null : u64(domain.root, 'root'),
+      parent: domain.parent === undefined ? null : u32(idOf(domain.parent), 'parent'),
+      dirtyTracking: domain.dirtyTracking ?? null,
+      accessedDirty: domain.accessedDirty ?? null,
     };
     const { body } = await ask(this.#channel, 'domainAlloc', request, options);
     return new Domain(this.#channel, body.domain);
@@ -56,4 +68,8 @@ export class Domains {
   get(id: number): Domain {
     return new Domain(this.#channel, id);
   }
+}
+
+function idOf(domain: Domain | number): number {
+  return typeof domain === 'number' ? domain : domain.id;
 }

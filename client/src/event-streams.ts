@@ -20,6 +20,11 @@ export interface FaultRecord {
   /** `r`, `w`, `x` or several of them. */
   readonly access: string;
   readonly cause: Outcome;
+  /** The stage of translation that refused: 1 or 2; 0 where none did. */
+  readonly stage: number;
+  /** The request asked for privileged mode, or to execute. */
+  readonly privileged: boolean;
+  readonly execute: boolean;
   /** `00:02.0 write 0x11000: not present`. */
   readonly text: string;
 }
@@ -110,6 +115,9 @@ export function faultRecord(record: iommud.v1.FaultRecord): FaultRecord {
     iova: bigintOf(record.iova),
     access: accessText(record.access),
     cause: OUTCOME.nameOf(record.cause),
+    stage: record.stage,
+    privileged: record.privileged,
+    execute: record.execute,
     text: record.text,
   });
 }

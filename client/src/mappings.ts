@@ -5,6 +5,8 @@ import { bigintOf, msOfNs, numberOf, u64 } from './numbers.ts';
 import { shown } from './shown.ts';
 import { waited, type Waited } from './waited.ts';
 
+const PAGE_BYTES = 4096;
+
 /** A domain by number, or the one that a function or a PASID of it has attached. */
 export type MappingTarget = { readonly domain: number } | { readonly function: number; readonly pasid?: number };
 
@@ -21,6 +23,23 @@ export interface UnmapReport extends Waited {
   /** Less than asked for where nothing was mapped. */
   readonly bytes: bigint;
   /** ATC invalidations that timed out. */
+  readonly timedOut: number;
+}
+
+export interface DirtyRange {
+  readonly iova: bigint | number;
+  /** A multiple of `pageBytes`. */
+  readonly bytes: bigint | number;
+  /** What one bit stands for: a power of two from 4096, which it is when absent. */
+  readonly pageBytes?: bigint | number;
+  /** What is told stays dirty. */
+  readonly noClear?: boolean;
+}
+
+export interface DirtyReport extends Waited {
+  /** A bit for each page of the range, the first in bit 0 of the first byte. */
+  readonly bitmap: Uint8Array;
+  /** ATC invalidations that timed out: these functions may write unseen. */
   readonly timedOut: number;
 }
 
@@ -55,6 +74,33 @@ export class Mappings {
     const request = { ...this.#target, iova: u64(range.iova, 'iova'), bytes: u64(range.bytes, 'bytes') };
     const { body } = await ask(this.#channel, 'dmaUnmap', request, options);
     return shown({ bytes: bigintOf(body.bytes), timedOut: body.timedOut, elapsedMs: msOfNs(numberOf(body.elapsedNs)) });
+  }
+
+  /**
+   * Notes from now on which pages functions write, all of them clean at first; or notes no more. Errors: ENOENT, ENODEV, EOPNOTSUPP (the domain was
+   * not made with `dirtyTracking`).
+   */
+  async setDirtyTracking(on: boolean, options?: CallOptions): Promise<Omit<DirtyReport, 'bitmap'>> {
+    const { body } = await ask(this.#channel, 'dirtyTrackingSet', { ...this.#target, on }, options);
+    return shown({ timedOut: body.timedOut, elapsedMs: msOfNs(numberOf(body.elapsedNs)) });
+  }
+
+  /**
+   * Which pages of a range were written since they were last clean; they are clean again unless `noClear`. A large page is dirty as a whole. When it
+   * resolves, a write that is not in this bitmap will be in the next. Errors: EINVAL (tracking is off; alignment; more than 1 MiB of bitmap), ENOENT,
+   * ENODEV, EOPNOTSUPP (the domain was not made with `dirtyTracking`).
+   */
+  async readDirty(range: DirtyRange, options?: CallOptions): Promise<DirtyReport> {
+    const request = {
+      ...this.#target,
+      iova: u64(range.iova, 'iova'),
+      bytes: u64(range.bytes, 'bytes'),
+      pageBytes: u64(range.pageBytes ?? PAGE_BYTES, 'pageBytes'),
+      noClear: range.noClear ?? null,
+    };
+    const { body, data } = await ask(this.#channel, 'dirtyRead', request, options);
+    const elapsedMs = msOfNs(numberOf(body.elapsedNs));
+    return shown({ bitmap: data ?? new Uint8Array(0), timedOut: body.timedOut, elapsedMs });
   }
 
   /** The physical address that an IOVA maps to; undefined for none. Errors: ENOENT, ENODEV. */

@@ -10,6 +10,9 @@ export interface ModelOptions extends CallOptions {
   readonly pasid?: number;
   /** Through the function's ATC: translation requests where it has no entry, then translated requests. */
   readonly translated?: boolean;
+  /** With a PASID: the requests ask for privileged mode; of a read or translation request, to execute. */
+  readonly privileged?: boolean;
+  readonly execute?: boolean;
   /** Holds each request at this point, until it is released or a reset drops it. */
   readonly hold?: HoldPoint;
   /** A held request goes on by itself after this time on the machine's clock. */
@@ -73,6 +76,8 @@ export class Model {
       bytes: u32(bytes, 'bytes'),
       pasid: options?.pasid === undefined ? null : u32(options.pasid, 'pasid'),
       translated: options?.translated ?? null,
+      privileged: options?.privileged ?? null,
+      execute: options?.execute ?? null,
       hold: options?.hold === undefined ? null : REQUEST_POINT.numberOf(options.hold, 'hold'),
       holdNs: options?.holdMs === undefined ? null : nsOfMs(options.holdMs, 'holdMs'),
     };

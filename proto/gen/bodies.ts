@@ -65,6 +65,10 @@ export const BODY = {
   callReleaseReply: 95,
   callsHeld: 96,
   callsHeldReply: 97,
+  dirtyTrackingSet: 100,
+  dirtyTrackingSetReply: 101,
+  dirtyRead: 102,
+  dirtyReadReply: 103,
   memoryAlloc: 128,
   memoryAllocReply: 129,
   memoryFree: 130,
@@ -147,6 +151,8 @@ export interface Calls {
   callHold: { request: iommud.v1.CallHold.$Properties; decoded: iommud.v1.CallHold; reply: iommud.v1.CallHoldReply };
   callRelease: { request: iommud.v1.CallRelease.$Properties; decoded: iommud.v1.CallRelease; reply: iommud.v1.CallReleaseReply };
   callsHeld: { request: iommud.v1.CallsHeld.$Properties; decoded: iommud.v1.CallsHeld; reply: iommud.v1.CallsHeldReply };
+  dirtyTrackingSet: { request: iommud.v1.DirtyTrackingSet.$Properties; decoded: iommud.v1.DirtyTrackingSet; reply: iommud.v1.DirtyTrackingSetReply };
+  dirtyRead: { request: iommud.v1.DirtyRead.$Properties; decoded: iommud.v1.DirtyRead; reply: iommud.v1.DirtyReadReply };
   memoryAlloc: { request: iommud.v1.MemoryAlloc.$Properties; decoded: iommud.v1.MemoryAlloc; reply: iommud.v1.MemoryAllocReply };
   memoryFree: { request: iommud.v1.MemoryFree.$Properties; decoded: iommud.v1.MemoryFree; reply: iommud.v1.MemoryFreeReply };
   memoryRead: { request: iommud.v1.MemoryRead.$Properties; decoded: iommud.v1.MemoryRead; reply: iommud.v1.MemoryReadReply };
@@ -246,6 +252,10 @@ codecs[94] = v1.CallRelease;
 codecs[95] = v1.CallReleaseReply;
 codecs[96] = v1.CallsHeld;
 codecs[97] = v1.CallsHeldReply;
+codecs[100] = v1.DirtyTrackingSet;
+codecs[101] = v1.DirtyTrackingSetReply;
+codecs[102] = v1.DirtyRead;
+codecs[103] = v1.DirtyReadReply;
 codecs[128] = v1.MemoryAlloc;
 codecs[129] = v1.MemoryAllocReply;
 codecs[130] = v1.MemoryFree;

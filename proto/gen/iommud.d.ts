@@ -1530,8 +1530,8 @@ export namespace iommud {
         }
 
         /**
-         * Makes a domain. Role: host. Class: control. Errors: EINVAL (a format or root that cannot be, or of a domain that has no tables), ENOMEM,
-         * EOPNOTSUPP (no IOMMU).
+         * Makes a domain. Role: host. Class: control. Errors: EINVAL (a format, root or parent that cannot be, or of a domain that has no tables), ENOENT
+         * (no such parent), ENOMEM, EOPNOTSUPP (no IOMMU; dirty tracking of tables that a guest wrote).
          */
         class DomainAlloc {
 
@@ -1559,8 +1559,21 @@ export namespace iommud {
             /**
              * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
              * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
+             * With `parent` it is an address of the guest, below which the parent translates.
              */
             root: (Long|null);
+
+            /**
+             * Of a paging domain with `root`: the paging domain that is its second stage (IOMMU_HWPT_ALLOC_NEST_PARENT). Its format is a second stage of the same
+             * architecture: vtd-second-stage or amd-v1 below x86-64, riscv-…x4 below riscv, arm-s2 below arm-s1. Absent: addresses of the tables are physical.
+             */
+            parent: (number|null);
+
+            /** Of a paging domain without `root`: DirtyTrackingSet and DirtyRead work on it (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). Absent: false. */
+            dirtyTracking: (boolean|null);
+
+            /** Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. Absent: false. */
+            accessedDirty: (boolean|null);
 
             /**
              * Encodes the specified DomainAlloc message. Does not implicitly {@link iommud.v1.DomainAlloc.verify|verify} messages.
@@ -1601,8 +1614,21 @@ export namespace iommud {
                 /**
                  * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
                  * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
+                 * With `parent` it is an address of the guest, below which the parent translates.
                  */
                 root?: (Long|null);
+
+                /**
+                 * Of a paging domain with `root`: the paging domain that is its second stage (IOMMU_HWPT_ALLOC_NEST_PARENT). Its format is a second stage of the same
+                 * architecture: vtd-second-stage or amd-v1 below x86-64, riscv-…x4 below riscv, arm-s2 below arm-s1. Absent: addresses of the tables are physical.
+                 */
+                parent?: (number|null);
+
+                /** Of a paging domain without `root`: DirtyTrackingSet and DirtyRead work on it (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). Absent: false. */
+                dirtyTracking?: (boolean|null);
+
+                /** Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. Absent: false. */
+                accessedDirty?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1662,7 +1688,7 @@ export namespace iommud {
             type $Shape = iommud.v1.DomainAllocReply.$Properties;
         }
 
-        /** Frees a domain. Role: host. Class: control. Errors: ENOENT, EBUSY (attached). */
+        /** Frees a domain. Role: host. Class: control. Errors: ENOENT, EBUSY (attached, or the parent of a nested domain). */
         class DomainFree {
 
             /**
@@ -2911,6 +2937,282 @@ export namespace iommud {
             type $Shape = iommud.v1.IovaToPhysReply.$Properties;
         }
 
+        /**
+         * Notes from now on which pages of a domain functions write, all of them clean at first, also where that was on before; or notes no more
+         * (IOMMU_HWPT_SET_DIRTY_TRACKING). The reply comes when every write from now on shows. Which domain: as in DmaMap. Role: host. Class: control.
+         * Errors: ENOENT, ENODEV, EOPNOTSUPP (not made for dirty tracking).
+         */
+        class DirtyTrackingSet {
+
+            /**
+             * Constructs a new DirtyTrackingSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyTrackingSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DirtyTrackingSet domain. */
+            domain: (number|null);
+
+            /** DirtyTrackingSet function. */
+            function: (number|null);
+
+            /** 20 bits. */
+            pasid: (number|null);
+
+            /** DirtyTrackingSet on. */
+            on: (boolean|null);
+
+            /**
+             * Encodes the specified DirtyTrackingSet message. Does not implicitly {@link iommud.v1.DirtyTrackingSet.verify|verify} messages.
+             * @param message DirtyTrackingSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyTrackingSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyTrackingSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyTrackingSet & iommud.v1.DirtyTrackingSet.$Shape} DirtyTrackingSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyTrackingSet & iommud.v1.DirtyTrackingSet.$Shape;
+        }
+
+        namespace DirtyTrackingSet {
+
+            /** Properties of a DirtyTrackingSet. */
+            interface $Properties {
+
+                /** DirtyTrackingSet domain */
+                domain?: (number|null);
+
+                /** DirtyTrackingSet function */
+                "function"?: (number|null);
+
+                /** 20 bits. */
+                pasid?: (number|null);
+
+                /** DirtyTrackingSet on */
+                on?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyTrackingSet. */
+            type $Shape = iommud.v1.DirtyTrackingSet.$Properties;
+        }
+
+        /** Represents a DirtyTrackingSetReply. */
+        class DirtyTrackingSetReply {
+
+            /**
+             * Constructs a new DirtyTrackingSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyTrackingSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ATC invalidations that timed out: these functions may write unseen. */
+            timedOut: number;
+
+            /** DirtyTrackingSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DirtyTrackingSetReply message. Does not implicitly {@link iommud.v1.DirtyTrackingSetReply.verify|verify} messages.
+             * @param message DirtyTrackingSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyTrackingSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyTrackingSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyTrackingSetReply & iommud.v1.DirtyTrackingSetReply.$Shape} DirtyTrackingSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyTrackingSetReply & iommud.v1.DirtyTrackingSetReply.$Shape;
+        }
+
+        namespace DirtyTrackingSetReply {
+
+            /** Properties of a DirtyTrackingSetReply. */
+            interface $Properties {
+
+                /** ATC invalidations that timed out: these functions may write unseen. */
+                timedOut?: number;
+
+                /** DirtyTrackingSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyTrackingSetReply. */
+            type $Shape = iommud.v1.DirtyTrackingSetReply.$Properties;
+        }
+
+        /**
+         * Which pages of a range were written (IOMMU_HWPT_GET_DIRTY_BITMAP). `data` of the reply: a bit for each `page_bytes` of the range, the first in bit
+         * 0 of the first byte. A large page of the tables is dirty as a whole, and cleared as a whole where the range touches it. A write that an ATC was
+         * granted counts from the grant. Where it clears, the reply comes when a write that is not in this bitmap will be in the next. Which domain: as in
+         * DmaMap. Role: host. Class: control, whose replies have no bytes: one such call at a time. Errors: EINVAL (tracking is off; alignment, 0 bytes, more than 1 MiB of bitmap), ENOENT, ENODEV, EOPNOTSUPP (not
+         * made for dirty tracking).
+         */
+        class DirtyRead {
+
+            /**
+             * Constructs a new DirtyRead.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyRead.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DirtyRead domain. */
+            domain: (number|null);
+
+            /** DirtyRead function. */
+            function: (number|null);
+
+            /** 20 bits. */
+            pasid: (number|null);
+
+            /** DirtyRead iova. */
+            iova: (Long|null);
+
+            /** Multiples of `page_bytes`. */
+            bytes: (Long|null);
+
+            /** A power of two from 4096. */
+            pageBytes: (Long|null);
+
+            /** What is told stays dirty. Absent: false. */
+            noClear: (boolean|null);
+
+            /**
+             * Encodes the specified DirtyRead message. Does not implicitly {@link iommud.v1.DirtyRead.verify|verify} messages.
+             * @param message DirtyRead message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyRead.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyRead message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyRead & iommud.v1.DirtyRead.$Shape} DirtyRead
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyRead & iommud.v1.DirtyRead.$Shape;
+        }
+
+        namespace DirtyRead {
+
+            /** Properties of a DirtyRead. */
+            interface $Properties {
+
+                /** DirtyRead domain */
+                domain?: (number|null);
+
+                /** DirtyRead function */
+                "function"?: (number|null);
+
+                /** 20 bits. */
+                pasid?: (number|null);
+
+                /** DirtyRead iova */
+                iova?: (Long|null);
+
+                /** Multiples of `page_bytes`. */
+                bytes?: (Long|null);
+
+                /** A power of two from 4096. */
+                pageBytes?: (Long|null);
+
+                /** What is told stays dirty. Absent: false. */
+                noClear?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyRead. */
+            type $Shape = iommud.v1.DirtyRead.$Properties;
+        }
+
+        /** Represents a DirtyReadReply. */
+        class DirtyReadReply {
+
+            /**
+             * Constructs a new DirtyReadReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyReadReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ATC invalidations that timed out: these functions may write unseen. */
+            timedOut: number;
+
+            /** DirtyReadReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DirtyReadReply message. Does not implicitly {@link iommud.v1.DirtyReadReply.verify|verify} messages.
+             * @param message DirtyReadReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyReadReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyReadReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyReadReply & iommud.v1.DirtyReadReply.$Shape} DirtyReadReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyReadReply & iommud.v1.DirtyReadReply.$Shape;
+        }
+
+        namespace DirtyReadReply {
+
+            /** Properties of a DirtyReadReply. */
+            interface $Properties {
+
+                /** ATC invalidations that timed out: these functions may write unseen. */
+                timedOut?: number;
+
+                /** DirtyReadReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyReadReply. */
+            type $Shape = iommud.v1.DirtyReadReply.$Properties;
+        }
+
         /** The IOMMU's fault records. Not consumed. Roles: host, observer. Class: control. */
         class FaultRecords {
 
@@ -3047,6 +3349,15 @@ export namespace iommud {
             /** `00:02.0 write 0x11000: not present`. */
             text: string;
 
+            /** The stage of translation that refused: 1 or 2; 0 where none did. */
+            stage: number;
+
+            /** The request asked for privileged mode. */
+            privileged: boolean;
+
+            /** The request asked to execute. */
+            execute: boolean;
+
             /**
              * Encodes the specified FaultRecord message. Does not implicitly {@link iommud.v1.FaultRecord.verify|verify} messages.
              * @param message FaultRecord message or plain object to encode
@@ -3094,6 +3405,15 @@ export namespace iommud {
 
                 /** `00:02.0 write 0x11000: not present`. */
                 text?: string;
+
+                /** The stage of translation that refused: 1 or 2; 0 where none did. */
+                stage?: number;
+
+                /** The request asked for privileged mode. */
+                privileged?: boolean;
+
+                /** The request asked to execute. */
+                execute?: boolean;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4331,7 +4651,7 @@ export namespace iommud {
          * Makes a `dma-probe` do one operation. The reply comes when it has ended and says what became of it, which a real function does not learn of
          * a posted write. `data` of the call: what a write writes, or an atomic's operands (little-endian; compare-and-swap: compare, then
          * swap). `data` of the reply: what a read or atomic got. Role: host. Class: dma.
-         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length), EAGAIN (its ledger
+         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length, mode without a PASID), EAGAIN (its ledger
          * is full).
          */
         class ModelDma {
@@ -4368,6 +4688,12 @@ export namespace iommud {
 
             /** A held request goes on by itself after this time on the machine's clock, nanoseconds. Absent or 0: only by DmaRelease. */
             holdNs: (Long|null);
+
+            /** With a PASID: the requests ask for privileged mode. Absent: false. */
+            privileged: (boolean|null);
+
+            /** With a PASID, of a read or translation request: the requests ask to execute. Absent: false. */
+            execute: (boolean|null);
 
             /**
              * Encodes the specified ModelDma message. Does not implicitly {@link iommud.v1.ModelDma.verify|verify} messages.
@@ -4416,6 +4742,12 @@ export namespace iommud {
 
                 /** A held request goes on by itself after this time on the machine's clock, nanoseconds. Absent or 0: only by DmaRelease. */
                 holdNs?: (Long|null);
+
+                /** With a PASID: the requests ask for privileged mode. Absent: false. */
+                privileged?: (boolean|null);
+
+                /** With a PASID, of a read or translation request: the requests ask to execute. Absent: false. */
+                execute?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

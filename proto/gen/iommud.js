@@ -2225,6 +2225,12 @@ export const iommud = $root.iommud = (() => {
             DomainAlloc.prototype.sharedAddress = null;
             DomainAlloc.prototype.format = null;
             DomainAlloc.prototype.root = null;
+            DomainAlloc.prototype.parent = null;
+            DomainAlloc.prototype.dirtyTracking = null;
+            DomainAlloc.prototype.accessedDirty = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -2244,6 +2250,12 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(26).string(message.format);
                 if (message.root != null && $Object.hasOwnProperty.call(message, "root"))
                     writer.uint32(33).fixed64(message.root);
+                if (message.parent != null && $Object.hasOwnProperty.call(message, "parent"))
+                    writer.uint32(40).uint32(message.parent);
+                if (message.dirtyTracking != null && $Object.hasOwnProperty.call(message, "dirtyTracking"))
+                    writer.uint32(48).bool(message.dirtyTracking);
+                if (message.accessedDirty != null && $Object.hasOwnProperty.call(message, "accessedDirty"))
+                    writer.uint32(56).bool(message.accessedDirty);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2298,6 +2310,24 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 1)
                                 break;
                             message.root = reader.fixed64();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            message.parent = reader.uint32();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.dirtyTracking = reader.bool();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.accessedDirty = reader.bool();
                             continue;
                         }
                     }
@@ -4260,6 +4290,420 @@ export const iommud = $root.iommud = (() => {
             };
             return IovaToPhysReply;
         })();
+        v1.DirtyTrackingSet = (function() {
+            const DirtyTrackingSet = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DirtyTrackingSet.prototype.domain = null;
+            DirtyTrackingSet.prototype["function"] = null;
+            DirtyTrackingSet.prototype.pasid = null;
+            DirtyTrackingSet.prototype.on = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            DirtyTrackingSet.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.domain != null && $Object.hasOwnProperty.call(message, "domain"))
+                    writer.uint32(8).uint32(message.domain);
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(21).fixed32(message["function"]);
+                if (message.pasid != null && $Object.hasOwnProperty.call(message, "pasid"))
+                    writer.uint32(24).uint32(message.pasid);
+                if (message.on != null && $Object.hasOwnProperty.call(message, "on"))
+                    writer.uint32(32).bool(message.on);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DirtyTrackingSet.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DirtyTrackingSet();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            message.domain = reader.uint32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.pasid = reader.uint32();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.on = reader.bool();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DirtyTrackingSet;
+        })();
+        v1.DirtyTrackingSetReply = (function() {
+            const DirtyTrackingSetReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DirtyTrackingSetReply.prototype.timedOut = 0;
+            DirtyTrackingSetReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DirtyTrackingSetReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.timedOut != null && $Object.hasOwnProperty.call(message, "timedOut") && message.timedOut !== 0)
+                    writer.uint32(8).uint32(message.timedOut);
+                if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
+                    writer.uint32(17).fixed64(message.elapsedNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DirtyTrackingSetReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DirtyTrackingSetReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.timedOut = value;
+                            else
+                                delete message.timedOut;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.elapsedNs = value;
+                            else
+                                delete message.elapsedNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DirtyTrackingSetReply;
+        })();
+        v1.DirtyRead = (function() {
+            const DirtyRead = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DirtyRead.prototype.domain = null;
+            DirtyRead.prototype["function"] = null;
+            DirtyRead.prototype.pasid = null;
+            DirtyRead.prototype.iova = null;
+            DirtyRead.prototype.bytes = null;
+            DirtyRead.prototype.pageBytes = null;
+            DirtyRead.prototype.noClear = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            DirtyRead.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.domain != null && $Object.hasOwnProperty.call(message, "domain"))
+                    writer.uint32(8).uint32(message.domain);
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(21).fixed32(message["function"]);
+                if (message.pasid != null && $Object.hasOwnProperty.call(message, "pasid"))
+                    writer.uint32(24).uint32(message.pasid);
+                if (message.iova != null && $Object.hasOwnProperty.call(message, "iova"))
+                    writer.uint32(33).fixed64(message.iova);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes"))
+                    writer.uint32(41).fixed64(message.bytes);
+                if (message.pageBytes != null && $Object.hasOwnProperty.call(message, "pageBytes"))
+                    writer.uint32(49).fixed64(message.pageBytes);
+                if (message.noClear != null && $Object.hasOwnProperty.call(message, "noClear"))
+                    writer.uint32(56).bool(message.noClear);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DirtyRead.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DirtyRead();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            message.domain = reader.uint32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.pasid = reader.uint32();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.iova = reader.fixed64();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            message.bytes = reader.fixed64();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 1)
+                                break;
+                            message.pageBytes = reader.fixed64();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.noClear = reader.bool();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DirtyRead;
+        })();
+        v1.DirtyReadReply = (function() {
+            const DirtyReadReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DirtyReadReply.prototype.timedOut = 0;
+            DirtyReadReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DirtyReadReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.timedOut != null && $Object.hasOwnProperty.call(message, "timedOut") && message.timedOut !== 0)
+                    writer.uint32(8).uint32(message.timedOut);
+                if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
+                    writer.uint32(17).fixed64(message.elapsedNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DirtyReadReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DirtyReadReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.timedOut = value;
+                            else
+                                delete message.timedOut;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.elapsedNs = value;
+                            else
+                                delete message.elapsedNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DirtyReadReply;
+        })();
         v1.FaultRecords = (function() {
             const FaultRecords = function (properties) {
                 if (properties)
@@ -4425,6 +4869,9 @@ export const iommud = $root.iommud = (() => {
             FaultRecord.prototype.access = 0;
             FaultRecord.prototype.cause = 0;
             FaultRecord.prototype.text = "";
+            FaultRecord.prototype.stage = 0;
+            FaultRecord.prototype.privileged = false;
+            FaultRecord.prototype.execute = false;
             // Virtual OneOf for proto3 optional field
             FaultRecord.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4449,6 +4896,12 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(56).int32(message.cause);
                 if (message.text != null && $Object.hasOwnProperty.call(message, "text") && message.text !== "")
                     writer.uint32(66).string(message.text);
+                if (message.stage != null && $Object.hasOwnProperty.call(message, "stage") && message.stage !== 0)
+                    writer.uint32(72).uint32(message.stage);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged") && message.privileged !== false)
+                    writer.uint32(80).bool(message.privileged);
+                if (message.execute != null && $Object.hasOwnProperty.call(message, "execute") && message.execute !== false)
+                    writer.uint32(88).bool(message.execute);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4548,6 +5001,33 @@ export const iommud = $root.iommud = (() => {
                                 message.text = value;
                             else
                                 delete message.text;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.stage = value;
+                            else
+                                delete message.stage;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.privileged = value;
+                            else
+                                delete message.privileged;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.execute = value;
+                            else
+                                delete message.execute;
                             continue;
                         }
                     }
@@ -6330,6 +6810,10 @@ export const iommud = $root.iommud = (() => {
             ModelDma.prototype.translated = null;
             ModelDma.prototype.hold = null;
             ModelDma.prototype.holdNs = null;
+            ModelDma.prototype.privileged = null;
+            ModelDma.prototype.execute = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -6361,6 +6845,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(56).int32(message.hold);
                 if (message.holdNs != null && $Object.hasOwnProperty.call(message, "holdNs"))
                     writer.uint32(65).fixed64(message.holdNs);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged"))
+                    writer.uint32(72).bool(message.privileged);
+                if (message.execute != null && $Object.hasOwnProperty.call(message, "execute"))
+                    writer.uint32(80).bool(message.execute);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6439,6 +6927,18 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 1)
                                 break;
                             message.holdNs = reader.fixed64();
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            message.privileged = reader.bool();
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            message.execute = reader.bool();
                             continue;
                         }
                     }

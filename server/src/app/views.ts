@@ -57,6 +57,9 @@ export function faultView(of: FaultRecord): body.FaultList['faults'][number] {
     iova: `0x${of.iova.toString(16)}`,
     access: `${(of.access & ACCESS.read) !== 0 ? 'r' : ''}${(of.access & ACCESS.write) !== 0 ? 'w' : ''}${(of.access & ACCESS.execute) !== 0 ? 'x' : ''}`,
     cause: of.cause,
+    stage: of.stage,
+    privileged: of.privileged,
+    execute: of.execute,
     text: of.text,
   };
 }

@@ -1,15 +1,16 @@
 // long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, FORMAT_CHARS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
  */
-import type { CallName as SteppedCallName, Command, CommandKind, DomainTarget, StepName } from '../core/machine/index.ts';
+import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
+import { tablesOf, targetOf } from './domain-fields.ts';
 import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, OPERATIONS, POINTS, type RoleName } from './enums.ts';
-import { invalid, missing } from './errors.ts';
 import {
   needBigint,
+  needBoolean,
   needCount,
   needData,
   needFunction,
@@ -81,8 +82,7 @@ const ROWS = {
       kind: 'domain-alloc',
       type: needWord(b.type, 'type', DOMAIN_TYPES),
       sharedAddress: b.sharedAddress ?? false,
-      ...(b.format === null ? {} : { format: needText(b.format, 'format', FORMAT_CHARS_MAX) }),
-      ...(b.root === null ? {} : { root: needBigint(b.root, 'root') }),
+      ...tablesOf(b),
     }),
   },
   domainFree: { roles: HOST, decode: (b) => ({ kind: 'domain-free', domain: needUint32(b.domain, 'domain') }) },
@@ -109,7 +109,7 @@ const ROWS = {
     roles: HOST,
     decode: (b) => ({
       kind: 'map',
-      target: target(b),
+      target: targetOf(b),
       iova: needBigint(b.iova, 'iova'),
       address: needBigint(b.address, 'address'),
       bytes: needBigint(b.bytes, 'bytes'),
@@ -118,9 +118,24 @@ const ROWS = {
   },
   dmaUnmap: {
     roles: HOST,
-    decode: (b) => ({ kind: 'unmap', target: target(b), iova: needBigint(b.iova, 'iova'), bytes: needBigint(b.bytes, 'bytes') }),
+    decode: (b) => ({ kind: 'unmap', target: targetOf(b), iova: needBigint(b.iova, 'iova'), bytes: needBigint(b.bytes, 'bytes') }),
   },
-  iovaToPhys: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'iova-to-phys', target: target(b), iova: needBigint(b.iova, 'iova') }) },
+  iovaToPhys: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'iova-to-phys', target: targetOf(b), iova: needBigint(b.iova, 'iova') }) },
+  dirtyTrackingSet: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'dirty-tracking-set', target: targetOf(b), on: needBoolean(b.on, 'on') }),
+  },
+  dirtyRead: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'dirty-read',
+      target: targetOf(b),
+      iova: needBigint(b.iova, 'iova'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      pageBytes: needBigint(b.pageBytes, 'page_bytes'),
+      clear: !(b.noClear ?? false),
+    }),
+  },
   faultRecords: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'fault-records' }) },
 
   memoryAlloc: { roles: HOST, decode: (b) => ({ kind: 'memory-alloc', bytes: needBigint(b.bytes, 'bytes') }) },
@@ -220,6 +235,8 @@ const ROWS = {
         data,
         pasid: optionalPasid(b.pasid),
         translated: b.translated ?? false,
+        ...(b.privileged === null ? {} : { privileged: b.privileged }),
+        ...(b.execute === null ? {} : { execute: b.execute }),
         hold: optionalWord(b.hold, 'hold', POINTS),
         holdNs: optionalNumber(b.holdNs, 'hold_ns'),
       };
@@ -295,21 +312,4 @@ function byNumber(): (ServedRow | undefined)[] {
 
 function snake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-interface TargetFields {
-  readonly domain: number | null;
-  readonly function: number | null;
-  readonly pasid: number | null;
-}
-
-/** A domain by number, or by the function that has it: exactly one of the two. */
-function target(b: TargetFields): DomainTarget {
-  if (b.function === null) {
-    if (b.domain === null) throw missing('domain');
-    if (b.pasid !== null) throw invalid('pasid', 'needs function');
-    return { domain: b.domain };
-  }
-  if (b.domain !== null) throw invalid('domain', 'and function exclude each other');
-  return { bdf: needFunction(b.function), pasid: optionalPasid(b.pasid) };
 }

@@ -48,7 +48,7 @@ export function replyNumber(number: number, reply: Reply): number {
 }
 
 export function replyData(reply: Reply): Uint8Array | undefined {
-  return reply.kind === 'dma' || reply.kind === 'memory-read' ? reply.data : undefined;
+  return reply.kind === 'dma' || reply.kind === 'memory-read' || reply.kind === 'dirty-read' ? reply.data : undefined;
 }
 
 type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'refused' }>;
@@ -77,6 +77,9 @@ function coldBody(reply: Cold): object {
       } satisfies Send<'DmaUnmapReply'>;
     case 'iova-to-phys':
       return { mapped: reply.mapped, address: u64FromBigint(reply.address) } satisfies Send<'IovaToPhysReply'>;
+    case 'dirty-tracking-set':
+    case 'dirty-read':
+      return { timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'DirtyReadReply'>;
     case 'memory-alloc':
       return { address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) } satisfies Send<'MemoryAllocReply'>;
     case 'reset-prepare':
@@ -278,6 +281,9 @@ function faultRecord(record: FaultRecord): Send<'FaultRecord'> {
     access: record.access,
     cause: OUTCOME.number[record.cause],
     text: record.text,
+    stage: record.stage,
+    privileged: record.privileged,
+    execute: record.execute,
   };
 }
 

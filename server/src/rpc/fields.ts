@@ -17,6 +17,11 @@ export function needUint32(value: Optional<number>, field: string): number {
   return value;
 }
 
+export function needBoolean(value: Optional<boolean>, field: string): boolean {
+  if (value === null) throw missing(field);
+  return value;
+}
+
 /** 1 to `most`. */
 export function needCount(value: Optional<number>, field: string, most: number): number {
   const count = needUint32(value, field);

@@ -3,7 +3,6 @@ import type { Defect } from '../defect.ts';
 
 const ATTACH = 'iommu/attach.ts';
 const FENCE = 'iommu/fence.ts';
-const IOMMU = 'iommu/iommu.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
 const DIRECT = "  if (blocksDirect(group, domain)) return refused('EINVAL');\n";
 const MOVE = `${DIRECT}  return { error: OK, steps: moveGroup(group, domain) };`;
@@ -105,10 +104,10 @@ export const attachDefects: readonly Defect[] = [
   },
   {
     invariant: 15,
-    file: IOMMU,
+    file: 'iommu/domain-invalidation.ts',
     find: 'if (!device.atsEnabled || device.atcFenced) continue;',
     replace: 'if (!device.atsWanted) continue;',
-    also: { find: 'if (device.physical.space === space) yield', replace: 'if (device.group.domain.space === space) yield' },
+    also: { find: 'domain: device.physical }', replace: 'domain: device.group.domain }' },
     why: 'unmap asks every function whose group has the domain, in a window or not',
   },
   {

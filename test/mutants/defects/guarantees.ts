@@ -17,7 +17,7 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 16,
-    file: IOMMU,
+    file: 'iommu/domain-invalidation.ts',
     find: 'if (!device.atsEnabled || device.atcFenced) continue;',
     replace: 'if (!device.atsEnabled || device.blocked) continue;',
     why: 'an unmap sends invalidations behind a fence that does not await them',
@@ -46,10 +46,17 @@ export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 18,
     file: IOMMU,
-    find: 'this.#ports.translation.invalidateRange(domain.space, iova, bytes);',
+    find: '    invalidateIotlb(this.#ports.translation, domain, iova, bytes);',
     replace:
-      'if (this.groups.every((group) => group.recoveryCount === 0)) this.#ports.translation.invalidateRange(domain.space, iova, bytes);',
+      '    if (this.groups.every((group) => group.recoveryCount === 0)) invalidateIotlb(this.#ports.translation, domain, iova, bytes);',
     why: 'an unmap in the window leaves its entries in the IOTLB',
+  },
+  {
+    invariant: 18,
+    file: 'iommu/domain-invalidation.ts',
+    find: '  for (const nested of domain.nested) translation.invalidateSpace(nested.space);\n',
+    replace: '',
+    why: 'an unmap in a second stage leaves what was cached through both in the IOTLB',
   },
   {
     invariant: 18,

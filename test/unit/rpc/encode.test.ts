@@ -86,6 +86,8 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   callsHeld: { calls: [{ id: 4, call: 'prepare', step: 'atc-sent', function: 16, hold: 3, since_ns: '5' }] },
   domainAlloc: { domain: 12 },
   dmaUnmap: { bytes: '281474976710656', timed_out: 1, elapsed_ns: '1000000000' },
+  dirtyTrackingSet: { timed_out: 2, elapsed_ns: '3' },
+  dirtyRead: { timed_out: 1, elapsed_ns: '2' },
   iovaToPhys: { mapped: true, address: '72057594037923840' },
   faultRecords: {
     records: [
@@ -97,6 +99,9 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
         access: 2,
         cause: 'OUTCOME_NOT_CANONICAL',
         text: '00:02.0 write 0xfffffffffffff000: not canonical',
+        stage: 2,
+        privileged: true,
+        execute: true,
       },
     ],
     overflow: '4',
@@ -129,7 +134,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   traceHash: { hash: '0123456789abcdef' },
 };
 
-const DATA: Partial<Record<ServedCall, string>> = { memoryRead: 'AQID', dmaRead: 'CQg=' };
+const DATA: Partial<Record<ServedCall, string>> = { memoryRead: 'AQID', dmaRead: 'CQg=', dirtyRead: 'gQ==' };
 
 describe('replies', () => {
   it.each(EXAMPLE_NAMES)('of %s are in its own reply message', (name) => {

@@ -13,6 +13,10 @@ export interface Domain {
   readonly space: AddressSpace;
   /** Calls that are at work on it: it is not freed under them. */
   pins: number;
+  /** Of a nested domain: the paging domain that is its second stage. */
+  readonly parent: Domain | undefined;
+  /** The domains whose parent this is. */
+  readonly nested: Set<Domain>;
 }
 
 /** struct group_device, with what the machine knows of the function. */
@@ -36,8 +40,8 @@ export interface GroupDevice {
   atsEnabled: boolean;
   /** An invalidation timed out in `strict`: translated requests are refused until the next attach. */
   translatedRefused: boolean;
-  /** Spaces that a context has left while the ATC invalidation for it has not been sent yet. */
-  leaving: readonly { readonly pasid: Pasid; readonly space: AddressSpace }[];
+  /** Domains that a context has left while the ATC invalidation for it has not been sent yet. */
+  leaving: readonly { readonly pasid: Pasid; readonly domain: Domain }[];
   /** A fence has asked for the whole ATC: nothing more is sent to the function until its translation is restored (invariants 15, 16). */
   atcFenced: boolean;
   /** dev->iommu->attach_deferred: firmware's context stands until a driver's first use, or any move. */

@@ -1,16 +1,4 @@
-import {
-  NO_PASID,
-  OK,
-  errno,
-  errorName,
-  formatBdf,
-  ModelError,
-  pageOf,
-  type Bdf,
-  type Errno,
-  type Pasid,
-  PAGE_BYTES,
-} from '../base/index.ts';
+import { NO_PASID, OK, errno, errorName, formatBdf, ModelError, type Bdf, type Errno, type Pasid } from '../base/index.ts';
 import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
 import {
   moveRid,
@@ -24,6 +12,8 @@ import {
   type Fixed,
 } from './attach.ts';
 import { mapDirect, type DirectRegion } from './direct-regions.ts';
+import { readDirty, setDirtyTracking, type Cleared, type OnDirty } from './dirty-tracking.ts';
+import { atcInvalidations, invalidateIotlb } from './domain-invalidation.ts';
 import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
@@ -145,17 +135,21 @@ export class Iommu {
     return this.#domains.get(id);
   }
 
-  /** -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. Throws {@link ModelError} EINVAL for tables that cannot be. */
-  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice): Domain | undefined {
-    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables);
+  /**
+   * -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. `parent`: the second stage of a nested domain. Throws {@link ModelError} for tables that
+   * cannot be, as {@link TablesChoice} has it.
+   */
+  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain): Domain | undefined {
+    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables, parent);
   }
 
-  /** -ENOENT for none, -EBUSY while anything rests on it or a call is at work on it. */
+  /** -ENOENT for none, -EBUSY while anything rests on it (a group, a PASID, a nested domain) or a call is at work on it. */
   freeDomain(id: number): Errno {
     const domain = this.#domains.get(id);
     if (domain === undefined) return errno('ENOENT');
-    if (domain.pins > 0 || this.groups.some((group) => usesDomain(group, domain))) return errno('EBUSY');
+    if (domain.pins > 0 || domain.nested.size > 0 || this.groups.some((group) => usesDomain(group, domain))) return errno('EBUSY');
     this.#domains.delete(id);
+    domain.parent?.nested.delete(domain);
     this.#ports.translation.destroySpace(domain.space);
     return OK;
   }
@@ -213,7 +207,7 @@ export class Iommu {
 
   /** Second part: neither has the IOTLB. */
   invalidateIotlb(domain: Domain, iova: bigint, bytes: bigint): void {
-    this.#ports.translation.invalidateRange(domain.space, iova, bytes);
+    invalidateIotlb(this.#ports.translation, domain, iova, bytes);
   }
 
   /**
@@ -221,33 +215,27 @@ export class Iommu {
    * fenced, have been sent as far as they are needed: the caller's to await, as are requests in flight that were translated before.
    */
   atcInvalidations(domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
-    const firstPage = pageOf(iova);
-    const pages = pageOf(bytes + BigInt(PAGE_BYTES) - 1n);
-    const effects: IommuEffect[] = [];
-    if (pages === 0) return effects;
-    for (const { device, pasid } of this.#holders(domain)) {
-      if (!device.atsEnabled || device.atcFenced) continue;
-      effects.push({ kind: 'invalidate', device, pasid, firstPage, pages, spaces: [domain.space] });
-    }
-    return effects;
+    return atcInvalidations(this.#devices.values(), domain, iova, bytes);
   }
 
-  /**
-   * Who may hold translations of the domain: contexts that point at it, RIDs before PASIDs, in probe order; and those that have just left, and whose
-   * ATC invalidation is still to be sent.
-   */
-  *#holders({ space }: Domain): Generator<{ device: GroupDevice; pasid: Pasid }> {
-    for (const device of this.#devices.values()) {
-      if (device.physical.space === space) yield { device, pasid: NO_PASID };
-      for (const [pasid, attached] of device.pasidPhysical) if (attached.space === space) yield { device, pasid };
-      for (const left of device.leaving) if (left.space === space) yield { device, pasid: left.pasid };
-    }
+  /** iommu_dirty_ops.set_dirty_tracking(); undefined where the domain was not made for it, as for {@link readDirty}. */
+  setDirtyTracking(domain: Domain, on: boolean): Cleared | undefined {
+    return setDirtyTracking(domain, on, (cleared, iova, bytes) => this.#invalidate(cleared, iova, bytes));
+  }
+  readDirty(domain: Domain, iova: bigint, bytes: bigint, clear: boolean, onDirty: OnDirty): Cleared | undefined {
+    return readDirty(domain, { iova, bytes, clear }, onDirty, (cleared, from, size) => this.#invalidate(cleared, from, size));
   }
 
-  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice): Domain {
-    const space: AddressSpace = this.#ports.translation.createSpace(type, tables);
-    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space, pins: 0 };
+  #invalidate(domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
+    this.invalidateIotlb(domain, iova, bytes);
+    return this.atcInvalidations(domain, iova, bytes);
+  }
+
+  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain): Domain {
+    const space = this.#ports.translation.createSpace(type, { ...tables, parent: parent?.space });
+    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space, pins: 0, parent, nested: new Set() };
     this.#domains.set(domain.id, domain);
+    parent?.nested.add(domain);
     return domain;
   }
 }

@@ -27,7 +27,7 @@ export function performStep(ports: AttachPorts, step: GroupStep): Performed {
     case 'iotlb':
       return did(step.spaces.map((space) => ({ kind: 'settle', device: step.device, space })));
     case 'atc-sent':
-      step.device.leaving = step.device.leaving.filter(({ pasid, space }) => pasid !== step.pasid || !step.spaces.includes(space));
+      step.device.leaving = step.device.leaving.filter(({ pasid, domain }) => pasid !== step.pasid || !step.spaces.includes(domain.space));
       return did([invalidateAll(step.device, step.pasid, step.spaces)]);
     case 'whole-atc-sent':
       step.device.leaving = [];
@@ -87,7 +87,7 @@ function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly 
   ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
   for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
   const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
-  if (ats) device.leaving = [...device.leaving, { pasid: NO_PASID, space: old.space }];
+  if (ats) device.leaving = [...device.leaving, { pasid: NO_PASID, domain: old }];
   return [
     { kind: 'iotlb', device, spaces },
     { kind: 'whole-atc-sent', device, spaces: ats ? spaces : [] },
@@ -113,11 +113,12 @@ function setAtsEnable(device: GroupDevice, on: boolean): readonly IommuEffect[] 
 }
 
 /** The function may hold translations of the space until its ATC invalidation has been sent: whoever unmaps there meanwhile must know it. */
-function leave(device: GroupDevice, pasid: Pasid, { space }: Domain): GroupStep[] {
+function leave(device: GroupDevice, pasid: Pasid, domain: Domain): GroupStep[] {
+  const { space } = domain;
   if (space.type === 'blocked') return [];
   const steps: GroupStep[] = [{ kind: 'iotlb', device, spaces: [space] }];
   if (device.atsEnabled && space.type === 'paging') {
-    device.leaving = [...device.leaving, { pasid, space }];
+    device.leaving = [...device.leaving, { pasid, domain }];
     steps.push({ kind: 'atc-sent', device, pasid, spaces: [space] });
   }
   return steps;

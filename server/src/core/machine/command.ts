@@ -55,8 +55,14 @@ export interface DomainAlloc {
   readonly sharedAddress: boolean;
   /** Of a paging domain: the format of its tables; absent: x86-64. */
   readonly format?: string | undefined;
-  /** Of a paging domain: the physical address of tables that a guest wrote; absent: the domain owns its tables. */
+  /** Of a paging domain: the address of tables that a guest wrote, physical or with `parent` the guest's; absent: the domain owns its tables. */
   readonly root?: bigint | undefined;
+  /** The paging domain that is the second stage of this one, which is nested then (iommufd's IOMMU_HWPT_ALLOC_NEST_PARENT). */
+  readonly parent?: number | undefined;
+  /** Of a domain that owns its tables: writes can be tracked. */
+  readonly dirtyTracking?: boolean | undefined;
+  /** Of tables that a guest wrote: the hardware keeps accessed and dirty flags in them. */
+  readonly accessedDirty?: boolean | undefined;
 }
 export type DomainType = 'paging' | 'identity' | 'blocked';
 export interface DomainFree {
@@ -127,6 +133,24 @@ export interface IovaToPhys {
   readonly iova: bigint;
 }
 
+/** Notes which pages functions write from now on, all clean at first (IOMMU_HWPT_SET_DIRTY_TRACKING), or notes no more. */
+export interface DirtyTrackingSet {
+  readonly kind: 'dirty-tracking-set';
+  readonly target: DomainTarget;
+  readonly on: boolean;
+}
+/** Which pages of a range were written (IOMMU_HWPT_GET_DIRTY_BITMAP). */
+export interface DirtyRead {
+  readonly kind: 'dirty-read';
+  readonly target: DomainTarget;
+  readonly iova: bigint;
+  readonly bytes: bigint;
+  /** What one bit of the bitmap stands for. A page of the tables that is larger is dirty as a whole. */
+  readonly pageBytes: bigint;
+  /** What is told is clean afterwards. */
+  readonly clear: boolean;
+}
+
 export interface MemoryAlloc {
   readonly kind: 'memory-alloc';
   readonly bytes: bigint;
@@ -193,6 +217,10 @@ export interface ModelDma extends IovaHalves {
   readonly pasid: Pasid;
   /** Through the function's ATC: translation requests where it has no entry, then translated requests (AT=10). */
   readonly translated: boolean;
+  /** With a PASID: Privileged Mode Requested; absent: false. */
+  readonly privileged?: boolean;
+  /** With a PASID, of a read or `translate`: Execute Requested; absent: false. */
+  readonly execute?: boolean;
   readonly hold: HoldPoint | undefined;
   /** A held request goes on by itself after this time; 0: only by `dma-release`. */
   readonly holdNs: number;
@@ -334,6 +362,8 @@ export type HostCommand =
   | MapPages
   | UnmapPages
   | IovaToPhys
+  | DirtyTrackingSet
+  | DirtyRead
   | MemoryAlloc
   | MemoryFree
   | MemoryRead

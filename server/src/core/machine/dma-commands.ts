@@ -24,6 +24,8 @@ export function modelDma(m: Parts, origin: Origin, fn: FunctionState, command: M
     bytes,
     data: operation === 'read' ? new Uint8Array(bytes) : (command.data ?? EMPTY),
     translated: translated && operation !== 'translate',
+    privileged: command.privileged ?? false,
+    execute: command.execute ?? false,
     hold,
     holdNs,
   });
@@ -34,6 +36,7 @@ function checkModelDma(command: ModelDma): void {
   if (!DMA_OPERATIONS.includes(operation)) throw new ModelError('EINVAL', `unknown DMA operation "${String(operation)}"`, 'operation');
   if (hold !== undefined && !HOLD_POINTS.includes(hold)) throw new ModelError('EINVAL', `unknown hold point "${String(hold)}"`, 'hold');
   checkBytes(bytes);
+  checkMode(command);
   const isAtomic = operation !== 'read' && operation !== 'write' && operation !== 'translate';
   if (isAtomic && (!ATOMIC_BYTES.includes(bytes) || (bytes === 16 && operation !== 'compare-and-swap') || command.iovaLow % bytes !== 0)) {
     throw new ModelError('EINVAL', `${operation} has 4 or 8 bytes (compare-and-swap also 16), naturally aligned`, 'bytes');
@@ -41,6 +44,15 @@ function checkModelDma(command: ModelDma): void {
   const needed = operation === 'write' ? bytes : isAtomic ? bytes * (operation === 'compare-and-swap' ? 2 : 1) : undefined;
   if (needed !== undefined && data?.byteLength !== needed) {
     throw new ModelError('EINVAL', `${operation} of ${bytes} bytes needs ${needed} bytes of data, not ${data?.byteLength ?? 0}`, 'data');
+  }
+}
+
+/** Both stand beside a PASID, and only what is read is executed (PCIe §6.20.2). */
+function checkMode({ operation, pasid, privileged, execute }: ModelDma): void {
+  const field = privileged === true ? 'privileged' : 'execute';
+  if ((privileged === true || execute === true) && pasid === NO_PASID) throw new ModelError('EINVAL', `${field} needs a PASID`, field);
+  if (execute === true && operation !== 'read' && operation !== 'translate') {
+    throw new ModelError('EINVAL', `a ${operation} executes nothing`, 'execute');
   }
 }
 
@@ -52,6 +64,8 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
     bytes,
     data: m.readBuffers.take(bytes),
     translated: false,
+    privileged: false,
+    execute: false,
     hold: undefined,
     holdNs: 0,
   });
@@ -60,10 +74,19 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
 export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, command: DmaWrite): void {
   const { data } = command;
   checkBytes(data.byteLength);
-  start(m, origin, fn, command, { operation: 'write', bytes: data.byteLength, data, translated: false, hold: undefined, holdNs: 0 });
+  start(m, origin, fn, command, {
+    operation: 'write',
+    bytes: data.byteLength,
+    data,
+    translated: false,
+    privileged: false,
+    execute: false,
+    hold: undefined,
+    holdNs: 0,
+  });
 }
 
-type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'hold' | 'holdNs'>;
+type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'hold' | 'holdNs'>;
 
 function start(
   m: Parts,
@@ -97,6 +120,8 @@ function start(
     bytes: fields.bytes,
     data: fields.data,
     translated: fields.translated,
+    privileged: fields.privileged,
+    execute: fields.execute,
     hold: fields.hold,
     holdNs: fields.holdNs,
     iovaLow: at.iovaLow,

@@ -34,7 +34,7 @@ export function issueDma(m: Parts, task: DmaTask): void {
   const holdNs = task.hold !== undefined ? task.holdNs : (armed?.delayNs ?? fn.spec.latencyNs);
   // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
   task.pending = 1;
-  const direct = hold === undefined && fn.entries.length === 0 && isBulk(task.operation);
+  const direct = hold === undefined && fn.entries.length === 0 && isBulk(task.operation) && !task.privileged && !task.execute;
   const from = direct ? runDirect(m, task) : 0;
   if (from < task.bytes && task.failedAt === task.bytes) issueRequests(m, task, from, hold, holdNs);
   m.operations.settle(task.id);
@@ -134,7 +134,7 @@ function makeRequest(
   const high = Number(BigInt.asIntN(32, address >> 32n));
   const pl = pageLow(low, high);
   const ph = pageHigh(high);
-  const access = accessOf(task.operation);
+  const access = accessOf(task.operation) | (task.execute ? ACCESS.execute : 0);
   const kind: RequestKind = task.operation === 'translate' ? 'translation' : isMsi(task, pl, ph) ? 'msi' : 'memory';
   let page = -1;
   if (task.translated && kind === 'memory') {
@@ -190,19 +190,22 @@ function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access:
   const { atc } = task.fn.model;
   if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
   const iovaPage = pageNumber(pl, ph);
-  const cached = atc.lookup(task.pasid, iovaPage, access);
+  // What is granted to privileged mode is for it alone (PCIe §10.2.3): this ATC keeps none of it.
+  const cached = task.privileged ? -1 : atc.lookup(task.pasid, iovaPage, access);
   if (cached >= 0) return cached;
-  const status = m.translation.translationRequest(task.context, pl, ph, access);
+  const status = m.translation.translationRequest(task.context, pl, ph, access, task.privileged);
   if (status !== STATUS.performed) return -status;
   const granted = m.translation.resultAccess;
   if ((granted & access) !== access) return -STATUS['no-access'];
-  atc.install(task.pasid, iovaPage, m.translation.resultPage, granted);
+  if (!task.privileged) atc.install(task.pasid, iovaPage, m.translation.resultPage, granted);
   return m.translation.resultPage;
 }
 
 /** A request that failed before it was in the ledger: counted, and a fault record where the translation agent writes one. */
 function failAt(m: Parts, task: DmaTask, offset: number, status: number, access: number): void {
-  if (noteFailure(task, offset, status)) recordFault(m, task.fn, task.pasid, faultAddress(task, offset), access, status);
+  if (!noteFailure(task, offset, status)) return;
+  const { pasid, privileged } = task;
+  recordFault(m, task.fn, { pasid, iova: faultAddress(task, offset), access, privileged }, status);
 }
 
 function faultAddress(task: DmaTask, offset: number): bigint {

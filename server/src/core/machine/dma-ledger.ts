@@ -72,14 +72,16 @@ function translate(m: Parts, request: Request): boolean {
   const { translation } = m;
   let status: number;
   if (request.kind === 'translation') {
-    status = translation.translationRequest(task.context, pl, ph, request.access);
+    status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged);
     task.grantPage = translation.resultPage;
     task.grantAccess = translation.resultAccess;
     task.grantPages = translation.resultPages;
   } else if (request.translated) {
     status = checkTranslated(m, task, request.page, request.access, request.id);
   } else {
-    status = translation.translate(task.context, pl, ph, request.access);
+    status = task.privileged
+      ? translation.translatePrivileged(task.context, pl, ph, request.access)
+      : translation.translate(task.context, pl, ph, request.access);
     request.page = translation.resultPage;
   }
   if (status !== STATUS.performed) {
@@ -165,7 +167,7 @@ function installGrant(request: Request): void {
   const { task, fn } = request;
   if (task === undefined) return;
   const iovaPage = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-  if (!request.overtaken) fn.model.atc?.install(request.pasid, iovaPage, task.grantPage, task.grantAccess);
+  if (!request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, task.grantPage, task.grantAccess);
 }
 
 function sendToOwner(m: Parts, request: Request, owner: number): void {
@@ -199,7 +201,9 @@ function fault(m: Parts, request: Request, status: number): void {
   if (task === undefined) return;
   noteFailure(task, request.dataOffset, status);
   // An abort ends thousands at once and records none: its addresses are not made.
-  if (isRecorded(status)) recordFault(m, request.fn, request.pasid, join64(request.iovaLow, request.iovaHigh), request.access, status);
+  if (!isRecorded(status)) return;
+  const iova = join64(request.iovaLow, request.iovaHigh);
+  recordFault(m, request.fn, { pasid: request.pasid, iova, access: request.access, privileged: task.privileged }, status);
 }
 
 /** Takes the request out of the world: its task counts it, and whoever waits for its end is woken. */

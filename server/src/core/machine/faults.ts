@@ -1,6 +1,7 @@
-import { OUTCOMES, type Pasid } from '../base/index.ts';
+import { OUTCOMES } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import type { Parts } from './parts.ts';
+import type { FaultRecord } from './reply.ts';
 import type { FunctionState } from './state.ts';
 
 /** Outcomes of which the IOMMU writes no record: the request never reached it, or was dropped on purpose. */
@@ -18,10 +19,21 @@ export function isRecorded(status: number): boolean {
   return !UNRECORDED.has(status);
 }
 
-/** Writes a fault record and sends it to the hosts. */
-export function recordFault(m: Parts, fn: FunctionState, pasid: Pasid, iova: bigint, access: number, status: number): void {
+/** Outcomes of which a walk knows the stage. */
+const OF_A_STAGE = new Set<number>(
+  (
+    ['not-present', 'not-permitted', 'not-canonical', 'too-wide', 'reserved-bits', 'external-abort', 'access-flag', 'address-size'] as const
+  ).map((name) => STATUS[name]),
+);
+
+/** What a request asked for that was refused. */
+type Asked = Pick<FaultRecord, 'pasid' | 'iova' | 'access' | 'privileged'>;
+
+/** Writes a fault record and sends it to the hosts; in the step of the translation that failed, which still knows the stage. */
+export function recordFault(m: Parts, fn: FunctionState, asked: Asked, status: number): void {
   if (!isRecorded(status)) return;
-  const record = m.faultQueue.record(fn.bdf, pasid, iova, access, OUTCOMES[status]!);
-  m.trace.emit('fault', fn.bdf, status, Number(iova >> 12n), access);
+  const stage = OF_A_STAGE.has(status) ? m.translation.faultStage : 0;
+  const record = m.faultQueue.record({ bdf: fn.bdf, ...asked, stage, cause: OUTCOMES[status]! });
+  m.trace.emit('fault', fn.bdf, status, Number(asked.iova >> 12n), asked.access);
   m.outbox.event({ kind: 'fault', ...record });
 }

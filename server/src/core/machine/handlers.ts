@@ -4,12 +4,14 @@ import { callHold, callRelease, callsHeld } from './call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
+import { dirtyRead, dirtyTrackingSet } from './dirty-commands.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
+import { domainAlloc } from './domain-alloc.ts';
 import { done } from './done.ts';
 import { faultArm, faultDisarm } from './fault-commands.ts';
 import { change, deferredAttach } from './group-changes.ts';
 import { deliver } from './invalidation.ts';
-import { domainAlloc, domainFree, iovaToPhys, map, unmap } from './iommu-commands.ts';
+import { domainFree, iovaToPhys, map, unmap } from './iommu-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
@@ -65,6 +67,8 @@ const HANDLERS: Handlers = {
   map,
   unmap,
   'iova-to-phys': iovaToPhys,
+  'dirty-tracking-set': dirtyTrackingSet,
+  'dirty-read': dirtyRead,
   'memory-alloc': memoryAlloc,
   'memory-free': memoryFree,
   'memory-read': memoryRead,

@@ -35,6 +35,8 @@ export function hashCommand(hash: TraceHash, command: Command): void {
       hash.addInt(command.translated ? 1 : 0);
       hash.addText(command.hold ?? '');
       hash.addNumber(command.holdNs);
+      if (command.privileged === true) hash.addText('privileged');
+      if (command.execute === true) hash.addText('execute');
       if (command.data !== undefined) hash.addBytes(command.data);
       break;
     default:

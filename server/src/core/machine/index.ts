@@ -24,6 +24,8 @@ export {
   type DeviceClaim,
   type DeviceCommand,
   type DeviceRelease,
+  type DirtyRead,
+  type DirtyTrackingSet,
   type DmaRead,
   type DmaRelease,
   type DmaWrite,

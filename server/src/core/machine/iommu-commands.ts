@@ -2,9 +2,9 @@
 import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf, type Errno } from '../base/index.ts';
 import { tablesOf, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
-import type { DomainAlloc, DomainFree, DomainTarget, IovaToPhys, MapPages, UnmapPages } from './command.ts';
-import { awaitTranslated } from './dma-drain.ts';
-import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
+import type { DomainFree, DomainTarget, IovaToPhys, MapPages, UnmapPages } from './command.ts';
+import { applyEffects } from './invalidation.ts';
+import { awaitInFlight, awaitSent } from './mapping-wait.ts';
 import type { Parts } from './parts.ts';
 import type { Origin, UnmapTask } from './state.ts';
 
@@ -22,13 +22,13 @@ export function deviceOf(m: Parts, bdf: Bdf): GroupDevice {
   return device;
 }
 
-export function domainOf(m: Parts, id: number): Domain {
+export function domainOf(m: Parts, id: number, field = 'domain'): Domain {
   const domain = iommuOf(m).domain(id);
-  if (domain === undefined) throw new ModelError('ENOENT', `no domain ${id}`, 'domain');
+  if (domain === undefined) throw new ModelError('ENOENT', `no domain ${id}`, field);
   return domain;
 }
 
-function targetOf(m: Parts, target: DomainTarget): Domain {
+export function targetOf(m: Parts, target: DomainTarget): Domain {
   if ('domain' in target) return domainOf(m, target.domain);
   const device = deviceOf(m, target.bdf);
   const domain = iommuOf(m).logicalDomain(device, target.pasid);
@@ -36,16 +36,6 @@ function targetOf(m: Parts, target: DomainTarget): Domain {
     throw new ModelError('ENOENT', `${formatBdf(target.bdf)} has no domain attached for PASID ${target.pasid}`, 'pasid');
   }
   return domain;
-}
-
-export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): void {
-  const { type, sharedAddress, format, root } = command;
-  if (type !== 'paging' && (format ?? root) !== undefined) {
-    throw new ModelError('EINVAL', `a domain of type ${type} has no page tables`, format === undefined ? 'root' : 'format');
-  }
-  const domain = iommuOf(m).allocDomain(type, sharedAddress, { format, root });
-  if (domain === undefined) m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
-  else m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
 }
 
 export function domainFree(m: Parts, origin: Origin, command: DomainFree): void {
@@ -117,7 +107,7 @@ const UNMAP: readonly Phase<UnmapTask>[] = [
     run(m, call) {
       const { domain, iova, bytes } = call;
       if (bytes > 0n) iommuOf(m).invalidateIotlb(domain, iova, bytes);
-      for (const fn of m.functionList) awaitTranslated(fn, domain.space.id, pageOf(iova), pageOf(bytes), call);
+      awaitInFlight(m, call, domain, iova, bytes);
       return true;
     },
   },
@@ -125,7 +115,7 @@ const UNMAP: readonly Phase<UnmapTask>[] = [
     step: 'atc-sent',
     run(m, call) {
       const { domain, iova, bytes } = call;
-      awaitInvalidationsOf(m, domain.space.id, pageOf(iova), pageOf(bytes), call);
+      awaitSent(m, call, domain, iova, bytes);
       applyEffects(m, call, iommuOf(m).atcInvalidations(domain, iova, bytes));
       return true;
     },

@@ -2,6 +2,7 @@ import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
+import { resumeDirty } from './dirty-commands.ts';
 import { endDma } from './dma-task.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
@@ -263,6 +264,9 @@ export class Machine implements MachinePort {
         break;
       case 'unmap':
         resumeUnmap(m, operation);
+        break;
+      case 'dirty':
+        resumeDirty(m, operation);
         break;
       case 'change':
         resumeChange(m, operation);

@@ -99,6 +99,12 @@ export interface FaultRecord {
   /** ACCESS bits of the access. */
   readonly access: number;
   readonly cause: Outcome;
+  /** The stage of translation that refused, 1 or 2; 0 where none did. */
+  readonly stage: number;
+  /** The request asked for privileged mode (PCIe PMR). */
+  readonly privileged: boolean;
+  /** The request asked to execute (PCIe Execute Requested). */
+  readonly execute: boolean;
   /** `00:02.0 write 0x11000: not present`. */
   readonly text: string;
 }
@@ -168,6 +174,9 @@ export type Reply =
   | { readonly kind: 'domain-alloc'; readonly domain: number }
   | { readonly kind: 'unmap'; readonly bytes: bigint; readonly timedOut: number; readonly elapsedNs: number }
   | { readonly kind: 'iova-to-phys'; readonly mapped: boolean; readonly address: bigint }
+  | { readonly kind: 'dirty-tracking-set'; readonly timedOut: number; readonly elapsedNs: number }
+  /** A bit for each page of the range, the first in bit 0 of the first byte. `timedOut`: functions that may write unseen. */
+  | { readonly kind: 'dirty-read'; readonly data: Uint8Array; readonly timedOut: number; readonly elapsedNs: number }
   | { readonly kind: 'memory-alloc'; readonly address: bigint; readonly bytes: bigint }
   | { readonly kind: 'memory-read'; readonly data: Uint8Array }
   | ({ readonly kind: 'reset-prepare' } & WindowReport & Waited)
@@ -190,6 +199,8 @@ export interface ReplyKinds {
   'domain-alloc': 'domain-alloc';
   unmap: 'unmap';
   'iova-to-phys': 'iova-to-phys';
+  'dirty-tracking-set': 'dirty-tracking-set';
+  'dirty-read': 'dirty-read';
   'memory-alloc': 'memory-alloc';
   'memory-read': 'memory-read';
   'reset-prepare': 'reset-prepare';

@@ -143,6 +143,9 @@ export interface DmaTask extends Pending {
   readonly pasid: Pasid;
   readonly context: number;
   readonly translated: boolean;
+  /** What its requests ask beside their PASID: Privileged Mode Requested, Execute Requested. */
+  readonly privileged: boolean;
+  readonly execute: boolean;
   readonly hold: HoldPoint | undefined;
   readonly holdNs: number;
   requests: number;
@@ -180,6 +183,13 @@ export interface UnmapTask extends Stepped {
   readonly asked: bigint;
   /** Undone. */
   bytes: bigint;
+}
+
+/** A change of dirty tracking, or what was dirty: waits until no translation from before can hide a write. */
+export interface DirtyTask extends Pending {
+  readonly kind: 'dirty';
+  /** What is replied; undefined for a change. */
+  readonly bitmap: Uint8Array | undefined;
 }
 
 /** An attach, detach or change of ownership: holds the group mutex until its invalidations have settled. */
@@ -262,7 +272,7 @@ export interface AdvanceTask extends Pending {
 }
 
 export type SteppedCall = UnmapTask | ChangeTask | PrepareTask | DoneTask;
-export type Operation = DmaTask | SteppedCall | ResetTask | PeerAccessTask | BarReadTask | AdvanceTask;
+export type Operation = DmaTask | SteppedCall | DirtyTask | ResetTask | PeerAccessTask | BarReadTask | AdvanceTask;
 
 /** A command that waits for a function's reset lock. */
 export interface Deferred {

@@ -1,3 +1,5 @@
+import type { Bdf, Pasid } from '../base/index.ts';
+import type { FunctionGrants } from './grant-shadow.ts';
 import type { PageTables, WalkedTables } from './page-tables.ts';
 
 export type SpaceType = 'paging' | 'identity' | 'blocked';
@@ -20,4 +22,13 @@ export interface Space extends AddressSpace {
   cachedPagesLg2: number;
   /** Handles of the contexts that point here. */
   readonly contexts: Set<number>;
+}
+
+/** The device context of a function, for requests with one PASID or without any. */
+export interface Context {
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly grants: FunctionGrants;
+  space: Space | undefined;
+  ats: boolean;
 }

@@ -1,16 +1,25 @@
 import { ACCESS, NO_PASID, Ring, formatBdf, hex } from '../base/index.ts';
 import type { Bdf, Outcome, Pasid } from '../base/index.ts';
 
-export interface FaultEntry {
-  /** Counts from 1 over the life of the machine. */
-  readonly number: number;
-  readonly timeNs: number;
+/** A request that was refused, and why. */
+export interface Fault {
   readonly bdf: Bdf;
   readonly pasid: Pasid;
   readonly iova: bigint;
   /** ACCESS bits of the access. */
   readonly access: number;
+  /** The request asked for privileged mode. */
+  readonly privileged: boolean;
+  /** The stage of translation that refused, 1 or 2; 0 where none did. */
+  readonly stage: number;
   readonly cause: Outcome;
+}
+
+export interface FaultEntry extends Fault {
+  /** Counts from 1 over the life of the machine. */
+  readonly number: number;
+  readonly timeNs: number;
+  readonly execute: boolean;
   /** `00:02.0 write 0x11000: not present`, with `PASID 5` after the function when there is one. */
   readonly text: string;
 }
@@ -20,6 +29,7 @@ const ACCESS_WORDS = new Map<number, string>([
   [ACCESS.write, 'write'],
   [ACCESS.readWrite, 'read-write'],
   [ACCESS.execute, 'execute'],
+  [ACCESS.read | ACCESS.execute, 'execute'],
 ]);
 
 /** The last `capacity` fault records, kept to be read any number of times; the oldest make way and are counted. */
@@ -33,10 +43,14 @@ export class FaultQueue {
     this.#now = now;
   }
 
-  record(bdf: Bdf, pasid: Pasid, iova: bigint, access: number, cause: Outcome): FaultEntry {
+  record(fault: Fault): FaultEntry {
+    const { bdf, pasid, iova, access, privileged, stage, cause } = fault;
+    const execute = (access & ACCESS.execute) !== 0;
     const who = pasid === NO_PASID ? formatBdf(bdf) : `${formatBdf(bdf)} PASID ${pasid}`;
-    const text = `${who} ${ACCESS_WORDS.get(access) ?? 'access'} ${hex(iova)}: ${cause.replaceAll('-', ' ')}`;
-    const entry: FaultEntry = { number: ++this.#recorded, timeNs: this.#now(), bdf, pasid, iova, access, cause, text };
+    const doing = `${privileged ? 'privileged ' : ''}${ACCESS_WORDS.get(access) ?? 'access'}`;
+    const text = `${who} ${doing} ${hex(iova)}: ${cause.replaceAll('-', ' ')}${stage === 2 ? ' (stage 2)' : ''}`;
+    const number = ++this.#recorded;
+    const entry: FaultEntry = { number, timeNs: this.#now(), bdf, pasid, iova, access, privileged, execute, stage, cause, text };
     this.#records.push(entry);
     return entry;
   }

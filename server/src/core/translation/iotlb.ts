@@ -9,6 +9,8 @@
 /** Tags are 12 bits; 0 is never looked up with success. */
 export const TAG_MAX = 0xfff;
 export const TAG_SHIFT = 20;
+/** A page of more than 2^30 of 4 KiB is told as one of those. */
+export const SHOWN_PAGES_LG2_MAX = 30;
 const ENTRY_WORDS = 4;
 const ENTRIES_FIRST = 1 << 9;
 /** 512 KiB: a scatter list of 128 MiB stays in. */

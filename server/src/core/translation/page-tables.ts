@@ -29,22 +29,43 @@ export interface PageTables {
   /** What an IOVA maps to: its physical address with the offset in the page, the rights, and the size of the page it lies in. */
   lookup(iova: bigint): Lookup | undefined;
   readonly mappedBytes: bigint;
+  /** Of tables that track writes. */
+  readonly dirty: DirtyTracking | undefined;
+}
+
+/** Writes that the hardware notes in the tables (struct iommu_dirty_ops). */
+export interface DirtyTracking {
+  readonly on: boolean;
+  /** Turned on, every page is clean. Whatever is cached of the tables must go, or writes through it are not seen. */
+  set(on: boolean): void;
+  /**
+   * Tells of every page that was written since it was last clean, among those that the range touches, each as a whole; in rising order, as addresses.
+   * `clear`: they are clean afterwards. False, with nothing told, for a range that is misaligned, empty or impossible.
+   */
+  read(iova: bigint, bytes: bigint, clear: boolean, onDirty: (iova: bigint, bytes: bigint) => void): boolean;
 }
 
 /** The hardware's side of a format: one walk, its answer in fields so that nothing is allocated. */
 export interface WalkedTables extends PageTables {
   /**
    * Walks for the page with these int32 halves (the high one has 20 bits, zero above). Returns a status: `performed` when a leaf was
-   * found, whatever its rights; the fields below then describe it.
+   * found, whatever its rights; the fields below then describe it. `access`: the ACCESS bits that the request needs, for the accessed and dirty flags
+   * that the hardware keeps.
    */
-  walk(pageLow: number, pageHigh: number): number;
+  walk(pageLow: number, pageHigh: number, access: number): number;
+  /** The same for a request in privileged mode: {@link foundAccess} has what that may. */
+  walkPrivileged(pageLow: number, pageHigh: number, access: number): number;
   /** Physical 4 KiB page, as int32 halves (the high one has 12 bits at most). */
   readonly foundLow: number;
   readonly foundHigh: number;
-  /** ACCESS bits that a request without supervisor privilege has, combined over the levels; none for a page of the supervisor's. */
+  /** ACCESS bits that the request has, combined over the levels; none for a page of the supervisor's where it is without that privilege. */
   readonly foundAccess: number;
   /** log2 of the leaf's size in 4 KiB pages. */
   readonly foundPagesLg2: number;
+  /** Which stage the last walk ended in, or refused its access if it was refused: 1 or 2. */
+  readonly faultStage: number;
+  /** A page that was not written yet is found without the right to write: a walk for a write may find more. */
+  readonly marksWrites: boolean;
   /** Gives all tables back to their pool. */
   free(): void;
 }

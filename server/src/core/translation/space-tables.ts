@@ -1,19 +1,31 @@
 import { ModelError, PHYSICAL_BITS, hex } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
+import type { AddressSpace } from './address-space.ts';
 import type { Format } from './formats/format.ts';
-import { GuestTables } from './formats/guest-tables.ts';
-import { FORMAT_NAMES, formatNamed } from './formats/named.ts';
+import { GuestTables, RamMemory } from './formats/guest-tables.ts';
+import { FORMAT_NAMES, formatNamed, nests } from './formats/named.ts';
+import { NestedTables } from './formats/nested-tables.ts';
 import { RadixTables } from './formats/radix-tables.ts';
+import { TrackedTables } from './formats/tracked-tables.ts';
 import { X86Tables } from './formats/x86-64-tables.ts';
 import type { WalkedTables } from './page-tables.ts';
 import { TABLES_MAX, TablePool } from './table-pool.ts';
 
-/** Which tables a paging space has. */
+/**
+ * Which tables a paging space has. `EINVAL` for a format, root or parent that cannot be, for flags kept in tables that no guest wrote;
+ * `EOPNOTSUPP` for writes tracked in tables that one did.
+ */
 export interface TablesChoice {
   /** {@link formatNamed}; absent: x86-64 with four levels. */
-  readonly format: string | undefined;
-  /** Physical address of tables that a guest wrote; absent: the space owns its tables, and they are written by map and unmap. */
-  readonly root: bigint | undefined;
+  readonly format?: string | undefined;
+  /** Address of tables that a guest wrote, physical or with `parent` the guest's; absent: the space owns its tables, and they are written by map and unmap. */
+  readonly root?: bigint | undefined;
+  /** Of tables that a guest wrote: the space that is the second stage below them. */
+  readonly parent?: AddressSpace | undefined;
+  /** Of tables that the space owns: writes can be tracked (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). */
+  readonly dirtyTracking?: boolean | undefined;
+  /** Of tables that a guest wrote: the hardware keeps accessed and dirty flags in them. */
+  readonly accessedDirty?: boolean | undefined;
 }
 
 /** The least that a root is aligned to: the smallest first table of Arm LPAE. */
@@ -29,11 +41,32 @@ export class SpaceTables {
     this.#memory = memory;
   }
 
-  /** Throws {@link ModelError} EINVAL for a format that is none, or a root that cannot be. */
-  make(choice: TablesChoice = { format: undefined, root: undefined }): WalkedTables {
+  /** `second`: the tables of the parent, where there is one. Throws {@link ModelError} as {@link TablesChoice} has it. */
+  make(choice: TablesChoice, second: WalkedTables | undefined): WalkedTables {
     const format = namedOr(choice.format ?? 'x86-64');
-    if (choice.root !== undefined) return new GuestTables(format, this.#memory, checkedRoot(choice.root));
+    const { root, dirtyTracking = false, accessedDirty = false } = choice;
+    if (root === undefined) {
+      if (second !== undefined) throw new ModelError('EINVAL', 'a nested domain has tables that a guest wrote: say where', 'root');
+      if (accessedDirty)
+        throw new ModelError('EINVAL', 'only a guest looks at the flags of its tables: say where they are', 'accessed_dirty');
+      return this.#owned(format, dirtyTracking);
+    }
+    if (dirtyTracking)
+      throw new ModelError('EOPNOTSUPP', 'a guest writes these tables, and tracks by them what it wants', 'dirty_tracking');
+    const at = checkedRoot(root);
+    const memory = new RamMemory(this.#memory);
+    if (second === undefined) return new GuestTables(format, memory, at, accessedDirty);
+    if (!nests(format, second)) {
+      const text =
+        second instanceof NestedTables ? 'is nested itself' : `has ${second.format}, which is no second stage for ${format.name}`;
+      throw new ModelError('EINVAL', `the parent ${text}`, 'parent');
+    }
+    return new NestedTables(format, second, memory, at, accessedDirty);
+  }
+
+  #owned(format: Format, tracked: boolean): WalkedTables {
     const pool = this.#poolOf(2 ** format.spanLg2[0]!);
+    if (tracked) return new TrackedTables(format, pool);
     return format.name === 'x86-64' ? new X86Tables(pool) : new RadixTables(format, pool);
   }
 

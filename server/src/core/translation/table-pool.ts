@@ -4,8 +4,10 @@
  * several tables in a row.
  */
 
+/** log2 of the int32 words in 4 KiB. */
+export const PAGE_WORDS_LG2 = 10;
 /** int32 words in 4 KiB. */
-export const PAGE_WORDS = 1024;
+export const PAGE_WORDS = 1 << PAGE_WORDS_LG2;
 /** Tables of 4 KiB of a machine: 128 MiB, enough for 64 GiB in 4 KiB pages. Keeps one host from taking the process's memory. */
 export const TABLES_MAX = 1 << 15;
 const FIRST_TABLES = 8;

@@ -5,15 +5,16 @@
  * `ats-forbidden` to the others. Nothing here records a fault, and changing a context drops neither IOTLB entries (they belong to
  * the space) nor grants (the function still holds them): invalidation does.
  */
-import { ACCESS, PAGE_BYTES, PAGE_LG2, assert, pageNumber, pageOf } from '../base/index.ts';
+import { ACCESS, PAGE_BYTES, PAGE_LG2, pageNumber, pageOf } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
-import type { AddressSpace, Space, SpaceType } from './address-space.ts';
+import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts';
 import { contextKey } from './context-key.ts';
 import { GrantShadow } from './grant-shadow.ts';
-import type { FunctionGrants, GrantHistory, RevokedWhy } from './grant-shadow.ts';
-import { Iotlb, TAG_MAX, TAG_SHIFT, accessOfRest, packRest, pagesOfRest } from './iotlb.ts';
+import type { GrantHistory, RevokedWhy } from './grant-shadow.ts';
+import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, packRest, pagesOfRest } from './iotlb.ts';
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
+import { Spaces } from './spaces.ts';
 import { STATUS } from './status.ts';
 
 const PERFORMED = STATUS.performed;
@@ -38,30 +39,21 @@ const IDENTITY_HIGH_END = 1 << 8;
 /** A range invalidation of more pages takes a new tag for the whole space instead of looking for each. */
 const PROBES_MAX = 1024;
 const PAGE_LAST = BigInt(PAGE_BYTES - 1);
-/** A larger page is told as one of 4 TiB. */
-const SHOWN_PAGES_LG2_MAX = 30;
-
-interface Context {
-  readonly bdf: Bdf;
-  readonly pasid: Pasid;
-  readonly grants: FunctionGrants;
-  space: Space | undefined;
-  ats: boolean;
-}
 
 export class Translation {
   /** Of the last answer `performed`, as the IOTLB has it: taken apart only when somebody asks. */
   #resultLow = 0;
   #resultRest = 0;
 
+  /** The tables that were walked last. */
+  #faultTables: Space['tables'];
+
   readonly #trace: Trace;
   readonly #now: () => number;
-  readonly #tables: SpaceTables;
   readonly #iotlb = new Iotlb();
   readonly #shadow = new GrantShadow();
   #grantsMade = 0;
-  readonly #spaces = new Map<number, Space>();
-  #lastSpace = 0;
+  readonly #spaces: Spaces;
   #lastTag = 0;
   /** By handle. */
   readonly #contexts: Context[] = [];
@@ -72,7 +64,7 @@ export class Translation {
   constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly memory: GuestMemory }) {
     this.#trace = ports.trace;
     this.#now = ports.now;
-    this.#tables = new SpaceTables(ports.memory);
+    this.#spaces = new Spaces(new SpaceTables(ports.memory));
   }
 
   /** Of the last answer `performed`: the physical page, an exact double. */
@@ -89,20 +81,19 @@ export class Translation {
     return pagesOfRest(this.#resultRest);
   }
 
-  /** `choice`: of a paging space; absent: x86-64 tables of its own. Throws {@link ModelError} EINVAL for a format or root that cannot be. */
+  /** The stage at which the last translation that was refused ended: 1 or 2; 0 where no tables were walked. */
+  get faultStage(): number {
+    return this.#faultTables?.faultStage ?? 0;
+  }
+
+  /** `choice`: of a paging space; absent: x86-64 tables of its own. Throws {@link ModelError} as {@link TablesChoice} has it. */
   createSpace(type: SpaceType, choice?: TablesChoice): AddressSpace {
-    const tables = type === 'paging' ? this.#tables.make(choice) : undefined;
-    const space: Space = { id: ++this.#lastSpace, type, tables, tag: 0, cachedPagesLg2: 0, contexts: new Set() };
-    this.#spaces.set(space.id, space);
-    return space;
+    return this.#spaces.create(type, choice);
   }
 
   /** Frees the tables. No context may point at the space. */
   destroySpace(space: AddressSpace): void {
-    const own = this.#own(space);
-    assert(own.contexts.size === 0, `address space ${space.id} is destroyed while ${own.contexts.size} contexts use it`);
-    own.tables?.free();
-    this.#spaces.delete(own.id);
+    this.#spaces.destroy(space);
   }
 
   /**
@@ -112,7 +103,7 @@ export class Translation {
   setContext(bdf: Bdf, pasid: Pasid, space: AddressSpace | undefined, ats: boolean): void {
     const handle = this.contextHandle(bdf, pasid);
     const context = this.#contexts[handle]!;
-    const own = space === undefined ? undefined : this.#own(space);
+    const own = space === undefined ? undefined : this.#spaces.own(space);
     context.space?.contexts.delete(handle);
     own?.contexts.add(handle);
     context.space = own;
@@ -168,20 +159,31 @@ export class Translation {
     return PERFORMED;
   }
 
-  #walk(context: number, low: number, high: number, access: number): number {
+  /** The same for a request in privileged mode. The IOTLB has nothing for it: entries are of requests without. */
+  translatePrivileged(context: number, low: number, high: number, access: number): number {
+    return this.#walk(context, low, high, access, true);
+  }
+
+  #ask(context: number, low: number, high: number, access: number, privileged: boolean): number {
+    return privileged ? this.#walk(context, low, high, access, true) : this.translate(context, low, high, access);
+  }
+
+  #walk(context: number, low: number, high: number, access: number, privileged = false): number {
     const space = this.#contexts[context]!.space;
+    this.#faultTables = space?.tables;
     if (space === undefined || space.type === 'blocked') return BLOCKED;
     const tables = space.tables;
     if (tables === undefined) return this.#identity(low, high);
-    const status = tables.walk(low, high);
+    const status = privileged ? tables.walkPrivileged(low, high, access) : tables.walk(low, high, access);
     if (status !== PERFORMED) return status;
     if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
-    if (space.tag === 0) this.#giveTag(space);
-    if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
     const pagesLg2 = Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
-    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, pagesLg2);
     this.#resultLow = tables.foundLow;
     this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2);
+    if (privileged) return PERFORMED;
+    if (space.tag === 0) this.#giveTag(space);
+    if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
+    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, pagesLg2);
     return PERFORMED;
   }
 
@@ -194,7 +196,7 @@ export class Translation {
 
   /** Drops what the IOTLB holds of the mappings that a range of a space touches; possibly more. */
   invalidateRange(space: AddressSpace, iova: bigint, bytes: bigint): void {
-    const own = this.#own(space);
+    const own = this.#spaces.own(space);
     const { tag, cachedPagesLg2 } = own;
     this.#trace.emit('iotlb-invalidated', own.id, pageOf(iova), pageOf(bytes + PAGE_LAST), 0);
     if (tag === 0 || bytes <= 0n) return;
@@ -211,7 +213,7 @@ export class Translation {
 
   /** Drops everything that the IOTLB holds of a space. */
   invalidateSpace(space: AddressSpace): void {
-    const own = this.#own(space);
+    const own = this.#spaces.own(space);
     this.#trace.emit('iotlb-invalidated', own.id, 0, 0, 0);
     this.#setTag(own, 0);
   }
@@ -222,13 +224,19 @@ export class Translation {
    * than asked. `no-access`: success with R=W=0. `ats-forbidden`: the context does not allow it (answered as Unsupported Request).
    * `completer-abort`: broken tables, or no room for another grant.
    */
-  translationRequest(context: number, low: number, high: number, access: number): number {
-    const { ats, bdf, pasid, grants } = this.#contexts[context]!;
+  translationRequest(context: number, low: number, high: number, access: number, privileged = false): number {
+    const { ats, bdf, pasid, grants, space } = this.#contexts[context]!;
     if (!ats) return ATS_FORBIDDEN;
-    const status = this.translate(context, low, high, ACCESS.none);
+    // The write that the function announces is one that the tables' dirty flag is set for, where there is one: it may write without asking again.
+    const marks = space?.tables?.marksWrites === true && (access & ACCESS.write) !== 0;
+    let status = marks ? this.#ask(context, low, high, ACCESS.write, privileged) : NOT_PERMITTED;
+    if (status === NOT_PERMITTED) status = this.#ask(context, low, high, ACCESS.none, privileged);
     if (status === EXTERNAL_ABORT || status === RESERVED_BITS) return COMPLETER_ABORT;
     if (status !== PERFORMED) return NO_ACCESS;
-    const rights = this.resultAccess & (access | ACCESS.read);
+    let rights = this.resultAccess & (access | ACCESS.read);
+    // Exe is set only with R (PCIe §10.2.3).
+    if ((rights & ACCESS.read) === 0) rights &= ~ACCESS.execute;
+    if (rights === ACCESS.none) return NO_ACCESS;
     const page = pageNumber(low, high);
     if (!grants.add(pasid, page, this.resultPage, rights, this.#now(), this.#grantsMade + 1)) return COMPLETER_ABORT;
     this.#grantsMade++;
@@ -270,15 +278,8 @@ export class Translation {
     return this.#shadow.of(bdf).live;
   }
 
-  #own(space: AddressSpace): Space {
-    const own = this.#spaces.get(space.id);
-    assert(own === space, `address space ${space.id} is not one of this machine`);
-    return own;
-  }
-
   #contextOf(bdf: Bdf, pasid: Pasid): Context | undefined {
-    const handle = this.#handles.get(contextKey(bdf, pasid));
-    return handle === undefined ? undefined : this.#contexts[handle];
+    return this.#contexts[this.#handles.get(contextKey(bdf, pasid)) ?? -1];
   }
 
   /** A new tag leaves the entries of the old one unreachable. When tags run out the IOTLB is emptied and all start anew. */
@@ -286,7 +287,7 @@ export class Translation {
     if (this.#lastTag === TAG_MAX) {
       this.#iotlb.clear();
       this.#lastTag = 0;
-      for (const other of this.#spaces.values()) this.#setTag(other, 0);
+      for (const other of this.#spaces.all()) this.#setTag(other, 0);
     }
     this.#setTag(space, ++this.#lastTag << TAG_SHIFT);
   }

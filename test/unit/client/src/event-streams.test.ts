@@ -30,6 +30,9 @@ describe('events', () => {
       iova: 0xffff_ffff_ffff_f000n,
       access: 'w',
       cause: 'not-present',
+      stage: 0,
+      privileged: false,
+      execute: false,
       text: 'words',
     });
     expect(await machine.interrupts.next()).toMatchObject({ function: '00:02.0', address: 0xfee0_0000n, data: 33, count: 2 });

@@ -9,6 +9,7 @@ import {
   KIND,
   USER,
   alignedDown,
+  flagBits,
   highOfPage,
   lowOfPage,
   namesOfBits,
@@ -20,6 +21,9 @@ import {
 } from './format.ts';
 
 const PRESENT = 1 << 0;
+/** Kept by the hardware where the space tracks writes (HAD in the device table entry). */
+const ACCESSED = 1 << 5;
+const DIRTY = 1 << 6;
 const NEXT_LEVEL_SHIFT = 9;
 const NEXT_LEVEL_MASK = 7;
 const SIZE_IN_ADDRESS = 7;
@@ -45,6 +49,8 @@ const CAUSES = {
 export function amdV1(mode: 1 | 2 | 3 | 4 | 5 | 6): Format {
   return {
     name: `amd-v1-${mode}level`,
+    stage: 2,
+    userPagesOnlyForUsers: false,
     ...nineBitLevels(mode),
     causes: CAUSES,
     levelName: (level) => `level ${level + 1}`,
@@ -54,6 +60,7 @@ export function amdV1(mode: 1 | 2 | 3 | 4 | 5 | 6): Format {
     decode,
     putTable,
     putLeaf,
+    flags: flagBits(ACCESSED, DIRTY, () => true),
     bitNames,
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Arm VMSAv8-64 (DDI 0487 chapter D8), as an SMMUv3 walks it (IHI 0070): stage 1 under TTBR0 and stage 2, with granules of 4, 16 and
  * 64 KiB. The table that a walk begins at may be part of one, or in stage 2 up to 16 joined. Level 0 here is the architecture's 3. The
- * contiguous bit is a hint that the walker leaves alone. The access flag is not updated: a leaf without it faults.
+ * contiguous bit is a hint that the walker leaves alone. A leaf without its access flag faults, unless the hardware keeps the flags (HTTU: HA and HD).
  */
 import { ACCESS } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
@@ -14,6 +14,7 @@ import {
   lowOfPage,
   namesOfBits,
   pageIn51to12,
+  type AccessedDirty,
   type Entry,
   type Format,
   type LeafSize,
@@ -46,6 +47,7 @@ const INNER_SHAREABLE = 3 << 8;
 const ACCESS_FLAG = 1 << 10;
 const NOT_GLOBAL = 1 << 11;
 /** In the high word. */
+const DIRTY_MODIFIER = 1 << (51 - 32);
 const CONTIGUOUS = 1 << (52 - 32);
 const NO_EXECUTE = 1 << (54 - 32);
 const TABLE_NO_EXECUTE = 1 << (60 - 32);
@@ -85,6 +87,8 @@ export function lpae(geometry: LpaeGeometry): Format {
   const levels = Array.from({ length: top + 1 }, (_none, level) => level);
   return {
     name: `arm-s${stage}-${1 << (granule - 10)}k-${inputBits}`,
+    stage,
+    userPagesOnlyForUsers: false,
     top,
     spanLg2: levels.map((level) => page + level * perLevel),
     indexLg2: levels.map((level) => (level === top ? topBits : perLevel)),
@@ -99,6 +103,7 @@ export function lpae(geometry: LpaeGeometry): Format {
     putLeaf: (words, at, first, access, size, slot) =>
       putLeaf(stage, words, at, first + slot * 2 ** (page + size.level * perLevel), access, size),
     groupOf: (_low, high, level) => ((high & CONTIGUOUS) === 0 ? 0 : page + level * perLevel + (CONTIGUOUS_LG2[granule][level] ?? 0)),
+    flags: stage === 1 ? STAGE1_FLAGS : STAGE2_FLAGS,
     bitNames: (low, high, level) => bitNames(stage, low, high, level),
   };
 }
@@ -190,6 +195,29 @@ function stage2Bits(access: number): number {
 const LEAF_NAMES = { 10: 'AF', 51: 'DBM', 52: 'Contiguous' } as const;
 const STAGE1_NAMES = { ...LEAF_NAMES, 6: 'AP[1]', 7: 'AP[2]', 11: 'nG', 53: 'PXN', 54: 'UXN' } as const;
 const STAGE2_NAMES = { ...LEAF_NAMES, 6: 'S2AP[0]', 7: 'S2AP[1]', 53: 'XN[0]', 54: 'XN[1]' } as const;
+/**
+ * A page with DBM that may not be written is one that no write has made dirty (DDI 0487, hardware management of dirty state): a write clears AP[2], or
+ * sets S2AP[1].
+ */
+const STAGE1_FLAGS: AccessedDirty = {
+  accessed,
+  dirtied: (low, high) => ((high & DIRTY_MODIFIER) === 0 ? low : low & ~AP_READ_ONLY),
+  isDirty: (low, high) => (high & DIRTY_MODIFIER) !== 0 && (low & AP_READ_ONLY) === 0,
+  cleaned: (low, high) => ((high & DIRTY_MODIFIER) === 0 ? low : low | AP_READ_ONLY),
+  trackedHigh: DIRTY_MODIFIER,
+};
+const STAGE2_FLAGS: AccessedDirty = {
+  accessed,
+  dirtied: (low, high) => ((high & DIRTY_MODIFIER) === 0 ? low : low | S2AP_WRITE),
+  isDirty: (low, high) => (high & DIRTY_MODIFIER) !== 0 && (low & S2AP_WRITE) !== 0,
+  cleaned: (low, high) => ((high & DIRTY_MODIFIER) === 0 ? low : low & ~S2AP_WRITE),
+  trackedHigh: DIRTY_MODIFIER,
+};
+
+function accessed(low: number, _high: number, level: number): number {
+  return level > 0 && (low & TYPE) !== 0 ? low : low | ACCESS_FLAG;
+}
+
 const TABLE_NAMES = { 59: 'PXNTable', 60: 'XNTable', 61: 'APTable[0]', 62: 'APTable[1]', 63: 'NSTable' } as const;
 
 function bitNames(stage: 1 | 2, low: number, high: number, level: number): string[] {

@@ -36,9 +36,25 @@ export interface LeafSize {
   readonly slots: number;
 }
 
+/** How a format's entries carry the flags. An entry is what {@link Format.decode} takes; of one that is not present nothing is asked. */
+export interface AccessedDirty {
+  /** Its low half with the accessed flag set; as it is where an entry of this kind has none. */
+  accessed(low: number, high: number, level: number): number;
+  /** Of a leaf: its low half as a write leaves it; as it is where no write can make it dirty. */
+  dirtied(low: number, high: number, level: number): number;
+  /** Of a leaf: whether a write has left it so. */
+  isDirty(low: number, high: number): boolean;
+  /** Of a leaf: its low half with no write seen. */
+  cleaned(low: number, high: number): number;
+  /** Bits of the high half that a leaf needs for its writes to be seen. */
+  readonly trackedHigh: number;
+}
+
 export interface Format {
   /** As in {@link formatNamed}. */
   readonly name: string;
+  /** Which stage of a nested translation these tables are: the first has addresses of a guest's programs, the second a guest's physical ones. */
+  readonly stage: 1 | 2;
   /** What its specification calls a level. */
   levelName(level: number): string;
   readonly top: number;
@@ -52,6 +68,8 @@ export interface Format {
   readonly outputBits: number;
   /** Largest first. */
   readonly leafSizes: readonly LeafSize[];
+  /** A request in privileged mode may not use the pages of those without (RISC-V, with SUM clear). */
+  readonly userPagesOnlyForUsers: boolean;
   /** Takes an entry of a level apart. */
   decode(low: number, high: number, level: number, into: Entry): void;
   /** Puts a table's entry into `words`: what {@link decode} takes apart into its page. `level` is the entry's own, the table's is one below. */
@@ -63,6 +81,7 @@ export interface Format {
   putLeaf(words: Int32Array, at: number, page: number, access: number, size: LeafSize, slot: number): void;
   /** log2 of the 4 KiB pages of the contiguous group that a leaf belongs to, where the walker does not say it as the leaf's size. */
   groupOf?(low: number, high: number, level: number): number;
+  readonly flags: AccessedDirty;
   /** What the specification calls the faults that its walks end in. */
   readonly causes: Readonly<Partial<Record<Outcome, string>>>;
   /** The names of an entry's bits that are set, as the specification has them; for people. */
@@ -110,6 +129,17 @@ export function highOfPage(page: number): number {
 /** A page with its lowest bits cleared. */
 export function alignedDown(page: number, bits: number): number {
   return Math.floor(page / 2 ** bits) * 2 ** bits;
+}
+
+/** Accessed and dirty as bits of their own. `accessedLevels`: where an entry has the accessed bit. */
+export function flagBits(accessed: number, dirty: number, hasAccessed: (low: number, level: number) => boolean): AccessedDirty {
+  return {
+    accessed: (low, _high, level) => (hasAccessed(low, level) ? low | accessed : low),
+    dirtied: (low) => low | dirty,
+    isDirty: (low) => (low & dirty) !== 0,
+    cleaned: (low) => low & ~dirty,
+    trackedHigh: 0,
+  };
 }
 
 /** Names of single bits by number, for {@link Format.bitNames}. */

@@ -1,8 +1,8 @@
 import { PAGE_LG2, addressOfPage, high32, low32, pageHigh, pageLow, type Errno } from '../../base/index.ts';
-import type { Lookup, WalkedTables } from '../page-tables.ts';
+import type { DirtyTracking, Lookup, WalkedTables } from '../page-tables.ts';
 import { STATUS } from '../status.ts';
 import type { Format } from './format.ts';
-import { RadixWalker, inputFault } from './radix-walker.ts';
+import { LOOKING, RadixWalker, inputFault } from './radix-walker.ts';
 import type { TableMemory } from './table-memory.ts';
 
 const NOT_PRESENT = STATUS['not-present'];
@@ -18,6 +18,9 @@ export abstract class LoopTables implements WalkedTables {
   /** Physical page and byte offset of the table at which a walk begins; page -1 while there is none. */
   protected root = NO_ROOT;
   protected rootOffset = 0;
+  /** The hardware keeps accessed and dirty flags now; only with a format of {@link withFlags}. */
+  protected keepsFlags = false;
+  readonly dirty: DirtyTracking | undefined = undefined;
   readonly #walker: RadixWalker;
 
   constructor(shape: Format, memory: TableMemory) {
@@ -33,13 +36,30 @@ export abstract class LoopTables implements WalkedTables {
   abstract unmap(iova: bigint, bytes: bigint): bigint;
   abstract free(): void;
 
-  walk(low: number, high: number): number {
+  get marksWrites(): boolean {
+    return this.keepsFlags;
+  }
+
+  get faultStage(): number {
+    return this.shape.stage;
+  }
+
+  walk(low: number, high: number, access: number): number {
+    return this.walkAs(low, high, access, false);
+  }
+
+  walkPrivileged(low: number, high: number, access: number): number {
+    return this.walkAs(low, high, access, true);
+  }
+
+  protected walkAs(low: number, high: number, access: number, privileged: boolean): number {
     const walker = this.#walker;
     if (this.root === NO_ROOT) return inputFault(this.shape, low, high) || NOT_PRESENT;
-    const status = walker.walk(this.root, this.rootOffset, low, high);
+    const flagsFor = this.keepsFlags ? access : LOOKING;
+    const status = walker.walk(this.root, this.rootOffset, low, high, undefined, flagsFor, privileged);
     this.foundLow = walker.foundLow;
     this.foundHigh = walker.foundHigh;
-    this.foundAccess = walker.foundAccess;
+    this.foundAccess = privileged ? walker.foundPrivileged : walker.foundAccess;
     this.foundPagesLg2 = walker.foundPagesLg2;
     return status;
   }
@@ -48,7 +68,7 @@ export abstract class LoopTables implements WalkedTables {
     if (BigInt.asUintN(64, iova) !== iova) return undefined;
     const low = low32(iova);
     const high = high32(iova);
-    if (this.walk(pageLow(low, high), pageHigh(high)) !== STATUS.performed) return undefined;
+    if (this.walk(pageLow(low, high), pageHigh(high), LOOKING) !== STATUS.performed) return undefined;
     const page = this.foundHigh * 2 ** 32 + (this.foundLow >>> 0);
     return {
       address: addressOfPage(page) | BigInt.asUintN(PAGE_LG2, iova),

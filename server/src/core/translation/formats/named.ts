@@ -36,3 +36,14 @@ function armFormat(name: string): Format | undefined {
   if (granule === undefined || inputBits < ARM_INPUT_BITS_MIN || inputBits > ARM_INPUT_BITS_MAX) return undefined;
   return lpae({ stage: stage === '1' ? 1 : 2, granule, inputBits, outputBits: ARM_OUTPUT_BITS });
 }
+
+/** Whether tables of one format can be the first stage above those of another: stages of one architecture. */
+export function nests(first: Format, second: { readonly format: string }): boolean {
+  const below = formatNamed(second.format);
+  return first.stage === 1 && below?.stage === 2 && architecture(first.name) === architecture(below.name);
+}
+
+/** AMD's guest tables are x86-64 too: both vendors' second stages go below it. */
+function architecture(name: string): string {
+  return /^(arm|riscv)/.exec(name)?.[0] ?? 'x86';
+}

@@ -4,12 +4,11 @@
  */
 import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, pageOf, type Errno } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
-import type { TablePool } from '../table-pool.ts';
+import { PAGE_WORDS_LG2, type TablePool } from '../table-pool.ts';
 import { KIND, rootPages, type Entry, type Format, type LeafSize } from './format.ts';
 import { LoopTables, NO_ROOT } from './loop-tables.ts';
 import { PoolMemory } from './table-memory.ts';
 
-const PAGE_WORDS_LG2 = 10;
 const NOT_PRESENT = STATUS['not-present'];
 const U64_END = 1n << 64n;
 
@@ -37,10 +36,10 @@ export class RadixTables extends LoopTables {
 
   override map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno {
     const { top, outputBits } = this.shape;
-    if (!this.#isRange(iova, bytes) || address < 0n || !this.#isAligned(address)) return errno('EINVAL');
+    if (!this.isRange(iova, bytes) || address < 0n || !this.#isAligned(address)) return errno('EINVAL');
     if ((address + bytes - 1n) >> BigInt(outputBits + PAGE_LG2) !== 0n) return errno('EINVAL');
     if ((access & ACCESS.readWrite) === 0 || (access & ~ACCESS.readWrite) !== 0) return errno('EINVAL');
-    const first = this.#inputPage(iova);
+    const first = this.inputPage(iova);
     const pages = pageOf(bytes);
     const target = pageOf(address);
     const missing = this.#missing(this.root === NO_ROOT ? 0 : this.root, top, first, pages, target);
@@ -53,8 +52,8 @@ export class RadixTables extends LoopTables {
   }
 
   override unmap(iova: bigint, bytes: bigint): bigint {
-    if (!this.#isRange(iova, bytes) || this.root === NO_ROOT) return 0n;
-    const undone = this.#clear(this.root, this.shape.top, this.#inputPage(iova), pageOf(bytes));
+    if (!this.isRange(iova, bytes) || this.root === NO_ROOT) return 0n;
+    const undone = this.#clear(this.root, this.shape.top, this.inputPage(iova), pageOf(bytes));
     if (this.pool.isEmpty(this.root)) {
       this.pool.give(this.root, this.#rootTables);
       this.root = NO_ROOT;
@@ -219,12 +218,12 @@ export class RadixTables extends LoopTables {
   }
 
   /** Page number within what the levels translate: a sign extension is dropped. */
-  #inputPage(iova: bigint): number {
+  protected inputPage(iova: bigint): number {
     return Number(BigInt.asUintN(this.shape.inputBits, iova >> BigInt(PAGE_LG2)));
   }
 
   /** Aligned, not empty, and every byte one that the format has, all in the same half. */
-  #isRange(iova: bigint, bytes: bigint): boolean {
+  protected isRange(iova: bigint, bytes: bigint): boolean {
     if (bytes <= 0n || iova < 0n || !this.#isAligned(iova) || !this.#isAligned(bytes)) return false;
     const { inputBits, signed } = this.shape;
     const bits = BigInt(Math.min(inputBits + PAGE_LG2, 64) - (signed ? 1 : 0));

@@ -6,11 +6,13 @@ import type { TableMemory } from './table-memory.ts';
 const PERFORMED = STATUS.performed;
 const NOT_PRESENT = STATUS['not-present'];
 const NOT_CANONICAL = STATUS['not-canonical'];
-const TOO_WIDE = STATUS['too-wide'];
 const EXTERNAL_ABORT = STATUS['external-abort'];
+const TOO_WIDE = STATUS['too-wide'];
 const EVERY_ACCESS = ACCESS.readWrite | ACCESS.execute;
 const INPUT_HIGH_BITS = 20;
 const PAGE_OFFSET = 4095;
+/** Instead of the rights that a walk is for: nobody uses what it finds, and no flag is touched. */
+export const LOOKING = -1;
 
 /** What a walk reads at one level, for whoever explains it. */
 export interface WalkStep {
@@ -49,8 +51,13 @@ export class RadixWalker {
   /**
    * Walks for an input page from the table at a byte offset in a physical page. Returns a status: `performed` when a leaf was found,
    * whatever its rights; the fields then describe it. `steps` gets what was read.
+   *
+   * `access`: where the hardware keeps accessed and dirty flags (the format is one of {@link withFlags}), the rights that the request needs. The accessed
+   * flag of what the walk goes through is set, and the dirty flag of a leaf that is written; a leaf that is not written and not dirty is found without
+   * the right to write, so that whoever keeps the answer asks again before a write. {@link LOOKING}: nothing of that. `privileged`: the request asks for
+   * privileged mode, by which it may reach other leaves.
    */
-  walk(root: number, rootOffset: number, low: number, high: number, steps?: WalkStep[]): number {
+  walk(root: number, rootOffset: number, low: number, high: number, steps?: WalkStep[], access = LOOKING, privileged = false): number {
     const format = this.#format;
     const wrong = inputFault(format, low, high);
     if (wrong !== PERFORMED) return wrong;
@@ -64,11 +71,16 @@ export class RadixWalker {
       const index = bitsOf(low, high, format.spanLg2[level]!, format.indexLg2[level]!);
       const at = offset + index * 8;
       const entryPage = page + (at >>> 12);
-      if (!memory.load(entryPage, at & PAGE_OFFSET)) return EXTERNAL_ABORT;
+      if (!memory.load(entryPage, at & PAGE_OFFSET)) return memory.failed ?? EXTERNAL_ABORT;
       format.decode(memory.low, memory.high, level, entry);
       steps?.push({ level, index, page: entryPage, offset: at & PAGE_OFFSET, low: memory.low, high: memory.high, kind: entry.kind });
       if (entry.kind >= 0) return entry.kind;
       rights &= entry.rights;
+      if (access !== LOOKING) {
+        const left = this.#mark(entryPage, at & PAGE_OFFSET, level, rights, access, privileged);
+        if (left < 0) return memory.failed ?? EXTERNAL_ABORT;
+        rights = left;
+      }
       if (entry.kind === KIND.leaf) return this.#found(low, high, rights);
       if (!skippedAreZero(format, low, high, level, entry.nextLevel)) return NOT_PRESENT;
       level = entry.nextLevel;
@@ -77,17 +89,41 @@ export class RadixWalker {
     }
   }
 
+  /** Sets the flags of the entry that was just loaded. Returns the rights that are left, or -1 when it could not be written. */
+  #mark(page: number, offset: number, level: number, rights: number, access: number, privileged: boolean): number {
+    const { flags } = this.#format;
+    const { low, high } = this.#memory;
+    const isLeaf = this.#entry.kind === KIND.leaf;
+    // What is refused leaves no trace in the leaf.
+    const allowed = privileged ? privilegedRights(this.#format, rights) : userRights(rights);
+    if (isLeaf && (allowed === 0 || (allowed & access) !== access)) return rights;
+    const accessed = flags.accessed(low, high, level);
+    const dirtied = isLeaf && (rights & ACCESS.write) !== 0 ? flags.dirtied(accessed, high, level) : accessed;
+    const writes = (access & ACCESS.write) !== 0;
+    const marked = writes ? dirtied : accessed;
+    if (marked !== low && this.#memory.store?.(page, offset, marked) !== true) return -1;
+    return writes || dirtied === accessed ? rights : rights & ~ACCESS.write;
+  }
+
   #found(low: number, high: number, rights: number): number {
     const { page, sizeLg2 } = this.#entry;
     const within = sizeLg2 < 32 ? bitsOf(low, high, 0, sizeLg2) : (low >>> 0) + bitsOf(high, 0, 0, sizeLg2 - 32) * 2 ** 32;
     const found = page + within;
     this.foundLow = found | 0;
     this.foundHigh = Math.floor(found / 2 ** 32);
-    this.foundPrivileged = rights & EVERY_ACCESS;
-    this.foundAccess = (rights & USER) === 0 ? 0 : this.foundPrivileged;
+    this.foundPrivileged = privilegedRights(this.#format, rights);
+    this.foundAccess = userRights(rights);
     this.foundPagesLg2 = sizeLg2;
     return PERFORMED;
   }
+}
+
+function userRights(rights: number): number {
+  return (rights & USER) === 0 ? 0 : rights & EVERY_ACCESS;
+}
+
+function privilegedRights({ userPagesOnlyForUsers }: Format, rights: number): number {
+  return userPagesOnlyForUsers && (rights & USER) !== 0 ? 0 : rights & EVERY_ACCESS;
 }
 
 /** `performed`, or why an input page is none of this format. */

@@ -1,12 +1,23 @@
 /**
  * RISC-V paging (Privileged ISA: Sv39, Sv48, Sv57, Svnapot, Svpbmt, and the hypervisor's Sv39x4, Sv48x4, Sv57x4; RISC-V IOMMU). First
  * stage: sign-extended addresses, user pages. Second stage (x4): unsigned ones of two bits more, a root of 16 KiB. A page at every
- * level; 16 entries of level 0 can be one page of 64 KiB (NAPOT). Rights are the leaf's alone. Accessed and dirty are not updated: a leaf without
- * A faults, one without D cannot be written.
+ * level; 16 entries of level 0 can be one page of 64 KiB (NAPOT). Rights are the leaf's alone. A leaf without A
+ * faults and one without D cannot be written, unless the hardware keeps them (Svadu; SADE and GADE of a device context).
  */
 import { ACCESS } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
-import { ALL_RIGHTS, KIND, USER, alignedDown, namesOfBits, nineBitLevels, type Entry, type Format, type LeafSize } from './format.ts';
+import {
+  ALL_RIGHTS,
+  KIND,
+  USER,
+  alignedDown,
+  flagBits,
+  namesOfBits,
+  nineBitLevels,
+  type Entry,
+  type Format,
+  type LeafSize,
+} from './format.ts';
 
 const VALID = 1 << 0;
 const READ = 1 << 1;
@@ -53,6 +64,8 @@ export function riscv(levels: 3 | 4 | 5, stage: 1 | 2): Format {
   const more = stage === 2 ? SECOND_STAGE_MORE : 0;
   return {
     name: `riscv-sv${inputBits + 12}${stage === 2 ? 'x4' : ''}`,
+    stage,
+    userPagesOnlyForUsers: stage === 1,
     top,
     spanLg2,
     indexLg2: indexLg2.map((bits, level) => (level === top ? bits + more : bits)),
@@ -65,6 +78,8 @@ export function riscv(levels: 3 | 4 | 5, stage: 1 | 2): Format {
     decode,
     putTable,
     putLeaf,
+    // In entries of tables both bits are reserved.
+    flags: flagBits(ACCESSED, DIRTY, (low) => (low & LEAF_BITS) !== 0),
     bitNames: (low, high) => namesOfBits(low, high, NAMES),
   };
 }

@@ -5,8 +5,12 @@ import type { TablePool } from '../table-pool.ts';
 export interface TableMemory {
   low: number;
   high: number;
-  /** Reads the 8 bytes at an offset in a physical page. False: there is no memory, or nobody who gives it in time. */
+  /** Reads the 8 bytes at an offset in a physical page. False: see {@link failed}. */
   load(page: number, offset: number): boolean;
+  /** Writes the low half of an entry that was loaded. False as for {@link load}. Absent: nothing is written there. */
+  store?(page: number, offset: number, low: number): boolean;
+  /** The status with which a walk ends whose entry could not be read or written. Absent: there is no memory, or nobody who gives it in time. */
+  readonly failed?: number;
 }
 
 const WORDS_PER_PAGE_LG2 = PAGE_LG2 - 2;
@@ -27,6 +31,11 @@ export class PoolMemory implements TableMemory {
     if (at >= words.length) return false;
     this.low = words[at]!;
     this.high = words[at + 1]!;
+    return true;
+  }
+
+  store(page: number, offset: number, low: number): boolean {
+    this.#pool.words[page * (1 << WORDS_PER_PAGE_LG2) + (offset >>> 2)] = low;
     return true;
   }
 }

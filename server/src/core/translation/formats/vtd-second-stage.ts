@@ -7,6 +7,7 @@ import { STATUS } from '../status.ts';
 import {
   KIND,
   USER,
+  flagBits,
   highOfPage,
   lowOfPage,
   namesOfBits,
@@ -21,6 +22,9 @@ import {
 const READ = 1 << 0;
 const WRITE = 1 << 1;
 const LARGE = 1 << 7;
+/** Kept by the hardware where the space tracks writes (SSADE in the PASID table entry). */
+const ACCESSED = 1 << 8;
+const DIRTY = 1 << 9;
 const NAMES = { 0: 'R', 1: 'W', 2: 'X', 62: 'TM' } as const;
 
 /** VT-d spec §7.1.3, second stage. */
@@ -35,6 +39,8 @@ const CAUSES = {
 export function vtdSecondStage(levels: 3 | 4 | 5): Format {
   return {
     name: `vtd-second-stage-${levels}level`,
+    stage: 2,
+    userPagesOnlyForUsers: false,
     ...nineBitLevels(levels),
     causes: CAUSES,
     levelName: (level) => `level ${level + 1}`,
@@ -44,6 +50,7 @@ export function vtdSecondStage(levels: 3 | 4 | 5): Format {
     decode,
     putTable,
     putLeaf,
+    flags: flagBits(ACCESSED, DIRTY, () => true),
     bitNames,
   };
 }

@@ -11,6 +11,7 @@ import {
   KIND,
   USER,
   alignedDown,
+  flagBits,
   highOfPage,
   lowOfPage,
   namesOfBits,
@@ -48,6 +49,8 @@ const CAUSES = {
 export function x86Format(levels: 4 | 5): Format {
   return {
     name: levels === 4 ? 'x86-64' : 'x86-64-5level',
+    stage: 1,
+    userPagesOnlyForUsers: false,
     ...nineBitLevels(levels),
     causes: CAUSES,
     levelName: (level) => `level ${level + 1}`,
@@ -57,6 +60,7 @@ export function x86Format(levels: 4 | 5): Format {
     decode,
     putTable,
     putLeaf,
+    flags: flagBits(ACCESSED, DIRTY, () => true),
     bitNames,
   };
 }

@@ -1,0 +1,30 @@
+import { ModelError } from '../base/index.ts';
+import type { DomainAlloc } from './command.ts';
+import { domainOf, iommuOf } from './iommu-commands.ts';
+import type { Parts } from './parts.ts';
+import type { Origin } from './state.ts';
+
+/** Fields that say which tables a paging domain has, and their names on the wire. */
+const OF_TABLES = {
+  format: 'format',
+  root: 'root',
+  parent: 'parent',
+  dirtyTracking: 'dirty_tracking',
+  accessedDirty: 'accessed_dirty',
+} as const;
+
+export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): void {
+  const { type, sharedAddress, parent } = command;
+  for (const [field, name] of Object.entries(OF_TABLES)) {
+    const value = command[field as keyof typeof OF_TABLES];
+    if (type !== 'paging' && value !== undefined && value !== false) {
+      throw new ModelError('EINVAL', `a domain of type ${type} has no page tables`, name);
+    }
+  }
+  const { format, root, dirtyTracking, accessedDirty } = command;
+  const tables = { format, root, dirtyTracking, accessedDirty };
+  const iommu = iommuOf(m);
+  const domain = iommu.allocDomain(type, sharedAddress, tables, parent === undefined ? undefined : domainOf(m, parent, 'parent'));
+  if (domain === undefined) m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
+  else m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
+}

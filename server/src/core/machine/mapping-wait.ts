@@ -1,0 +1,34 @@
+/** Until nothing uses what a range of a domain translated to any more. Of a domain that is nested on it, all counts. */
+import { pageOf } from '../base/index.ts';
+import type { Domain, IommuEffect } from '../iommu/index.ts';
+import { awaitTranslated } from './dma-drain.ts';
+import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
+import type { Parts } from './parts.ts';
+import type { Operation } from './state.ts';
+
+/** `operation` awaits requests in flight that were translated by the range. */
+export function awaitInFlight(m: Parts, operation: Operation, domain: Domain, iova: bigint, bytes: bigint): void {
+  for (const fn of m.functionList) {
+    awaitTranslated(fn, domain.space.id, pageOf(iova), pageOf(bytes), operation);
+    for (const { space } of domain.nested) awaitTranslated(fn, space.id, 0, Infinity, operation);
+  }
+}
+
+/** `operation` awaits every Invalidate Request for the range that is on its way. */
+export function awaitSent(m: Parts, operation: Operation, domain: Domain, iova: bigint, bytes: bigint): void {
+  awaitInvalidationsOf(m, domain.space.id, pageOf(iova), pageOf(bytes), operation);
+  for (const { space } of domain.nested) awaitInvalidationsOf(m, space.id, 0, Infinity, operation);
+}
+
+/** Both, and those in `effects`, which are sent now. */
+export function awaitMappings(
+  m: Parts,
+  operation: Operation,
+  domain: Domain,
+  range: { readonly iova: bigint; readonly bytes: bigint },
+  effects: readonly IommuEffect[],
+): void {
+  awaitInFlight(m, operation, domain, range.iova, range.bytes);
+  awaitSent(m, operation, domain, range.iova, range.bytes);
+  applyEffects(m, operation, effects);
+}
