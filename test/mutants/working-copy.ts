@@ -65,6 +65,13 @@ export class WorkingCopy implements Disposable {
     }
   }
 
+  /** The last lines of `iommud explore` up to its first violation, and whether there was one. */
+  async explore(args: readonly string[]): Promise<{ readonly found: boolean; readonly output: string }> {
+    const command = ['--import', 'tsx', 'client/cli/main.ts', 'explore', '--first', '--jobs', '1', '--out', this.#folder, ...args];
+    const { code, output } = await this.#run(command);
+    return { found: code === 1 && output.includes(' violations; the shortest has '), output };
+  }
+
   #run(args: readonly string[]): Promise<{ code: number | null; output: string }> {
     // The tests of core need no server, whatever the caller's own tests are pointed at.
     const { IOMMUD_URL: _, ...env } = process.env;

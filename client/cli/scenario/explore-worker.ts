@@ -1,8 +1,7 @@
-/** A worker of `iommud explore`: takes jobs one by one. */
-import { parentPort } from 'node:worker_threads';
+/** A child process of `iommud explore`: takes jobs one by one, and ends with its parent. */
 import { runJob, type Job } from './explore-job.ts';
 import { scenarioRoom } from './scenario-room.ts';
 
 const room = await scenarioRoom();
-const port = parentPort;
-port?.on('message', (job: Job) => port.postMessage(runJob(room, job)));
+process.on('message', (job: Job) => process.send?.(runJob(room, job)));
+process.on('disconnect', () => process.exit());

@@ -1,9 +1,10 @@
-/** Hands jobs to worker threads, one at a time to each, and gives the results in the order of the jobs. */
-import { Worker } from 'node:worker_threads';
+/** Hands jobs to child processes, one at a time to each, and gives the results in the order of the jobs. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import type { Job, JobResult } from './explore-job.ts';
 
 /** The same file in the sources and in a built tree. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './explore-worker.ts' : './explore-worker.js', import.meta.url);
+const WORKER = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? './explore-worker.ts' : './explore-worker.js', import.meta.url));
 
 /** `stop` is asked after each result; with true nothing more is begun. */
 export async function runJobs(jobs: readonly Job[], workers: number, stop: (result: JobResult) => boolean): Promise<readonly JobResult[]> {
@@ -11,20 +12,24 @@ export async function runJobs(jobs: readonly Job[], workers: number, stop: (resu
   let next = 0;
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(WORKER);
+      const child = fork(WORKER, { serialization: 'advanced' });
       let at = -1;
       const give = (): void => {
         at = next++;
         const job = jobs[at];
-        if (job !== undefined) worker.postMessage(job);
-        else worker.terminate().then(() => resolve(), reject);
+        if (job === undefined) child.disconnect();
+        else child.send(job);
       };
-      worker.on('message', (result: JobResult) => {
+      child.on('message', (result: JobResult) => {
         results[at] = result;
         if (stop(result)) next = jobs.length;
         give();
       });
-      worker.on('error', reject);
+      child.on('error', reject);
+      child.on('exit', (code) => {
+        if (at >= jobs.length) resolve();
+        else reject(new Error(`a worker ended with ${code} while it explored ${jobs[at]?.name}`));
+      });
       give();
     });
   await Promise.all(Array.from({ length: Math.min(workers, jobs.length) }, one));
