@@ -18,10 +18,10 @@ function reset(fn: string): Kind['lines'] {
 export const KINDS = {
   reset: { lines: reset(F) },
   'sibling-reset': { lines: reset(G) },
-  attach: { lines: () => [`attach ${F} B`] },
+  attach: { lines: () => [`attach ${F} D`, `attach ${F} B`] },
   detach: { lines: () => [`detach ${F}`], needs: ['A = domain paging', 'map A 0x1000 page 4096', `attach ${F} A`] },
-  'pasid-attach': { lines: () => [`pasid-attach ${F} 6 B`] },
-  'pasid-detach': { lines: () => [`pasid-detach ${F} 5`] },
+  'pasid-attach': { lines: () => [`pasid-attach ${F} 6 B`, `pasid-attach ${F} 0 B => EINVAL`] },
+  'pasid-detach': { lines: () => [`pasid-detach ${F} 5`, `claim ${F}`, `disclaim ${F}`] },
   'deferred-attach': { lines: () => [`deferred-attach ${F}`] },
   unmap: { lines: () => ['unmap D 0x1000 4096'] },
   dma: {
@@ -40,7 +40,14 @@ export const KINDS = {
     needs: [`arm ${F} late-invalidations count=0`, 'start unmap P 0x2000 4096'],
   },
   death: {
-    lines: () => [`start write ${F} 0x9000 "o"`, 'leave far', `arm ${F} ignore-invalidations count=0`, 'advance 61s'],
+    lines: () => [
+      `start write ${F} 0x9000 "o"`,
+      'leave far',
+      `arm ${F} ignore-invalidations count=0`,
+      `arm ${F} never-ready`,
+      `arm ${F} attach-fails count=2`,
+      'advance 70s',
+    ],
     needs: ['owner far 0x8000000000 0x1000', 'map D 0x9000 0x8000000000 4096'],
   },
 } as const satisfies Record<string, Kind>;
@@ -83,10 +90,10 @@ export function scenarioOf(kinds: readonly KindName[]): string {
     '',
     'finally',
     `  let-go ${F}`,
-    '  advance 62s force=yes',
+    '  advance 70s force=yes',
     `  done ${F} all`,
     `  done ${G} all`,
-    `  state ${F} => blocked=false depth=0`,
+    `  state ${F} => depth=0`,
     '  peek page 1',
     '  peek other 1',
     '  peek third 1',

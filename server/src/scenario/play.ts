@@ -141,6 +141,12 @@ export class Play {
     return this.#runners.some(({ token, next, statements }) => token !== 0 || next < statements.length);
   }
 
+  /** All that the file has. */
+  get statements(): readonly Statement[] {
+    const { setup, actors, after } = this.#scenario;
+    return [...setup, ...actors.flatMap((actor) => actor.statements), ...after];
+  }
+
   /** The statements that wait for an answer. */
   get waiting(): readonly Statement[] {
     return this.#runners.flatMap((runner) => runner.at ?? []);

@@ -28,10 +28,13 @@ export class Watch {
   /** By function: the domains that it had since its group was last at rest. */
   readonly #domains = new Map<number, Set<number>>();
   #running: readonly Statement[] = [];
+  /** The hardware may refuse a move: then a function may be parked on blocking. */
+  readonly #refuses: boolean;
 
   /** Begins after the setup. */
   constructor(play: Play, setUp: readonly Done[]) {
     this.#play = play;
+    this.#refuses = play.statements.some(({ verb, args }) => verb === 'arm' && args[1]?.text === 'attach-fails');
     this.#before = play.stage.machine.inspect();
     for (const done of setUp) this.#follow(done);
     this.#noteDomains(this.#before);
@@ -41,7 +44,8 @@ export class Watch {
   after(done: readonly Done[]): Violation | undefined {
     const { stage } = this.#play;
     const now = stage.machine.inspect();
-    const found = this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? atRest(now) ?? fromFile(done);
+    const found =
+      this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? atRest(now, this.#refuses) ?? fromFile(done);
     for (const each of done) this.#follow(each);
     this.#noteDomains(now, true);
     this.#before = now;
@@ -83,10 +87,12 @@ export class Watch {
   #answers(done: readonly Done[], now: Inspection): Violation | undefined {
     for (const { statement, outcome } of done) {
       if (!(statement.verb in ANSWERS)) continue;
-      const place = new Arguments(statement, this.#play.stage.names).optionalFn();
+      const args = new Arguments(statement, this.#play.stage.names);
+      const place = args.optionalFn();
+      const domain = statement.verb === 'attach' ? args.number('a domain') : undefined;
       const fn = now.functions.find(({ bdf }) => bdf === place);
       const was = this.#before.functions.find(({ bdf }) => bdf === place);
-      const found = fn === undefined || was === undefined ? undefined : ANSWERS[statement.verb]?.(outcome, fn, was, statement);
+      const found = fn === undefined || was === undefined ? undefined : ANSWERS[statement.verb]?.(outcome, fn, was, statement, domain);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -149,7 +155,14 @@ export class Watch {
   }
 }
 
-type Answered = (outcome: Outcome, fn: InspectedFunction, was: InspectedFunction, statement: Statement) => Violation | undefined;
+type Answered = (
+  outcome: Outcome,
+  fn: InspectedFunction,
+  was: InspectedFunction,
+  statement: Statement,
+  /** That an attach names. */
+  domain: number | undefined,
+) => Violation | undefined;
 
 /** What an answer promises. */
 const ANSWERS: Readonly<Record<string, Answered>> = {
@@ -165,10 +178,19 @@ const ANSWERS: Readonly<Record<string, Answered>> = {
     if (outcome.word !== 'ok' || fn.itags === 0) return undefined;
     return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
   },
+  attach(outcome, { bdf, group }, was, _statement, domain) {
+    if (outcome.word !== 'EBUSY' || group.domain.id !== domain || was.group.domain.id !== domain) return undefined;
+    return { invariant: 11, text: `attach of the domain that group ${group.id} of ${formatBdf(bdf)} has is EBUSY` };
+  },
   detach(outcome, { bdf, group }) {
     const rests = group.owned ? group.domain.type === 'blocked' : group.domain.id === group.defaultDomain.id;
     if (outcome.word === 'ok' && rests) return undefined;
     return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${group.domain.id}` };
+  },
+  disclaim(outcome, { bdf, pasids, group }, was) {
+    const may = was.group.owned && pasids.every(({ logical }) => logical === undefined);
+    if (!may || outcome.word === 'ok') return undefined;
+    return { invariant: 43, text: `release of group ${group.id} of ${formatBdf(bdf)} is ${outcome.word}` };
   },
   'pasid-detach'(outcome, fn, _was, { args }) {
     const left = fn.pasids.find(({ pasid, logical }) => logical !== undefined && `${pasid}` === args[1]?.text);
@@ -188,32 +210,37 @@ function fenced({ blocked, resetDepth }: InspectedFunction): boolean {
   return blocked && resetDepth > 0;
 }
 
-function atRest({ functions }: Inspection): Violation | undefined {
+function atRest({ functions }: Inspection, refuses: boolean): Violation | undefined {
   for (const fn of functions) {
     if (fn.itags > QUEUE_MAX) return { invariant: 35, text: `${formatBdf(fn.bdf)} has ${fn.itags} invalidations in flight` };
     if (fn.group.busy) continue;
-    const found = restOf(fn) ?? countOf(fn.group);
+    const found = restOf(fn, refuses) ?? countOf(fn.group);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function restOf(fn: InspectedFunction): Violation | undefined {
-  const { blocked, resetDepth, physical, pasids, group } = fn;
+function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined {
+  const { blocked, quarantined, resetDepth, physical, pasids, group } = fn;
   const name = formatBdf(fn.bdf);
-  if (blocked !== resetDepth > 0)
+  if (blocked !== (resetDepth > 0 || quarantined))
     return { invariant: 8, text: `${name} is ${blocked ? '' : 'not '}blocked with ${resetDepth} open windows` };
+  if (fn.attachDeferred && group.domain.type !== 'blocked' && (blocked || physical.id === group.domain.id)) {
+    return { invariant: 42, text: `${name} has been moved, and its attach is still deferred` };
+  }
   if (blocked) {
     if (physical.type !== 'blocked') return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
-    const open = pasids.find((entry) => entry.physical !== undefined && entry.physical.type !== 'blocked');
+    // Linux goes on where the hardware refuses a PASID's move, and warns.
+    const open = refuses ? undefined : pasids.find((entry) => entry.physical !== undefined && entry.physical.type !== 'blocked');
     return open === undefined
       ? undefined
       : { invariant: 3, text: `${name} is blocked, and its PASID ${open.pasid} has domain ${open.physical?.id}` };
   }
-  if (!fn.attachDeferred && physical.id !== group.domain.id) {
+  const parked = refuses && physical.type === 'blocked';
+  if (!fn.attachDeferred && !parked && physical.id !== group.domain.id) {
     return { invariant: 13, text: `${name} is open on domain ${physical.id}, and its group has ${group.domain.id}` };
   }
-  const other = pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
+  const other = refuses ? undefined : pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
   return other === undefined
     ? undefined
     : { invariant: 13, text: `PASID ${other.pasid} of ${name} is on domain ${other.physical?.id}, and its group has ${other.logical?.id}` };

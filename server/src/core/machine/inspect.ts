@@ -10,6 +10,8 @@ import type { FunctionState } from './state.ts';
 export interface InspectedFunction {
   readonly bdf: Bdf;
   readonly blocked: boolean;
+  /** A reset of it failed: blocked without a window. */
+  readonly quarantined: boolean;
   readonly resetDepth: number;
   readonly attachDeferred: boolean;
   readonly atsEnabled: boolean;
@@ -64,7 +66,7 @@ export function inspect(m: Parts): Inspection {
 
 function inspectFunction(m: Parts, { bdf, device }: FunctionState, groups: Map<number, InspectedGroup>): InspectedFunction | undefined {
   if (device === undefined) return undefined;
-  const { group, blocked, resetDepth, attachDeferred, atsEnabled, physical, pasidPhysical } = device;
+  const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasidPhysical } = device;
   const pasids: InspectedPasid[] = [];
   for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical: shown(logical), physical: shownIf(pasidPhysical.get(pasid)) });
   for (const [pasid, left] of pasidPhysical)
@@ -88,7 +90,7 @@ function inspectFunction(m: Parts, { bdf, device }: FunctionState, groups: Map<n
     groups.set(id, inspected);
   }
   const itags = m.invalidations.outstanding(bdf);
-  return { bdf, blocked, resetDepth, attachDeferred, atsEnabled, physical: shown(physical), pasids, itags, group: inspected };
+  return { bdf, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical: shown(physical), pasids, itags, group: inspected };
 }
 
 function shownIf(domain: Domain | undefined): InspectedDomain | undefined {
