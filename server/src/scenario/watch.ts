@@ -3,7 +3,7 @@
  * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
  */
 import { formatBdf, type TraceRecord } from '../core/base/index.ts';
-import type { InspectedFunction, InspectedGroup, Inspection } from '../core/machine/index.ts';
+import type { InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from '../core/machine/index.ts';
 import { Arguments } from './arguments.ts';
 import type { Outcome } from './outcome.ts';
 import type { Play } from './play.ts';
@@ -45,7 +45,7 @@ export class Watch {
     const { stage } = this.#play;
     const now = stage.machine.inspect();
     const found =
-      this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? atRest(now, this.#refuses) ?? fromFile(done);
+      this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? this.#atRest(now) ?? fromFile(done);
     for (const each of done) this.#follow(each);
     this.#noteDomains(now, true);
     this.#before = now;
@@ -103,6 +103,14 @@ export class Watch {
     for (const [index, { group, pasids }] of now.functions.entries()) {
       const was = this.#before.functions[index];
       if (was === undefined) continue;
+      const opened =
+        was.blocked && now.functions[index]?.blocked === true ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
+      if (opened !== undefined) {
+        return {
+          invariant: 3,
+          text: `${formatBdf(was.bdf)} is blocked, and its PASID ${opened.pasid} has got domain ${opened.physical?.id}`,
+        };
+      }
       if (was.group.recoveryCount === 0 || group.recoveryCount === 0) continue;
       const name = `group ${group.id}`;
       if (was.group.domain.id !== group.domain.id && !this.#mustSucceed(done)) {
@@ -117,6 +125,16 @@ export class Watch {
 
   #mustSucceed(done: readonly Done[]): boolean {
     return this.#running.some(({ verb }) => MUST_SUCCEED.has(verb)) || done.some(({ statement }) => MUST_SUCCEED.has(statement.verb));
+  }
+
+  #atRest({ functions }: Inspection): Violation | undefined {
+    for (const fn of functions) {
+      if (fn.itags > QUEUE_MAX) return { invariant: 35, text: `${formatBdf(fn.bdf)} has ${fn.itags} invalidations in flight` };
+      if (fn.group.busy) continue;
+      const found = restOf(fn, this.#refuses) ?? countOf(fn.group);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** After the last statement: whether everything was answered. */
@@ -206,18 +224,16 @@ function domainOf({ pasids }: InspectedFunction, pasid: number): number | undefi
   return pasids.find((entry) => entry.pasid === pasid)?.logical?.id;
 }
 
-function fenced({ blocked, resetDepth }: InspectedFunction): boolean {
-  return blocked && resetDepth > 0;
+function isOpen({ physical }: InspectedPasid): boolean {
+  return physical !== undefined && physical.type !== 'blocked';
 }
 
-function atRest({ functions }: Inspection, refuses: boolean): Violation | undefined {
-  for (const fn of functions) {
-    if (fn.itags > QUEUE_MAX) return { invariant: 35, text: `${formatBdf(fn.bdf)} has ${fn.itags} invalidations in flight` };
-    if (fn.group.busy) continue;
-    const found = restOf(fn, refuses) ?? countOf(fn.group);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+function wasOpen({ pasids }: InspectedFunction, { pasid }: InspectedPasid): boolean {
+  return pasids.some((entry) => entry.pasid === pasid && isOpen(entry));
+}
+
+function fenced({ blocked, resetDepth }: InspectedFunction): boolean {
+  return blocked && resetDepth > 0;
 }
 
 function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined {
@@ -231,7 +247,7 @@ function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined 
   if (blocked) {
     if (physical.type !== 'blocked') return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
     // Linux goes on where the hardware refuses a PASID's move, and warns.
-    const open = refuses ? undefined : pasids.find((entry) => entry.physical !== undefined && entry.physical.type !== 'blocked');
+    const open = refuses ? undefined : pasids.find(isOpen);
     return open === undefined
       ? undefined
       : { invariant: 3, text: `${name} is blocked, and its PASID ${open.pasid} has domain ${open.physical?.id}` };
