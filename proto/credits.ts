@@ -38,6 +38,9 @@ export function creditClass(number: number): CreditClass {
     case BODY.dmaRead:
     case BODY.dmaWrite:
     case BODY.modelDma:
+    case BODY.dirtyRead:
+    case BODY.modelPageRequest:
+    case BODY.pageRequest:
       return CREDIT_CLASS_DMA;
     case BODY.memoryRead:
     case BODY.memoryWrite:

@@ -9,7 +9,7 @@ import { MemoryOwners, type MemoryHandlers, type MemoryOwner, type MemoryRange }
 /** A connection to one machine, in the roles that were granted. Disposing of it closes it. */
 export class Connection implements MachineLink, AsyncDisposable {
   readonly channel: Channel;
-  readonly events = new EventStreams();
+  readonly events: EventStreams;
   /** The machine as hosts and observers see it. */
   readonly machine: Machine;
   /** Resolves when the connection has ended, with the reason. */
@@ -22,6 +22,7 @@ export class Connection implements MachineLink, AsyncDisposable {
   /** `tokenPrefix`: what the tokens of its reset windows begin with; nobody else may use it on this machine. */
   constructor(channel: Channel, tokenPrefix: string = randomPrefix()) {
     this.channel = channel;
+    this.events = new EventStreams(channel);
     this.machine = new Machine(this);
     this.#memory = new MemoryOwners(channel);
     this.#functions = new ClaimedFunctions(channel);

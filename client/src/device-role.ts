@@ -9,6 +9,7 @@ import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError, isCancelled } from './errors.ts';
 import { RESET_METHOD, type ResetMethod } from './names.ts';
 import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
+import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
 export interface RegionAccess {
   /** 0 to 5 BAR, 6 expansion ROM, 7 configuration space. */
@@ -60,6 +61,19 @@ export class DeviceDma {
     return inParts(data.length, (from, size) =>
       this.#writePart(u64(bigintOf(start) + BigInt(from), 'iova'), data.subarray(from, from + size), options),
     );
+  }
+
+  /**
+   * Page requests of the function for consecutive pages; resolves with the group's answer, or at once where `last` is false. Errors: EPERM (not claimed),
+   * EBUSY (the group waits for its answer), EAGAIN (more than its allocation leaves room for).
+   */
+  async requestPages(iova: bigint | number, options?: PageRequestOptions): Promise<PageRequestResult> {
+    return pageRequestResult((await ask(this.#channel, 'pageRequest', pageRequest(this.#function, iova, options), options)).body);
+  }
+
+  /** A Stop Marker: it has stopped using the PASID. */
+  async stopPasid(pasid: number, options?: CallOptions): Promise<PageRequestResult> {
+    return pageRequestResult((await ask(this.#channel, 'pageRequest', stopMarker(this.#function, pasid), options)).body);
   }
 
   async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaOptions | undefined): Promise<DmaResult> {

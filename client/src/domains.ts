@@ -27,6 +27,8 @@ export interface NewDomain {
   readonly type?: DomainType;
   /** A process's own address space (SVA). */
   readonly sharedAddress?: boolean;
+  /** Page requests of functions in it become page faults (`machine.pageFaults`). One with a shared address space has this in any case. */
+  readonly faults?: boolean;
   /** The format of its page tables, such as `amd-v1-4level`; absent: `x86-64`. */
   readonly format?: string;
   /**
@@ -54,6 +56,7 @@ export class Domains {
     const request = {
       type: DOMAIN_TYPE.numberOf(domain.type ?? 'paging', 'type'),
       sharedAddress: domain.sharedAddress ?? false,
+      faults: domain.faults ?? null,
       format: domain.format ?? null,
       root: domain.root === undefined ? null : u64(domain.root, 'root'),
       parent: domain.parent === undefined ? null : u32(idOf(domain.parent), 'parent'),

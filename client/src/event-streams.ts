@@ -2,9 +2,11 @@
 import type { EventName, Events, iommud } from '../../proto/index.ts';
 import { s64ToNumber } from '../../proto/index.ts';
 import { bdfText } from './bdf.ts';
+import type { Channel } from './channel.ts';
 import { EventQueue } from './event-queue.ts';
 import { LOG_LEVEL, OUTCOME, accessText, type LogLevel, type Outcome } from './names.ts';
 import { bigintOf, numberOf } from './numbers.ts';
+import { PageFault } from './page-faults.ts';
 import { shown } from './shown.ts';
 
 /** The IOMMU refused a request. */
@@ -74,9 +76,11 @@ export class EventStreams {
   readonly windows = new EventQueue<WindowChange>();
   readonly logs = new EventQueue<LogLine>();
   readonly trace = new EventQueue<TraceRecord>();
+  readonly pageFaults = new EventQueue<PageFault>();
   /** Wall-clock milliseconds that a stopping server gave, once it said so. */
   drainingMs: number | undefined = undefined;
 
+  readonly #channel: Channel;
   readonly #put: { readonly [K in EventName]: (event: Events[K]) => void } = {
     draining: (event) => {
       this.drainingMs = event.deadlineMs;
@@ -91,7 +95,13 @@ export class EventStreams {
     windowEvent: (event) => this.windows.put(windowChange(event)),
     logEvent: (event) => this.logs.put(logLine(event)),
     traceEvent: (event) => this.trace.put(traceRecord(event)),
+    pageFaultEvent: (event) => this.pageFaults.put(new PageFault(this.#channel, event.fault)),
   };
+
+  /** `channel`: the way of answers to page faults. */
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
 
   put<K extends EventName>(name: K, event: Events[K]): void {
     this.#put[name](event);
@@ -102,7 +112,7 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    return [this.faults, this.interrupts, this.windows, this.logs, this.trace] as EventQueue<unknown>[];
+    return [this.faults, this.interrupts, this.windows, this.logs, this.trace, this.pageFaults] as EventQueue<unknown>[];
   }
 }
 

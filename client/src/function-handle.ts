@@ -86,6 +86,13 @@ export class FunctionHandle {
     return waited((await ask(this.#channel, 'deferredAttach', this.#at, options)).body.elapsedNs);
   }
 
+  /**
+   * Says that the function no longer behaves: it is blocked at once, until a reset of it succeeds. Errors: EOPNOTSUPP (only `strict` has this).
+   */
+  async reportBroken(options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'reportBroken', this.#at, options)).body.elapsedNs);
+  }
+
   /** Gives the group back to its default domain. Errors: EINVAL (not claimed). */
   async releaseOwner(options?: CallOptions): Promise<Waited> {
     return waited((await ask(this.#channel, 'ownerRelease', this.#at, options)).body.elapsedNs);

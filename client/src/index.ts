@@ -38,11 +38,14 @@ export type {
   HoldPoint,
   LogLevel,
   OnDeadline,
+  OnFault,
   Outcome,
+  PageAnswer,
   RequestPoint,
   ResetMethod,
   Role,
 } from './names.ts';
+export type { PageFault, PageRange, PageRequestOptions, PageRequestResult } from './page-faults.ts';
 export type { PasidHandle } from './pasid.ts';
 export type { Region } from './region.ts';
 export type { DoneReport, IndeterminateRange, PrepareOptions, ResetOptions, ResetReport, ResetWindow, WindowReport } from './reset.ts';

@@ -19,6 +19,7 @@ import { FunctionHandle } from './function-handle.ts';
 import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
 import { numberOf } from './numbers.ts';
+import { PageFault } from './page-faults.ts';
 
 /** What a machine's handles stand on: a connection to it. */
 export interface MachineLink {
@@ -54,6 +55,18 @@ export class Machine implements AsyncDisposable {
   /** What the IOMMU refused. */
   get faults(): EventQueue<FaultRecord> {
     return this.#link.events.faults;
+  }
+
+  /** Page requests of functions in fault-capable domains: each waits until it is answered, by this host or another. */
+  get pageFaults(): EventQueue<PageFault> {
+    return this.#link.events.pageFaults;
+  }
+
+  /** The page faults that wait for an answer, oldest first: also those that came before this connection. */
+  async pendingPageFaults(options?: CallOptions): Promise<PageFault[]> {
+    const { channel } = this.#link;
+    const { body } = await ask(channel, 'pageFaults', {}, options);
+    return body.faults.map((fault) => new PageFault(channel, fault));
   }
 
   get interrupts(): EventQueue<Interrupt> {

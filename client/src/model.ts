@@ -2,8 +2,9 @@ import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { invalid } from './errors.ts';
-import { DMA_OPERATION, REQUEST_POINT, type DmaOperation, type HoldPoint } from './names.ts';
+import { DMA_OPERATION, ON_FAULT, REQUEST_POINT, type DmaOperation, type HoldPoint, type OnFault } from './names.ts';
 import { nsOfMs, u32, u64 } from './numbers.ts';
+import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
 export interface ModelOptions extends CallOptions {
   /** 20 bits. */
@@ -17,6 +18,11 @@ export interface ModelOptions extends CallOptions {
   readonly hold?: HoldPoint;
   /** A held request goes on by itself after this time on the machine's clock. */
   readonly holdMs?: number;
+  /**
+   * Where a translation request grants too little. `page-request`: the function requests the missing pages and goes on when they are there. Only with
+   * `translated`, or to translate. Absent: `fail`.
+   */
+  readonly onFault?: OnFault;
 }
 
 /** An atomic's operands. `bytes`: 4 or 8 (compare-and-swap 16 too); 8 when absent. */
@@ -62,6 +68,20 @@ export class Model {
     return this.#operate('compare-and-swap', iova, bytes, options, operands(bytes, atomic.compare, atomic.swap));
   }
 
+  /**
+   * Page requests for consecutive pages; resolves with the group's answer, or at once where `last` is false. Errors: EBUSY (the group waits for its
+   * answer), EAGAIN (more than its allocation leaves room for).
+   */
+  async requestPages(iova: bigint | number, options?: PageRequestOptions): Promise<PageRequestResult> {
+    const { body } = await ask(this.#channel, 'modelPageRequest', pageRequest(this.#function, iova, options), options);
+    return pageRequestResult(body);
+  }
+
+  /** A Stop Marker: it has stopped using the PASID and waits for no answer of that any more. Errors: EINVAL (a group has no last request yet). */
+  async stopPasid(pasid: number, options?: CallOptions): Promise<PageRequestResult> {
+    return pageRequestResult((await ask(this.#channel, 'modelPageRequest', stopMarker(this.#function, pasid), options)).body);
+  }
+
   async #operate(
     operation: DmaOperation,
     iova: bigint | number,
@@ -80,6 +100,7 @@ export class Model {
       execute: options?.execute ?? null,
       hold: options?.hold === undefined ? null : REQUEST_POINT.numberOf(options.hold, 'hold'),
       holdNs: options?.holdMs === undefined ? null : nsOfMs(options.holdMs, 'holdMs'),
+      onFault: options?.onFault === undefined ? null : ON_FAULT.numberOf(options.onFault, 'onFault'),
     };
     const answer = await ask(this.#channel, 'modelDma', request, options, data);
     return dmaResult(answer.body.result, answer.data);

@@ -24,6 +24,8 @@ export type RequestPoint = Names<typeof v1.RequestPoint, 'REQUEST_POINT_', '-'>;
 export type FaultKind = Names<typeof v1.FaultKind, 'FAULT_KIND_', '-'>;
 export type OnDeadline = Names<typeof v1.OnDeadline, 'ON_DEADLINE_', '-'>;
 export type DomainType = Names<typeof v1.DomainType, 'DOMAIN_TYPE_', '-'>;
+export type PageAnswer = Names<typeof v1.PageAnswer, 'PAGE_ANSWER_', '-'>;
+export type OnFault = Names<typeof v1.OnFault, 'ON_FAULT_', '-'>;
 export type LogLevel = Names<typeof v1.LogLevel, 'LOG_LEVEL_', '-'>;
 /** Where a request can be held, in order. */
 export type HoldPoint = Extract<RequestPoint, 'issued' | 'translated' | 'performed'>;
@@ -65,6 +67,8 @@ export const REQUEST_POINT = vocabulary<RequestPoint>('point', v1.RequestPoint, 
 export const FAULT_KIND = vocabulary<FaultKind>('fault', v1.FaultKind, 'FAULT_KIND_', '-');
 export const ON_DEADLINE = vocabulary<OnDeadline>('on-deadline', v1.OnDeadline, 'ON_DEADLINE_', '-');
 export const DOMAIN_TYPE = vocabulary<DomainType>('type', v1.DomainType, 'DOMAIN_TYPE_', '-');
+export const PAGE_ANSWER = vocabulary<PageAnswer>('answer', v1.PageAnswer, 'PAGE_ANSWER_', '-');
+export const ON_FAULT = vocabulary<OnFault>('on-fault', v1.OnFault, 'ON_FAULT_', '-');
 export const LOG_LEVEL = vocabulary<LogLevel>('level', v1.LogLevel, 'LOG_LEVEL_', '-');
 
 const ACCESS_LETTERS = ['r', 'w', 'x'] as const;

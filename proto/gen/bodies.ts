@@ -69,6 +69,16 @@ export const BODY = {
   dirtyTrackingSetReply: 101,
   dirtyRead: 102,
   dirtyReadReply: 103,
+  pageResponse: 110,
+  pageResponseReply: 111,
+  modelPageRequest: 112,
+  modelPageRequestReply: 113,
+  pageRequest: 114,
+  pageRequestReply: 115,
+  pageFaults: 116,
+  pageFaultsReply: 117,
+  reportBroken: 118,
+  reportBrokenReply: 119,
   memoryAlloc: 128,
   memoryAllocReply: 129,
   memoryFree: 130,
@@ -120,6 +130,7 @@ export const BODY = {
   windowEvent: 1028,
   logEvent: 1029,
   traceEvent: 1030,
+  pageFaultEvent: 1110,
 } as const;
 export type BodyName = keyof typeof BODY;
 
@@ -153,6 +164,11 @@ export interface Calls {
   callsHeld: { request: iommud.v1.CallsHeld.$Properties; decoded: iommud.v1.CallsHeld; reply: iommud.v1.CallsHeldReply };
   dirtyTrackingSet: { request: iommud.v1.DirtyTrackingSet.$Properties; decoded: iommud.v1.DirtyTrackingSet; reply: iommud.v1.DirtyTrackingSetReply };
   dirtyRead: { request: iommud.v1.DirtyRead.$Properties; decoded: iommud.v1.DirtyRead; reply: iommud.v1.DirtyReadReply };
+  pageResponse: { request: iommud.v1.PageResponse.$Properties; decoded: iommud.v1.PageResponse; reply: iommud.v1.PageResponseReply };
+  modelPageRequest: { request: iommud.v1.ModelPageRequest.$Properties; decoded: iommud.v1.ModelPageRequest; reply: iommud.v1.ModelPageRequestReply };
+  pageRequest: { request: iommud.v1.PageRequest.$Properties; decoded: iommud.v1.PageRequest; reply: iommud.v1.PageRequestReply };
+  pageFaults: { request: iommud.v1.PageFaults.$Properties; decoded: iommud.v1.PageFaults; reply: iommud.v1.PageFaultsReply };
+  reportBroken: { request: iommud.v1.ReportBroken.$Properties; decoded: iommud.v1.ReportBroken; reply: iommud.v1.ReportBrokenReply };
   memoryAlloc: { request: iommud.v1.MemoryAlloc.$Properties; decoded: iommud.v1.MemoryAlloc; reply: iommud.v1.MemoryAllocReply };
   memoryFree: { request: iommud.v1.MemoryFree.$Properties; decoded: iommud.v1.MemoryFree; reply: iommud.v1.MemoryFreeReply };
   memoryRead: { request: iommud.v1.MemoryRead.$Properties; decoded: iommud.v1.MemoryRead; reply: iommud.v1.MemoryReadReply };
@@ -187,6 +203,7 @@ export interface Events {
   windowEvent: iommud.v1.WindowEvent;
   logEvent: iommud.v1.LogEvent;
   traceEvent: iommud.v1.TraceEvent;
+  pageFaultEvent: iommud.v1.PageFaultEvent;
 }
 export type EventName = keyof Events;
 
@@ -198,7 +215,7 @@ export interface BodyCodec {
 
 const v1 = iommud.v1;
 
-const codecs: (BodyCodec | undefined)[] = new Array(1031).fill(undefined);
+const codecs: (BodyCodec | undefined)[] = new Array(1111).fill(undefined);
 codecs[16] = v1.Error;
 codecs[18] = v1.Hello;
 codecs[19] = v1.HelloReply;
@@ -256,6 +273,16 @@ codecs[100] = v1.DirtyTrackingSet;
 codecs[101] = v1.DirtyTrackingSetReply;
 codecs[102] = v1.DirtyRead;
 codecs[103] = v1.DirtyReadReply;
+codecs[110] = v1.PageResponse;
+codecs[111] = v1.PageResponseReply;
+codecs[112] = v1.ModelPageRequest;
+codecs[113] = v1.ModelPageRequestReply;
+codecs[114] = v1.PageRequest;
+codecs[115] = v1.PageRequestReply;
+codecs[116] = v1.PageFaults;
+codecs[117] = v1.PageFaultsReply;
+codecs[118] = v1.ReportBroken;
+codecs[119] = v1.ReportBrokenReply;
 codecs[128] = v1.MemoryAlloc;
 codecs[129] = v1.MemoryAllocReply;
 codecs[130] = v1.MemoryFree;
@@ -307,6 +334,7 @@ codecs[1027] = v1.InterruptEvent;
 codecs[1028] = v1.WindowEvent;
 codecs[1029] = v1.LogEvent;
 codecs[1030] = v1.TraceEvent;
+codecs[1110] = v1.PageFaultEvent;
 
 /** Field number → the code that reads and writes that body; undefined for a number that this contract does not have. */
 export const CODECS: readonly (BodyCodec | undefined)[] = codecs;

@@ -1576,6 +1576,12 @@ export namespace iommud {
             accessedDirty: (boolean|null);
 
             /**
+             * Of a paging domain: page requests of functions in it become page faults for a host (a fault-capable page table of iommufd), and the
+             * functions' Page Request Interface is enabled. A domain with a shared address space always has this. Absent: false.
+             */
+            faults: (boolean|null);
+
+            /**
              * Encodes the specified DomainAlloc message. Does not implicitly {@link iommud.v1.DomainAlloc.verify|verify} messages.
              * @param message DomainAlloc message or plain object to encode
              * @param [writer] Writer to encode to
@@ -1629,6 +1635,12 @@ export namespace iommud {
 
                 /** Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. Absent: false. */
                 accessedDirty?: (boolean|null);
+
+                /**
+                 * Of a paging domain: page requests of functions in it become page faults for a host (a fault-capable page table of iommufd), and the
+                 * functions' Page Request Interface is enabled. A domain with a shared address space always has this. Absent: false.
+                 */
+                faults?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3069,7 +3081,7 @@ export namespace iommud {
          * Which pages of a range were written (IOMMU_HWPT_GET_DIRTY_BITMAP). `data` of the reply: a bit for each `page_bytes` of the range, the first in bit
          * 0 of the first byte. A large page of the tables is dirty as a whole, and cleared as a whole where the range touches it. A write that an ATC was
          * granted counts from the grant. Where it clears, the reply comes when a write that is not in this bitmap will be in the next. Which domain: as in
-         * DmaMap. Role: host. Class: control, whose replies have no bytes: one such call at a time. Errors: EINVAL (tracking is off; alignment, 0 bytes, more than 1 MiB of bitmap), ENOENT, ENODEV, EOPNOTSUPP (not
+         * DmaMap. Role: host. Class: dma, for its bytes. Errors: EINVAL (tracking is off; alignment, 0 bytes, more than 1 MiB of bitmap), ENOENT, ENODEV, EOPNOTSUPP (not
          * made for dirty tracking).
          */
         class DirtyRead {
@@ -4622,7 +4634,26 @@ export namespace iommud {
             DMA_OPERATION_MSI = 7,
 
             /** DMA_OPERATION_INVALIDATION_COMPLETION value */
-            DMA_OPERATION_INVALIDATION_COMPLETION = 8
+            DMA_OPERATION_INVALIDATION_COMPLETION = 8,
+
+            /** DMA_OPERATION_PAGE_REQUEST value */
+            DMA_OPERATION_PAGE_REQUEST = 9
+        }
+
+        /** What a function does where a translation request grants it too little. */
+        enum OnFault {
+
+            /** ON_FAULT_UNSPECIFIED value */
+            ON_FAULT_UNSPECIFIED = 0,
+
+            /** The operation ends there. */
+            ON_FAULT_FAIL = 1,
+
+            /**
+             * It requests the missing pages, as one group, and asks for their translations again when the answer is success: up to three times without a page
+             * gained. Then the operation is done as far as it goes.
+             */
+            ON_FAULT_PAGE_REQUEST = 2
         }
 
         /** How far a request has come. The first three are points at which it can be held. */
@@ -4695,6 +4726,9 @@ export namespace iommud {
             /** With a PASID, of a read or translation request: the requests ask to execute. Absent: false. */
             execute: (boolean|null);
 
+            /** What the function does where a translation request grants too little; only with `translated`, or to translate. Absent: fail. */
+            onFault: (iommud.v1.OnFault|null);
+
             /**
              * Encodes the specified ModelDma message. Does not implicitly {@link iommud.v1.ModelDma.verify|verify} messages.
              * @param message ModelDma message or plain object to encode
@@ -4748,6 +4782,9 @@ export namespace iommud {
 
                 /** With a PASID, of a read or translation request: the requests ask to execute. Absent: false. */
                 execute?: (boolean|null);
+
+                /** What the function does where a translation request grants too little; only with `translated`, or to translate. Absent: fail. */
+                onFault?: (iommud.v1.OnFault|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5376,6 +5413,770 @@ export namespace iommud {
 
             /** Shape of a FaultDisarmReply. */
             type $Shape = iommud.v1.FaultDisarmReply.$Properties;
+        }
+
+        /** What became of a group of page requests. PageResponse takes the first three. */
+        enum PageAnswer {
+
+            /** PAGE_ANSWER_UNSPECIFIED value */
+            PAGE_ANSWER_UNSPECIFIED = 0,
+
+            /** The function asks for the translation again. */
+            PAGE_ANSWER_SUCCESS = 1,
+
+            /** Invalid Request: it does not ask again. */
+            PAGE_ANSWER_INVALID = 2,
+
+            /** Response Failure: its Page Request Interface is disabled. */
+            PAGE_ANSWER_FAILURE = 3,
+
+            /** No answer came: the function was reset, or stopped using the PASID, and has forgotten the group. */
+            PAGE_ANSWER_FORGOTTEN = 4,
+
+            /** It was not sent: the Page Request Interface or ATS is disabled, or the function cannot send. */
+            PAGE_ANSWER_NOT_SENT = 5,
+
+            /** It gets no answer: it is not the last of its group, or a Stop Marker. */
+            PAGE_ANSWER_NONE = 6
+        }
+
+        /** Pages of one group that follow each other and want the same. */
+        class PageRange {
+
+            /**
+             * Constructs a new PageRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Of the first page. */
+            iova: Long;
+
+            /** PageRange pages. */
+            pages: number;
+
+            /** Bits: 1 read, 2 write, 4 execute. */
+            access: number;
+
+            /** Privileged Mode Requested. */
+            privileged: boolean;
+
+            /**
+             * Encodes the specified PageRange message. Does not implicitly {@link iommud.v1.PageRange.verify|verify} messages.
+             * @param message PageRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageRange & iommud.v1.PageRange.$Shape} PageRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageRange & iommud.v1.PageRange.$Shape;
+        }
+
+        namespace PageRange {
+
+            /** Properties of a PageRange. */
+            interface $Properties {
+
+                /** Of the first page. */
+                iova?: Long;
+
+                /** PageRange pages */
+                pages?: number;
+
+                /** Bits: 1 read, 2 write, 4 execute. */
+                access?: number;
+
+                /** Privileged Mode Requested. */
+                privileged?: boolean;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageRange. */
+            type $Shape = iommud.v1.PageRange.$Properties;
+        }
+
+        /** A group of page requests that waits for a host. */
+        class PageFault {
+
+            /**
+             * Constructs a new PageFault.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageFault.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Counts from 1 in this machine. PageResponse names it. */
+            number: number;
+
+            /** When its last request was taken from the queue, on the machine's clock, nanoseconds. */
+            timeNs: Long;
+
+            /** PageFault function. */
+            function: number;
+
+            /** Absent: the requests had none. */
+            pasid: (number|null);
+
+            /** Page Request Group index, 9 bits: the function's own, and used again. */
+            group: number;
+
+            /** The domain in which it is to be mended. */
+            domain: number;
+
+            /** In the order in which they were requested. */
+            ranges: iommud.v1.PageRange[];
+
+            /**
+             * Encodes the specified PageFault message. Does not implicitly {@link iommud.v1.PageFault.verify|verify} messages.
+             * @param message PageFault message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageFault.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageFault message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageFault & iommud.v1.PageFault.$Shape} PageFault
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageFault & iommud.v1.PageFault.$Shape;
+        }
+
+        namespace PageFault {
+
+            /** Properties of a PageFault. */
+            interface $Properties {
+
+                /** Counts from 1 in this machine. PageResponse names it. */
+                number?: number;
+
+                /** When its last request was taken from the queue, on the machine's clock, nanoseconds. */
+                timeNs?: Long;
+
+                /** PageFault function */
+                "function"?: number;
+
+                /** Absent: the requests had none. */
+                pasid?: (number|null);
+
+                /** Page Request Group index, 9 bits: the function's own, and used again. */
+                group?: number;
+
+                /** The domain in which it is to be mended. */
+                domain?: number;
+
+                /** In the order in which they were requested. */
+                ranges?: iommud.v1.PageRange.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageFault. */
+            type $Shape = iommud.v1.PageFault.$Properties;
+        }
+
+        /** A group of page requests is complete and waits for its one answer. */
+        class PageFaultEvent {
+
+            /**
+             * Constructs a new PageFaultEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageFaultEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PageFaultEvent fault. */
+            fault: iommud.v1.PageFault;
+
+            /**
+             * Encodes the specified PageFaultEvent message. Does not implicitly {@link iommud.v1.PageFaultEvent.verify|verify} messages.
+             * @param message PageFaultEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageFaultEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageFaultEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageFaultEvent & iommud.v1.PageFaultEvent.$Shape} PageFaultEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageFaultEvent & iommud.v1.PageFaultEvent.$Shape;
+        }
+
+        namespace PageFaultEvent {
+
+            /** Properties of a PageFaultEvent. */
+            interface $Properties {
+
+                /** PageFaultEvent fault */
+                fault?: iommud.v1.PageFault.$Properties;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageFaultEvent. */
+            type $Shape = iommud.v1.PageFaultEvent.$Properties;
+        }
+
+        /**
+         * The groups of page requests that wait for an answer: for a host that came later, or whose events were lost. Roles: host, observer.
+         * Class: control. Errors: EOPNOTSUPP (no IOMMU).
+         */
+        class PageFaults {
+
+            /**
+             * Constructs a new PageFaults.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageFaults.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified PageFaults message. Does not implicitly {@link iommud.v1.PageFaults.verify|verify} messages.
+             * @param message PageFaults message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageFaults.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageFaults message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageFaults & iommud.v1.PageFaults.$Shape} PageFaults
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageFaults & iommud.v1.PageFaults.$Shape;
+        }
+
+        namespace PageFaults {
+
+            /** Properties of a PageFaults. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageFaults. */
+            type $Shape = iommud.v1.PageFaults.$Properties;
+        }
+
+        /** Represents a PageFaultsReply. */
+        class PageFaultsReply {
+
+            /**
+             * Constructs a new PageFaultsReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageFaultsReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Oldest first. */
+            faults: iommud.v1.PageFault[];
+
+            /**
+             * Encodes the specified PageFaultsReply message. Does not implicitly {@link iommud.v1.PageFaultsReply.verify|verify} messages.
+             * @param message PageFaultsReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageFaultsReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageFaultsReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageFaultsReply & iommud.v1.PageFaultsReply.$Shape} PageFaultsReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageFaultsReply & iommud.v1.PageFaultsReply.$Shape;
+        }
+
+        namespace PageFaultsReply {
+
+            /** Properties of a PageFaultsReply. */
+            interface $Properties {
+
+                /** Oldest first. */
+                faults?: iommud.v1.PageFault.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageFaultsReply. */
+            type $Shape = iommud.v1.PageFaultsReply.$Properties;
+        }
+
+        /**
+         * Answers one group of page requests (iommufd's write to the fault queue). Role: host. Class: control.
+         * Errors: EINVAL (no such group is pending: it never was, it was answered, or its domain or its function went; an answer that a host cannot give),
+         * EOPNOTSUPP (no IOMMU).
+         */
+        class PageResponse {
+
+            /**
+             * Constructs a new PageResponse.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageResponse.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PageFault.number. */
+            fault: (number|null);
+
+            /** One of the first three. */
+            answer: (iommud.v1.PageAnswer|null);
+
+            /**
+             * Encodes the specified PageResponse message. Does not implicitly {@link iommud.v1.PageResponse.verify|verify} messages.
+             * @param message PageResponse message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageResponse message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageResponse & iommud.v1.PageResponse.$Shape} PageResponse
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageResponse & iommud.v1.PageResponse.$Shape;
+        }
+
+        namespace PageResponse {
+
+            /** Properties of a PageResponse. */
+            interface $Properties {
+
+                /** PageFault.number. */
+                fault?: (number|null);
+
+                /** One of the first three. */
+                answer?: (iommud.v1.PageAnswer|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageResponse. */
+            type $Shape = iommud.v1.PageResponse.$Properties;
+        }
+
+        /** Represents a PageResponseReply. */
+        class PageResponseReply {
+
+            /**
+             * Constructs a new PageResponseReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageResponseReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PageResponseReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified PageResponseReply message. Does not implicitly {@link iommud.v1.PageResponseReply.verify|verify} messages.
+             * @param message PageResponseReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageResponseReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageResponseReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageResponseReply & iommud.v1.PageResponseReply.$Shape} PageResponseReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageResponseReply & iommud.v1.PageResponseReply.$Shape;
+        }
+
+        namespace PageResponseReply {
+
+            /** Properties of a PageResponseReply. */
+            interface $Properties {
+
+                /** PageResponseReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageResponseReply. */
+            type $Shape = iommud.v1.PageResponseReply.$Properties;
+        }
+
+        /**
+         * Makes a `dma-probe` send page requests for consecutive pages. The reply comes with the group's answer; at once for what gets none. Role: host.
+         * Class: dma. Errors: ENODEV, EOPNOTSUPP (not a dma-probe, or no Page Request Interface), EINVAL (pages, access, group; a Stop Marker without
+         * PASID, or while a group of that PASID has no last request), EBUSY (that group waits for its answer), EAGAIN (more than its Outstanding Page
+         * Request Allocation leaves room for, or every group in use).
+         */
+        class ModelPageRequest {
+
+            /**
+             * Constructs a new ModelPageRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ModelPageRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ModelPageRequest function. */
+            function: (number|null);
+
+            /** Of the first page. Bits 11:0 are not looked at. Not needed for a Stop Marker. */
+            iova: (Long|null);
+
+            /** 1 to 512. Absent: 1. */
+            pages: (number|null);
+
+            /** Bits: 1 read, 2 write, 4 execute (only with 1). At least one. Absent: 1. */
+            access: (number|null);
+
+            /** 20 bits. Absent: without a PASID. */
+            pasid: (number|null);
+
+            /** Privileged Mode Requested; only with a PASID. Absent: false. */
+            privileged: (boolean|null);
+
+            /** Page Request Group index, 0 to 511: goes on with that group, or begins it. Absent: a free one. */
+            group: (number|null);
+
+            /** The last page is the last request of its group. Absent: true. */
+            last: (boolean|null);
+
+            /** Sends a Stop Marker for the PASID instead. Absent: false. */
+            stopMarker: (boolean|null);
+
+            /**
+             * Encodes the specified ModelPageRequest message. Does not implicitly {@link iommud.v1.ModelPageRequest.verify|verify} messages.
+             * @param message ModelPageRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ModelPageRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ModelPageRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ModelPageRequest & iommud.v1.ModelPageRequest.$Shape} ModelPageRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ModelPageRequest & iommud.v1.ModelPageRequest.$Shape;
+        }
+
+        namespace ModelPageRequest {
+
+            /** Properties of a ModelPageRequest. */
+            interface $Properties {
+
+                /** ModelPageRequest function */
+                "function"?: (number|null);
+
+                /** Of the first page. Bits 11:0 are not looked at. Not needed for a Stop Marker. */
+                iova?: (Long|null);
+
+                /** 1 to 512. Absent: 1. */
+                pages?: (number|null);
+
+                /** Bits: 1 read, 2 write, 4 execute (only with 1). At least one. Absent: 1. */
+                access?: (number|null);
+
+                /** 20 bits. Absent: without a PASID. */
+                pasid?: (number|null);
+
+                /** Privileged Mode Requested; only with a PASID. Absent: false. */
+                privileged?: (boolean|null);
+
+                /** Page Request Group index, 0 to 511: goes on with that group, or begins it. Absent: a free one. */
+                group?: (number|null);
+
+                /** The last page is the last request of its group. Absent: true. */
+                last?: (boolean|null);
+
+                /** Sends a Stop Marker for the PASID instead. Absent: false. */
+                stopMarker?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ModelPageRequest. */
+            type $Shape = iommud.v1.ModelPageRequest.$Properties;
+        }
+
+        /** Represents a ModelPageRequestReply. */
+        class ModelPageRequestReply {
+
+            /**
+             * Constructs a new ModelPageRequestReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ModelPageRequestReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ModelPageRequestReply answer. */
+            answer: iommud.v1.PageAnswer;
+
+            /** ModelPageRequestReply group. */
+            group: number;
+
+            /** ModelPageRequestReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ModelPageRequestReply message. Does not implicitly {@link iommud.v1.ModelPageRequestReply.verify|verify} messages.
+             * @param message ModelPageRequestReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ModelPageRequestReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ModelPageRequestReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ModelPageRequestReply & iommud.v1.ModelPageRequestReply.$Shape} ModelPageRequestReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ModelPageRequestReply & iommud.v1.ModelPageRequestReply.$Shape;
+        }
+
+        namespace ModelPageRequestReply {
+
+            /** Properties of a ModelPageRequestReply. */
+            interface $Properties {
+
+                /** ModelPageRequestReply answer */
+                answer?: iommud.v1.PageAnswer;
+
+                /** ModelPageRequestReply group */
+                group?: number;
+
+                /** ModelPageRequestReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ModelPageRequestReply. */
+            type $Shape = iommud.v1.ModelPageRequestReply.$Properties;
+        }
+
+        /**
+         * Page requests of a function that this connection emulates: the fields and errors of ModelPageRequest, and EPERM (not claimed). Role: device.
+         * Class: dma.
+         */
+        class PageRequest {
+
+            /**
+             * Constructs a new PageRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PageRequest function. */
+            function: (number|null);
+
+            /** PageRequest iova. */
+            iova: (Long|null);
+
+            /** 1 to 512. Absent: 1. */
+            pages: (number|null);
+
+            /** Bits: 1 read, 2 write, 4 execute. Absent: 1. */
+            access: (number|null);
+
+            /** 20 bits. Absent: without a PASID. */
+            pasid: (number|null);
+
+            /** PageRequest privileged. */
+            privileged: (boolean|null);
+
+            /** 0 to 511. Absent: a free one. */
+            group: (number|null);
+
+            /** Absent: true. */
+            last: (boolean|null);
+
+            /** Absent: false. */
+            stopMarker: (boolean|null);
+
+            /**
+             * Encodes the specified PageRequest message. Does not implicitly {@link iommud.v1.PageRequest.verify|verify} messages.
+             * @param message PageRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageRequest & iommud.v1.PageRequest.$Shape} PageRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageRequest & iommud.v1.PageRequest.$Shape;
+        }
+
+        namespace PageRequest {
+
+            /** Properties of a PageRequest. */
+            interface $Properties {
+
+                /** PageRequest function */
+                "function"?: (number|null);
+
+                /** PageRequest iova */
+                iova?: (Long|null);
+
+                /** 1 to 512. Absent: 1. */
+                pages?: (number|null);
+
+                /** Bits: 1 read, 2 write, 4 execute. Absent: 1. */
+                access?: (number|null);
+
+                /** 20 bits. Absent: without a PASID. */
+                pasid?: (number|null);
+
+                /** PageRequest privileged */
+                privileged?: (boolean|null);
+
+                /** 0 to 511. Absent: a free one. */
+                group?: (number|null);
+
+                /** Absent: true. */
+                last?: (boolean|null);
+
+                /** Absent: false. */
+                stopMarker?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageRequest. */
+            type $Shape = iommud.v1.PageRequest.$Properties;
+        }
+
+        /** Represents a PageRequestReply. */
+        class PageRequestReply {
+
+            /**
+             * Constructs a new PageRequestReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.PageRequestReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** PageRequestReply answer. */
+            answer: iommud.v1.PageAnswer;
+
+            /** PageRequestReply group. */
+            group: number;
+
+            /** PageRequestReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified PageRequestReply message. Does not implicitly {@link iommud.v1.PageRequestReply.verify|verify} messages.
+             * @param message PageRequestReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.PageRequestReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a PageRequestReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.PageRequestReply & iommud.v1.PageRequestReply.$Shape} PageRequestReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.PageRequestReply & iommud.v1.PageRequestReply.$Shape;
+        }
+
+        namespace PageRequestReply {
+
+            /** Properties of a PageRequestReply. */
+            interface $Properties {
+
+                /** PageRequestReply answer */
+                answer?: iommud.v1.PageAnswer;
+
+                /** PageRequestReply group */
+                group?: number;
+
+                /** PageRequestReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a PageRequestReply. */
+            type $Shape = iommud.v1.PageRequestReply.$Properties;
         }
 
         /**
@@ -6738,6 +7539,110 @@ export namespace iommud {
         }
 
         /**
+         * The function no longer behaves (iommu_report_device_broken, as proposed for Linux): it is blocked at once and what it had in flight is dropped; said
+         * again it changes nothing. A reset that succeeds ends this. Role: host. Class: control. Errors: ENODEV, EOPNOTSUPP (no IOMMU, or a behaviour other
+         * than strict).
+         */
+        class ReportBroken {
+
+            /**
+             * Constructs a new ReportBroken.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ReportBroken.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReportBroken function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified ReportBroken message. Does not implicitly {@link iommud.v1.ReportBroken.verify|verify} messages.
+             * @param message ReportBroken message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ReportBroken.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReportBroken message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ReportBroken & iommud.v1.ReportBroken.$Shape} ReportBroken
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ReportBroken & iommud.v1.ReportBroken.$Shape;
+        }
+
+        namespace ReportBroken {
+
+            /** Properties of a ReportBroken. */
+            interface $Properties {
+
+                /** ReportBroken function */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReportBroken. */
+            type $Shape = iommud.v1.ReportBroken.$Properties;
+        }
+
+        /** Represents a ReportBrokenReply. */
+        class ReportBrokenReply {
+
+            /**
+             * Constructs a new ReportBrokenReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ReportBrokenReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReportBrokenReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ReportBrokenReply message. Does not implicitly {@link iommud.v1.ReportBrokenReply.verify|verify} messages.
+             * @param message ReportBrokenReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ReportBrokenReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReportBrokenReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ReportBrokenReply & iommud.v1.ReportBrokenReply.$Shape} ReportBrokenReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ReportBrokenReply & iommud.v1.ReportBrokenReply.$Shape;
+        }
+
+        namespace ReportBrokenReply {
+
+            /** Properties of a ReportBrokenReply. */
+            interface $Properties {
+
+                /** ReportBrokenReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReportBrokenReply. */
+            type $Shape = iommud.v1.ReportBrokenReply.$Properties;
+        }
+
+        /**
          * The reset itself, with no window of its own, and the wait until the function is ready again.
          * Role: host. Class: control. Errors: ENODEV, ENOTTY (it has no such method, or was not ready in 60 s).
          */
@@ -7263,7 +8168,7 @@ export namespace iommud {
             /** RegionRead, RegionWrite. */
             CREDIT_CLASS_ACCESS = 2,
 
-            /** DmaRead, DmaWrite, ModelDma. */
+            /** DmaRead, DmaWrite, ModelDma, ModelPageRequest, PageRequest. */
             CREDIT_CLASS_DMA = 3,
 
             /** MemoryRead, MemoryWrite, MemoryFence. */
@@ -7654,7 +8559,10 @@ export namespace iommud {
             EVENT_CLASS_LOG = 4,
 
             /** The machine's trace: only the observer role, and only when asked for. */
-            EVENT_CLASS_TRACE = 5
+            EVENT_CLASS_TRACE = 5,
+
+            /** I/O page faults that wait for a host. */
+            EVENT_CLASS_PAGE_FAULT = 11
         }
 
         /**

@@ -21,6 +21,7 @@ import {
   type Reply,
 } from '../../server/src/core/machine/index.ts';
 import { PROBE_BAR_BYTES, dmaProbeConfig, remoteConfig } from '../../server/src/core/pci/index.ts';
+import { pageRequestCommand, type PageFields } from './page-requests.ts';
 
 export const MS = 1_000_000;
 export const PROBE = bdf(0, 0, 2, 0);
@@ -37,6 +38,8 @@ export interface Options {
   readonly withoutFixes?: readonly Fix[];
   readonly clock?: ClockMode;
   readonly iommu?: boolean;
+  /** Entries of the page request queue. */
+  readonly pageRequestQueue?: number;
   readonly functions?: readonly FunctionSpec[];
 }
 
@@ -59,7 +62,11 @@ export function specOf(options: Options = {}): MachineSpec {
     memory: [{ address: RAM, bytes: 0x100_0000n }],
     functions: options.functions ?? [probe(PROBE)],
   } as const;
-  return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS } };
+  return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...queueOf(options) } };
+}
+
+function queueOf({ pageRequestQueue }: Options): { readonly pageRequestQueue?: number } {
+  return pageRequestQueue === undefined ? {} : { pageRequestQueue };
 }
 
 /** A call that was submitted; `reply` is there when the machine has given it. */
@@ -140,6 +147,20 @@ export class CoreMachine {
   }
   allocDomain(type: 'paging' | 'identity' | 'blocked' = 'paging'): number {
     return this.call('domain-alloc', { kind: 'domain-alloc', type, sharedAddress: false }).domain;
+  }
+  /** A domain whose page requests become page faults. */
+  allocFaultDomain(): number {
+    return this.call('domain-alloc', { kind: 'domain-alloc', type: 'paging', sharedAddress: false, faults: true }).domain;
+  }
+  requestPages(at: Bdf, fields: PageFields = {}, kind: 'model-page-request' | 'page-request' = 'model-page-request', peer = 0): Pending {
+    return this.start(pageRequestCommand(at, fields, kind), peer);
+  }
+  respond(fault: number, answer: 'success' | 'invalid' | 'failure'): Pending {
+    return this.start({ kind: 'page-response', fault, answer });
+  }
+  /** Page faults that hosts were told of. */
+  pageFaults(): readonly Extract<MachineEvent, { kind: 'page-fault' }>[] {
+    return this.events.filter((event) => event.kind === 'page-fault');
   }
   /** Maps one page into the function's current domain, or into a domain by number. */
   map(target: Bdf | { readonly domain: number }, iova: number, address: bigint): void {

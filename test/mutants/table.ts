@@ -2,6 +2,8 @@ import type { Defect } from './defect.ts';
 import { attachDefects } from './defects/attach.ts';
 import { guaranteeDefects } from './defects/guarantees.ts';
 import { invalidationDefects } from './defects/invalidation.ts';
+import { pageFaultDefects } from './defects/page-faults.ts';
+import { reportBrokenDefects } from './defects/report-broken.ts';
 import { resetSequenceDefects } from './defects/reset-sequence.ts';
 import { windowDefects } from './defects/window.ts';
 
@@ -12,4 +14,6 @@ export const DEFECTS: readonly Defect[] = [
   ...guaranteeDefects,
   ...resetSequenceDefects,
   ...invalidationDefects,
+  ...pageFaultDefects,
+  ...reportBrokenDefects,
 ];

@@ -37,6 +37,12 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'function-ready': ['function'],
   interrupt: ['function', 'vector', 'data'],
   warning: ['function', 'warning'],
+  'page-request': ['function', 'group', 'page', 'wants'],
+  'page-request-dropped': ['function', 'group', 'page', 'why'],
+  'stop-marker': ['function', 'pasid'],
+  'page-fault': ['function', 'fault', 'group', 'requests'],
+  'page-response': ['function', 'group', 'answer', 'outstanding'],
+  'page-response-late': ['function', 'group', 'answer'],
 };
 
 /** One JSON object, without a line end: time and kind first, then the fields of the kind. */

@@ -6,8 +6,9 @@ import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../..
  * right type; whether it makes sense is the machine's to say.
  */
 import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
+import { PAGE_ROWS } from './decode-pages.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
-import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, OPERATIONS, POINTS, type RoleName } from './enums.ts';
+import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, ON_FAULT, OPERATIONS, POINTS, type RoleName } from './enums.ts';
 import {
   needBigint,
   needBoolean,
@@ -83,6 +84,7 @@ const ROWS = {
       type: needWord(b.type, 'type', DOMAIN_TYPES),
       sharedAddress: b.sharedAddress ?? false,
       ...tablesOf(b),
+      ...(b.faults === null ? {} : { faults: b.faults }),
     }),
   },
   domainFree: { roles: HOST, decode: (b) => ({ kind: 'domain-free', domain: needUint32(b.domain, 'domain') }) },
@@ -103,6 +105,7 @@ const ROWS = {
   },
   pasidDetach: { roles: HOST, decode: (b) => ({ kind: 'pasid-detach', bdf: needFunction(b.function), pasid: needPasid(b.pasid) }) },
   deferredAttach: { roles: HOST, decode: (b) => ({ kind: 'deferred-attach', bdf: needFunction(b.function) }) },
+  reportBroken: { roles: HOST, decode: (b) => ({ kind: 'report-broken', bdf: needFunction(b.function) }) },
   ownerClaim: { roles: HOST, decode: (b) => ({ kind: 'owner-claim', bdf: needFunction(b.function) }) },
   ownerRelease: { roles: HOST, decode: (b) => ({ kind: 'owner-release', bdf: needFunction(b.function) }) },
   dmaMap: {
@@ -239,6 +242,7 @@ const ROWS = {
         ...(b.execute === null ? {} : { execute: b.execute }),
         hold: optionalWord(b.hold, 'hold', POINTS),
         holdNs: optionalNumber(b.holdNs, 'hold_ns'),
+        ...(b.onFault === null ? {} : { onFault: needWord(b.onFault, 'on_fault', ON_FAULT) }),
       };
     },
   },
@@ -276,6 +280,7 @@ const ROWS = {
     decode: (b) => ({ kind: 'call-release', hold: needUint32(b.hold, 'hold'), stopped: b.stopped ?? 0, keep: b.keep ?? false }),
   },
   callsHeld: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'calls-held' }) },
+  ...PAGE_ROWS,
 
   clockInfo: { roles: ANY, decode: () => ({ kind: 'clock-info' }) },
   clockAdvance: { roles: HOST, decode: (b) => ({ kind: 'clock-advance', ns: needNumber(b.ns, 'ns'), force: b.force ?? false }) },

@@ -1,3 +1,4 @@
+// long: one table, read as a list
 import { BODY, s64FromNumber, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
@@ -14,6 +15,7 @@ import type {
   Reply,
   WindowReport,
 } from '../core/machine/index.ts';
+import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { DOMAIN_TYPES, FAULTS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
 
@@ -99,6 +101,10 @@ function coldBody(reply: Cold): object {
         report: windowReport(reply),
         elapsedNs: u64FromNumber(reply.elapsedNs),
       } satisfies Send<'ResetFunctionReply'>;
+    case 'page-request':
+      return pageRequestReply(reply);
+    case 'page-faults':
+      return { faults: reply.faults.map(pageFault) } satisfies Send<'PageFaultsReply'>;
     case 'ledger':
       return { entries: reply.entries.map(ledgerEntry) } satisfies Send<'LedgerReply'>;
     case 'fault-records':
@@ -121,6 +127,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.windowEvent;
     case 'log':
       return BODY.logEvent;
+    case 'page-fault':
+      return BODY.pageFaultEvent;
   }
 }
 
@@ -128,6 +136,8 @@ export function eventBody(event: MachineEvent): object {
   switch (event.kind) {
     case 'fault':
       return { record: faultRecord(event) } satisfies Send<'FaultEvent'>;
+    case 'page-fault':
+      return { fault: pageFault(event) } satisfies Send<'PageFaultEvent'>;
     case 'interrupt':
       return {
         function: event.bdf,

@@ -1,6 +1,6 @@
 import { iommud } from '../../../proto/index.ts';
 /** Core's words and the contract's enums: one list of names for each, and a name that one of them lacks does not compile. */
-import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, RESET_METHODS } from '../core/base/index.ts';
+import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
 import { FAULT_KINDS, type DomainType, type FaultKind, type LedgerEntry, type OnDeadline, type PeerRoles } from '../core/machine/index.ts';
 
 const v1 = iommud.v1;
@@ -49,10 +49,19 @@ export const POINTS = enumMap('REQUEST_POINT', HOLD_POINTS, v1.RequestPoint);
 export const FAULTS = enumMap('FAULT_KIND', FAULT_KINDS satisfies readonly FaultKind[], v1.FaultKind);
 export const LEVELS = enumMap('LOG_LEVEL', every<'info' | 'warn'>({ info: true, warn: true }), v1.LogLevel);
 
+export const ON_FAULT = enumMap('ON_FAULT', every<'fail' | 'page-request'>({ fail: true, 'page-request': true }), v1.OnFault);
+export const PAGE_ANSWER = enumMap('PAGE_ANSWER', PAGE_ANSWERS, v1.PageAnswer);
+/** The answers that a host may give. */
+export const PAGE_ANSWERS_OF_HOSTS = enumMap(
+  'PAGE_ANSWER',
+  every<PageResponseCode>({ success: true, invalid: true, failure: true }),
+  v1.PageAnswer,
+);
+
 /** What a ledger shows has more operations and points than a call may ask for. */
 export const LEDGER_OPERATIONS = enumMap(
   'DMA_OPERATION',
-  [...DMA_OPERATIONS, 'msi', 'invalidation-completion'] satisfies LedgerEntry['operation'][],
+  [...DMA_OPERATIONS, 'msi', 'invalidation-completion', 'page-request'] satisfies LedgerEntry['operation'][],
   v1.DmaOperation,
 );
 export const LEDGER_POINTS = enumMap(
@@ -68,9 +77,9 @@ export const CREDIT_CLASS_NAMES = enumMap(
   v1.CreditClass,
 );
 
-export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace';
+export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',
-  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true }),
+  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true, 'page-fault': true }),
   v1.EventClass,
 );

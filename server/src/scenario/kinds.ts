@@ -12,7 +12,15 @@ interface Kind {
 }
 
 function reset(fn: string): Kind['lines'] {
-  return (n) => [`prepare ${fn} w${n}`, `start trigger ${fn}`, 'advance 100ms', `config-write ${fn} 4 2 0x0406`, `done ${fn} w${n}`];
+  return (n) => [
+    `prepare ${fn} w${n}`,
+    `state ${F}`,
+    `state ${G}`,
+    `start trigger ${fn}`,
+    'advance 100ms',
+    `config-write ${fn} 4 2 0x0406`,
+    `done ${fn} w${n}`,
+  ];
 }
 
 export const KINDS = {
@@ -23,7 +31,7 @@ export const KINDS = {
   'pasid-attach': { lines: () => [`pasid-attach ${F} 6 B`, `pasid-attach ${F} 0 B => EINVAL`] },
   'pasid-detach': { lines: () => [`pasid-detach ${F} 5`, `claim ${F}`, `disclaim ${F}`] },
   'deferred-attach': { lines: () => [`deferred-attach ${F}`] },
-  unmap: { lines: () => ['unmap D 0x1000 4096'] },
+  unmap: { lines: (n) => ['unmap D 0x1000 4096', `map D 0x${n}0000 page 4096 => ok`] },
   dma: {
     lines: () => [`start write ${F} 0x1000 "a" hold=issued`, `let-go ${F}`, `start write ${F} 0x1000 "b" hold=translated`, `let-go ${F}`],
   },
@@ -94,6 +102,7 @@ export function scenarioOf(kinds: readonly KindName[]): string {
     `  done ${F} all`,
     `  done ${G} all`,
     `  state ${F} => depth=0`,
+    `  write ${F} 0x1000 "z"`,
     '  peek page 1',
     '  peek other 1',
     '  peek third 1',

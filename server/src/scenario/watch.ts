@@ -86,16 +86,26 @@ export class Watch {
 
   #answers(done: readonly Done[], now: Inspection): Violation | undefined {
     for (const { statement, outcome } of done) {
-      if (!(statement.verb in ANSWERS)) continue;
+      if (!(statement.verb in ANSWERS) && statement.verb !== 'write') continue;
       const args = new Arguments(statement, this.#play.stage.names);
       const place = args.optionalFn();
       const domain = statement.verb === 'attach' ? args.number('a domain') : undefined;
       const fn = now.functions.find(({ bdf }) => bdf === place);
       const was = this.#before.functions.find(({ bdf }) => bdf === place);
+      if (fn !== undefined && statement.verb === 'write' && outcome.word === 'performed' && !this.#maps(fn, args)) {
+        return { invariant: 18, text: `a write of ${formatBdf(fn.bdf)} was performed where its domain maps nothing: ${statement.text}` };
+      }
       const found = fn === undefined || was === undefined ? undefined : ANSWERS[statement.verb]?.(outcome, fn, was, statement, domain);
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** Whether the function's domain has a page there; one that no statement mapped anything in is not known. */
+  #maps({ physical }: InspectedFunction, args: Arguments): boolean {
+    const pages = this.#pages.get(physical.id);
+    if (pages === undefined || args.statement.options.has('pasid')) return true;
+    return pages.has((args.bigint('an IOVA') / PAGE) * PAGE);
   }
 
   /** What a window keeps from being changed by who may be refused. */
@@ -195,6 +205,12 @@ const ANSWERS: Readonly<Record<string, Answered>> = {
     }
     if (outcome.word !== 'ok' || fn.itags === 0) return undefined;
     return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
+  },
+  state({ fields }, { bdf, group, physical, attachDeferred }) {
+    const same = fields['domain'] === `${group.domain.id}` && (attachDeferred || fields['physical'] === physical.type);
+    if (same) return undefined;
+    const said = `logical ${fields['domain']}, physical ${fields['physical']}`;
+    return { invariant: 19, text: `${formatBdf(bdf)} has logical domain ${group.domain.id}, physical ${physical.type}; it says ${said}` };
   },
   attach(outcome, { bdf, group }, was, _statement, domain) {
     if (outcome.word !== 'EBUSY' || group.domain.id !== domain || was.group.domain.id !== domain) return undefined;

@@ -151,7 +151,7 @@ describe('writing', () => {
     expect(space.pasidEnabled).toBe(true);
     expect(space.write(PRI_CONTROL, 2, 1)).toBe(CONFIG_EFFECT.pri);
     expect(space.priEnabled).toBe(true);
-    expect(space.write(PRI_CONTROL, 2, 3)).toBe(CONFIG_EFFECT.pri);
+    expect(space.write(PRI_CONTROL, 2, 3)).toBe(CONFIG_EFFECT.priReset);
     expect(space.read(PRI_CONTROL, 2)).toBe(1);
     expect(space.write(MSIX_CONTROL, 2, 0xffff)).toBe(CONFIG_EFFECT.msi);
     expect(space.read(MSIX_CONTROL, 2)).toBe(0xc01f);

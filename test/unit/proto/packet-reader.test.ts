@@ -42,9 +42,9 @@ describe('a packet reader', () => {
 
   it('reads fields in any order, and skips those that it does not know', () => {
     // body, unknown field 9, kind, id; then an unknown field of the packet.
-    const reader = new PacketReader(bytes('0a0c 820700 4a01ff 1001 08808001  1207 00000000000000'));
+    const reader = new PacketReader(bytes('0a0c f23f00 4a01ff 1001 08808001  1207 00000000000000'));
     expect(reader.next()).toBe(true);
-    expect([reader.id, reader.kind, reader.number]).toEqual([16384, KIND.call, 112]);
+    expect([reader.id, reader.kind, reader.number]).toEqual([16384, KIND.call, 1022]);
     expect(reader.body).toBeUndefined();
     expect(reader.next()).toBe(false);
   });

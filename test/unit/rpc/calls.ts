@@ -23,6 +23,18 @@ type Examples = { readonly [Name in ServedCall]: Example<Name> };
 const bdf = FUNCTION;
 const place = { body: { function: FUNCTION }, needs: ['function'] } as const;
 
+const PAGES = {
+  bdf: FUNCTION,
+  iova: WIDE_BIG,
+  pages: 512,
+  access: 7,
+  pasid: 7,
+  privileged: true,
+  group: 511,
+  last: false,
+  stopMarker: false,
+} as const;
+
 export const EXAMPLES: Examples = {
   regionRead: {
     body: { function: FUNCTION, region: 7, offset: SAFE, bytes: 4 },
@@ -49,6 +61,7 @@ export const EXAMPLES: Examples = {
       parent: 7,
       dirtyTracking: true,
       accessedDirty: false,
+      faults: true,
     },
     needs: ['type'],
     command: {
@@ -60,6 +73,7 @@ export const EXAMPLES: Examples = {
       parent: 7,
       dirtyTracking: true,
       accessedDirty: false,
+      faults: true,
     },
   },
   domainFree: { body: { domain: 3 }, needs: ['domain'], command: { kind: 'domain-free', domain: 3 } },
@@ -87,6 +101,7 @@ export const EXAMPLES: Examples = {
   callsHeld: { body: {}, needs: [], command: { kind: 'calls-held' } },
   pasidDetach: { body: { function: FUNCTION, pasid: 0 }, needs: ['function', 'pasid'], command: { kind: 'pasid-detach', bdf, pasid: 0 } },
   deferredAttach: { ...place, command: { kind: 'deferred-attach', bdf } },
+  reportBroken: { ...place, command: { kind: 'report-broken', bdf } },
   ownerClaim: { ...place, command: { kind: 'owner-claim', bdf } },
   ownerRelease: { ...place, command: { kind: 'owner-release', bdf } },
   dmaMap: {
@@ -177,6 +192,7 @@ export const EXAMPLES: Examples = {
       execute: false,
       hold: 3,
       holdNs: { low: 0, high: 1 },
+      onFault: 2,
     },
     data: DATA,
     needs: ['function', 'operation', 'iova', 'bytes'],
@@ -194,6 +210,7 @@ export const EXAMPLES: Examples = {
       execute: false,
       hold: 'performed',
       holdNs: 2 ** 32,
+      onFault: 'page-request',
     },
   },
   dmaRelease: { body: { function: FUNCTION, request: 9 }, needs: ['function'], command: { kind: 'dma-release', bdf, request: 9 } },
@@ -208,6 +225,32 @@ export const EXAMPLES: Examples = {
     needs: ['function', 'fault'],
     command: { kind: 'fault-disarm', bdf, fault: 'attach-fails' },
   },
+  modelPageRequest: {
+    body: {
+      function: FUNCTION,
+      iova: WIDE,
+      pages: 512,
+      access: 7,
+      pasid: 7,
+      privileged: true,
+      group: 511,
+      last: false,
+      stopMarker: false,
+    },
+    needs: ['function', 'iova'],
+    command: { kind: 'model-page-request', ...PAGES },
+  },
+  pageRequest: {
+    body: { function: FUNCTION, iova: WIDE, pages: 512, access: 7, pasid: 7, privileged: true, group: 511, last: false, stopMarker: false },
+    needs: ['function', 'iova'],
+    command: { kind: 'page-request', ...PAGES },
+  },
+  pageResponse: {
+    body: { fault: 9, answer: 2 },
+    needs: ['fault', 'answer'],
+    command: { kind: 'page-response', fault: 9, answer: 'invalid' },
+  },
+  pageFaults: { body: {}, needs: [], command: { kind: 'page-faults' } },
   clockInfo: { body: {}, needs: [], command: { kind: 'clock-info' } },
   clockAdvance: { body: { ns: SAFE, force: true }, needs: ['ns'], command: { kind: 'clock-advance', ns: SAFE_NUMBER, force: true } },
   traceHash: { body: {}, needs: [], command: { kind: 'trace-hash' } },

@@ -51,6 +51,16 @@ const REPORT = {
 };
 const DMA = { outcome: 'OUTCOME_NOT_PRESENT', requests: 2, bytes_done: 4096, failed_iova: '18446603336221200384', elapsed_ns: '17' };
 
+const PAGE_FAULT = {
+  number: 5,
+  time_ns: '6',
+  function: 16,
+  pasid: 7,
+  group: 511,
+  domain: 9,
+  ranges: [{ iova: '18446603336221200384', pages: 2, access: 7, privileged: true }],
+};
+
 /** What each call's reply says; calls that are not here say only how far the clock moved. */
 const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   regionRead: { value: '20018842566655' },
@@ -129,6 +139,9 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
       },
     ],
   },
+  modelPageRequest: { answer: 'PAGE_ANSWER_NOT_SENT', group: 511, elapsed_ns: '8' },
+  pageRequest: { answer: 'PAGE_ANSWER_FORGOTTEN', group: 3, elapsed_ns: '9' },
+  pageFaults: { faults: [PAGE_FAULT] },
   clockInfo: { now_ns: '11' },
   clockAdvance: { now_ns: '22', moved_ns: '11' },
   traceHash: { hash: '0123456789abcdef' },

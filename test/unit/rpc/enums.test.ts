@@ -15,6 +15,8 @@ describe('core’s words and the contract’s enums', () => {
     ['LogLevel', v1.LogLevel, enums.LEVELS],
     ['DmaOperation', v1.DmaOperation, enums.LEDGER_OPERATIONS],
     ['RequestPoint', v1.RequestPoint, enums.LEDGER_POINTS],
+    ['OnFault', v1.OnFault, enums.ON_FAULT],
+    ['PageAnswer', v1.PageAnswer, enums.PAGE_ANSWER],
     ['EventClass', v1.EventClass, enums.EVENT_CLASSES],
   ])('%s: every value but UNSPECIFIED has one word, both ways', (_name, values, map) => {
     const numbers = Object.values(values as unknown as Record<string, number>).filter((number) => number !== 0);
@@ -26,6 +28,11 @@ describe('core’s words and the contract’s enums', () => {
   it('a call may ask for fewer operations and points than a ledger shows', () => {
     expect(Object.keys(enums.OPERATIONS.number)).toEqual(['read', 'write', 'fetch-add', 'swap', 'compare-and-swap', 'translate']);
     expect(Object.keys(enums.POINTS.number)).toEqual(['issued', 'translated', 'performed']);
+  });
+
+  it('a host may answer a page fault in three ways', () => {
+    expect(enums.PAGE_ANSWERS_OF_HOSTS.number).toEqual({ success: 1, invalid: 2, failure: 3 });
+    expect(enums.PAGE_ANSWERS_OF_HOSTS.word[4]).toBeUndefined();
   });
 
   it('the numbers are those of the .proto', () => {

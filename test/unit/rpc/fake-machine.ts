@@ -137,6 +137,16 @@ const DMA = {
   elapsedNs: 17,
 } as const;
 
+const PAGE_FAULT = {
+  number: 5,
+  timeNs: 6,
+  bdf: 0x10,
+  pasid: 7,
+  group: 511,
+  domain: 9,
+  ranges: [{ iova: 0xffff_8000_0000_1000n, pages: 2, access: 7, privileged: true }],
+} as const;
+
 type Replies = { readonly [K in CommandKind]: unknown };
 /** A reply with something in every field, for each command. */
 const REPLIES = {
@@ -236,6 +246,9 @@ const REPLIES = {
     ],
     overflow: 4,
   },
+  'model-page-request': { kind: 'page-request', answer: 'not-sent', group: 511, elapsedNs: 8 },
+  'page-request': { kind: 'page-request', answer: 'forgotten', group: 3, elapsedNs: 9 },
+  'page-faults': { kind: 'page-faults', faults: [PAGE_FAULT] },
   'clock-info': { kind: 'clock', nowNs: 11, movedNs: 0 },
   'clock-advance': { kind: 'clock', nowNs: 22, movedNs: 11 },
   'trace-hash': { kind: 'trace-hash', hash: '0123456789abcdef' },

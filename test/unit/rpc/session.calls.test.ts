@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 40],
-      ['device', 8],
+      ['host', 44],
+      ['device', 9],
       ['memory', 6],
-      ['observer', 10],
+      ['observer', 11],
     ]);
-    expect(machine.submitted.length).toBe(40 + 8 + 6 + 10);
+    expect(machine.submitted.length).toBe(44 + 9 + 6 + 11);
   });
 
   it('that are cancelled still get their one reply', async () => {

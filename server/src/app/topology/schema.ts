@@ -6,6 +6,9 @@ import { Type, type Static } from 'typebox';
 
 export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 
+/** Entries of a page request queue: the largest that VT-d knows has 16,384. */
+export const PAGE_REQUEST_QUEUE_MAX = 16384;
+
 /** What a function is, in documents. Ports and the host bridge are all model `bridge` in a machine. */
 export const FUNCTION_MODELS = ['host-bridge', 'root-port', 'upstream-port', 'downstream-port', 'dma-probe', 'remote', 'replay'] as const;
 export type FunctionModel = (typeof FUNCTION_MODELS)[number];
@@ -101,6 +104,9 @@ const MACHINE_FIELDS = {
             invalidationTimeout: Type.Optional(
               Type.String({ description: `How long it waits for an Invalidate Completion. Default "${DEFAULT_INVALIDATION_TIMEOUT}".` }),
             ),
+            pageRequestQueue: Type.Optional(
+              Type.Number({ description: `Entries of its page request queue, 1 to ${PAGE_REQUEST_QUEUE_MAX}. Default 128.` }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -136,7 +142,7 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
-  iommu: ['invalidationTimeout'],
+  iommu: ['invalidationTimeout', 'pageRequestQueue'],
   directRegion: ['address', 'size', 'relaxable'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

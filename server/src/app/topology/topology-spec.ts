@@ -9,7 +9,14 @@ import { readHexConfig } from './hex-config.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import { readDurationNs } from './quantities.ts';
 import { readRange } from './ranges.ts';
-import { DEFAULT_INVALIDATION_TIMEOUT, DEFAULT_MEMORY, type FunctionModel, type FunctionNode, type TopologyDocument } from './schema.ts';
+import {
+  DEFAULT_INVALIDATION_TIMEOUT,
+  DEFAULT_MEMORY,
+  PAGE_REQUEST_QUEUE_MAX,
+  type FunctionModel,
+  type FunctionNode,
+  type TopologyDocument,
+} from './schema.ts';
 import { validate } from './validate.ts';
 
 /** What a topology says of a machine; name, seed, clock and behaviour come from the request that creates it. */
@@ -75,7 +82,12 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
   if (document.iommu === 'none') return undefined;
   const text = document.iommu?.invalidationTimeout ?? DEFAULT_INVALIDATION_TIMEOUT;
   const path = ['iommu', 'invalidationTimeout'];
-  return { invalidationTimeoutNs: duration(source, path, text, true) };
+  const queue = document.iommu?.pageRequestQueue;
+  if (queue !== undefined && !(Number.isInteger(queue) && queue >= 1 && queue <= PAGE_REQUEST_QUEUE_MAX)) {
+    const allowed = `an integer from 1 to ${PAGE_REQUEST_QUEUE_MAX}`;
+    refuse(source, ['iommu', 'pageRequestQueue'], `pageRequestQueue is ${queue}; it is ${allowed}`);
+  }
+  return { invalidationTimeoutNs: duration(source, path, text, true), ...(queue === undefined ? {} : { pageRequestQueue: queue }) };
 }
 
 function duration(source: Source, path: readonly (string | number)[], text: string, positive: boolean): number {

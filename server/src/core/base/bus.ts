@@ -53,5 +53,16 @@ export const REGION = { bar0: 0, bar1: 1, bar2: 2, bar3: 3, bar4: 4, bar5: 5, ro
 export const RESET_METHODS = ['device_specific', 'acpi', 'flr', 'af_flr', 'pm', 'bus', 'cxl_bus'] as const;
 export type ResetMethod = (typeof RESET_METHODS)[number];
 
+/**
+ * What became of a group of page requests (PCIe §10.4). The first three are PRG Response codes. `forgotten`: no answer came, for the function was
+ * reset or stopped using the PASID. `none`: it gets no answer.
+ */
+export const PAGE_ANSWERS = ['success', 'invalid', 'failure', 'forgotten', 'not-sent', 'none'] as const;
+export type PageAnswer = (typeof PAGE_ANSWERS)[number];
+export type PageResponseCode = Extract<PageAnswer, 'success' | 'invalid' | 'failure'>;
+
+/** Page Request Group indexes: 9 bits. */
+export const PAGE_GROUPS = 512;
+
 /** Tags of outstanding invalidations: 5 bits for each destination (PCIe §10.3). */
 export const ITAGS = 32;

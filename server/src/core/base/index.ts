@@ -36,12 +36,16 @@ export {
   HOLD_POINTS,
   ITAGS,
   OUTCOMES,
+  PAGE_ANSWERS,
+  PAGE_GROUPS,
   REGION,
   RESET_METHODS,
   type AddressType,
   type DmaOperation,
   type HoldPoint,
   type Outcome,
+  type PageAnswer,
+  type PageResponseCode,
   type ResetMethod,
 } from './bus.ts';
 export { Clock, TIME_NS_MAX, type Alarm, type AlarmOwner } from './clock.ts';

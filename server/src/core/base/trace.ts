@@ -39,6 +39,12 @@ export const TRACE_KINDS = [
   'function-ready', // bdf, 0, 0, 0
   'interrupt', // bdf, vector, data, 0
   'warning', // bdf, warning index, 0, 0
+  'page-request', // bdf, group, page, ACCESS bits and 8 last
+  'page-request-dropped', // bdf, group, page, 0 the queue is full, 1 refused
+  'stop-marker', // bdf, pasid, 0, 0
+  'page-fault', // bdf, fault, group, page requests
+  'page-response', // bdf, group, PAGE_ANSWERS index, page requests still outstanding
+  'page-response-late', // bdf, group, PAGE_ANSWERS index, 0
 ] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
 

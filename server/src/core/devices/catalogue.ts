@@ -1,11 +1,12 @@
 import { DmaProbe } from './dma-probe/index.ts';
 import type { FunctionModel } from './model.ts';
+import { PageRequester } from './page-requester.ts';
 import { passiveFunction } from './passive.ts';
 
 const CATALOGUE = {
   replay: () => passiveFunction('replay'),
   bridge: () => passiveFunction('bridge'),
-  remote: () => passiveFunction('remote'),
+  remote: () => passiveFunction('remote', new PageRequester()),
   'dma-probe': () => new DmaProbe(),
 } as const satisfies Record<string, () => FunctionModel>;
 

@@ -1,2 +1,3 @@
 export { createModel, type ModelName } from './catalogue.ts';
 export type { FunctionModel } from './model.ts';
+export type { PageRequester } from './page-requester.ts';

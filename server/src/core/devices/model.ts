@@ -1,4 +1,5 @@
 import type { Atc } from './atc.ts';
+import type { PageRequester } from './page-requester.ts';
 
 /**
  * A function as the machine drives it. Configuration space is the machine's (pci room); a model has BAR registers, and an ATC if
@@ -8,6 +9,8 @@ export interface FunctionModel {
   readonly name: string;
   /** Undefined: the function caches no translations, and answers an Invalidate Request as unsupported. */
   readonly atc: Atc | undefined;
+  /** Undefined: the function makes no page requests. */
+  readonly pageRequester: PageRequester | undefined;
   /** True when a `model-dma` command may drive it. */
   readonly initiatesDma: boolean;
   /** Naturally aligned access of 1, 2, 4 or 8 bytes; unsigned low 32 bits (a model here has no wider register). All ones where nothing is. */

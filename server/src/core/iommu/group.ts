@@ -10,6 +10,8 @@ export interface Domain {
   readonly type: DomainType;
   /** A process's own address space (SVA). */
   readonly sharedAddress: boolean;
+  /** Page requests of functions in it become page faults for a host: a fault-capable page table of iommufd, or a process's own (SVA). */
+  readonly faults: boolean;
   readonly space: AddressSpace;
   /** Calls that are at work on it: it is not freed under them. */
   pins: number;

@@ -17,6 +17,7 @@ import { atcInvalidations, invalidateIotlb } from './domain-invalidation.ts';
 import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
+import { reportBroken } from './report-broken.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
 
 /** What the IOMMU core is told of a function when it is probed. */
@@ -136,11 +137,11 @@ export class Iommu {
   }
 
   /**
-   * -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. `parent`: the second stage of a nested domain. Throws {@link ModelError} for tables that
-   * cannot be, as {@link TablesChoice} has it.
+   * -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. `parent`: the second stage of a nested domain. `faults`: page requests in it become page
+   * faults. Throws {@link ModelError} for tables that cannot be, as {@link TablesChoice} has it.
    */
-  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain): Domain | undefined {
-    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables, parent);
+  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain | undefined {
+    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables, parent, faults);
   }
 
   /** -ENOENT for none, -EBUSY while anything rests on it (a group, a PASID, a nested domain) or a call is at work on it. */
@@ -190,6 +191,10 @@ export class Iommu {
     return performStep(this.#attach, step);
   }
 
+  reportBroken(device: GroupDevice): readonly IommuEffect[] {
+    return reportBroken(this.#attach, device);
+  }
+
   /** An Invalidate Request of the function timed out; what it may still hold is not to be trusted. */
   refuseTranslated(device: GroupDevice): void {
     refuseTranslated(this.#ports.translation, device);
@@ -231,9 +236,11 @@ export class Iommu {
     return this.atcInvalidations(domain, iova, bytes);
   }
 
-  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain): Domain {
+  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain {
     const space = this.#ports.translation.createSpace(type, { ...tables, parent: parent?.space });
-    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, space, pins: 0, parent, nested: new Set() };
+    const capable = type === 'paging' && (faults || sharedAddress);
+    const links = { parent, nested: new Set<Domain>() };
+    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, faults: capable, space, pins: 0, ...links };
     this.#domains.set(domain.id, domain);
     parent?.nested.add(domain);
     return domain;

@@ -17,9 +17,11 @@ export interface AttachPorts {
 export function performStep(ports: AttachPorts, step: GroupStep): Performed {
   switch (step.kind) {
     case 'rid':
+      if (isOut(step.device, step.domain)) return did([]);
       if (!step.must && ports.attachFails(step.device)) return refusal(step.device, step.refused);
       return went(moveRid(ports, step.device, step.domain));
     case 'pasid':
+      if (isOut(step.device, step.domain)) return did([]);
       if (!step.must && step.domain !== undefined && ports.attachFails(step.device)) return refusal(step.device, step.refused);
       return went(movePasid(ports, step.device, step.pasid, step.domain));
     case 'fence':
@@ -99,6 +101,11 @@ export function refuseTranslated(translation: Translation, device: GroupDevice):
   device.translatedRefused = true;
   translation.setContext(device.bdf, NO_PASID, device.physical.space, false);
   for (const [pasid, domain] of device.pasidPhysical) translation.setContext(device.bdf, pasid, domain.space, false);
+}
+
+/** It was reported broken while a call stood between two steps: only a reset gives it a domain again. */
+function isOut({ window, group }: GroupDevice, domain: Domain | undefined): boolean {
+  return window.at === 'quarantined' && domain !== group.blockingDomain;
 }
 
 /** The step that sets ATS Enable so, where it is not. */

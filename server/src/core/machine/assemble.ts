@@ -10,6 +10,7 @@ import { applyEffects } from './invalidation.ts';
 import { OperationTable } from './operation-table.ts';
 import { Outbox } from './outbox.ts';
 import type { Outgoing } from './outgoing.ts';
+import { newPageRequestState } from './page-request-state.ts';
 import type { Parts } from './parts.ts';
 import { Peers } from './peers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -62,6 +63,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     translation,
     invalidations: new InvalidationQueue({ trace, now, grantsMade: () => translation.grantsMade }),
     faultQueue: new FaultQueue(FAULT_RECORDS_MAX, now),
+    pageRequests: newPageRequestState(trace, now, spec.iommu),
     topology,
     iommu,
     functions,

@@ -6,7 +6,7 @@
  * in `rpc/decode`. `submit` throws {@link ModelError} for a malformed command before anything has changed; a refusal that the kernel
  * would make is a reply of kind `refused`.
  */
-import type { Bdf, DmaOperation, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */
@@ -63,6 +63,8 @@ export interface DomainAlloc {
   readonly dirtyTracking?: boolean | undefined;
   /** Of tables that a guest wrote: the hardware keeps accessed and dirty flags in them. */
   readonly accessedDirty?: boolean | undefined;
+  /** Of a paging domain: page requests in it become page faults for a host. One with a shared address space has this in any case. */
+  readonly faults?: boolean | undefined;
 }
 export type DomainType = 'paging' | 'identity' | 'blocked';
 export interface DomainFree {
@@ -96,6 +98,11 @@ export interface PasidDetach {
 /** iommu_deferred_attach(): the driver of the function is about to use it. */
 export interface DeferredAttach {
   readonly kind: 'deferred-attach';
+  readonly bdf: Bdf;
+}
+/** The function no longer behaves: it is blocked at once, until a reset of it succeeds. Behaviours but `strict` refuse it: EOPNOTSUPP. */
+export interface ReportBroken {
+  readonly kind: 'report-broken';
   readonly bdf: Bdf;
 }
 /** Takes the group out of the kernel's hands (iommu_group_claim_dma_owner): it rests on its blocking domain. */
@@ -224,6 +231,38 @@ export interface ModelDma extends IovaHalves {
   readonly hold: HoldPoint | undefined;
   /** A held request goes on by itself after this time; 0: only by `dma-release`. */
   readonly holdNs: number;
+  /**
+   * `page-request`: the function first requests the pages that translation requests do not grant it, and does the operation when the answers are there.
+   * Only with `translated`, or to translate.
+   */
+  readonly onFault?: 'fail' | 'page-request' | undefined;
+}
+/** Makes a `dma-probe` send page requests (PCIe §10.4) for consecutive pages. The reply comes with the group's answer; at once where there is none. */
+export interface ModelPageRequest {
+  readonly kind: 'model-page-request';
+  readonly bdf: Bdf;
+  readonly iova: bigint;
+  readonly pages: number;
+  /** ACCESS bits. */
+  readonly access: number;
+  readonly pasid: Pasid;
+  readonly privileged: boolean;
+  /** Page Request Group index; undefined: a free one. */
+  readonly group: number | undefined;
+  /** The last page is the last request of the group. */
+  readonly last: boolean;
+  /** A Stop Marker for the PASID instead; the fields about pages are ignored. */
+  readonly stopMarker: boolean;
+}
+/** A host's answer to a page fault (iommufd's write to the fault queue): refused with EINVAL where none such is pending. */
+export interface PageResponse {
+  readonly kind: 'page-response';
+  readonly fault: number;
+  readonly answer: PageResponseCode;
+}
+/** Page faults that wait for an answer. */
+export interface PageFaultList {
+  readonly kind: 'page-faults';
 }
 export interface DmaRelease {
   readonly kind: 'dma-release';
@@ -342,6 +381,11 @@ export interface DmaWrite extends IovaHalves {
   readonly pasid: Pasid;
 }
 
+/** The same of a remote function, by its peer. */
+export interface PageRequestCommand extends Omit<ModelPageRequest, 'kind'> {
+  readonly kind: 'page-request';
+}
+
 /** What a host may ask. */
 export type HostCommand =
   | RegionRead
@@ -357,6 +401,7 @@ export type HostCommand =
   | PasidAttach
   | PasidDetach
   | DeferredAttach
+  | ReportBroken
   | OwnerClaim
   | OwnerRelease
   | MapPages
@@ -373,6 +418,9 @@ export type HostCommand =
   | ResetDone
   | ResetFunction
   | ModelDma
+  | ModelPageRequest
+  | PageResponse
+  | PageFaultList
   | DmaRelease
   | LedgerRead
   | FaultArm
@@ -385,6 +433,6 @@ export type HostCommand =
   | ClockAdvance
   | TraceHash;
 export type MemoryCommand = MemoryClaim | MemoryRelease;
-export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite;
+export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite | PageRequestCommand;
 export type Command = HostCommand | MemoryCommand | DeviceCommand;
 export type CommandKind = Command['kind'];

@@ -72,7 +72,7 @@ export function groupDetail(m: Parts, fn: FunctionState): GroupDetail | undefine
 export function ledgerEntries(fn: FunctionState): readonly LedgerEntry[] {
   return fn.entries.map((request) => ({
     request: request.id,
-    operation: request.kind === 'msi' || request.kind === 'invalidation-completion' ? request.kind : request.operation,
+    operation: request.kind === 'memory' || request.kind === 'translation' ? request.operation : request.kind,
     point: request.point,
     held: request.held,
     iova: join64(request.iovaLow, request.iovaHigh),

@@ -4,6 +4,7 @@ import type { DmaRead, DmaRelease, DmaWrite, ModelDma } from './command.ts';
 import { issueDma } from './dma-issue.ts';
 import { advance, unhold } from './dma-ledger.ts';
 import { ACCESS_BYTES_MAX } from './memory-commands.ts';
+import { requestMissing, startFaultingDma } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, FunctionState, Origin } from './state.ts';
 
@@ -18,6 +19,16 @@ export function modelDma(m: Parts, origin: Origin, fn: FunctionState, command: M
     throw new ModelError('EOPNOTSUPP', `${formatBdf(fn.bdf)} is a ${fn.model.name}; only a dma-probe does DMA on command`, 'function');
   }
   checkModelDma(command);
+  if (command.onFault === 'page-request') {
+    checkPlace(command, command.bytes);
+    const task = startFaultingDma(m, origin, fn, command);
+    if (requestMissing(m, task)) return;
+    m.operations.end(task);
+  }
+  runModelDma(m, origin, fn, command);
+}
+
+export function runModelDma(m: Parts, origin: Origin, fn: FunctionState, command: ModelDma): void {
   const { operation, bytes, hold, holdNs, translated } = command;
   start(m, origin, fn, command, {
     operation,
@@ -34,6 +45,9 @@ export function modelDma(m: Parts, origin: Origin, fn: FunctionState, command: M
 function checkModelDma(command: ModelDma): void {
   const { operation, bytes, data, hold } = command;
   if (!DMA_OPERATIONS.includes(operation)) throw new ModelError('EINVAL', `unknown DMA operation "${String(operation)}"`, 'operation');
+  if (command.onFault === 'page-request' && !command.translated && operation !== 'translate') {
+    throw new ModelError('EINVAL', 'page requests are for what translation requests are not granted: only with translated', 'on_fault');
+  }
   if (hold !== undefined && !HOLD_POINTS.includes(hold)) throw new ModelError('EINVAL', `unknown hold point "${String(hold)}"`, 'hold');
   checkBytes(bytes);
   checkMode(command);
@@ -88,18 +102,22 @@ export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, comm
 
 type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'hold' | 'holdNs'>;
 
-function start(
-  m: Parts,
-  origin: Origin,
-  fn: FunctionState,
-  at: { readonly iovaLow: number; readonly iovaHigh: number; readonly pasid: Pasid },
-  fields: DmaFields,
-): void {
+interface Place {
+  readonly iovaLow: number;
+  readonly iovaHigh: number;
+  readonly pasid: Pasid;
+}
+
+function checkPlace(at: Place, bytes: number): void {
   if (at.pasid !== NO_PASID) checkPasid(at.pasid);
   // Only from the last 4 GiB of 64 bits can it go beyond them.
-  if (at.iovaHigh === -1 && (at.iovaLow >>> 0) + fields.bytes > 2 ** 32) {
-    throw new ModelError('EINVAL', `${fields.bytes} bytes from there go beyond 64 bits`, 'iova');
+  if (at.iovaHigh === -1 && (at.iovaLow >>> 0) + bytes > 2 ** 32) {
+    throw new ModelError('EINVAL', `${bytes} bytes from there go beyond 64 bits`, 'iova');
   }
+}
+
+function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: DmaFields): void {
+  checkPlace(at, fields.bytes);
   if (fn.entries.length >= LEDGER_ENTRIES_MAX) {
     const message = `${formatBdf(fn.bdf)} has ${fn.entries.length} requests in flight already; let some go first`;
     m.outbox.refuse(origin, 'EAGAIN', message, 'function');

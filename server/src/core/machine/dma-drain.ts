@@ -74,7 +74,7 @@ export function abortLedger(m: Parts, fn: FunctionState): AbortReport {
   fn.entries = [];
   fn.epoch++;
   for (const request of entries) {
-    if (request.kind === 'invalidation-completion' || request.point === 'indeterminate') {
+    if (request.kind === 'invalidation-completion' || request.kind === 'page-request' || request.point === 'indeterminate') {
       fn.entries.push(request);
     } else if (request.point === 'performed') {
       end(m, request, STATUS.performed);

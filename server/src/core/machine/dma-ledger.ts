@@ -117,6 +117,8 @@ function perform(m: Parts, request: Request): void {
   const { task, fn } = request;
   if (request.kind === 'invalidation-completion') {
     m.invalidations.complete(fn.bdf, 1 << request.itag, 1);
+  } else if (request.kind === 'page-request') {
+    arrive(m, request);
   } else if (request.kind === 'msi') {
     interrupt(m, request);
   } else if (request.kind === 'translation') {
@@ -149,6 +151,13 @@ export function performed(m: Parts, request: Request): void {
   m.trace.emit('dma-performed', request.fn.bdf, request.id, request.page, request.bytes);
   wake(m, request.onPerformed);
   request.onPerformed = undefined;
+}
+
+/** The message comes to the translation agent. */
+function arrive({ pageRequests }: Parts, { id }: Request): void {
+  const message = pageRequests.inLedger.get(id);
+  pageRequests.inLedger.delete(id);
+  if (message !== undefined) pageRequests.arrived.push(message);
 }
 
 /** A posted MSI write reaches interrupt remapping: base bits 31:20 are 0xFEE. */

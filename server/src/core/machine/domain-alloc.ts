@@ -21,10 +21,11 @@ export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): voi
       throw new ModelError('EINVAL', `a domain of type ${type} has no page tables`, name);
     }
   }
-  const { format, root, dirtyTracking, accessedDirty } = command;
+  const { format, root, dirtyTracking, accessedDirty, faults } = command;
+  if (type !== 'paging' && faults === true) throw new ModelError('EINVAL', `a domain of type ${type} has no page faults`, 'faults');
   const tables = { format, root, dirtyTracking, accessedDirty };
   const iommu = iommuOf(m);
-  const domain = iommu.allocDomain(type, sharedAddress, tables, parent === undefined ? undefined : domainOf(m, parent, 'parent'));
+  const domain = iommu.allocDomain(type, sharedAddress, tables, parent === undefined ? undefined : domainOf(m, parent, 'parent'), faults);
   if (domain === undefined) m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
   else m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
 }

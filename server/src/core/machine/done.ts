@@ -3,6 +3,7 @@ import { errno, errorName, formatBdf } from '../base/index.ts';
 import { step } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetDone } from './command.ts';
+import { applyEffects } from './invalidation.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { ClosedWindow, DoneTask, FunctionState, Origin } from './state.ts';
@@ -81,6 +82,12 @@ function count(m: Parts, task: DoneTask): boolean {
   if (failed) {
     const why = errorName(errno('EIO'));
     task.warning = `${formatBdf(fn.bdf)} could not be given back its domain (${why}): the hardware still blocks it`;
+  }
+  // Reported broken since this began: it is open by now, and is blocked again.
+  const broken = m.strict && !task.stays && fn.needsReset;
+  if (broken && m.iommu !== undefined) {
+    applyEffects(m, undefined, m.iommu.reportBroken(device));
+    task.warning = `${formatBdf(fn.bdf)} was reported broken while its window closed; it stays blocked until a reset of it succeeds`;
   }
   const restored = !task.stays && !device.blocked;
   [device.window] = step(device.window, { kind: 'done', restored });

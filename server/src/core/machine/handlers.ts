@@ -1,5 +1,6 @@
 /** Which function carries out which command: a command without a row does not compile. */
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
+import { reportBroken } from './broken.ts';
 import { callHold, callRelease, callsHeld } from './call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
@@ -14,6 +15,8 @@ import { deliver } from './invalidation.ts';
 import { domainFree, iovaToPhys, map, unmap } from './iommu-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
+import { pageFaultList, pageResponse } from './page-faults.ts';
+import { modelPageRequest, pageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { prepare } from './prepare.ts';
@@ -62,6 +65,7 @@ const HANDLERS: Handlers = {
   'pasid-attach': change,
   'pasid-detach': change,
   'deferred-attach': (m, origin, c) => deferredAttach(m, origin, c, fnOf(m, c.bdf)),
+  'report-broken': (m, origin, c) => reportBroken(m, origin, fnOf(m, c.bdf), c),
   'owner-claim': change,
   'owner-release': change,
   map,
@@ -78,6 +82,9 @@ const HANDLERS: Handlers = {
   'reset-done': (m, origin, c) => done(m, origin, fnOf(m, c.bdf), c),
   reset: (m, origin, c) => resetFunction(m, origin, fnOf(m, c.bdf), c),
   'model-dma': (m, origin, c) => modelDma(m, origin, fnOf(m, c.bdf), c),
+  'model-page-request': (m, origin, c) => modelPageRequest(m, origin, fnOf(m, c.bdf), c),
+  'page-response': pageResponse,
+  'page-faults': (m, origin) => m.outbox.reply(origin, { kind: 'page-faults', faults: pageFaultList(m) }),
   'dma-release': (m, origin, c) => dmaRelease(m, origin, fnOf(m, c.bdf), c),
   ledger: (m, origin, c) => m.outbox.reply(origin, { kind: 'ledger', entries: ledgerEntries(fnOf(m, c.bdf)) }),
   'fault-arm': (m, origin, c) => faultArm(m, origin, fnOf(m, c.bdf), c),
@@ -98,4 +105,5 @@ const HANDLERS: Handlers = {
   'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
+  'page-request': (m, origin, c, peer) => pageRequest(m, origin, claimedFn(m, c.bdf, peer), c),
 };

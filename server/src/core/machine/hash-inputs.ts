@@ -37,6 +37,7 @@ export function hashCommand(hash: TraceHash, command: Command): void {
       hash.addNumber(command.holdNs);
       if (command.privileged === true) hash.addText('privileged');
       if (command.execute === true) hash.addText('execute');
+      if (command.onFault !== undefined) hash.addText(command.onFault);
       if (command.data !== undefined) hash.addBytes(command.data);
       break;
     default:

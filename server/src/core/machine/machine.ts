@@ -3,6 +3,7 @@ import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
 import { resumeDirty } from './dirty-commands.ts';
+import { runModelDma } from './dma-commands.ts';
 import { endDma } from './dma-task.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
@@ -14,6 +15,8 @@ import { resumeUnmap } from './iommu-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
+import { settlePageRequests } from './page-faults.ts';
+import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
@@ -221,6 +224,7 @@ export class Machine implements MachinePort {
         busy = true;
         handleInvalidation(m, effect);
       }
+      if (settlePageRequests(m)) busy = true;
       for (const operation of m.operations.takeReady()) {
         busy = true;
         this.#resume(operation);
@@ -283,6 +287,11 @@ export class Machine implements MachinePort {
       case 'bar-read':
         resumeBarRead(m, operation);
         break;
+      case 'page-request': {
+        const dma = resumePageRequest(m, operation);
+        if (dma !== undefined) runModelDma(m, operation.origin, operation.fn, dma);
+        break;
+      }
       case 'peer-access':
       case 'advance':
         break;

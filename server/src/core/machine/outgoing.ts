@@ -1,6 +1,6 @@
 /** What leaves a machine: replies, calls to peers, events. */
 import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
-import type { FaultRecord, Reply } from './reply.ts';
+import type { FaultRecord, PageFault, Reply } from './reply.ts';
 
 /** Who submits: a number given by `peerAttach`; 0 is the embedding program itself (REST, tests). */
 export type PeerId = number;
@@ -32,6 +32,7 @@ export type PeerAnswer =
 /** To every host and observer of the machine. */
 export type MachineEvent =
   | ({ readonly kind: 'fault' } & FaultRecord)
+  | ({ readonly kind: 'page-fault' } & PageFault)
   | {
       readonly kind: 'interrupt';
       readonly bdf: Bdf;

@@ -6,6 +6,7 @@ import type { FaultQueue, InvalidationQueue, Translation } from '../translation/
 import type { ArmedHold, StoppedCall } from './call-holds.ts';
 import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
+import type { PageRequestState } from './page-request-state.ts';
 import type { Peers } from './peers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
@@ -25,6 +26,7 @@ export interface Parts {
   readonly translation: Translation;
   readonly invalidations: InvalidationQueue;
   readonly faultQueue: FaultQueue;
+  readonly pageRequests: PageRequestState;
   readonly topology: Topology;
   readonly iommu: Iommu | undefined;
   readonly functions: ReadonlyMap<Bdf, FunctionState>;

@@ -8,6 +8,8 @@ import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
 import { deliver } from './invalidation.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
+import { answerPageRequests } from './page-faults.ts';
+import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
@@ -104,6 +106,8 @@ function functionGone(m: Parts, fn: FunctionState): void {
   fn.claimedBy = 0;
   fn.peerResets = 0;
   abortLedger(m, fn);
+  answerPageRequests(m, fn);
+  forgetPageRequests(m, fn);
   functionMayBeReady(m, fn);
   m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} is absent: its peer is gone`);
 }

@@ -5,6 +5,7 @@ import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetPrepare } from './command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
 import { tryLock, unlock } from './mutex.ts';
+import { answerPageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
 import type { WindowReport } from './reply.ts';
 import type { FunctionState, Origin, PrepareTask } from './state.ts';
@@ -169,6 +170,7 @@ function gate(m: Parts, task: PrepareTask): boolean {
 function drain(m: Parts, task: PrepareTask): void {
   const { fn } = task;
   setGate(m, fn, false);
+  answerPageRequests(m, fn);
   task.inFlight = answerTranslationRequests(m, fn) + awaitLedger(m, fn, task);
   if (task.pending === 0) return;
   if (task.deadlineNs === 0) prepareDeadline(m, task);

@@ -4,6 +4,7 @@ import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
 import type { RegionRead, RegionWrite } from './command.ts';
 import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
+import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import { triggerHardware } from './reset.ts';
 import { routePaths } from './routing.ts';
@@ -87,6 +88,8 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
     fn.config.setAtsEnable(false);
     setAtsEnable(m, fn, true);
   }
+  if (effects & CONFIG_EFFECT.priReset && !fn.config.priEnabled) forgetPageRequests(m, fn);
+  if (effects & CONFIG_EFFECT.pri) roomChanged(m, fn);
   if (effects & CONFIG_EFFECT.routing) {
     m.topology.refresh();
     routePaths(m.functions, m.topology);

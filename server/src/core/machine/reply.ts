@@ -1,5 +1,5 @@
 /** What a machine answers to a command. */
-import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, Pasid, ResetMethod } from '../base/index.ts';
+import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { DirectRegion } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
@@ -78,7 +78,7 @@ export interface GroupDetail {
 }
 export interface LedgerEntry {
   readonly request: number;
-  readonly operation: DmaOperation | 'msi' | 'invalidation-completion';
+  readonly operation: DmaOperation | 'msi' | 'invalidation-completion' | 'page-request';
   /** The point it has reached; `sent`: with a memory owner; `indeterminate`: sent, and its function was aborted. */
   readonly point: HoldPoint | 'sent' | 'indeterminate';
   readonly held: boolean;
@@ -107,6 +107,24 @@ export interface FaultRecord {
   readonly execute: boolean;
   /** `00:02.0 write 0x11000: not present`. */
   readonly text: string;
+}
+/** Pages of a group that follow each other and want the same. */
+export interface PageRange {
+  readonly iova: bigint;
+  readonly pages: number;
+  /** ACCESS bits. */
+  readonly access: number;
+  readonly privileged: boolean;
+}
+/** A group of page requests that waits for a host's answer. */
+export interface PageFault {
+  readonly number: number;
+  readonly timeNs: number;
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  readonly group: number;
+  readonly domain: number;
+  readonly ranges: readonly PageRange[];
 }
 export interface IndeterminateRange {
   readonly address: bigint;
@@ -184,6 +202,8 @@ export type Reply =
   | ({ readonly kind: 'reset'; readonly method: ResetMethod; readonly pendingTimedOut: boolean; readonly warning: string } & WindowReport &
       Waited)
   | ({ readonly kind: 'dma' } & DmaResult)
+  | { readonly kind: 'page-request'; readonly answer: PageAnswer; readonly group: number; readonly elapsedNs: number }
+  | { readonly kind: 'page-faults'; readonly faults: readonly PageFault[] }
   | { readonly kind: 'ledger'; readonly entries: readonly LedgerEntry[] }
   | { readonly kind: 'fault-records'; readonly records: readonly FaultRecord[]; readonly overflow: number }
   | { readonly kind: 'clock'; readonly nowNs: number; readonly movedNs: number }
@@ -207,6 +227,9 @@ export interface ReplyKinds {
   'reset-done': 'reset-done';
   reset: 'reset';
   'model-dma': 'dma';
+  'model-page-request': 'page-request';
+  'page-request': 'page-request';
+  'page-faults': 'page-faults';
   'dma-read': 'dma';
   'dma-write': 'dma';
   ledger: 'ledger';

@@ -8,6 +8,8 @@ import { discardCompletions } from './dma-drain.ts';
 import { done } from './done.ts';
 import { faultActs } from './gate.ts';
 import { enqueue } from './mutex.ts';
+import { restorePageRequests } from './page-faults.ts';
+import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import { NOTHING_DONE, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
@@ -165,6 +167,7 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
   if (!fn.atcKept) fn.model.atc?.clear();
   fn.model.reset();
   fn.config.reset('flr');
+  forgetPageRequests(m, fn);
   fn.readyAtNs = m.clock.nowNs + FLR_WAIT_MS * MS;
   m.clock.set(FLR_WAIT_MS * MS, 'function', fn.index);
   const peer = m.peers.get(fn.claimedBy);
@@ -255,6 +258,7 @@ function endReset(m: Parts, task: ResetTask, reply: Reply): void {
     const atsEnabled = fn.device?.atsEnabled ?? fn.config.atsEnabled;
     fn.config.restore(task.saved);
     if (fn.config.atsSupported) fn.config.setAtsEnable(atsEnabled);
+    restorePageRequests(m, fn);
   }
   fn.resetHolder = 0;
   m.operations.end(task);

@@ -38,6 +38,8 @@ export interface MemoryRangeSpec {
 export interface IommuSpec {
   /** How long the translation agent waits for an Invalidate Completion. */
   readonly invalidationTimeoutNs: number;
+  /** Entries of its page request queue; absent: one page of descriptors. */
+  readonly pageRequestQueue?: number;
 }
 
 export interface FunctionSpec {

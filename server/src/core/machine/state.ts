@@ -2,12 +2,12 @@
  * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
  * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
  */
-import type { Bdf, DmaOperation, Errno, HoldPoint, Pasid, ResetMethod } from '../base/index.ts';
+import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, Command, FaultKind, OnDeadline } from './command.ts';
+import type { ChangeCommand, Command, FaultKind, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
@@ -66,7 +66,7 @@ export interface FunctionState {
   resetHolder: number;
 }
 
-export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion';
+export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion' | 'page-request';
 
 /**
  * One request on the bus: an entry of its function's in-flight ledger. It exists only while something holds it: an injected hold, a
@@ -76,7 +76,7 @@ export interface Request {
   readonly id: number;
   readonly fn: FunctionState;
   readonly kind: RequestKind;
-  /** Undefined for an Invalidate Completion. */
+  /** Undefined for an Invalidate Completion and a page request. */
   readonly task: DmaTask | undefined;
   readonly operation: DmaOperation;
   readonly posted: boolean;
@@ -264,6 +264,21 @@ export interface BarReadTask extends Pending {
   readonly bytes: number;
 }
 
+/** Page requests of a function that wait for their group's answer, or for room to be sent; and the DMA that they are for. */
+export interface PageRequestTask extends Pending {
+  readonly kind: 'page-request';
+  readonly fn: FunctionState;
+  readonly pasid: Pasid;
+  /** What is done when the pages are there; undefined: the reply is the answer. */
+  readonly dma: ModelDma | undefined;
+  group: number;
+  /** Of the last group; `none` until it has come. */
+  answer: PageAnswer;
+  /** Pages of the DMA that were missing in the last round, and answers of success since which brought none. */
+  missing: number;
+  fruitless: number;
+}
+
 /** `clock-advance` while a peer owes an answer. */
 export interface AdvanceTask extends Pending {
   readonly kind: 'advance';
@@ -272,7 +287,7 @@ export interface AdvanceTask extends Pending {
 }
 
 export type SteppedCall = UnmapTask | ChangeTask | PrepareTask | DoneTask;
-export type Operation = DmaTask | SteppedCall | DirtyTask | ResetTask | PeerAccessTask | BarReadTask | AdvanceTask;
+export type Operation = DmaTask | SteppedCall | DirtyTask | ResetTask | PeerAccessTask | BarReadTask | PageRequestTask | AdvanceTask;
 
 /** A command that waits for a function's reset lock. */
 export interface Deferred {

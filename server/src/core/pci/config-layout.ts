@@ -108,7 +108,7 @@ function placesOf(capabilities: readonly Capability[], imageBytes: number): Plac
     advancedFeatures: find(CAPABILITY.advancedFeatures, false, 6),
     ats: find(EXTENDED_CAPABILITY.ats, true, 8),
     pasid: find(EXTENDED_CAPABILITY.pasid, true, 8),
-    pri: find(EXTENDED_CAPABILITY.pri, true, 8),
+    pri: find(EXTENDED_CAPABILITY.pri, true, 0x10),
     acs: find(EXTENDED_CAPABILITY.acs, true, 8),
   };
 }

@@ -10,6 +10,7 @@ import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
 import { ACS_ISOLATION, ATS_ENABLE } from './extended-capability-table.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
+import { PageRequestRegisters } from './page-request-registers.ts';
 import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
 
 export interface ConfigSpaceOptions {
@@ -43,6 +44,8 @@ export class ConfigSpace {
   /** Bits of a PASID; 0 without the capability. */
   readonly pasidWidth: number;
   readonly acsCapable: boolean;
+  /** Undefined without the Page Request capability. */
+  readonly pageRequests: PageRequestRegisters | undefined;
 
   readonly #data: Uint8Array;
   readonly #view: DataView;
@@ -58,7 +61,6 @@ export class ConfigSpace {
   #atsEnabled = false;
   #stuLg2 = 12;
   #pasidEnabled = false;
-  #priEnabled = false;
   #powerState = 0;
   #secondaryBus = 0;
   #subordinateBus = 0;
@@ -90,6 +92,7 @@ export class ConfigSpace {
     this.pasidSupported = this.#at.pasid >= 0;
     this.pasidWidth = this.pasidSupported ? image[this.#at.pasid + 5]! & 0x1f : 0;
     this.acsCapable = this.#at.acs >= 0;
+    this.pageRequests = this.#at.pri >= 0 ? new PageRequestRegisters(this.#data, this.#at.pri) : undefined;
     this.#decode();
   }
 
@@ -118,7 +121,7 @@ export class ConfigSpace {
     return this.#pasidEnabled;
   }
   get priEnabled(): boolean {
-    return this.#priEnabled;
+    return this.pageRequests?.enabled ?? false;
   }
   /** 0 to 3: D0 to D3hot. */
   get powerState(): number {
@@ -289,7 +292,6 @@ export class ConfigSpace {
       this.#stuLg2 = 12 + (control & 0x1f);
     }
     if (at.pasid >= 0) this.#pasidEnabled = (this.#data[at.pasid + 6]! & 1) !== 0;
-    if (at.pri >= 0) this.#priEnabled = (this.#data[at.pri + 4]! & 1) !== 0;
     if (at.acs >= 0) {
       const needed = ACS_ISOLATION & this.#data[at.acs + 4]!;
       this.#acsEnabledRedirect = (this.#data[at.acs + 6]! & needed) === needed;

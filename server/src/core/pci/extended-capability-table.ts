@@ -107,7 +107,7 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
         bytes: 2,
         cite: '§10.5.2.2',
         effect: CONFIG_EFFECT.pri,
-        fields: { enable: rw(0), reset: { at: [1, 1], access: 'trigger', effect: CONFIG_EFFECT.pri } },
+        fields: { enable: rw(0), reset: { at: [1, 1], access: 'trigger', effect: CONFIG_EFFECT.priReset } },
       },
       status: { offset: 6, bytes: 2, cite: '§10.5.2.3', fields: { responseFailure: w1c(0), unexpectedGroup: w1c(1) } },
       allocation: { offset: 0xc, bytes: 4, cite: '§10.5.2.5', fields: { requests: rw(0, 31) } },

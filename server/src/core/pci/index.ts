@@ -1,5 +1,6 @@
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
 export { ConfigSpace, type ConfigSpaceOptions } from './config-space.ts';
+export { type PageRequestRegisters } from './page-request-registers.ts';
 export { CONFIG_EFFECT, type ResetKind } from './register-table.ts';
 export { PORT_TYPE } from './capability-body.ts';
 export { walkCapabilities, type Capability, type CapabilityWalk } from './capabilities.ts';

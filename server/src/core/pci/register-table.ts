@@ -54,6 +54,8 @@ export const CONFIG_EFFECT = {
   /** A BAR's size, in Resizable BAR. */
   barSize: 4096,
   sriov: 8192,
+  /** Reset of Page Request Control was written. */
+  priReset: 16384,
 } as const;
 
 /** One byte of each array for each byte of configuration space. */

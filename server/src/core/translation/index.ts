@@ -8,6 +8,7 @@ export { FORMAT_NAMES, formatNamed } from './formats/named.ts';
 export { RadixTables } from './formats/radix-tables.ts';
 export { RadixWalker, type WalkStep } from './formats/radix-walker.ts';
 export { type TableMemory } from './formats/table-memory.ts';
+export { PAGE_REQUEST_QUEUE_ENTRIES, PageRequestQueue, isStopMarker, type PageRequest } from './page-request-queue.ts';
 export { type DirtyTracking, type Lookup, type PageTables } from './page-tables.ts';
 export { type TablesChoice } from './space-tables.ts';
 export { STATUS } from './status.ts';

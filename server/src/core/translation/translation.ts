@@ -44,10 +44,7 @@ export class Translation {
   /** Of the last answer `performed`, as the IOTLB has it: taken apart only when somebody asks. */
   #resultLow = 0;
   #resultRest = 0;
-
-  /** The tables that were walked last. */
   #faultTables: Space['tables'];
-
   readonly #trace: Trace;
   readonly #now: () => number;
   readonly #iotlb = new Iotlb();
@@ -55,6 +52,8 @@ export class Translation {
   #grantsMade = 0;
   readonly #spaces: Spaces;
   #lastTag = 0;
+  /** Functions of which a context was set: for whoever looks to take out. */
+  readonly contextChanges = new Set<Bdf>();
   /** By handle. */
   readonly #contexts: Context[] = [];
   readonly #handles = new Map<number, number>();
@@ -109,6 +108,7 @@ export class Translation {
     context.space = own;
     context.ats = ats && own !== undefined && own.type !== 'blocked';
     this.#tags[handle] = own?.tag ?? 0;
+    this.contextChanges.add(bdf);
     this.#trace.emit('context-set', bdf, pasid, own?.id ?? 0, own === undefined || own.type === 'blocked' ? 1 : 0);
   }
 

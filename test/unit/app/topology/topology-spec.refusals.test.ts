@@ -139,6 +139,11 @@ describe('a document is refused', () => {
       `${HEAD}iommu: yes\nfunctions: []\n`,
       'line 2: iommu is "yes"; write "none" or an object with invalidationTimeout',
     ],
+    ...['0', '16385', '1.5'].map((entries): [string, string, string] => [
+      `with a page request queue of ${entries} entries`,
+      `${HEAD}iommu: { pageRequestQueue: ${entries} }\nfunctions: []\n`,
+      `line 2: pageRequestQueue is ${entries}; it is an integer from 1 to 16384`,
+    ]),
     ['with an IOMMU that does not wait', `${HEAD}iommu: { invalidationTimeout: 0s }\nfunctions: []\n`, 'line 2: must be longer than 0'],
     [
       'with an IOMMU that waits for a number',

@@ -28,7 +28,7 @@ describe('a document with everything', () => {
       { address: 0x4000_0000n, bytes: 0x2000_0000n },
       { address: 0x1_0000_0000n, bytes: 0x1000n },
     ]);
-    expect(spec.iommu).toEqual({ invalidationTimeoutNs: 1_500_000_000 });
+    expect(spec.iommu).toEqual({ invalidationTimeoutNs: 1_500_000_000, pageRequestQueue: 64 });
   });
 
   it('places functions, numbering buses depth first by address whatever the order of the text', () => {

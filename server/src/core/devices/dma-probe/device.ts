@@ -1,5 +1,6 @@
 import { Atc } from '../atc.ts';
 import type { FunctionModel } from '../model.ts';
+import { PageRequester } from '../page-requester.ts';
 import { PROBE_REGISTERS, type ProbeRegister } from './registers.ts';
 
 const BAR = 0;
@@ -10,6 +11,7 @@ const REGISTERS: readonly ProbeRegister[] = Object.values(PROBE_REGISTERS);
 export class DmaProbe implements FunctionModel {
   readonly name = 'dma-probe';
   readonly atc = new Atc();
+  readonly pageRequester = new PageRequester();
   readonly initiatesDma = true;
   readonly #values = new Uint32Array(REGISTERS.length);
 

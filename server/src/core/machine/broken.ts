@@ -1,0 +1,32 @@
+/** A host reports a function broken: it is in quarantine from then on. */
+import { formatBdf } from '../base/index.ts';
+import type { ReportBroken } from './command.ts';
+import { abortLedger } from './dma-drain.ts';
+import { applyEffects } from './invalidation.ts';
+import { deviceOf } from './iommu-commands.ts';
+import { answerPageRequests } from './page-faults.ts';
+import type { Parts } from './parts.ts';
+import type { FunctionState, Origin } from './state.ts';
+
+/**
+ * Without the group mutex, which a prepare of that very function may hold for as long as it is silent. What it had in flight is dropped. Its current
+ * window, if it has one, ends in quarantine, unless a reset is triggered in it after this.
+ */
+export function reportBroken(m: Parts, origin: Origin, fn: FunctionState, { bdf }: ReportBroken): void {
+  const device = deviceOf(m, bdf);
+  if (!m.strict || m.iommu === undefined) {
+    m.outbox.refuse(origin, 'EOPNOTSUPP', `${m.spec.behaviour} has no quarantine: only strict has`, 'function');
+    return;
+  }
+  const known = fn.needsReset && device.blocked;
+  fn.needsReset = true;
+  if (!device.blocked) {
+    if (fn.gateOpen) m.trace.emit('gate', fn.bdf, 0);
+    fn.gateOpen = false;
+    applyEffects(m, undefined, m.iommu.reportBroken(device));
+    answerPageRequests(m, fn);
+    abortLedger(m, fn);
+  }
+  if (!known) m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} was reported broken; it stays blocked until a reset of it succeeds`);
+  m.outbox.ok(origin);
+}
