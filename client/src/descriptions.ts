@@ -71,6 +71,14 @@ export interface DirectRegion {
   readonly relaxable: boolean;
 }
 
+/** IOVAs of a function that are not to be given away. */
+export interface ReservedRegion {
+  readonly address: bigint;
+  readonly bytes: bigint;
+  /** As in sysfs, where both kinds of MSI are `msi`. */
+  readonly type: string;
+}
+
 export interface FunctionInfo extends FunctionSummary {
   readonly busMaster: boolean;
   readonly atsEnabled: boolean;
@@ -89,6 +97,8 @@ export interface FunctionInfo extends FunctionSummary {
   readonly attachDeferred: boolean;
   /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
   readonly directRegions: readonly DirectRegion[];
+  /** As sysfs `reserved_regions` has them: merged, by start. */
+  readonly reservedRegions: readonly ReservedRegion[];
 }
 
 export interface GroupInfo {
@@ -168,6 +178,11 @@ export function functionInfo(body: iommud.v1.FunctionInfoReply): FunctionInfo {
       address: bigintOf(region.address),
       bytes: bigintOf(region.bytes),
       relaxable: region.relaxable,
+    })),
+    reservedRegions: body.reservedRegions.map((region) => ({
+      address: bigintOf(region.address),
+      bytes: bigintOf(region.bytes),
+      type: region.type,
     })),
   });
 }

@@ -17,6 +17,7 @@ export type {
   LedgerEntry,
   MachineInfo,
   PasidSummary,
+  ReservedRegion,
 } from './descriptions.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
@@ -25,7 +26,7 @@ export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
 export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
 export type { ArmOptions, FaultInjection } from './fault-injection.ts';
-export type { DirtyRange, DirtyReport, Mappings, MapRequest, UnmapReport } from './mappings.ts';
+export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
 export type { Allocation, Memory } from './memory.ts';
 export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
 export type { Atomic, Model, ModelOptions } from './model.ts';

@@ -3,7 +3,7 @@ import type { Channel } from './channel.ts';
 import { accessBits, type Access } from './names.ts';
 import { bigintOf, msOfNs, numberOf, u64 } from './numbers.ts';
 import { shown } from './shown.ts';
-import { waited, type Waited } from './waited.ts';
+import type { Waited } from './waited.ts';
 
 const PAGE_BYTES = 4096;
 
@@ -11,12 +11,17 @@ const PAGE_BYTES = 4096;
 export type MappingTarget = { readonly domain: number } | { readonly function: number; readonly pasid?: number };
 
 export interface MapRequest {
-  readonly iova: bigint | number;
+  /** Absent, of a function: the DMA API of its driver chooses one, in its group's default domain. */
+  readonly iova?: bigint | number;
   /** Physical; below 2^56. */
   readonly address: bigint | number;
   /** A multiple of the smallest page. */
   readonly bytes: bigint | number;
   readonly access: Access;
+}
+
+export interface MapReport extends Waited {
+  readonly iova: bigint;
 }
 
 export interface UnmapReport extends Waited {
@@ -54,16 +59,17 @@ export class Mappings {
   }
 
   /** Errors: EINVAL (alignment, width, no access), EADDRINUSE (overlaps), ENOENT, ENODEV, ENOMEM, EOPNOTSUPP. */
-  async map(mapping: MapRequest, options?: CallOptions): Promise<Waited> {
+  async map(mapping: MapRequest, options?: CallOptions): Promise<MapReport> {
     const request = {
       ...this.#target,
-      iova: u64(mapping.iova, 'iova'),
+      iova: mapping.iova === undefined ? null : u64(mapping.iova, 'iova'),
       address: u64(mapping.address, 'address'),
       bytes: u64(mapping.bytes, 'bytes'),
       access: accessBits(mapping.access, 'access'),
     };
     const { body } = await ask(this.#channel, 'dmaMap', request, options);
-    return waited(body.elapsedNs);
+    const iova = mapping.iova === undefined && body.iova ? bigintOf(body.iova) : BigInt(mapping.iova ?? 0);
+    return shown({ iova, elapsedMs: msOfNs(numberOf(body.elapsedNs)) });
   }
 
   /**

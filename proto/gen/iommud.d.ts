@@ -2570,7 +2570,10 @@ export namespace iommud {
             /** With `function`: that PASID's domain. 20 bits. */
             pasid: (number|null);
 
-            /** DmaMap iova. */
+            /**
+             * Absent: the DMA API of the function's driver chooses one, in the default domain of its group whatever is attached: with `function`, and without
+             * `pasid`. Below 4 GiB while there is room, and outside reserved regions. ENOMEM where there is none.
+             */
             iova: (Long|null);
 
             /** Physical. Below 2^56. */
@@ -2615,7 +2618,10 @@ export namespace iommud {
                 /** With `function`: that PASID's domain. 20 bits. */
                 pasid?: (number|null);
 
-                /** DmaMap iova */
+                /**
+                 * Absent: the DMA API of the function's driver chooses one, in the default domain of its group whatever is attached: with `function`, and without
+                 * `pasid`. Below 4 GiB while there is room, and outside reserved regions. ENOMEM where there is none.
+                 */
                 iova?: (Long|null);
 
                 /** Physical. Below 2^56. */
@@ -2650,6 +2656,9 @@ export namespace iommud {
             /** DmaMapReply elapsedNs. */
             elapsedNs: Long;
 
+            /** The IOVA that was chosen. Absent: the call named one. */
+            iova: (Long|null);
+
             /**
              * Encodes the specified DmaMapReply message. Does not implicitly {@link iommud.v1.DmaMapReply.verify|verify} messages.
              * @param message DmaMapReply message or plain object to encode
@@ -2677,6 +2686,9 @@ export namespace iommud {
                 /** DmaMapReply elapsedNs */
                 elapsedNs?: Long;
 
+                /** The IOVA that was chosen. Absent: the call named one. */
+                iova?: (Long|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2687,7 +2699,8 @@ export namespace iommud {
 
         /**
          * Takes mappings away, invalidates and waits: the reply comes when every request translated with the old mapping has been performed
-         * and the functions' ATCs have answered or timed out, so the pages may be used for something else. Which domain: as in DmaMap.
+         * and the functions' ATCs have answered or timed out, so the pages may be used for something else. Which domain: as in DmaMap. Just what DmaMap chose an
+         * IOVA for gives that back; in a lazy default domain the reply does not wait, and functions may go on using the pages until the next flush.
          * Role: host. Class: control. Errors: EINVAL (alignment, 0 bytes), ENOENT, ENODEV.
          */
         class DmaUnmap {
@@ -6885,6 +6898,9 @@ export namespace iommud {
             /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
             directRegions: iommud.v1.DirectRegion[];
 
+            /** IOVAs that are not to be given away, as sysfs `reserved_regions` has them: merged, by start, then by type. */
+            reservedRegions: iommud.v1.ReservedRegion[];
+
             /**
              * Encodes the specified FunctionInfoReply message. Does not implicitly {@link iommud.v1.FunctionInfoReply.verify|verify} messages.
              * @param message FunctionInfoReply message or plain object to encode
@@ -6945,12 +6961,77 @@ export namespace iommud {
                 /** Memory that firmware uses through the function, mapped 1:1 in its default domain. */
                 directRegions?: iommud.v1.DirectRegion.$Properties[];
 
+                /** IOVAs that are not to be given away, as sysfs `reserved_regions` has them: merged, by start, then by type. */
+                reservedRegions?: iommud.v1.ReservedRegion.$Properties[];
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a FunctionInfoReply. */
             type $Shape = iommud.v1.FunctionInfoReply.$Properties;
+        }
+
+        /** Represents a ReservedRegion. */
+        class ReservedRegion {
+
+            /**
+             * Constructs a new ReservedRegion.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ReservedRegion.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ReservedRegion address. */
+            address: Long;
+
+            /** ReservedRegion bytes. */
+            bytes: Long;
+
+            /** `direct`, `direct-relaxable`, `reserved`, or `msi` of both kinds. */
+            type: string;
+
+            /**
+             * Encodes the specified ReservedRegion message. Does not implicitly {@link iommud.v1.ReservedRegion.verify|verify} messages.
+             * @param message ReservedRegion message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ReservedRegion.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ReservedRegion message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ReservedRegion & iommud.v1.ReservedRegion.$Shape} ReservedRegion
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ReservedRegion & iommud.v1.ReservedRegion.$Shape;
+        }
+
+        namespace ReservedRegion {
+
+            /** Properties of a ReservedRegion. */
+            interface $Properties {
+
+                /** ReservedRegion address */
+                address?: Long;
+
+                /** ReservedRegion bytes */
+                bytes?: Long;
+
+                /** `direct`, `direct-relaxable`, `reserved`, or `msi` of both kinds. */
+                type?: string;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ReservedRegion. */
+            type $Shape = iommud.v1.ReservedRegion.$Properties;
         }
 
         /** Represents a DirectRegion. */

@@ -3826,6 +3826,8 @@ export const iommud = $root.iommud = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
             DmaMapReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DmaMapReply.prototype.iova = null;
+            // Virtual OneOf for proto3 optional field
             DmaMapReply.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -3835,6 +3837,8 @@ export const iommud = $root.iommud = (() => {
                     throw $Error("max depth exceeded");
                 if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
                     writer.uint32(9).fixed64(message.elapsedNs);
+                if (message.iova != null && $Object.hasOwnProperty.call(message, "iova"))
+                    writer.uint32(17).fixed64(message.iova);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3874,6 +3878,12 @@ export const iommud = $root.iommud = (() => {
                                 message.elapsedNs = value;
                             else
                                 delete message.elapsedNs;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.iova = reader.fixed64();
                             continue;
                         }
                     }
@@ -10111,6 +10121,7 @@ export const iommud = $root.iommud = (() => {
                 this.windows = [];
                 this.armedFaults = [];
                 this.directRegions = [];
+                this.reservedRegions = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10128,6 +10139,7 @@ export const iommud = $root.iommud = (() => {
             FunctionInfoReply.prototype.itags = 0;
             FunctionInfoReply.prototype.attachDeferred = false;
             FunctionInfoReply.prototype.directRegions = $util.emptyArray;
+            FunctionInfoReply.prototype.reservedRegions = $util.emptyArray;
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             FunctionInfoReply.encode = function (message, writer, _depth) {
@@ -10164,6 +10176,9 @@ export const iommud = $root.iommud = (() => {
                 if (message.directRegions != null && message.directRegions.length)
                     for (let i = 0; i < message.directRegions.length; ++i)
                         $root.iommud.v1.DirectRegion.encode(message.directRegions[i], writer.uint32(98).fork(), _depth + 1).ldelim();
+                if (message.reservedRegions != null && message.reservedRegions.length)
+                    for (let i = 0; i < message.reservedRegions.length; ++i)
+                        $root.iommud.v1.ReservedRegion.encode(message.reservedRegions[i], writer.uint32(106).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10302,6 +10317,14 @@ export const iommud = $root.iommud = (() => {
                             message.directRegions.push($root.iommud.v1.DirectRegion.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
+                    case 13: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.reservedRegions && message.reservedRegions.length))
+                                message.reservedRegions = [];
+                            message.reservedRegions.push($root.iommud.v1.ReservedRegion.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -10319,6 +10342,106 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return FunctionInfoReply;
+        })();
+        v1.ReservedRegion = (function() {
+            const ReservedRegion = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            ReservedRegion.prototype.address = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ReservedRegion.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ReservedRegion.prototype.type = "";
+            ReservedRegion.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address") && (typeof message.address === "object" ? message.address.low || message.address.high : message.address !== 0))
+                    writer.uint32(9).fixed64(message.address);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+                    writer.uint32(17).fixed64(message.bytes);
+                if (message.type != null && $Object.hasOwnProperty.call(message, "type") && message.type !== "")
+                    writer.uint32(26).string(message.type);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            ReservedRegion.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.ReservedRegion();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.address = value;
+                            else
+                                delete message.address;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.bytes = value;
+                            else
+                                delete message.bytes;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.type = value;
+                            else
+                                delete message.type;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return ReservedRegion;
         })();
         v1.DirectRegion = (function() {
             const DirectRegion = function (properties) {

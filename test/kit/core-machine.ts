@@ -40,6 +40,7 @@ export interface Options {
   readonly iommu?: boolean;
   /** Entries of the page request queue. */
   readonly pageRequestQueue?: number;
+  readonly dmaFlush?: 'strict' | 'lazy';
   readonly functions?: readonly FunctionSpec[];
 }
 
@@ -62,11 +63,11 @@ export function specOf(options: Options = {}): MachineSpec {
     memory: [{ address: RAM, bytes: 0x100_0000n }],
     functions: options.functions ?? [probe(PROBE)],
   } as const;
-  return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...queueOf(options) } };
+  return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...iommuOf(options) } };
 }
 
-function queueOf({ pageRequestQueue }: Options): { readonly pageRequestQueue?: number } {
-  return pageRequestQueue === undefined ? {} : { pageRequestQueue };
+function iommuOf({ pageRequestQueue, dmaFlush }: Options): Partial<NonNullable<MachineSpec['iommu']>> {
+  return { ...(pageRequestQueue === undefined ? {} : { pageRequestQueue }), ...(dmaFlush === undefined ? {} : { dmaFlush }) };
 }
 
 /** A call that was submitted; `reply` is there when the machine has given it. */

@@ -1,5 +1,6 @@
 import type { Defect } from './defect.ts';
 import { attachDefects } from './defects/attach.ts';
+import { dmaApiDefects } from './defects/dma-api.ts';
 import { guaranteeDefects } from './defects/guarantees.ts';
 import { invalidationDefects } from './defects/invalidation.ts';
 import { pageFaultDefects } from './defects/page-faults.ts';
@@ -16,4 +17,5 @@ export const DEFECTS: readonly Defect[] = [
   ...invalidationDefects,
   ...pageFaultDefects,
   ...reportBrokenDefects,
+  ...dmaApiDefects,
 ];

@@ -139,6 +139,9 @@ export const FunctionDetail = Type.Object({
   directRegions: Type.Array(Type.Object({ address: Type.String(), bytes: Type.Integer(), relaxable: Type.Boolean() }), {
     description: 'Memory that firmware uses through the function, mapped 1:1',
   }),
+  reservedRegions: Type.Array(Type.Object({ address: Type.String(), bytes: Type.Integer(), type: Type.String() }), {
+    description: 'IOVAs that are not to be given away, as sysfs reserved_regions has them',
+  }),
 });
 export type FunctionDetail = Static<typeof FunctionDetail>;
 

@@ -41,6 +41,7 @@ export function functionDetailView(of: FunctionDetail): body.FunctionDetail {
     itags: of.itags,
     attachDeferred: of.attachDeferred,
     directRegions: of.directRegions.map(({ address, bytes, relaxable }) => ({ address: hex(address), bytes: Number(bytes), relaxable })),
+    reservedRegions: of.reservedRegions.map(({ address, bytes, type }) => ({ address: hex(address), bytes: Number(bytes), type })),
   };
 }
 

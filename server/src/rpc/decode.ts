@@ -113,7 +113,7 @@ const ROWS = {
     decode: (b) => ({
       kind: 'map',
       target: targetOf(b),
-      iova: needBigint(b.iova, 'iova'),
+      iova: b.iova === null ? undefined : needBigint(b.iova, 'iova'),
       address: needBigint(b.address, 'address'),
       bytes: needBigint(b.bytes, 'bytes'),
       access: needCount(b.access, 'access', 7),

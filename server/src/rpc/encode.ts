@@ -71,6 +71,8 @@ function coldBody(reply: Cold): object {
       return { calls: reply.calls.map(heldCall) } satisfies Send<'CallsHeldReply'>;
     case 'domain-alloc':
       return { domain: reply.domain } satisfies Send<'DomainAllocReply'>;
+    case 'mapped':
+      return { iova: u64FromBigint(reply.iova), elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'DmaMapReply'>;
     case 'unmap':
       return {
         bytes: u64FromBigint(reply.bytes),
@@ -213,6 +215,11 @@ function functionDetail(fn: FunctionDetail): Send<'FunctionInfoReply'> {
     itags: fn.itags,
     attachDeferred: fn.attachDeferred,
     directRegions: fn.directRegions.map(directRegion),
+    reservedRegions: fn.reservedRegions.map(({ address, bytes, type }) => ({
+      address: u64FromBigint(address),
+      bytes: u64FromBigint(bytes),
+      type,
+    })),
   };
 }
 

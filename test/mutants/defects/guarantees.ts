@@ -60,7 +60,7 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 18,
-    file: 'machine/iommu-commands.ts',
+    file: 'machine/mappings.ts',
     find: 'const error = tablesOf(domain).map(',
     replace: "const error = 'bdf' in command.target && deviceOf(m, command.target.bdf).blocked ? errno('EBUSY') : tablesOf(domain).map(",
     why: 'map is EBUSY in the window',

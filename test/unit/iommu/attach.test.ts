@@ -12,10 +12,12 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
   const iommu = new Iommu({
     translation,
     policy: { atsOffFirst: true, staysBlockedOnFailure: false, fixes: new Set(FIX_NAMES) },
+    lazy: false,
+    hostWindows: [],
     attachFails: () => false,
   });
   const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };
-  iommu.addGroup([{ ...device, directRegions: [], deferAttach: true }]);
+  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true }]);
   return { device: iommu.device(AT)!, translation };
 }
 

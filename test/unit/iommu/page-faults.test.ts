@@ -12,7 +12,7 @@ function request(fields: Partial<PageRequest> = {}): PageRequest {
 }
 function domainOf(id: number, faults = true): Domain {
   const space = { id: 100 + id, type: 'paging', tables: undefined } as const;
-  return { id, type: 'paging', sharedAddress: false, faults, space, pins: 0, parent: undefined, nested: new Set() };
+  return { id, type: 'paging', sharedAddress: false, faults, space, pins: 0, parent: undefined, nested: new Set(), dma: undefined };
 }
 const DOMAIN = domainOf(7);
 

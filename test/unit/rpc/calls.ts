@@ -106,7 +106,7 @@ export const EXAMPLES: Examples = {
   ownerRelease: { ...place, command: { kind: 'owner-release', bdf } },
   dmaMap: {
     body: { domain: 5, iova: WIDE, address: PHYSICAL, bytes: { low: 0x2000, high: 0 }, access: 3 },
-    needs: ['domain', 'iova', 'address', 'bytes', 'access'],
+    needs: ['domain', 'address', 'bytes', 'access'],
     command: { kind: 'map', target: { domain: 5 }, iova: WIDE_BIG, address: PHYSICAL_BIG, bytes: 0x2000n, access: 3 },
   },
   dmaUnmap: {

@@ -177,6 +177,7 @@ const REPLIES = {
       itags: 2,
       attachDeferred: true,
       directRegions: [{ address: 0x7f00_0000n, bytes: 0x1_0000n, relaxable: true }],
+      reservedRegions: [{ address: 0x7f00_0000n, bytes: 0x1_0000n, type: 'direct-relaxable' }],
     },
   },
   'group-info': {
@@ -198,6 +199,7 @@ const REPLIES = {
     calls: [{ id: 4, call: 'prepare', step: 'atc-sent', bdf: 16, hold: 3, sinceNs: 5 }],
   },
   'domain-alloc': { kind: 'domain-alloc', domain: 12 },
+  map: { kind: 'mapped', iova: 0xffff_f000n, elapsedNs: 3 },
   unmap: { kind: 'unmap', bytes: 0x1_0000_0000_0000n, timedOut: 1, elapsedNs: 1_000_000_000 },
   'iova-to-phys': { kind: 'iova-to-phys', mapped: true, address: 0xff_ffff_ffff_f000n },
   'dirty-tracking-set': { kind: 'dirty-tracking-set', timedOut: 2, elapsedNs: 3 },

@@ -3,6 +3,7 @@
  * JSON Schema for editors come from here.
  */
 import { Type, type Static } from 'typebox';
+import { RESERVED_TYPES } from '../../core/machine/index.ts';
 
 export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 
@@ -45,6 +46,25 @@ const FUNCTION_FIELDS = {
       { maxItems: 16, description: 'Memory that firmware uses through the function: mapped 1:1 in its default domain (RMRR, IVMD, RMR).' },
     ),
   ),
+  reservedRegions: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          address: Type.String({ description: 'Where the IOVAs begin: "0x8000000". A multiple of 4 KiB.' }),
+          size: Type.String({ description: 'Bytes: "1MiB". A multiple of 4 KiB.' }),
+          type: Type.Enum([...RESERVED_TYPES], {
+            description:
+              'direct and direct-relaxable are as in directRegions; msi: the hardware takes it as interrupts; sw-msi: Linux maps doorbells there.',
+          }),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        maxItems: 16,
+        description: 'IOVAs that are not to be given away (sysfs reserved_regions). Every function has 0xfee00000 to 0xfeefffff besides.',
+      },
+    ),
+  ),
   deferAttach: Type.Optional(
     Type.Boolean({ description: 'The IOMMU attaches the function at its first use only, as after a crash kernel booted. Default false.' }),
   ),
@@ -77,6 +97,9 @@ export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
   readonly children?: readonly FunctionNode[];
 }
 
+/** IOMMU_DOMAIN_DMA and IOMMU_DOMAIN_DMA_FQ. */
+const DMA_FLUSHES = ['strict', 'lazy'] as const;
+
 /** What a machine may be called. */
 export const MACHINE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
 
@@ -106,6 +129,11 @@ const MACHINE_FIELDS = {
             ),
             pageRequestQueue: Type.Optional(
               Type.Number({ description: `Entries of its page request queue, 1 to ${PAGE_REQUEST_QUEUE_MAX}. Default 128.` }),
+            ),
+            dmaFlush: Type.Optional(
+              Type.Enum([...DMA_FLUSHES], {
+                description: 'How unmaps of the DMA API are flushed: each at once, or many together (iommu.strict=0). Default strict.',
+              }),
             ),
           },
           { additionalProperties: false },
@@ -142,7 +170,8 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
-  iommu: ['invalidationTimeout', 'pageRequestQueue'],
+  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush'],
   directRegion: ['address', 'size', 'relaxable'],
+  reservedRegion: ['address', 'size', 'type'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

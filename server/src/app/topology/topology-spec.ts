@@ -1,6 +1,14 @@
 /** A topology document made into what a machine is built from. */
 import { busOf, hex } from '../../core/base/index.ts';
-import type { DirectRegion, FunctionSpec, IommuSpec, MachineSpec, MemoryRangeSpec, ModelName } from '../../core/machine/index.ts';
+import type {
+  DirectRegion,
+  FunctionSpec,
+  IommuSpec,
+  MachineSpec,
+  MemoryRangeSpec,
+  ModelName,
+  ReservedRegion,
+} from '../../core/machine/index.ts';
 import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, hostBridgeConfig, remoteConfig } from '../../core/pci/index.ts';
 import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
 import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
@@ -82,12 +90,16 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
   if (document.iommu === 'none') return undefined;
   const text = document.iommu?.invalidationTimeout ?? DEFAULT_INVALIDATION_TIMEOUT;
   const path = ['iommu', 'invalidationTimeout'];
-  const queue = document.iommu?.pageRequestQueue;
+  const { pageRequestQueue: queue, dmaFlush } = document.iommu ?? {};
   if (queue !== undefined && !(Number.isInteger(queue) && queue >= 1 && queue <= PAGE_REQUEST_QUEUE_MAX)) {
     const allowed = `an integer from 1 to ${PAGE_REQUEST_QUEUE_MAX}`;
     refuse(source, ['iommu', 'pageRequestQueue'], `pageRequestQueue is ${queue}; it is ${allowed}`);
   }
-  return { invalidationTimeoutNs: duration(source, path, text, true), ...(queue === undefined ? {} : { pageRequestQueue: queue }) };
+  return {
+    invalidationTimeoutNs: duration(source, path, text, true),
+    ...(queue === undefined ? {} : { pageRequestQueue: queue }),
+    ...(dmaFlush === undefined ? {} : { dmaFlush }),
+  };
 }
 
 function duration(source: Source, path: readonly (string | number)[], text: string, positive: boolean): number {
@@ -124,6 +136,9 @@ function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFu
     ...(node.directRegions === undefined
       ? {}
       : { directRegions: node.directRegions.map((one, i) => directRegion(source, [...path, 'directRegions', i], one)) }),
+    ...(node.reservedRegions === undefined
+      ? {}
+      : { reservedRegions: node.reservedRegions.map((one, i) => reservedRegion(source, [...path, 'reservedRegions', i], one)) }),
     ...(node.deferAttach === undefined ? {} : { deferAttach: node.deferAttach }),
   };
 }
@@ -131,6 +146,10 @@ function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFu
 function directRegion(source: Source, path: Path, region: NonNullable<FunctionNode['directRegions']>[number]): DirectRegion {
   const { address, bytes } = readRange(source, path, region, 'a direct region');
   return { address, bytes, relaxable: region.relaxable ?? false };
+}
+
+function reservedRegion(source: Source, path: Path, region: NonNullable<FunctionNode['reservedRegions']>[number]): ReservedRegion {
+  return { ...readRange(source, path, region, 'a reserved region'), type: region.type };
 }
 
 function modelOf(model: FunctionModel): ModelName {
@@ -188,6 +207,7 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'ats', models: ['dma-probe', 'remote'] },
   { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
   { key: 'directRegions', models: ['dma-probe', 'remote', 'replay'] },
+  { key: 'reservedRegions', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'deferAttach', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
 ];

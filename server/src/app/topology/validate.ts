@@ -88,7 +88,9 @@ function intended(value: number, path: Path, written: string | undefined): strin
   if (key === 'invalidationTimeout') return '60s';
   if (key === 'bus') return (written ?? String(value)).padStart(2, '0');
   if (key === 'address')
-    return path[0] === 'functions' && !path.includes('directRegions') ? intendedPlace(value, path, written) : (written ?? hex(value));
+    return path[0] === 'functions' && !path.includes('directRegions') && !path.includes('reservedRegions')
+      ? intendedPlace(value, path, written)
+      : (written ?? hex(value));
   return written ?? String(value);
 }
 
@@ -110,6 +112,7 @@ function keysAt(path: Path): readonly string[] {
   if (path.length === 0) return KEYS.machine;
   if (path[0] === 'memory') return KEYS.memory;
   if (path.includes('directRegions')) return KEYS.directRegion;
+  if (path.includes('reservedRegions')) return KEYS.reservedRegion;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;
 }
 

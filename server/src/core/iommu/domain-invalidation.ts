@@ -12,10 +12,20 @@ export function invalidateIotlb(translation: Translation, domain: Domain, iova: 
   for (const nested of domain.nested) translation.invalidateSpace(nested.space);
 }
 
+/** The same for all of a domain (`flush_iotlb_all`). */
+export function flushIotlb(translation: Translation, domain: Domain): void {
+  for (const { space } of [domain, ...domain.nested]) translation.invalidateSpace(space);
+}
+export function atcFlush(devices: Iterable<GroupDevice>, domain: Domain): readonly IommuEffect[] {
+  return atcInvalidationsOf(devices, domain, 0, Infinity);
+}
+
 /** What functions hold of them, by Invalidate Requests to be sent and awaited; of a nested domain all of it again. */
 export function atcInvalidations(devices: Iterable<GroupDevice>, domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
-  const firstPage = pageOf(iova);
-  const pages = pageOf(bytes + BigInt(PAGE_BYTES) - 1n);
+  return atcInvalidationsOf(devices, domain, pageOf(iova), pageOf(bytes + BigInt(PAGE_BYTES) - 1n));
+}
+
+function atcInvalidationsOf(devices: Iterable<GroupDevice>, domain: Domain, firstPage: number, pages: number): readonly IommuEffect[] {
   const effects: IommuEffect[] = [];
   if (pages === 0) return effects;
   for (const device of devices) {

@@ -1,5 +1,7 @@
 import type { Bdf, Pasid } from '../base/index.ts';
 import type { AddressSpace } from '../translation/index.ts';
+import type { DmaDomain } from './dma-domain.ts';
+import type { ReservedRegion } from './reserved-regions.ts';
 import type { WindowState } from './reset-window.ts';
 
 export type DomainType = 'paging' | 'identity' | 'blocked';
@@ -19,6 +21,8 @@ export interface Domain {
   readonly parent: Domain | undefined;
   /** The domains whose parent this is. */
   readonly nested: Set<Domain>;
+  /** Of a group's default domain: what the DMA API gives away. */
+  dma: DmaDomain | undefined;
 }
 
 /** struct group_device, with what the machine knows of the function. */
@@ -34,6 +38,10 @@ export interface GroupDevice {
   readonly invalidateQueueDepth: number;
   /** dev->iommu->require_direct: firmware uses memory through the function, which therefore may not be attached to a blocking domain. */
   readonly requireDirect: boolean;
+  /** Merged, in the order of sysfs `reserved_regions`. */
+  readonly reservedRegions: readonly ReservedRegion[];
+  /** dev->iommu->pci_32bit_workaround: the DMA API tries addresses below 4 GiB first, until there is once no room. */
+  dma32First: boolean;
   /** What the device context holds now: the physical domain. */
   physical: Domain;
   /** Physical domain of each PASID that has a device context. */

@@ -13,11 +13,13 @@ import {
 } from './attach.ts';
 import { mapDirect, type DirectRegion } from './direct-regions.ts';
 import { readDirty, setDirtyTracking, type Cleared, type OnDirty } from './dirty-tracking.ts';
-import { atcInvalidations, invalidateIotlb } from './domain-invalidation.ts';
+import { dmaDomain, type HostWindow } from './dma-domain.ts';
+import { atcFlush, atcInvalidations, flushIotlb, invalidateIotlb } from './domain-invalidation.ts';
 import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
 import { reportBroken } from './report-broken.ts';
+import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
 
 /** What the IOMMU core is told of a function when it is probed. */
@@ -29,6 +31,8 @@ export interface ProbedFunction {
   readonly invalidateQueueDepth: number;
   /** Memory that firmware uses through the function: mapped 1:1 in the default domain. */
   readonly directRegions: readonly DirectRegion[];
+  /** What else of its addresses is reserved. */
+  readonly reservedRegions: readonly ReservedRegion[];
   /** The function keeps the context that firmware left, which is none, until its driver's first use. */
   readonly deferAttach: boolean;
 }
@@ -36,6 +40,9 @@ export interface ProbedFunction {
 export interface IommuPorts {
   readonly translation: Translation;
   readonly policy: FencePolicy;
+  /** Default domains are lazy (iommu.strict=0). */
+  readonly lazy: boolean;
+  readonly hostWindows: readonly HostWindow[];
   /** Consumes an armed attach fault of the function. */
   attachFails(bdf: Bdf): boolean;
 }
@@ -80,9 +87,11 @@ export class Iommu {
       owned: false,
     };
     mapDirect(tablesOf(defaultDomain), functions);
+    const reserved = functions.map((probed) => reservedOf(probed.bdf, probed.directRegions, probed.reservedRegions));
+    defaultDomain.dma = dmaDomain(this.#ports.lazy, reserved.flat(), this.#ports.hostWindows);
     this.groups.push(group);
     const effects: IommuEffect[] = [];
-    for (const probed of functions) {
+    for (const [at, probed] of functions.entries()) {
       const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
       const device: GroupDevice = {
         bdf,
@@ -91,6 +100,8 @@ export class Iommu {
         atsWanted,
         invalidateQueueDepth,
         requireDirect: directRegions.some((region) => !region.relaxable),
+        reservedRegions: reserved[at]!,
+        dma32First: true,
         attachDeferred: deferAttach,
         group,
         physical: blockingDomain,
@@ -223,6 +234,14 @@ export class Iommu {
     return atcInvalidations(this.#devices.values(), domain, iova, bytes);
   }
 
+  /** The second and third part for the whole domain (flush_iotlb_all). */
+  flushIotlb(domain: Domain): void {
+    flushIotlb(this.#ports.translation, domain);
+  }
+  atcFlush(domain: Domain): readonly IommuEffect[] {
+    return atcFlush(this.#devices.values(), domain);
+  }
+
   /** iommu_dirty_ops.set_dirty_tracking(); undefined where the domain was not made for it, as for {@link readDirty}. */
   setDirtyTracking(domain: Domain, on: boolean): Cleared | undefined {
     return setDirtyTracking(domain, on, (cleared, iova, bytes) => this.#invalidate(cleared, iova, bytes));
@@ -239,7 +258,7 @@ export class Iommu {
   #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain {
     const space = this.#ports.translation.createSpace(type, { ...tables, parent: parent?.space });
     const capable = type === 'paging' && (faults || sharedAddress);
-    const links = { parent, nested: new Set<Domain>() };
+    const links = { parent, nested: new Set<Domain>(), dma: undefined };
     const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, faults: capable, space, pins: 0, ...links };
     this.#domains.set(domain.id, domain);
     parent?.nested.add(domain);

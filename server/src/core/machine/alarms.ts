@@ -1,5 +1,6 @@
 /** What the machine's alarms do when they ring. */
 import type { Alarm } from '../base/index.ts';
+import { flushQueueTimeout } from './dma-flush.ts';
 import { advance, unhold } from './dma-ledger.ts';
 import type { Parts } from './parts.ts';
 import { prepareDeadline } from './prepare.ts';
@@ -18,6 +19,11 @@ export function ring(m: Parts, alarm: Alarm): void {
     case 'invalidation':
       m.invalidations.timeout(alarm.id);
       break;
+    case 'flush-queue': {
+      const domain = m.iommu?.domain(alarm.id);
+      if (domain !== undefined) flushQueueTimeout(m, domain);
+      break;
+    }
     case 'function': {
       const fn = m.functionList[alarm.id];
       if (fn !== undefined) functionMayBeReady(m, fn);

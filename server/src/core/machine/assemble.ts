@@ -1,11 +1,12 @@
 /** Makes a machine's parts from its spec and wires them: the only place that knows every room. */
 import { Clock, ModelError, NO_PASID, Trace, formatBdf, type Bdf } from '../base/index.ts';
 import { createModel } from '../devices/index.ts';
-import { Iommu } from '../iommu/index.ts';
+import { Iommu, directAmong } from '../iommu/index.ts';
 import { GuestMemory } from '../memory/index.ts';
 import { ConfigSpace, Topology } from '../pci/index.ts';
 import { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
 import { faultActs } from './gate.ts';
+import { hostWindows } from './host-windows.ts';
 import { applyEffects } from './invalidation.ts';
 import { OperationTable } from './operation-table.ts';
 import { Outbox } from './outbox.ts';
@@ -47,6 +48,8 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
       : new Iommu({
           translation,
           policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, fixes },
+          lazy: spec.iommu.dmaFlush === 'lazy',
+          hostWindows: hostWindows(configs.values()),
           attachFails: (bdf) => {
             const fn = functions.get(bdf);
             return fn !== undefined && faultActs(fn, 'attach-fails') !== undefined;
@@ -150,7 +153,8 @@ function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
     // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.
     atsWanted: config.atsSupported && fn.model.atc !== undefined,
     invalidateQueueDepth: config.atsQueueDepth,
-    directRegions: fn.spec.directRegions ?? [],
+    directRegions: [...(fn.spec.directRegions ?? []), ...directAmong(fn.spec.reservedRegions ?? [])],
+    reservedRegions: fn.spec.reservedRegions ?? [],
     deferAttach: fn.spec.deferAttach ?? false,
   };
 }

@@ -13,6 +13,7 @@ export const STEPS = {
   rid: "points the RID's device context at its new domain",
   pasid: "points one PASID's device context at its new domain, or removes it",
   tables: 'takes the range out of the page tables',
+  queue: 'enters the address into the flush queue (lazy default domains); where it is full, waits for a flush',
   iotlb: 'invalidates the IOTLB, and notes the requests in flight that were translated before',
   'atc-sent': 'sends the Invalidate Request to the function',
   'atc-completed': 'goes on when every Invalidate Request has been completed or has timed out, and what was noted has been performed',
@@ -55,7 +56,8 @@ export const CALL_STEPS = {
   release: ['test', 'lock', 'check', 'owner', ...MOVE_RID.slice(3)],
   'pasid-attach': MOVE_PASID,
   'pasid-detach': MOVE_PASID,
-  unmap: ['tables', 'iotlb', 'atc-sent', 'atc-completed'],
+  unmap: ['tables', 'queue', 'iotlb', 'atc-sent', 'atc-completed'],
+  flush: ['iotlb', 'atc-sent', 'atc-completed'],
   invalidate: ['deliver'],
 } as const satisfies Record<string, readonly StepName[]>;
 export type CallName = keyof typeof CALL_STEPS;

@@ -121,7 +121,8 @@ export type DomainTarget = { readonly domain: number } | { readonly bdf: Bdf; re
 export interface MapPages {
   readonly kind: 'map';
   readonly target: DomainTarget;
-  readonly iova: bigint;
+  /** Undefined: one is chosen, in the default domain of the function that `target` names (the DMA API). */
+  readonly iova: bigint | undefined;
   readonly address: bigint;
   readonly bytes: bigint;
   /** base/bus.ts ACCESS bits. */

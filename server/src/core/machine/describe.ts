@@ -1,6 +1,6 @@
 /** What a machine says of itself. */
 import { addressOfPage, join64 } from '../base/index.ts';
-import type { Domain } from '../iommu/index.ts';
+import { directAmong, reservedName, type Domain } from '../iommu/index.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, Reply } from './reply.ts';
 import type { FunctionState, Request } from './state.ts';
@@ -49,7 +49,8 @@ export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
     armedFaults: [...fn.armed.keys()],
     itags: m.invalidations.outstanding(fn.bdf),
     attachDeferred: device?.attachDeferred ?? false,
-    directRegions: [...(fn.spec.directRegions ?? [])],
+    directRegions: [...(fn.spec.directRegions ?? []), ...directAmong(fn.spec.reservedRegions ?? [])],
+    reservedRegions: (device?.reservedRegions ?? []).map((region) => ({ ...region, type: reservedName(region.type) })),
   };
 }
 

@@ -10,7 +10,7 @@ export {
   type MachineSpec,
   type MemoryRangeSpec,
 } from './spec.ts';
-export { FIXES, FIX_NAMES, type DirectRegion, type Fix } from '../iommu/index.ts';
+export { FIXES, FIX_NAMES, RESERVED_TYPES, type DirectRegion, type Fix, type ReservedRegion } from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,

@@ -1,14 +1,9 @@
-/** Domains and their mappings: commands that the IOMMU core carries out, and that wait for what it asks of the hardware. */
-import { ModelError, OK, PAGE_BYTES, errno, formatBdf, hex, pageOf, physicalAddress, type Bdf, type Errno } from '../base/index.ts';
-import { tablesOf, type Domain, type GroupDevice, type Iommu } from '../iommu/index.ts';
-import { atStart, conclude, walk, type Phase } from './call-runner.ts';
-import type { DomainFree, DomainTarget, IovaToPhys, MapPages, UnmapPages } from './command.ts';
-import { applyEffects } from './invalidation.ts';
-import { awaitInFlight, awaitSent } from './mapping-wait.ts';
+/** Domains: commands that the IOMMU core carries out by itself, and how commands name functions and domains. */
+import { ModelError, OK, errno, formatBdf, type Bdf } from '../base/index.ts';
+import type { Domain, GroupDevice, Iommu } from '../iommu/index.ts';
+import type { DomainFree, DomainTarget, IovaToPhys } from './command.ts';
 import type { Parts } from './parts.ts';
-import type { Origin, UnmapTask } from './state.ts';
-
-const PAGE = BigInt(PAGE_BYTES);
+import type { Origin } from './state.ts';
 
 export function iommuOf(m: Parts): Iommu {
   if (m.iommu === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);
@@ -43,96 +38,6 @@ export function domainFree(m: Parts, origin: Origin, command: DomainFree): void 
   if (error === OK) m.outbox.ok(origin);
   else m.outbox.refuse(origin, error, `domain ${command.domain} ${error === errno('ENOENT') ? 'does not exist' : 'is attached'}`, 'domain');
 }
-
-export function map(m: Parts, origin: Origin, command: MapPages): void {
-  const domain = targetOf(m, command.target);
-  const address = physicalAddress(command.address);
-  const error = tablesOf(domain).map(command.iova, address, command.bytes, command.access);
-  if (error !== OK) {
-    m.outbox.refuse(origin, error, mapRefusal(command, domain, error), 'iova');
-    return;
-  }
-  m.trace.emit('mapped', domain.id, pageOf(command.iova), pageOf(address), pageOf(command.bytes));
-  m.outbox.ok(origin);
-}
-
-function mapRefusal(command: MapPages, domain: Domain, error: Errno): string {
-  const range = `${hex(command.bytes)} bytes at IOVA ${hex(command.iova)} to ${hex(command.address)} in domain ${domain.id}`;
-  if (error === errno('EOPNOTSUPP')) return `map of ${range}: a guest writes its tables`;
-  const { format } = tablesOf(domain);
-  return `map of ${range}: addresses and size fit ${format} and are multiples of its smallest page; readable or writable, and not mapped yet`;
-}
-
-/**
- * Replies when its pages may be reused: every request translated with the old entries was performed, and every ATC invalidation
- * completed or timed out (design §6).
- */
-export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
-  const domain = targetOf(m, command.target);
-  tablesOf(domain);
-  const { iova, bytes } = command;
-  if ((iova | bytes) % PAGE !== 0n || bytes === 0n) {
-    throw new ModelError(
-      'EINVAL',
-      `unmap of ${hex(bytes)} bytes at IOVA ${hex(iova)}: both are multiples of 4 KiB, and not 0 bytes`,
-      'iova',
-    );
-  }
-  const call = m.operations.start<UnmapTask>(origin, {
-    kind: 'unmap',
-    ...atStart('unmap', undefined),
-    domain,
-    iova,
-    asked: bytes,
-    bytes: 0n,
-  });
-  domain.pins++;
-  resumeUnmap(m, call);
-}
-
-export function resumeUnmap(m: Parts, call: UnmapTask): void {
-  walk(m, call, UNMAP);
-}
-
-const UNMAP: readonly Phase<UnmapTask>[] = [
-  {
-    step: 'tables',
-    run(m, call) {
-      call.bytes = iommuOf(m).unmap(call.domain, call.iova, call.asked);
-      return true;
-    },
-  },
-  {
-    step: 'iotlb',
-    run(m, call) {
-      const { domain, iova, bytes } = call;
-      if (bytes > 0n) iommuOf(m).invalidateIotlb(domain, iova, bytes);
-      awaitInFlight(m, call, domain, iova, bytes);
-      return true;
-    },
-  },
-  {
-    step: 'atc-sent',
-    run(m, call) {
-      const { domain, iova, bytes } = call;
-      awaitSent(m, call, domain, iova, bytes);
-      applyEffects(m, call, iommuOf(m).atcInvalidations(domain, iova, bytes));
-      return true;
-    },
-  },
-  {
-    step: 'atc-completed',
-    run(m, call) {
-      if (call.pending > 0) return false;
-      const { domain, iova, bytes, timedOut, origin } = call;
-      domain.pins--;
-      conclude(m, call);
-      m.trace.emit('unmapped', domain.id, pageOf(iova), pageOf(bytes), timedOut);
-      m.outbox.reply(origin, { kind: 'unmap', bytes, timedOut, elapsedNs: m.outbox.elapsed(origin) });
-      return true;
-    },
-  },
-];
 
 /** iommu_iova_to_phys(): what the tables say, whatever is attached. */
 export function iovaToPhys(m: Parts, origin: Origin, command: IovaToPhys): void {

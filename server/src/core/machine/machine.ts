@@ -2,31 +2,23 @@ import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
-import { resumeDirty } from './dirty-commands.ts';
-import { runModelDma } from './dma-commands.ts';
-import { endDma } from './dma-task.ts';
-import { resumeDone } from './done.ts';
-import { resumeChange } from './group-changes.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
-import { resumeUnmap } from './iommu-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import { settlePageRequests } from './page-faults.ts';
-import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
-import { resumePrepare } from './prepare.ts';
 import { NEW_BUFFERS } from './read-buffers.ts';
-import { resumeBarRead } from './region-access.ts';
 import type { HeldCall } from './reply.ts';
-import { resetPartAnswered, resumeReset, takeWaitingReset } from './reset.ts';
+import { resetPartAnswered, takeWaitingReset } from './reset.ts';
+import { resume } from './resume.ts';
 import { fixesOf, type MachineSpec } from './spec.ts';
-import type { Operation, Origin } from './state.ts';
+import type { Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
 
 /** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
@@ -227,7 +219,7 @@ export class Machine implements MachinePort {
       if (settlePageRequests(m)) busy = true;
       for (const operation of m.operations.takeReady()) {
         busy = true;
-        this.#resume(operation);
+        resume(m, operation);
       }
       for (const { operation, reply } of m.outbox.inner.splice(0)) {
         busy = true;
@@ -237,7 +229,7 @@ export class Machine implements MachinePort {
       const locked = takeLocked(m.operations);
       if (locked !== undefined) {
         busy = true;
-        this.#resume(locked);
+        resume(m, locked);
       }
       const waiting = takeWaitingReset(m);
       if (waiting !== undefined) {
@@ -254,47 +246,6 @@ export class Machine implements MachinePort {
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       this.#m.outbox.refuse(origin, error.code, error.message, error.field);
-    }
-  }
-
-  #resume(operation: Operation): void {
-    const m = this.#m;
-    if (m.operations.get(operation.id) !== operation) return;
-    // A call that was let go may have steps before the one that waits.
-    if (operation.pending > 0 && !('heldBy' in operation)) return;
-    switch (operation.kind) {
-      case 'dma':
-        endDma(m, operation);
-        break;
-      case 'unmap':
-        resumeUnmap(m, operation);
-        break;
-      case 'dirty':
-        resumeDirty(m, operation);
-        break;
-      case 'change':
-        resumeChange(m, operation);
-        break;
-      case 'prepare':
-        resumePrepare(m, operation);
-        break;
-      case 'done':
-        resumeDone(m, operation);
-        break;
-      case 'reset':
-        resumeReset(m, operation);
-        break;
-      case 'bar-read':
-        resumeBarRead(m, operation);
-        break;
-      case 'page-request': {
-        const dma = resumePageRequest(m, operation);
-        if (dma !== undefined) runModelDma(m, operation.origin, operation.fn, dma);
-        break;
-      }
-      case 'peer-access':
-      case 'advance':
-        break;
     }
   }
 }

@@ -1,6 +1,6 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
-import type { DirectRegion } from '../iommu/index.ts';
+import type { DirectRegion, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
@@ -58,6 +58,11 @@ export interface FunctionDetail extends FunctionSummary {
   /** It keeps the context that firmware left until its driver's first use. */
   readonly attachDeferred: boolean;
   readonly directRegions: readonly DirectRegion[];
+  /** As sysfs `reserved_regions` has them: merged, by start, with the names that it has for the types. */
+  readonly reservedRegions: readonly ReservedSummary[];
+}
+export interface ReservedSummary extends Omit<ReservedRegion, 'type'> {
+  readonly type: ReturnType<typeof reservedName>;
 }
 export interface PasidSummary {
   readonly pasid: number;
@@ -190,6 +195,8 @@ export type Reply =
   | { readonly kind: 'call-hold'; readonly hold: number }
   | { readonly kind: 'calls-held'; readonly calls: readonly HeldCall[] }
   | { readonly kind: 'domain-alloc'; readonly domain: number }
+  /** Where a map went whose IOVA was left to the DMA API. */
+  | { readonly kind: 'mapped'; readonly iova: bigint; readonly elapsedNs: number }
   | { readonly kind: 'unmap'; readonly bytes: bigint; readonly timedOut: number; readonly elapsedNs: number }
   | { readonly kind: 'iova-to-phys'; readonly mapped: boolean; readonly address: bigint }
   | { readonly kind: 'dirty-tracking-set'; readonly timedOut: number; readonly elapsedNs: number }
@@ -217,6 +224,7 @@ export interface ReplyKinds {
   'function-info': 'function-info';
   'group-info': 'group-info';
   'domain-alloc': 'domain-alloc';
+  map: 'ok' | 'mapped';
   unmap: 'unmap';
   'iova-to-phys': 'iova-to-phys';
   'dirty-tracking-set': 'dirty-tracking-set';

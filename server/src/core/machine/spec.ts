@@ -4,7 +4,7 @@
  */
 import type { Bdf } from '../base/index.ts';
 import type { ModelName } from '../devices/index.ts';
-import { FIX_NAMES, type DirectRegion, type Fix } from '../iommu/index.ts';
+import { FIX_NAMES, type DirectRegion, type Fix, type ReservedRegion } from '../iommu/index.ts';
 
 /** `strict` closes Linux's gaps; `linux-7.1` and `linux-7.0` show what Linux does, 7.0 without the fixes of its reset window (design §7). */
 export const BEHAVIOURS = ['strict', 'linux-7.1', 'linux-7.0'] as const;
@@ -40,6 +40,8 @@ export interface IommuSpec {
   readonly invalidationTimeoutNs: number;
   /** Entries of its page request queue; absent: one page of descriptors. */
   readonly pageRequestQueue?: number;
+  /** How unmaps of the DMA API are flushed: each at once (`strict`, as absent), or many together (`lazy`; iommu.strict=0). */
+  readonly dmaFlush?: 'strict' | 'lazy';
 }
 
 export interface FunctionSpec {
@@ -55,6 +57,8 @@ export interface FunctionSpec {
   readonly latencyNs: number;
   /** Memory that firmware uses through the function: mapped 1:1 in its default domain. */
   readonly directRegions?: readonly DirectRegion[];
+  /** What of its IOVAs is reserved besides; direct ones are as in `directRegions`. */
+  readonly reservedRegions?: readonly ReservedRegion[];
   /** The function keeps the context that firmware left, which is none, until its driver's first use (`deferred-attach`). */
   readonly deferAttach?: boolean;
 }

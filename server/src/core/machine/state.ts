@@ -1,3 +1,4 @@
+// long: one vocabulary, read as a list
 /**
  * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
  * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
@@ -183,6 +184,16 @@ export interface UnmapTask extends Stepped {
   readonly asked: bigint;
   /** Undone. */
   bytes: bigint;
+  /** It gives back an address of the DMA API: at its end, or (lazy) when a flush that starts after it has finished. */
+  readonly givesBack: boolean;
+}
+
+/** A flush of all that is cached of a lazy default domain. */
+export interface FlushTask extends Stepped {
+  readonly kind: 'flush';
+  readonly domain: Domain;
+  /** Unmaps that found its queue full. */
+  readonly waiters: number[];
 }
 
 /** A change of dirty tracking, or what was dirty: waits until no translation from before can hide a write. */
@@ -286,7 +297,7 @@ export interface AdvanceTask extends Pending {
   readonly force: boolean;
 }
 
-export type SteppedCall = UnmapTask | ChangeTask | PrepareTask | DoneTask;
+export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask;
 export type Operation = DmaTask | SteppedCall | DirtyTask | ResetTask | PeerAccessTask | BarReadTask | PageRequestTask | AdvanceTask;
 
 /** A command that waits for a function's reset lock. */
