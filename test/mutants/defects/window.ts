@@ -69,7 +69,7 @@ export const windowDefects: readonly Defect[] = [
     file: DONE,
     find: '  if (device.resetDepth > 0) return true;\n  task.stays',
     replace: '  task.stays',
-    also: { find: '  if (device.resetDepth > 0) return true;\n  const failed', replace: '  const failed' },
+    also: { find: '  if (device.resetDepth > 0) return true;\n  if (device.broken)', replace: '  if (device.broken)' },
     why: 'the first done unblocks, whatever the depth',
   },
   {

@@ -58,6 +58,8 @@ export interface GroupDevice {
   attachDeferred: boolean;
   blocked: boolean;
   quarantined: boolean;
+  /** Reported broken since a window of it was last opened: steps that calls have planned before open nothing, and ask it for nothing. */
+  broken: boolean;
   resetDepth: number;
   window: WindowState;
   /** Open windows in opening order. */

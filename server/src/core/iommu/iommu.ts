@@ -18,7 +18,7 @@ import { atcFlush, atcInvalidations, flushIotlb, invalidateIotlb } from './domai
 import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
-import { reportBroken } from './report-broken.ts';
+import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
 import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
 
@@ -112,21 +112,22 @@ export class Iommu {
         atcFenced: false,
         blocked: false,
         quarantined: false,
+        broken: false,
         resetDepth: 0,
         window: { at: 'open' },
         windows: [],
       };
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
-      if (!deferAttach) effects.push(...this.#performAll(moveRid(device, defaultDomain, true)));
+      if (!deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
     }
     return effects;
   }
 
-  /** A step with all that follows from it, at once: while a machine is being made nothing goes on between them. */
-  #performAll(first: GroupStep): readonly IommuEffect[] {
+  /** Steps with all that follows from them, at once: nothing goes on between them. */
+  #performAll(first: readonly GroupStep[]): readonly IommuEffect[] {
     const effects: IommuEffect[] = [];
-    const steps = [first];
+    const steps = [...first];
     for (let step = steps.shift(); step !== undefined; step = steps.shift()) {
       const performed = this.perform(step);
       effects.push(...performed.effects);
@@ -199,11 +200,14 @@ export class Iommu {
 
   /** Does one step of a plan. */
   perform(step: GroupStep): Performed {
-    return performStep(this.#attach, step);
+    return isOverruled(step) ? { error: OK, effects: [], steps: [] } : performStep(this.#attach, step);
   }
 
+  /** iommu_report_device_broken(): see report-broken.ts. Nothing where the function is blocked in every context already. */
   reportBroken(device: GroupDevice): readonly IommuEffect[] {
-    return reportBroken(this.#attach, device);
+    const effects = this.#performAll(planBroken(device));
+    noteBroken(device);
+    return effects;
   }
 
   /** An Invalidate Request of the function timed out; what it may still hold is not to be trusted. */

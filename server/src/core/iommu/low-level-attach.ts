@@ -17,15 +17,13 @@ export interface AttachPorts {
 export function performStep(ports: AttachPorts, step: GroupStep): Performed {
   switch (step.kind) {
     case 'rid':
-      if (isOut(step.device, step.domain)) return did([]);
       if (!step.must && ports.attachFails(step.device)) return refusal(step.device, step.refused);
       return went(moveRid(ports, step.device, step.domain));
     case 'pasid':
-      if (isOut(step.device, step.domain)) return did([]);
       if (!step.must && step.domain !== undefined && ports.attachFails(step.device)) return refusal(step.device, step.refused);
       return went(movePasid(ports, step.device, step.pasid, step.domain));
     case 'fence':
-      return went(fence(ports, step.device, step.ats));
+      return went(fence(ports, step.device, step.ats && !step.device.broken));
     case 'iotlb':
       return did(step.spaces.map((space) => ({ kind: 'settle', device: step.device, space })));
     case 'atc-sent':
@@ -34,7 +32,7 @@ export function performStep(ports: AttachPorts, step: GroupStep): Performed {
     case 'whole-atc-sent':
       step.device.leaving = [];
       step.device.atcFenced = true;
-      return did(step.spaces.length > 0 ? [invalidateAll(step.device, NO_PASID, step.spaces)] : []);
+      return did(step.spaces.length > 0 && !step.device.broken ? [invalidateAll(step.device, NO_PASID, step.spaces)] : []);
     case 'ats-enable':
       return did(setAtsEnable(step.device, step.on));
     case 'blocked':
@@ -101,11 +99,6 @@ export function refuseTranslated(translation: Translation, device: GroupDevice):
   device.translatedRefused = true;
   translation.setContext(device.bdf, NO_PASID, device.physical.space, false);
   for (const [pasid, domain] of device.pasidPhysical) translation.setContext(device.bdf, pasid, domain.space, false);
-}
-
-/** It was reported broken while a call stood between two steps: only a reset gives it a domain again. */
-function isOut({ window, group }: GroupDevice, domain: Domain | undefined): boolean {
-  return window.at === 'quarantined' && domain !== group.blockingDomain;
 }
 
 /** The step that sets ATS Enable so, where it is not. */

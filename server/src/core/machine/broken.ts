@@ -7,6 +7,7 @@ import { deviceOf } from './iommu-commands.ts';
 import { answerPageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState, Origin } from './state.ts';
+import { setGate } from './window.ts';
 
 /**
  * Without the group mutex, which a prepare of that very function may hold for as long as it is silent. What it had in flight is dropped. Its current
@@ -18,12 +19,12 @@ export function reportBroken(m: Parts, origin: Origin, fn: FunctionState, { bdf 
     m.outbox.refuse(origin, 'EOPNOTSUPP', `${m.spec.behaviour} has no quarantine: only strict has`, 'function');
     return;
   }
-  const known = fn.needsReset && device.blocked;
+  const { blocked } = device;
+  const known = fn.needsReset && blocked;
   fn.needsReset = true;
-  if (!device.blocked) {
-    if (fn.gateOpen) m.trace.emit('gate', fn.bdf, 0);
-    fn.gateOpen = false;
-    applyEffects(m, undefined, m.iommu.reportBroken(device));
+  setGate(m, fn, false);
+  applyEffects(m, undefined, m.iommu.reportBroken(device));
+  if (!blocked) {
     answerPageRequests(m, fn);
     abortLedger(m, fn);
   }

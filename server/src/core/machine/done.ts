@@ -3,7 +3,6 @@ import { errno, errorName, formatBdf } from '../base/index.ts';
 import { step } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetDone } from './command.ts';
-import { applyEffects } from './invalidation.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { ClosedWindow, DoneTask, FunctionState, Origin } from './state.ts';
@@ -62,9 +61,15 @@ function check(m: Parts, task: DoneTask): boolean {
   for (const token of task.closing) m.windowReports.delete(windowKey(fn, token));
   if (device.resetDepth > 0) return true;
   task.stays = m.strict && fn.needsReset;
-  if (task.stays) task.warning = `${formatBdf(fn.bdf)} stays blocked until a reset of it succeeds`;
+  if (task.stays) stay(task);
   else if (m.iommu !== undefined) task.todo = [...m.iommu.planRestore(device)];
   return true;
+}
+
+/** A reset of it has failed, or it was reported broken: in the window, or while its translation was being restored. */
+function stay(task: DoneTask): void {
+  task.stays = true;
+  task.warning = `${formatBdf(task.fn.bdf)} stays blocked until a reset of it succeeds`;
 }
 
 function warnNoWindow(m: Parts, { device, fn, token }: DoneTask): string {
@@ -78,16 +83,11 @@ function warnNoWindow(m: Parts, { device, fn, token }: DoneTask): string {
 function count(m: Parts, task: DoneTask): boolean {
   const { device, fn } = task;
   if (device.resetDepth > 0) return true;
+  if (device.broken) stay(task);
   const failed = !task.stays && device.physical !== device.group.domain;
   if (failed) {
     const why = errorName(errno('EIO'));
     task.warning = `${formatBdf(fn.bdf)} could not be given back its domain (${why}): the hardware still blocks it`;
-  }
-  // Reported broken since this began: it is open by now, and is blocked again.
-  const broken = m.strict && !task.stays && fn.needsReset;
-  if (broken && m.iommu !== undefined) {
-    applyEffects(m, undefined, m.iommu.reportBroken(device));
-    task.warning = `${formatBdf(fn.bdf)} was reported broken while its window closed; it stays blocked until a reset of it succeeds`;
   }
   const restored = !task.stays && !device.blocked;
   [device.window] = step(device.window, { kind: 'done', restored });

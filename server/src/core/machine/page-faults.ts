@@ -48,7 +48,8 @@ function discardPartial(m: Parts): void {
 
 function report(m: Parts, request: PageRequest): void {
   const device = m.iommu?.device(request.bdf);
-  const domain = device === undefined ? undefined : m.iommu?.logicalDomain(device, request.pasid);
+  // What its context holds: a call that is held between two steps may have the group's table say another.
+  const domain = request.pasid === NO_PASID ? device?.physical : device?.pasidPhysical.get(request.pasid);
   const reported = m.pageRequests.faults.report(request, domain);
   if (reported.kind === 'refused') {
     deliverPageResponse(m, request, 'invalid');

@@ -215,6 +215,8 @@ function commit(m: Parts, task: PrepareTask): boolean {
 function count(m: Parts, task: PrepareTask): boolean {
   const { device, fn, token } = task;
   device.resetDepth = 1;
+  device.broken = false;
+  device.quarantined = false;
   device.windows.push(token);
   device.group.recoveryCount++;
   advanceWindow(m, task, { kind: 'invalidations-settled' });
