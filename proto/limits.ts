@@ -38,6 +38,8 @@ export const HELLO_LIST_MAX = 64;
 export const FEATURE_CHARS_MAX = 64;
 /** Characters of the name of a page-table format. */
 export const FORMAT_CHARS_MAX = 64;
+/** Elements of a list in a call: allowed ranges, invalidation requests. Four pages of an invalidation queue; the next go in another call. */
+export const LIST_ITEMS_MAX = 1024;
 /** Characters of an error's sentence: it is for a person. */
 export const ERROR_MESSAGE_CHARS_MAX = 1024;
 /** Characters of what an error is about. */

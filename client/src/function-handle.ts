@@ -2,9 +2,10 @@ import { ask, type CallOptions } from './ask.ts';
 import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
 import { functionInfo, groupInfo, ledgerEntry, type FunctionInfo, type GroupInfo, type LedgerEntry } from './descriptions.ts';
-import type { Domain } from './domains.ts';
+import { attachedTo, type Domain } from './domains.ts';
 import { invalid } from './errors.ts';
 import { FaultInjection } from './fault-injection.ts';
+import type { Ioas } from './ioas.ts';
 import { Mappings } from './mappings.ts';
 import { Model } from './model.ts';
 import type { ResetMethod } from './names.ts';
@@ -63,9 +64,12 @@ export class FunctionHandle {
     return groupInfo((await ask(this.#channel, 'groupInfo', this.#at, options)).body);
   }
 
-  /** Attaches its whole group. Errors: ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused). */
-  async attach(domain: Domain, options?: CallOptions): Promise<Waited> {
-    return waited((await ask(this.#channel, 'domainAttach', { ...this.#at, domain: domain.id }, options)).body.elapsedNs);
+  /**
+   * Attaches its whole group. Errors: ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused); of an I/O address space EINVAL (nobody
+   * has claimed the group), EADDRINUSE (an area is in a reserved region).
+   */
+  async attach(to: Domain | Ioas, options?: CallOptions): Promise<Waited> {
+    return waited((await ask(this.#channel, 'domainAttach', { ...this.#at, ...attachedTo(to) }, options)).body.elapsedNs);
   }
 
   /** Back to the group's default domain. */

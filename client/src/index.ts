@@ -21,12 +21,13 @@ export type {
 } from './descriptions.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
-export type { Domain, Domains, NewDomain } from './domains.ts';
+export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
 export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
 export type { ArmOptions, FaultInjection } from './fault-injection.ts';
 export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
+export type { AreaRequest, Ioas, Ioases, IovaRange, IovaRanges } from './ioas.ts';
 export type { Allocation, Memory } from './memory.ts';
 export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
 export type { Atomic, Model, ModelOptions } from './model.ts';
@@ -37,6 +38,7 @@ export type {
   EventClass,
   FaultKind,
   HoldPoint,
+  InvalidateType,
   LogLevel,
   OnDeadline,
   OnFault,

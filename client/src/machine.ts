@@ -16,6 +16,7 @@ import {
   type WindowChange,
 } from './event-streams.ts';
 import { FunctionHandle } from './function-handle.ts';
+import { Ioases } from './ioas.ts';
 import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
 import { numberOf } from './numbers.ts';
@@ -34,6 +35,8 @@ export interface MachineLink {
 export class Machine implements AsyncDisposable {
   readonly memory: Memory;
   readonly domains: Domains;
+  /** I/O address spaces in the manner of iommufd. */
+  readonly ioas: Ioases;
   readonly clock: Clock;
   /** Holds calls between two of their steps. */
   readonly calls: CallHolds;
@@ -43,6 +46,7 @@ export class Machine implements AsyncDisposable {
     this.#link = link;
     this.memory = new Memory(link.channel);
     this.domains = new Domains(link.channel);
+    this.ioas = new Ioases(link.channel);
     this.clock = new Clock(link.channel);
     this.calls = new CallHolds(link.channel);
   }

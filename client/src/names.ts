@@ -26,6 +26,7 @@ export type OnDeadline = Names<typeof v1.OnDeadline, 'ON_DEADLINE_', '-'>;
 export type DomainType = Names<typeof v1.DomainType, 'DOMAIN_TYPE_', '-'>;
 export type PageAnswer = Names<typeof v1.PageAnswer, 'PAGE_ANSWER_', '-'>;
 export type OnFault = Names<typeof v1.OnFault, 'ON_FAULT_', '-'>;
+export type InvalidateType = Names<typeof v1.InvalidateType, 'INVALIDATE_TYPE_', '-'>;
 export type LogLevel = Names<typeof v1.LogLevel, 'LOG_LEVEL_', '-'>;
 /** Where a request can be held, in order. */
 export type HoldPoint = Extract<RequestPoint, 'issued' | 'translated' | 'performed'>;
@@ -69,6 +70,7 @@ export const ON_DEADLINE = vocabulary<OnDeadline>('on-deadline', v1.OnDeadline, 
 export const DOMAIN_TYPE = vocabulary<DomainType>('type', v1.DomainType, 'DOMAIN_TYPE_', '-');
 export const PAGE_ANSWER = vocabulary<PageAnswer>('answer', v1.PageAnswer, 'PAGE_ANSWER_', '-');
 export const ON_FAULT = vocabulary<OnFault>('on-fault', v1.OnFault, 'ON_FAULT_', '-');
+export const INVALIDATE_TYPE = vocabulary<InvalidateType>('type', v1.InvalidateType, 'INVALIDATE_TYPE_', '-');
 export const LOG_LEVEL = vocabulary<LogLevel>('level', v1.LogLevel, 'LOG_LEVEL_', '-');
 
 const ACCESS_LETTERS = ['r', 'w', 'x'] as const;

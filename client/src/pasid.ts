@@ -1,6 +1,7 @@
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
-import type { Domain } from './domains.ts';
+import { attachedTo, type Domain } from './domains.ts';
+import type { Ioas } from './ioas.ts';
 import { Mappings } from './mappings.ts';
 import { u32 } from './numbers.ts';
 import { waited, type Waited } from './waited.ts';
@@ -20,8 +21,8 @@ export class PasidHandle extends Mappings {
   }
 
   /** `replace`: in place of the attached domain. Errors: ENODEV, ENOENT, EBUSY (window open, has a domain), EINVAL, EOPNOTSUPP. */
-  async attach(domain: Domain, options?: CallOptions & { readonly replace?: boolean }): Promise<Waited> {
-    const request = { function: this.#function, pasid: this.pasid, domain: domain.id, replace: options?.replace ?? null };
+  async attach(to: Domain | Ioas, options?: CallOptions & { readonly replace?: boolean }): Promise<Waited> {
+    const request = { function: this.#function, pasid: this.pasid, ...attachedTo(to), replace: options?.replace ?? null };
     const { body } = await ask(this.#channel, 'pasidAttach', request, options);
     return waited(body.elapsedNs);
   }

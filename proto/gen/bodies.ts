@@ -79,6 +79,14 @@ export const BODY = {
   pageFaultsReply: 117,
   reportBroken: 118,
   reportBrokenReply: 119,
+  ioasAlloc: 120,
+  ioasAllocReply: 121,
+  ioasFree: 122,
+  ioasFreeReply: 123,
+  ioasMap: 124,
+  ioasMapReply: 125,
+  ioasCopy: 126,
+  ioasCopyReply: 127,
   memoryAlloc: 128,
   memoryAllocReply: 129,
   memoryFree: 130,
@@ -93,6 +101,14 @@ export const BODY = {
   memoryReleaseReply: 139,
   memoryFence: 140,
   memoryFenceReply: 141,
+  ioasUnmap: 142,
+  ioasUnmapReply: 143,
+  ioasRanges: 144,
+  ioasRangesReply: 145,
+  ioasAllow: 146,
+  ioasAllowReply: 147,
+  domainInvalidate: 148,
+  domainInvalidateReply: 149,
   resetPrepare: 160,
   resetPrepareReply: 161,
   resetTrigger: 162,
@@ -169,6 +185,10 @@ export interface Calls {
   pageRequest: { request: iommud.v1.PageRequest.$Properties; decoded: iommud.v1.PageRequest; reply: iommud.v1.PageRequestReply };
   pageFaults: { request: iommud.v1.PageFaults.$Properties; decoded: iommud.v1.PageFaults; reply: iommud.v1.PageFaultsReply };
   reportBroken: { request: iommud.v1.ReportBroken.$Properties; decoded: iommud.v1.ReportBroken; reply: iommud.v1.ReportBrokenReply };
+  ioasAlloc: { request: iommud.v1.IoasAlloc.$Properties; decoded: iommud.v1.IoasAlloc; reply: iommud.v1.IoasAllocReply };
+  ioasFree: { request: iommud.v1.IoasFree.$Properties; decoded: iommud.v1.IoasFree; reply: iommud.v1.IoasFreeReply };
+  ioasMap: { request: iommud.v1.IoasMap.$Properties; decoded: iommud.v1.IoasMap; reply: iommud.v1.IoasMapReply };
+  ioasCopy: { request: iommud.v1.IoasCopy.$Properties; decoded: iommud.v1.IoasCopy; reply: iommud.v1.IoasCopyReply };
   memoryAlloc: { request: iommud.v1.MemoryAlloc.$Properties; decoded: iommud.v1.MemoryAlloc; reply: iommud.v1.MemoryAllocReply };
   memoryFree: { request: iommud.v1.MemoryFree.$Properties; decoded: iommud.v1.MemoryFree; reply: iommud.v1.MemoryFreeReply };
   memoryRead: { request: iommud.v1.MemoryRead.$Properties; decoded: iommud.v1.MemoryRead; reply: iommud.v1.MemoryReadReply };
@@ -176,6 +196,10 @@ export interface Calls {
   memoryClaim: { request: iommud.v1.MemoryClaim.$Properties; decoded: iommud.v1.MemoryClaim; reply: iommud.v1.MemoryClaimReply };
   memoryRelease: { request: iommud.v1.MemoryRelease.$Properties; decoded: iommud.v1.MemoryRelease; reply: iommud.v1.MemoryReleaseReply };
   memoryFence: { request: iommud.v1.MemoryFence.$Properties; decoded: iommud.v1.MemoryFence; reply: iommud.v1.MemoryFenceReply };
+  ioasUnmap: { request: iommud.v1.IoasUnmap.$Properties; decoded: iommud.v1.IoasUnmap; reply: iommud.v1.IoasUnmapReply };
+  ioasRanges: { request: iommud.v1.IoasRanges.$Properties; decoded: iommud.v1.IoasRanges; reply: iommud.v1.IoasRangesReply };
+  ioasAllow: { request: iommud.v1.IoasAllow.$Properties; decoded: iommud.v1.IoasAllow; reply: iommud.v1.IoasAllowReply };
+  domainInvalidate: { request: iommud.v1.DomainInvalidate.$Properties; decoded: iommud.v1.DomainInvalidate; reply: iommud.v1.DomainInvalidateReply };
   resetPrepare: { request: iommud.v1.ResetPrepare.$Properties; decoded: iommud.v1.ResetPrepare; reply: iommud.v1.ResetPrepareReply };
   resetTrigger: { request: iommud.v1.ResetTrigger.$Properties; decoded: iommud.v1.ResetTrigger; reply: iommud.v1.ResetTriggerReply };
   resetDone: { request: iommud.v1.ResetDone.$Properties; decoded: iommud.v1.ResetDone; reply: iommud.v1.ResetDoneReply };
@@ -283,6 +307,14 @@ codecs[116] = v1.PageFaults;
 codecs[117] = v1.PageFaultsReply;
 codecs[118] = v1.ReportBroken;
 codecs[119] = v1.ReportBrokenReply;
+codecs[120] = v1.IoasAlloc;
+codecs[121] = v1.IoasAllocReply;
+codecs[122] = v1.IoasFree;
+codecs[123] = v1.IoasFreeReply;
+codecs[124] = v1.IoasMap;
+codecs[125] = v1.IoasMapReply;
+codecs[126] = v1.IoasCopy;
+codecs[127] = v1.IoasCopyReply;
 codecs[128] = v1.MemoryAlloc;
 codecs[129] = v1.MemoryAllocReply;
 codecs[130] = v1.MemoryFree;
@@ -297,6 +329,14 @@ codecs[138] = v1.MemoryRelease;
 codecs[139] = v1.MemoryReleaseReply;
 codecs[140] = v1.MemoryFence;
 codecs[141] = v1.MemoryFenceReply;
+codecs[142] = v1.IoasUnmap;
+codecs[143] = v1.IoasUnmapReply;
+codecs[144] = v1.IoasRanges;
+codecs[145] = v1.IoasRangesReply;
+codecs[146] = v1.IoasAllow;
+codecs[147] = v1.IoasAllowReply;
+codecs[148] = v1.DomainInvalidate;
+codecs[149] = v1.DomainInvalidateReply;
 codecs[160] = v1.ResetPrepare;
 codecs[161] = v1.ResetPrepareReply;
 codecs[162] = v1.ResetTrigger;

@@ -795,6 +795,12 @@ export namespace iommud {
             /** The peer broke the protocol. */
             ERROR_CODE_EPROTO = 71,
 
+            /** The range goes beyond 64 bits. */
+            ERROR_CODE_EOVERFLOW = 75,
+
+            /** There is more than the caller has room for. */
+            ERROR_CODE_EMSGSIZE = 90,
+
             /** This object cannot do that. */
             ERROR_CODE_EOPNOTSUPP = 95,
 
@@ -1582,6 +1588,12 @@ export namespace iommud {
             faults: (boolean|null);
 
             /**
+             * Of a paging domain without `root`: the I/O address space that it stands for (IOMMU_HWPT_ALLOC). DmaMap and DmaUnmap are EOPNOTSUPP then. Errors:
+             * ENOENT, EADDRINUSE (an area does not fit the format).
+             */
+            ioas: (number|null);
+
+            /**
              * Encodes the specified DomainAlloc message. Does not implicitly {@link iommud.v1.DomainAlloc.verify|verify} messages.
              * @param message DomainAlloc message or plain object to encode
              * @param [writer] Writer to encode to
@@ -1641,6 +1653,12 @@ export namespace iommud {
                  * functions' Page Request Interface is enabled. A domain with a shared address space always has this. Absent: false.
                  */
                 faults?: (boolean|null);
+
+                /**
+                 * Of a paging domain without `root`: the I/O address space that it stands for (IOMMU_HWPT_ALLOC). DmaMap and DmaUnmap are EOPNOTSUPP then. Errors:
+                 * ENOENT, EADDRINUSE (an area does not fit the format).
+                 */
+                ioas?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1819,8 +1837,14 @@ export namespace iommud {
             /** DomainAttach function. */
             function: (number|null);
 
-            /** DomainAttach domain. */
+            /** Exactly one of `domain` and `ioas` is needed. */
             domain: (number|null);
+
+            /**
+             * An I/O address space instead: the domain that an attach made for it, or a new one, which goes when nothing is attached to it any more. The group
+             * must be claimed (EINVAL), and no area may be in a region that a member reserves (EADDRINUSE); that holds for domains made by DomainAlloc.ioas too.
+             */
+            ioas: (number|null);
 
             /**
              * Encodes the specified DomainAttach message. Does not implicitly {@link iommud.v1.DomainAttach.verify|verify} messages.
@@ -1849,8 +1873,14 @@ export namespace iommud {
                 /** DomainAttach function */
                 "function"?: (number|null);
 
-                /** DomainAttach domain */
+                /** Exactly one of `domain` and `ioas` is needed. */
                 domain?: (number|null);
+
+                /**
+                 * An I/O address space instead: the domain that an attach made for it, or a new one, which goes when nothing is attached to it any more. The group
+                 * must be claimed (EINVAL), and no area may be in a region that a member reserves (EADDRINUSE); that holds for domains made by DomainAlloc.ioas too.
+                 */
+                ioas?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2031,11 +2061,14 @@ export namespace iommud {
             /** 20 bits. */
             pasid: (number|null);
 
-            /** PasidAttach domain. */
+            /** Exactly one of `domain` and `ioas` is needed. */
             domain: (number|null);
 
             /** Replaces an attached domain instead. Absent: false. */
             replace: (boolean|null);
+
+            /** As in DomainAttach; the regions that the function reserves do not count. */
+            ioas: (number|null);
 
             /**
              * Encodes the specified PasidAttach message. Does not implicitly {@link iommud.v1.PasidAttach.verify|verify} messages.
@@ -2067,11 +2100,14 @@ export namespace iommud {
                 /** 20 bits. */
                 pasid?: (number|null);
 
-                /** PasidAttach domain */
+                /** Exactly one of `domain` and `ioas` is needed. */
                 domain?: (number|null);
 
                 /** Replaces an attached domain instead. Absent: false. */
                 replace?: (boolean|null);
+
+                /** As in DomainAttach; the regions that the function reserves do not count. */
+                ioas?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3854,6 +3890,1107 @@ export namespace iommud {
 
             /** Shape of a HeldCall. */
             type $Shape = iommud.v1.HeldCall.$Properties;
+        }
+
+        /**
+         * Makes an I/O address space. Domains come to stand for it when functions are attached to it (DomainAttach.ioas) or by DomainAlloc.ioas; all of them have
+         * its areas. Role: host. Class: control. Errors: ENOMEM, EOPNOTSUPP (no IOMMU).
+         */
+        class IoasAlloc {
+
+            /**
+             * Constructs a new IoasAlloc.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasAlloc.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified IoasAlloc message. Does not implicitly {@link iommud.v1.IoasAlloc.verify|verify} messages.
+             * @param message IoasAlloc message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasAlloc.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasAlloc message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasAlloc & iommud.v1.IoasAlloc.$Shape} IoasAlloc
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasAlloc & iommud.v1.IoasAlloc.$Shape;
+        }
+
+        namespace IoasAlloc {
+
+            /** Properties of an IoasAlloc. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasAlloc. */
+            type $Shape = iommud.v1.IoasAlloc.$Properties;
+        }
+
+        /** Represents an IoasAllocReply. */
+        class IoasAllocReply {
+
+            /**
+             * Constructs a new IoasAllocReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasAllocReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasAllocReply ioas. */
+            ioas: number;
+
+            /**
+             * Encodes the specified IoasAllocReply message. Does not implicitly {@link iommud.v1.IoasAllocReply.verify|verify} messages.
+             * @param message IoasAllocReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasAllocReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasAllocReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasAllocReply & iommud.v1.IoasAllocReply.$Shape} IoasAllocReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasAllocReply & iommud.v1.IoasAllocReply.$Shape;
+        }
+
+        namespace IoasAllocReply {
+
+            /** Properties of an IoasAllocReply. */
+            interface $Properties {
+
+                /** IoasAllocReply ioas */
+                ioas?: number;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasAllocReply. */
+            type $Shape = iommud.v1.IoasAllocReply.$Properties;
+        }
+
+        /** Frees it, with its areas. Role: host. Class: control. Errors: ENOENT, EBUSY (a domain stands for it). */
+        class IoasFree {
+
+            /**
+             * Constructs a new IoasFree.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasFree.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasFree ioas. */
+            ioas: (number|null);
+
+            /**
+             * Encodes the specified IoasFree message. Does not implicitly {@link iommud.v1.IoasFree.verify|verify} messages.
+             * @param message IoasFree message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasFree.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasFree message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasFree & iommud.v1.IoasFree.$Shape} IoasFree
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasFree & iommud.v1.IoasFree.$Shape;
+        }
+
+        namespace IoasFree {
+
+            /** Properties of an IoasFree. */
+            interface $Properties {
+
+                /** IoasFree ioas */
+                ioas?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasFree. */
+            type $Shape = iommud.v1.IoasFree.$Properties;
+        }
+
+        /** Represents an IoasFreeReply. */
+        class IoasFreeReply {
+
+            /**
+             * Constructs a new IoasFreeReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasFreeReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasFreeReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IoasFreeReply message. Does not implicitly {@link iommud.v1.IoasFreeReply.verify|verify} messages.
+             * @param message IoasFreeReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasFreeReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasFreeReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasFreeReply & iommud.v1.IoasFreeReply.$Shape} IoasFreeReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasFreeReply & iommud.v1.IoasFreeReply.$Shape;
+        }
+
+        namespace IoasFreeReply {
+
+            /** Properties of an IoasFreeReply. */
+            interface $Properties {
+
+                /** IoasFreeReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasFreeReply. */
+            type $Shape = iommud.v1.IoasFreeReply.$Properties;
+        }
+
+        /**
+         * Makes an area (IOMMU_IOAS_MAP, of physical memory). Role: host. Class: control. Errors: ENOENT, EINVAL (alignment, 0 bytes, neither read nor write,
+         * a reserved range), EEXIST (there is an area), EOVERFLOW, ENOSPC (no room for one whose address is left open), ENOMEM.
+         */
+        class IoasMap {
+
+            /**
+             * Constructs a new IoasMap.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasMap.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasMap ioas. */
+            ioas: (number|null);
+
+            /** Absent: the lowest with room that is allowed and not reserved, aligned as the memory is, up to its size. */
+            iova: (Long|null);
+
+            /** Physical. Below 2^56. */
+            address: (Long|null);
+
+            /** IoasMap bytes. */
+            bytes: (Long|null);
+
+            /** Bits: 1 read, 2 write, 4 execute. Read or write, or both. */
+            access: (number|null);
+
+            /**
+             * Encodes the specified IoasMap message. Does not implicitly {@link iommud.v1.IoasMap.verify|verify} messages.
+             * @param message IoasMap message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasMap.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasMap message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasMap & iommud.v1.IoasMap.$Shape} IoasMap
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasMap & iommud.v1.IoasMap.$Shape;
+        }
+
+        namespace IoasMap {
+
+            /** Properties of an IoasMap. */
+            interface $Properties {
+
+                /** IoasMap ioas */
+                ioas?: (number|null);
+
+                /** Absent: the lowest with room that is allowed and not reserved, aligned as the memory is, up to its size. */
+                iova?: (Long|null);
+
+                /** Physical. Below 2^56. */
+                address?: (Long|null);
+
+                /** IoasMap bytes */
+                bytes?: (Long|null);
+
+                /** Bits: 1 read, 2 write, 4 execute. Read or write, or both. */
+                access?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasMap. */
+            type $Shape = iommud.v1.IoasMap.$Properties;
+        }
+
+        /** Represents an IoasMapReply. */
+        class IoasMapReply {
+
+            /**
+             * Constructs a new IoasMapReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasMapReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasMapReply iova. */
+            iova: Long;
+
+            /** IoasMapReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IoasMapReply message. Does not implicitly {@link iommud.v1.IoasMapReply.verify|verify} messages.
+             * @param message IoasMapReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasMapReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasMapReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasMapReply & iommud.v1.IoasMapReply.$Shape} IoasMapReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasMapReply & iommud.v1.IoasMapReply.$Shape;
+        }
+
+        namespace IoasMapReply {
+
+            /** Properties of an IoasMapReply. */
+            interface $Properties {
+
+                /** IoasMapReply iova */
+                iova?: Long;
+
+                /** IoasMapReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasMapReply. */
+            type $Shape = iommud.v1.IoasMapReply.$Properties;
+        }
+
+        /**
+         * Makes areas of the memory that areas of another address space, or of this one, have (IOMMU_IOAS_COPY). Role: host. Class: control. Errors: as IoasMap;
+         * ENOENT (not all of it is mapped), EPERM (write, and it was not mapped for that).
+         */
+        class IoasCopy {
+
+            /**
+             * Constructs a new IoasCopy.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasCopy.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasCopy from. */
+            from: (number|null);
+
+            /** IoasCopy fromIova. */
+            fromIova: (Long|null);
+
+            /** IoasCopy ioas. */
+            ioas: (number|null);
+
+            /** As in IoasMap. */
+            iova: (Long|null);
+
+            /** IoasCopy bytes. */
+            bytes: (Long|null);
+
+            /** As in IoasMap. */
+            access: (number|null);
+
+            /**
+             * Encodes the specified IoasCopy message. Does not implicitly {@link iommud.v1.IoasCopy.verify|verify} messages.
+             * @param message IoasCopy message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasCopy.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasCopy message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasCopy & iommud.v1.IoasCopy.$Shape} IoasCopy
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasCopy & iommud.v1.IoasCopy.$Shape;
+        }
+
+        namespace IoasCopy {
+
+            /** Properties of an IoasCopy. */
+            interface $Properties {
+
+                /** IoasCopy from */
+                from?: (number|null);
+
+                /** IoasCopy fromIova */
+                fromIova?: (Long|null);
+
+                /** IoasCopy ioas */
+                ioas?: (number|null);
+
+                /** As in IoasMap. */
+                iova?: (Long|null);
+
+                /** IoasCopy bytes */
+                bytes?: (Long|null);
+
+                /** As in IoasMap. */
+                access?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasCopy. */
+            type $Shape = iommud.v1.IoasCopy.$Properties;
+        }
+
+        /** Represents an IoasCopyReply. */
+        class IoasCopyReply {
+
+            /**
+             * Constructs a new IoasCopyReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasCopyReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasCopyReply iova. */
+            iova: Long;
+
+            /** IoasCopyReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IoasCopyReply message. Does not implicitly {@link iommud.v1.IoasCopyReply.verify|verify} messages.
+             * @param message IoasCopyReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasCopyReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasCopyReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasCopyReply & iommud.v1.IoasCopyReply.$Shape} IoasCopyReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasCopyReply & iommud.v1.IoasCopyReply.$Shape;
+        }
+
+        namespace IoasCopyReply {
+
+            /** Properties of an IoasCopyReply. */
+            interface $Properties {
+
+                /** IoasCopyReply iova */
+                iova?: Long;
+
+                /** IoasCopyReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasCopyReply. */
+            type $Shape = iommud.v1.IoasCopyReply.$Properties;
+        }
+
+        /**
+         * Takes the areas of a range away (IOMMU_IOAS_UNMAP), and waits as DmaUnmap does. An area is never split: one that is not wholly in the range is ENOENT,
+         * and what stands before it is unmapped all the same. Role: host. Class: control. Errors: ENOENT (also: no area), EINVAL (0 bytes), EOVERFLOW, EBUSY
+         * (another unmap is at work on an area).
+         */
+        class IoasUnmap {
+
+            /**
+             * Constructs a new IoasUnmap.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasUnmap.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasUnmap ioas. */
+            ioas: (number|null);
+
+            /** Absent: everything, which may be nothing. */
+            iova: (Long|null);
+
+            /** Needed with `iova`. */
+            bytes: (Long|null);
+
+            /**
+             * Encodes the specified IoasUnmap message. Does not implicitly {@link iommud.v1.IoasUnmap.verify|verify} messages.
+             * @param message IoasUnmap message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasUnmap.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasUnmap message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasUnmap & iommud.v1.IoasUnmap.$Shape} IoasUnmap
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasUnmap & iommud.v1.IoasUnmap.$Shape;
+        }
+
+        namespace IoasUnmap {
+
+            /** Properties of an IoasUnmap. */
+            interface $Properties {
+
+                /** IoasUnmap ioas */
+                ioas?: (number|null);
+
+                /** Absent: everything, which may be nothing. */
+                iova?: (Long|null);
+
+                /** Needed with `iova`. */
+                bytes?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasUnmap. */
+            type $Shape = iommud.v1.IoasUnmap.$Properties;
+        }
+
+        /** Represents an IoasUnmapReply. */
+        class IoasUnmapReply {
+
+            /**
+             * Constructs a new IoasUnmapReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasUnmapReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasUnmapReply bytes. */
+            bytes: Long;
+
+            /** ATC invalidations that timed out. */
+            timedOut: number;
+
+            /** IoasUnmapReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IoasUnmapReply message. Does not implicitly {@link iommud.v1.IoasUnmapReply.verify|verify} messages.
+             * @param message IoasUnmapReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasUnmapReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasUnmapReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasUnmapReply & iommud.v1.IoasUnmapReply.$Shape} IoasUnmapReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasUnmapReply & iommud.v1.IoasUnmapReply.$Shape;
+        }
+
+        namespace IoasUnmapReply {
+
+            /** Properties of an IoasUnmapReply. */
+            interface $Properties {
+
+                /** IoasUnmapReply bytes */
+                bytes?: Long;
+
+                /** ATC invalidations that timed out. */
+                timedOut?: number;
+
+                /** IoasUnmapReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasUnmapReply. */
+            type $Shape = iommud.v1.IoasUnmapReply.$Properties;
+        }
+
+        /** Both ends are in it. */
+        class IovaRange {
+
+            /**
+             * Constructs a new IovaRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IovaRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IovaRange first. */
+            first: (Long|null);
+
+            /** IovaRange last. */
+            last: (Long|null);
+
+            /**
+             * Encodes the specified IovaRange message. Does not implicitly {@link iommud.v1.IovaRange.verify|verify} messages.
+             * @param message IovaRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IovaRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IovaRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IovaRange & iommud.v1.IovaRange.$Shape} IovaRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IovaRange & iommud.v1.IovaRange.$Shape;
+        }
+
+        namespace IovaRange {
+
+            /** Properties of an IovaRange. */
+            interface $Properties {
+
+                /** IovaRange first */
+                first?: (Long|null);
+
+                /** IovaRange last */
+                last?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IovaRange. */
+            type $Shape = iommud.v1.IovaRange.$Properties;
+        }
+
+        /**
+         * Which addresses are not reserved by the functions and domains that are attached now (IOMMU_IOAS_IOVA_RANGES). Roles: host, observer. Class: control.
+         * Errors: ENOENT.
+         */
+        class IoasRanges {
+
+            /**
+             * Constructs a new IoasRanges.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasRanges.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasRanges ioas. */
+            ioas: (number|null);
+
+            /** Nor mapped. Absent: false. */
+            unmapped: (boolean|null);
+
+            /** How many the caller has room for. Absent: all. */
+            max: (number|null);
+
+            /**
+             * Encodes the specified IoasRanges message. Does not implicitly {@link iommud.v1.IoasRanges.verify|verify} messages.
+             * @param message IoasRanges message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasRanges.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasRanges message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasRanges & iommud.v1.IoasRanges.$Shape} IoasRanges
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasRanges & iommud.v1.IoasRanges.$Shape;
+        }
+
+        namespace IoasRanges {
+
+            /** Properties of an IoasRanges. */
+            interface $Properties {
+
+                /** IoasRanges ioas */
+                ioas?: (number|null);
+
+                /** Nor mapped. Absent: false. */
+                unmapped?: (boolean|null);
+
+                /** How many the caller has room for. Absent: all. */
+                max?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasRanges. */
+            type $Shape = iommud.v1.IoasRanges.$Properties;
+        }
+
+        /** Represents an IoasRangesReply. */
+        class IoasRangesReply {
+
+            /**
+             * Constructs a new IoasRangesReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasRangesReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Rising; the first `max` of them. */
+            ranges: iommud.v1.IovaRange[];
+
+            /** How many there are. */
+            count: number;
+
+            /** What addresses and sizes of areas are multiples of: 1 while there is no domain. */
+            alignment: Long;
+
+            /** EMSGSIZE where there are more than `max`; 0 otherwise. */
+            error: number;
+
+            /**
+             * Encodes the specified IoasRangesReply message. Does not implicitly {@link iommud.v1.IoasRangesReply.verify|verify} messages.
+             * @param message IoasRangesReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasRangesReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasRangesReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasRangesReply & iommud.v1.IoasRangesReply.$Shape} IoasRangesReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasRangesReply & iommud.v1.IoasRangesReply.$Shape;
+        }
+
+        namespace IoasRangesReply {
+
+            /** Properties of an IoasRangesReply. */
+            interface $Properties {
+
+                /** Rising; the first `max` of them. */
+                ranges?: iommud.v1.IovaRange.$Properties[];
+
+                /** How many there are. */
+                count?: number;
+
+                /** What addresses and sizes of areas are multiples of: 1 while there is no domain. */
+                alignment?: Long;
+
+                /** EMSGSIZE where there are more than `max`; 0 otherwise. */
+                error?: number;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasRangesReply. */
+            type $Shape = iommud.v1.IoasRangesReply.$Properties;
+        }
+
+        /**
+         * Restricts where addresses are chosen, and keeps these ranges from becoming reserved (IOMMU_IOAS_ALLOW_IOVAS); no range lifts it. Role: host. Class:
+         * control. Errors: ENOENT, EINVAL (a range without length, two that overlap, more than 1024), EADDRINUSE (reserved).
+         */
+        class IoasAllow {
+
+            /**
+             * Constructs a new IoasAllow.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasAllow.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasAllow ioas. */
+            ioas: (number|null);
+
+            /** IoasAllow ranges. */
+            ranges: iommud.v1.IovaRange[];
+
+            /**
+             * Encodes the specified IoasAllow message. Does not implicitly {@link iommud.v1.IoasAllow.verify|verify} messages.
+             * @param message IoasAllow message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasAllow.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasAllow message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasAllow & iommud.v1.IoasAllow.$Shape} IoasAllow
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasAllow & iommud.v1.IoasAllow.$Shape;
+        }
+
+        namespace IoasAllow {
+
+            /** Properties of an IoasAllow. */
+            interface $Properties {
+
+                /** IoasAllow ioas */
+                ioas?: (number|null);
+
+                /** IoasAllow ranges */
+                ranges?: iommud.v1.IovaRange.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasAllow. */
+            type $Shape = iommud.v1.IoasAllow.$Properties;
+        }
+
+        /** Represents an IoasAllowReply. */
+        class IoasAllowReply {
+
+            /**
+             * Constructs a new IoasAllowReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IoasAllowReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoasAllowReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IoasAllowReply message. Does not implicitly {@link iommud.v1.IoasAllowReply.verify|verify} messages.
+             * @param message IoasAllowReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IoasAllowReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoasAllowReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IoasAllowReply & iommud.v1.IoasAllowReply.$Shape} IoasAllowReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IoasAllowReply & iommud.v1.IoasAllowReply.$Shape;
+        }
+
+        namespace IoasAllowReply {
+
+            /** Properties of an IoasAllowReply. */
+            interface $Properties {
+
+                /** IoasAllowReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoasAllowReply. */
+            type $Shape = iommud.v1.IoasAllowReply.$Properties;
+        }
+
+        /** InvalidateType enum. */
+        enum InvalidateType {
+
+            /** INVALIDATE_TYPE_UNSPECIFIED value */
+            INVALIDATE_TYPE_UNSPECIFIED = 0,
+
+            /** First-stage tables of VT-d (IOMMU_HWPT_INVALIDATE_DATA_VTD_S1): of a domain in an x86-64 format. */
+            INVALIDATE_TYPE_VTD_S1 = 1
+        }
+
+        /** Represents an InvalidateRequest. */
+        class InvalidateRequest {
+
+            /**
+             * Constructs a new InvalidateRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.InvalidateRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** A multiple of 4 KiB. */
+            iova: (Long|null);
+
+            /** Of 4 KiB. 2^64 - 1 with IOVA 0: everything. */
+            pages: (Long|null);
+
+            /**
+             * Encodes the specified InvalidateRequest message. Does not implicitly {@link iommud.v1.InvalidateRequest.verify|verify} messages.
+             * @param message InvalidateRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.InvalidateRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InvalidateRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.InvalidateRequest & iommud.v1.InvalidateRequest.$Shape} InvalidateRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.InvalidateRequest & iommud.v1.InvalidateRequest.$Shape;
+        }
+
+        namespace InvalidateRequest {
+
+            /** Properties of an InvalidateRequest. */
+            interface $Properties {
+
+                /** A multiple of 4 KiB. */
+                iova?: (Long|null);
+
+                /** Of 4 KiB. 2^64 - 1 with IOVA 0: everything. */
+                pages?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InvalidateRequest. */
+            type $Shape = iommud.v1.InvalidateRequest.$Properties;
+        }
+
+        /**
+         * Invalidates what is cached of a domain whose tables a guest writes (IOMMU_HWPT_INVALIDATE): one request after the other, each waited for. Role: host.
+         * Class: control. Errors: ENOENT, EINVAL (no guest writes the tables; the type is not for their format, also where there are no requests; more than
+         * 1024 of them). A request that cannot be is told in the reply.
+         */
+        class DomainInvalidate {
+
+            /**
+             * Constructs a new DomainInvalidate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DomainInvalidate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DomainInvalidate domain. */
+            domain: (number|null);
+
+            /** DomainInvalidate type. */
+            type: (iommud.v1.InvalidateType|null);
+
+            /** DomainInvalidate requests. */
+            requests: iommud.v1.InvalidateRequest[];
+
+            /**
+             * Encodes the specified DomainInvalidate message. Does not implicitly {@link iommud.v1.DomainInvalidate.verify|verify} messages.
+             * @param message DomainInvalidate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DomainInvalidate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DomainInvalidate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DomainInvalidate & iommud.v1.DomainInvalidate.$Shape} DomainInvalidate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DomainInvalidate & iommud.v1.DomainInvalidate.$Shape;
+        }
+
+        namespace DomainInvalidate {
+
+            /** Properties of a DomainInvalidate. */
+            interface $Properties {
+
+                /** DomainInvalidate domain */
+                domain?: (number|null);
+
+                /** DomainInvalidate type */
+                type?: (iommud.v1.InvalidateType|null);
+
+                /** DomainInvalidate requests */
+                requests?: iommud.v1.InvalidateRequest.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DomainInvalidate. */
+            type $Shape = iommud.v1.DomainInvalidate.$Properties;
+        }
+
+        /** Represents a DomainInvalidateReply. */
+        class DomainInvalidateReply {
+
+            /**
+             * Constructs a new DomainInvalidateReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DomainInvalidateReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Requests that were done: those before the first that cannot be. */
+            processed: number;
+
+            /** The code of that one; 0 where all were done. */
+            error: number;
+
+            /** What is wrong with it. */
+            message: string;
+
+            /** ATC invalidations that timed out. */
+            timedOut: number;
+
+            /** DomainInvalidateReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DomainInvalidateReply message. Does not implicitly {@link iommud.v1.DomainInvalidateReply.verify|verify} messages.
+             * @param message DomainInvalidateReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DomainInvalidateReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DomainInvalidateReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DomainInvalidateReply & iommud.v1.DomainInvalidateReply.$Shape} DomainInvalidateReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DomainInvalidateReply & iommud.v1.DomainInvalidateReply.$Shape;
+        }
+
+        namespace DomainInvalidateReply {
+
+            /** Properties of a DomainInvalidateReply. */
+            interface $Properties {
+
+                /** Requests that were done: those before the first that cannot be. */
+                processed?: number;
+
+                /** The code of that one; 0 where all were done. */
+                error?: number;
+
+                /** What is wrong with it. */
+                message?: string;
+
+                /** ATC invalidations that timed out. */
+                timedOut?: number;
+
+                /** DomainInvalidateReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DomainInvalidateReply. */
+            type $Shape = iommud.v1.DomainInvalidateReply.$Properties;
         }
 
         /** Takes pages of the server's memory that nobody uses. Role: host. Class: control. Errors: EINVAL, ENOMEM. */

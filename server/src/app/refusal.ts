@@ -17,6 +17,8 @@ export const STATUS: Readonly<Record<ErrorName, number>> = {
   ENOSPC: 507,
   ENOSYS: 404,
   EPROTO: 400,
+  EOVERFLOW: 400,
+  EMSGSIZE: 400,
   EOPNOTSUPP: 422,
   EADDRINUSE: 409,
   ECONNRESET: 502,

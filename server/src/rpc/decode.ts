@@ -8,7 +8,7 @@ import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../..
 import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
 import { PAGE_ROWS } from './decode-pages.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
-import { DOMAIN_TYPES, FAULTS, METHODS, ON_DEADLINE, ON_FAULT, OPERATIONS, POINTS, type RoleName } from './enums.ts';
+import { DOMAIN_TYPES, FAULTS, INVALIDATE_TYPES, METHODS, ON_DEADLINE, ON_FAULT, OPERATIONS, POINTS, type RoleName } from './enums.ts';
 import {
   needBigint,
   needBoolean,
@@ -26,6 +26,7 @@ import {
   optionalPasid,
   optionalWord,
 } from './fields.ts';
+import { attachedTo, rangesOf, requestsOf, unmapRange } from './ioas-fields.ts';
 
 /** Calls that the session answers itself, and those that only the server makes. */
 type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset';
@@ -90,7 +91,7 @@ const ROWS = {
   domainFree: { roles: HOST, decode: (b) => ({ kind: 'domain-free', domain: needUint32(b.domain, 'domain') }) },
   domainAttach: {
     roles: HOST,
-    decode: (b) => ({ kind: 'domain-attach', bdf: needFunction(b.function), domain: needUint32(b.domain, 'domain') }),
+    decode: (b) => ({ kind: 'domain-attach', bdf: needFunction(b.function), ...attachedTo(b) }),
   },
   domainDetach: { roles: HOST, decode: (b) => ({ kind: 'domain-detach', bdf: needFunction(b.function) }) },
   pasidAttach: {
@@ -99,7 +100,7 @@ const ROWS = {
       kind: 'pasid-attach',
       bdf: needFunction(b.function),
       pasid: needPasid(b.pasid),
-      domain: needUint32(b.domain, 'domain'),
+      ...attachedTo(b),
       replace: b.replace ?? false,
     }),
   },
@@ -137,6 +138,51 @@ const ROWS = {
       bytes: needBigint(b.bytes, 'bytes'),
       pageBytes: needBigint(b.pageBytes, 'page_bytes'),
       clear: !(b.noClear ?? false),
+    }),
+  },
+  ioasAlloc: { roles: HOST, decode: () => ({ kind: 'ioas-alloc' }) },
+  ioasFree: { roles: HOST, decode: (b) => ({ kind: 'ioas-free', ioas: needUint32(b.ioas, 'ioas') }) },
+  ioasMap: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'ioas-map',
+      ioas: needUint32(b.ioas, 'ioas'),
+      iova: b.iova === null ? undefined : needBigint(b.iova, 'iova'),
+      address: needBigint(b.address, 'address'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      access: needCount(b.access, 'access', 7),
+    }),
+  },
+  ioasCopy: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'ioas-copy',
+      from: needUint32(b.from, 'from'),
+      fromIova: needBigint(b.fromIova, 'from_iova'),
+      ioas: needUint32(b.ioas, 'ioas'),
+      iova: b.iova === null ? undefined : needBigint(b.iova, 'iova'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      access: needCount(b.access, 'access', 7),
+    }),
+  },
+  ioasUnmap: { roles: HOST, decode: (b) => ({ kind: 'ioas-unmap', ioas: needUint32(b.ioas, 'ioas'), ...unmapRange(b) }) },
+  ioasRanges: {
+    roles: HOST_OR_OBSERVER,
+    decode: (b) => ({
+      kind: 'ioas-ranges',
+      ioas: needUint32(b.ioas, 'ioas'),
+      unmapped: b.unmapped ?? false,
+      ...(b.max === null ? {} : { max: b.max }),
+    }),
+  },
+  ioasAllow: { roles: HOST, decode: (b) => ({ kind: 'ioas-allow', ioas: needUint32(b.ioas, 'ioas'), ranges: rangesOf(b) }) },
+  domainInvalidate: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'domain-invalidate',
+      domain: needUint32(b.domain, 'domain'),
+      type: needWord(b.type, 'type', INVALIDATE_TYPES),
+      requests: requestsOf(b),
     }),
   },
   faultRecords: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'fault-records' }) },

@@ -15,6 +15,7 @@ export function tablesOf(b: Calls['domainAlloc']['decoded']): Omit<Alloc, 'kind'
     ...(b.parent === null ? {} : { parent: b.parent }),
     ...(b.dirtyTracking === null ? {} : { dirtyTracking: b.dirtyTracking }),
     ...(b.accessedDirty === null ? {} : { accessedDirty: b.accessedDirty }),
+    ...(b.ioas === null ? {} : { ioas: b.ioas }),
   };
 }
 

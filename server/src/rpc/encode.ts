@@ -1,28 +1,13 @@
-// long: one table, read as a list
-import { BODY, s64FromNumber, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
+import { BODY, s64FromNumber, u64FromBigint, u64FromNumber } from '../../../proto/index.ts';
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
-import type {
-  DmaResult,
-  DomainSummary,
-  FaultRecord,
-  FunctionDetail,
-  FunctionSummary,
-  GroupDetail,
-  HeldCall,
-  LedgerEntry,
-  MachineEvent,
-  Reply,
-  WindowReport,
-} from '../core/machine/index.ts';
+import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply, WindowReport } from '../core/machine/index.ts';
+import { functionDetail, functionSummary, groupDetail } from './encode-descriptions.ts';
 import { pageFault, pageRequestReply } from './encode-pages.ts';
-import { DOMAIN_TYPES, FAULTS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
+import { LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
-
-/** Each message of the contract, as something to send. */
-type Send<Name extends keyof typeof iommud.v1> = (typeof iommud.v1)[Name] extends { encode(message: infer M, ...rest: never[]): unknown }
-  ? M
-  : never;
+import { invalidateBody, rangesBody } from './ioas-fields.ts';
+import type { Send } from './send.ts';
 
 /** The body of a reply. Its number is {@link replyNumber}; its bulk bytes are {@link replyData}. */
 export function replyBody(reply: Reply): object {
@@ -79,6 +64,12 @@ function coldBody(reply: Cold): object {
         timedOut: reply.timedOut,
         elapsedNs: u64FromNumber(reply.elapsedNs),
       } satisfies Send<'DmaUnmapReply'>;
+    case 'ioas-alloc':
+      return { ioas: reply.ioas } satisfies Send<'IoasAllocReply'>;
+    case 'ioas-ranges':
+      return rangesBody(reply);
+    case 'domain-invalidate':
+      return invalidateBody(reply);
     case 'iova-to-phys':
       return { mapped: reply.mapped, address: u64FromBigint(reply.address) } satisfies Send<'IovaToPhysReply'>;
     case 'dirty-tracking-set':
@@ -177,73 +168,6 @@ export function traceBody(record: TraceRecord): Send<'TraceEvent'> {
   };
 }
 
-function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
-  return {
-    function: fn.bdf,
-    model: fn.model,
-    label: fn.label,
-    configBytes: fn.configBytes,
-    vendor: fn.vendor,
-    device: fn.device,
-    classCode: fn.classCode,
-    secondaryBus: presentOrNull(fn.secondaryBus),
-    group: presentOrNull(fn.group),
-    atsSupported: fn.atsSupported,
-    blocked: fn.blocked,
-    resetDepth: fn.resetDepth,
-    gateOpen: fn.gate === 'open',
-    inFlight: fn.inFlight,
-    absent: fn.absent,
-  };
-}
-
-function functionDetail(fn: FunctionDetail): Send<'FunctionInfoReply'> {
-  return {
-    summary: functionSummary(fn),
-    busMaster: fn.busMaster,
-    atsEnabled: fn.atsEnabled,
-    resetMethods: fn.resetMethods.map((method) => METHODS.number[method]),
-    logicalDomain: domainOrNull(fn.logicalDomain),
-    physicalDomain: domainOrNull(fn.physicalDomain),
-    pasids: fn.pasids.map(({ pasid, logicalDomain, physicalDomain }) => ({
-      pasid,
-      logicalDomain: domainSummary(logicalDomain),
-      physicalDomain: domainOrNull(physicalDomain),
-    })),
-    windows: [...fn.windows],
-    armedFaults: fn.armedFaults.map((fault) => FAULTS.number[fault]),
-    itags: fn.itags,
-    attachDeferred: fn.attachDeferred,
-    directRegions: fn.directRegions.map(directRegion),
-    reservedRegions: fn.reservedRegions.map(({ address, bytes, type }) => ({
-      address: u64FromBigint(address),
-      bytes: u64FromBigint(bytes),
-      type,
-    })),
-  };
-}
-
-function directRegion({ address, bytes, relaxable }: FunctionDetail['directRegions'][number]): Send<'DirectRegion'> {
-  return { address: u64FromBigint(address), bytes: u64FromBigint(bytes), relaxable };
-}
-
-function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {
-  return {
-    ...group,
-    members: [...group.members],
-    domain: domainOrNull(group.domain),
-    defaultDomain: domainOrNull(group.defaultDomain),
-  };
-}
-
-function domainOrNull(domain: DomainSummary | undefined): Send<'DomainSummary'> | null {
-  return domain === undefined ? null : domainSummary(domain);
-}
-
-function domainSummary(domain: DomainSummary): Send<'DomainSummary'> {
-  return { domain: domain.id, type: DOMAIN_TYPES.number[domain.type], sharedAddress: domain.sharedAddress };
-}
-
 function heldCall({ id, call, step, bdf, hold, sinceNs }: HeldCall): Send<'HeldCall'> {
   return { id, call, step, function: bdf ?? null, hold, sinceNs: u64FromNumber(sinceNs) };
 }
@@ -302,8 +226,4 @@ function faultRecord(record: FaultRecord): Send<'FaultRecord'> {
     privileged: record.privileged,
     execute: record.execute,
   };
-}
-
-function presentOrNull(number: number): number | null {
-  return number < 0 ? null : number;
 }

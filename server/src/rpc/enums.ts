@@ -1,7 +1,15 @@
 import { iommud } from '../../../proto/index.ts';
 /** Core's words and the contract's enums: one list of names for each, and a name that one of them lacks does not compile. */
 import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
-import { FAULT_KINDS, type DomainType, type FaultKind, type LedgerEntry, type OnDeadline, type PeerRoles } from '../core/machine/index.ts';
+import {
+  FAULT_KINDS,
+  type DomainType,
+  type FaultKind,
+  type InvalidateType,
+  type LedgerEntry,
+  type OnDeadline,
+  type PeerRoles,
+} from '../core/machine/index.ts';
 
 const v1 = iommud.v1;
 
@@ -41,6 +49,7 @@ function every<Word extends string>(words: Readonly<Record<Word, true>>): readon
 export type RoleName = keyof PeerRoles;
 export const ROLES = enumMap('ROLE', every<RoleName>({ host: true, device: true, memory: true, observer: true }), v1.Role);
 export const DOMAIN_TYPES = enumMap('DOMAIN_TYPE', every<DomainType>({ paging: true, identity: true, blocked: true }), v1.DomainType);
+export const INVALIDATE_TYPES = enumMap('INVALIDATE_TYPE', every<InvalidateType>({ 'vtd-s1': true }), v1.InvalidateType);
 export const ON_DEADLINE = enumMap('ON_DEADLINE', every<OnDeadline>({ abort: true, fail: true }), v1.OnDeadline);
 export const METHODS = enumMap('RESET_METHOD', RESET_METHODS, v1.ResetMethod);
 export const OUTCOME = enumMap('OUTCOME', OUTCOMES, v1.Outcome);

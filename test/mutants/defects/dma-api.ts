@@ -1,7 +1,8 @@
-/** Invariant 47: addresses of the DMA API that were unmapped lazily. */
+/** Invariants 47 and 48: addresses of the DMA API that were unmapped lazily, and arrays of invalidation requests. */
 import type { Defect } from '../defect.ts';
 
 const QUEUE = 'iommu/flush-queue.ts';
+const ARRAY = 'machine/domain-invalidate.ts';
 const FLUSH = 'machine/dma-flush.ts';
 
 export const dmaApiDefects: readonly Defect[] = [
@@ -32,5 +33,33 @@ export const dmaApiDefects: readonly Defect[] = [
     find: '      iommuOf(m).flushIotlb(domain);\n',
     replace: '',
     why: 'a flush leaves the IOTLB as it was',
+  },
+  {
+    invariant: 48,
+    file: ARRAY,
+    find: 'processed, ...outcome,',
+    replace: 'processed: task.requests.length, ...outcome,',
+    why: 'an array that breaks off says that all of it was done',
+  },
+  {
+    invariant: 48,
+    file: ARRAY,
+    find: "    const wrong = request === undefined ? '' : whyNot(request);",
+    replace: "    const wrong = requests.map(whyNot).find((why) => why !== '') ?? '';",
+    why: 'one request that cannot be keeps those before it from being done',
+  },
+  {
+    invariant: 48,
+    file: ARRAY,
+    find: '    if (task.pending > 0) return;\n',
+    replace: '',
+    why: 'a request counts as done before the functions have answered',
+  },
+  {
+    invariant: 48,
+    file: ARRAY,
+    find: "command.type !== 'vtd-s1' || !format",
+    replace: 'command.requests.length > 0 && !format',
+    why: 'an array of no requests passes with any type',
   },
 ];

@@ -18,6 +18,8 @@ const STATUS: Record<string, number> = {
   ENOSPC: 507,
   ENOSYS: 404,
   EPROTO: 400,
+  EOVERFLOW: 400,
+  EMSGSIZE: 400,
   EOPNOTSUPP: 422,
   EADDRINUSE: 409,
   ECONNRESET: 502,

@@ -10,9 +10,11 @@ const [PARKED_MAX, PAGE_FAULTS_MAX] = [512, 4096];
 function request(fields: Partial<PageRequest> = {}): PageRequest {
   return { bdf: AT, pasid: NO_PASID, group: 3, serial: 1, page: 0x40, access: 1, privileged: false, last: true, ...fields };
 }
+/** What domains have that is not of page faults. */
+const NOT_THERE = { dma: undefined, guestTables: false, ioas: undefined, auto: false } as const;
 function domainOf(id: number, faults = true): Domain {
   const space = { id: 100 + id, type: 'paging', tables: undefined } as const;
-  return { id, type: 'paging', sharedAddress: false, faults, space, pins: 0, parent: undefined, nested: new Set(), dma: undefined };
+  return { id, type: 'paging', sharedAddress: false, faults, space, pins: 0, parent: undefined, nested: new Set(), ...NOT_THERE };
 }
 const DOMAIN = domainOf(7);
 

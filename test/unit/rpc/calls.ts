@@ -129,6 +129,38 @@ export const EXAMPLES: Examples = {
     needs: ['domain', 'iova', 'bytes', 'page_bytes'],
     command: { kind: 'dirty-read', target: { domain: 5 }, iova: WIDE_BIG, bytes: 0x4000n, pageBytes: 0x1000n, clear: false },
   },
+  ioasAlloc: { body: {}, needs: [], command: { kind: 'ioas-alloc' } },
+  ioasFree: { body: { ioas: 2 }, needs: ['ioas'], command: { kind: 'ioas-free', ioas: 2 } },
+  ioasMap: {
+    body: { ioas: 2, iova: WIDE, address: PHYSICAL, bytes: { low: 0x2000, high: 0 }, access: 3 },
+    needs: ['ioas', 'address', 'bytes', 'access'],
+    command: { kind: 'ioas-map', ioas: 2, iova: WIDE_BIG, address: PHYSICAL_BIG, bytes: 0x2000n, access: 3 },
+  },
+  ioasCopy: {
+    body: { from: 1, fromIova: PHYSICAL, ioas: 2, iova: WIDE, bytes: { low: 0x2000, high: 0 }, access: 1 },
+    needs: ['from', 'from_iova', 'ioas', 'bytes', 'access'],
+    command: { kind: 'ioas-copy', from: 1, fromIova: PHYSICAL_BIG, ioas: 2, iova: WIDE_BIG, bytes: 0x2000n, access: 1 },
+  },
+  ioasUnmap: {
+    body: { ioas: 2, iova: WIDE, bytes: PHYSICAL },
+    needs: ['ioas', 'iova', 'bytes'],
+    command: { kind: 'ioas-unmap', ioas: 2, iova: WIDE_BIG, bytes: PHYSICAL_BIG },
+  },
+  ioasRanges: {
+    body: { ioas: 2, unmapped: true, max: 7 },
+    needs: ['ioas'],
+    command: { kind: 'ioas-ranges', ioas: 2, unmapped: true, max: 7 },
+  },
+  ioasAllow: {
+    body: { ioas: 2, ranges: [{ first: PHYSICAL, last: WIDE }] },
+    needs: ['ioas'],
+    command: { kind: 'ioas-allow', ioas: 2, ranges: [{ first: PHYSICAL_BIG, last: WIDE_BIG }] },
+  },
+  domainInvalidate: {
+    body: { domain: 5, type: 1, requests: [{ iova: WIDE, pages: { low: -1, high: -1 } }] },
+    needs: ['domain', 'type'],
+    command: { kind: 'domain-invalidate', domain: 5, type: 'vtd-s1', requests: [{ iova: WIDE_BIG, pages: 2n ** 64n - 1n }] },
+  },
   faultRecords: { body: {}, needs: [], command: { kind: 'fault-records' } },
   memoryAlloc: { body: { bytes: PHYSICAL }, needs: ['bytes'], command: { kind: 'memory-alloc', bytes: PHYSICAL_BIG } },
   memoryFree: { body: { address: PHYSICAL }, needs: ['address'], command: { kind: 'memory-free', address: PHYSICAL_BIG } },

@@ -139,9 +139,10 @@ it('every call names the roles that may make it', () => {
     'fault_records',
     'calls_held',
     'page_faults',
+    'ioas_ranges',
     'ledger',
     'trace_hash',
   ]);
   expect(names('host device memory observer')).toEqual(['machine_info', 'function_list', 'function_info', 'clock_info']);
-  expect(names('host').length).toBe(rows.length - 18);
+  expect(names('host').length).toBe(rows.length - 19);
 });

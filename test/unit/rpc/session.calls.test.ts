@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 44],
+      ['host', 52],
       ['device', 9],
       ['memory', 6],
-      ['observer', 11],
+      ['observer', 12],
     ]);
-    expect(machine.submitted.length).toBe(44 + 9 + 6 + 11);
+    expect(machine.submitted.length).toBe(52 + 9 + 6 + 12);
   });
 
   it('that are cancelled still get their one reply', async () => {

@@ -17,6 +17,8 @@ export const ERRORS = {
   ENOSPC: { wire: 28, means: 'no room left' },
   ENOSYS: { wire: 38, means: 'unknown call' },
   EPROTO: { wire: 71, means: 'the peer broke the protocol' },
+  EOVERFLOW: { wire: 75, means: 'the range goes beyond 64 bits' },
+  EMSGSIZE: { wire: 90, means: 'there is more than the caller has room for' },
   EOPNOTSUPP: { wire: 95, means: 'this object cannot do that' },
   EADDRINUSE: { wire: 98, means: 'the range overlaps one that is mapped or owned' },
   ECONNRESET: { wire: 104, means: 'the connection broke; the outcome is unknown' },

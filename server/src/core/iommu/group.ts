@@ -1,6 +1,7 @@
 import type { Bdf, Pasid } from '../base/index.ts';
 import type { AddressSpace } from '../translation/index.ts';
 import type { DmaDomain } from './dma-domain.ts';
+import type { Ioas } from './ioas.ts';
 import type { ReservedRegion } from './reserved-regions.ts';
 import type { WindowState } from './reset-window.ts';
 
@@ -23,6 +24,11 @@ export interface Domain {
   readonly nested: Set<Domain>;
   /** Of a group's default domain: what the DMA API gives away. */
   dma: DmaDomain | undefined;
+  /** A guest writes its tables. */
+  readonly guestTables: boolean;
+  /** The I/O address space that it stands for; `auto`: made by an attach, and gone with the last. */
+  ioas: Ioas | undefined;
+  auto: boolean;
 }
 
 /** struct group_device, with what the machine knows of the function. */

@@ -1,4 +1,4 @@
-import { NO_PASID, OK, errno, errorName, formatBdf, ModelError, type Bdf, type Errno, type Pasid } from '../base/index.ts';
+import { NO_PASID, OK, errno, ModelError, type Bdf, type Errno, type Pasid } from '../base/index.ts';
 import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
 import {
   moveRid,
@@ -262,8 +262,20 @@ export class Iommu {
   #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain {
     const space = this.#ports.translation.createSpace(type, { ...tables, parent: parent?.space });
     const capable = type === 'paging' && (faults || sharedAddress);
-    const links = { parent, nested: new Set<Domain>(), dma: undefined };
-    const domain: Domain = { id: this.#nextDomain++, type, sharedAddress, faults: capable, space, pins: 0, ...links };
+    const domain: Domain = {
+      id: this.#nextDomain++,
+      type,
+      sharedAddress,
+      faults: capable,
+      space,
+      pins: 0,
+      parent,
+      nested: new Set(),
+      dma: undefined,
+      guestTables: tables?.root !== undefined,
+      ioas: undefined,
+      auto: false,
+    };
     this.#domains.set(domain.id, domain);
     parent?.nested.add(domain);
     return domain;
@@ -276,16 +288,6 @@ export function tablesOf(domain: Domain): NonNullable<AddressSpace['tables']> {
     throw new ModelError('EINVAL', `domain ${domain.id} is ${domain.type}; only a paging domain has mappings`, 'domain');
   }
   return domain.space.tables;
-}
-
-/** The sentence that goes with a refusal of the IOMMU core. */
-export function refusalText(error: Errno, group: Group, doing: string): string {
-  const name = errorName(error);
-  if (name === 'EBUSY' && group.recoveryCount > 0) {
-    const blocked = group.members.filter((device) => device.blocked).map((device) => formatBdf(device.bdf));
-    return `${doing}: group ${group.id} has ${blocked.join(', ')} in a reset window; try again after reset-done`;
-  }
-  return `${doing}: ${name} from group ${group.id}`;
 }
 
 function usesDomain(group: Group, domain: Domain): boolean {

@@ -80,6 +80,8 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     windowReports: new Map(),
     callHolds: new Map(),
     stoppedCalls: new Map(),
+    ioases: new Map(),
+    nextIoas: 1,
     nextRequest: 1,
   };
   attachAll(parts);

@@ -7,6 +7,7 @@
  * would make is a reply of kind `refused`.
  */
 import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
+import type { IovaRange } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */
@@ -57,6 +58,8 @@ export interface DomainAlloc {
   readonly format?: string | undefined;
   /** Of a paging domain: the address of tables that a guest wrote, physical or with `parent` the guest's; absent: the domain owns its tables. */
   readonly root?: bigint | undefined;
+  /** Of a paging domain that owns its tables: the I/O address space that it stands for. */
+  readonly ioas?: number | undefined;
   /** The paging domain that is the second stage of this one, which is nested then (iommufd's IOMMU_HWPT_ALLOC_NEST_PARENT). */
   readonly parent?: number | undefined;
   /** Of a domain that owns its tables: writes can be tracked. */
@@ -75,7 +78,10 @@ export interface DomainFree {
 export interface DomainAttach {
   readonly kind: 'domain-attach';
   readonly bdf: Bdf;
+  /** Ignored with `ioas`. */
   readonly domain: number;
+  /** Instead: the domain that stands for this I/O address space, made where there is none. The group must be claimed. */
+  readonly ioas?: number | undefined;
 }
 /** Back to the group's default domain; must succeed (iommu_detach_device). */
 export interface DomainDetach {
@@ -86,7 +92,9 @@ export interface PasidAttach {
   readonly kind: 'pasid-attach';
   readonly bdf: Bdf;
   readonly pasid: Pasid;
+  /** Ignored with `ioas`, which is as in DomainAttach. */
   readonly domain: number;
+  readonly ioas?: number | undefined;
   /** Replaces an attached domain instead (iommu_replace_device_pasid). */
   readonly replace: boolean;
 }
@@ -157,6 +165,69 @@ export interface DirtyRead {
   readonly pageBytes: bigint;
   /** What is told is clean afterwards. */
   readonly clear: boolean;
+}
+
+// ---- I/O address spaces (iommufd); addresses have both ends in -----------------------------------------------------
+
+export interface IoasAlloc {
+  readonly kind: 'ioas-alloc';
+}
+export interface IoasFree {
+  readonly kind: 'ioas-free';
+  readonly ioas: number;
+}
+export interface IoasMap {
+  readonly kind: 'ioas-map';
+  readonly ioas: number;
+  /** Undefined: chosen. */
+  readonly iova: bigint | undefined;
+  readonly address: bigint;
+  readonly bytes: bigint;
+  readonly access: number;
+}
+export interface IoasCopy {
+  readonly kind: 'ioas-copy';
+  readonly from: number;
+  readonly fromIova: bigint;
+  readonly ioas: number;
+  /** Undefined: chosen. */
+  readonly iova: bigint | undefined;
+  readonly bytes: bigint;
+  readonly access: number;
+}
+/** Without `iova`: everything. */
+export interface IoasUnmap {
+  readonly kind: 'ioas-unmap';
+  readonly ioas: number;
+  readonly iova: bigint | undefined;
+  readonly bytes: bigint | undefined;
+}
+export interface IoasRanges {
+  readonly kind: 'ioas-ranges';
+  readonly ioas: number;
+  /** Not what is mapped either. */
+  readonly unmapped: boolean;
+  /** How many the caller has room for; undefined: all. */
+  readonly max?: number | undefined;
+}
+export interface IoasAllow {
+  readonly kind: 'ioas-allow';
+  readonly ioas: number;
+  readonly ranges: readonly IovaRange[];
+}
+/** IOMMU_HWPT_INVALIDATE of a domain whose tables a guest writes. */
+export interface DomainInvalidate {
+  readonly kind: 'domain-invalidate';
+  readonly domain: number;
+  readonly type: InvalidateType;
+  readonly requests: readonly InvalidateRequest[];
+}
+/** Of VT-d first-stage tables (IOMMU_HWPT_INVALIDATE_DATA_VTD_S1). */
+export type InvalidateType = 'vtd-s1';
+export interface InvalidateRequest {
+  readonly iova: bigint;
+  /** Of 4 KiB; 2^64 - 1 with IOVA 0: everything. */
+  readonly pages: bigint;
 }
 
 export interface MemoryAlloc {
@@ -408,6 +479,14 @@ export type HostCommand =
   | MapPages
   | UnmapPages
   | IovaToPhys
+  | IoasAlloc
+  | IoasFree
+  | IoasMap
+  | IoasCopy
+  | IoasUnmap
+  | IoasRanges
+  | IoasAllow
+  | DomainInvalidate
   | DirtyTrackingSet
   | DirtyRead
   | MemoryAlloc

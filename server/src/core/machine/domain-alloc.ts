@@ -1,5 +1,6 @@
 import { ModelError } from '../base/index.ts';
 import type { DomainAlloc } from './command.ts';
+import { fillDomain, ioasOf } from './ioas-domains.ts';
 import { domainOf, iommuOf } from './iommu-commands.ts';
 import type { Parts } from './parts.ts';
 import type { Origin } from './state.ts';
@@ -11,6 +12,7 @@ const OF_TABLES = {
   parent: 'parent',
   dirtyTracking: 'dirty_tracking',
   accessedDirty: 'accessed_dirty',
+  ioas: 'ioas',
 } as const;
 
 export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): void {
@@ -23,9 +25,16 @@ export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): voi
   }
   const { format, root, dirtyTracking, accessedDirty, faults } = command;
   if (type !== 'paging' && faults === true) throw new ModelError('EINVAL', `a domain of type ${type} has no page faults`, 'faults');
+  if (command.ioas !== undefined && root !== undefined)
+    throw new ModelError('EINVAL', 'a guest writes these tables; an I/O address space would too', 'ioas');
+  const ioas = command.ioas === undefined ? undefined : ioasOf(m, command.ioas);
   const tables = { format, root, dirtyTracking, accessedDirty };
   const iommu = iommuOf(m);
   const domain = iommu.allocDomain(type, sharedAddress, tables, parent === undefined ? undefined : domainOf(m, parent, 'parent'), faults);
-  if (domain === undefined) m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
-  else m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
+  if (domain === undefined) {
+    m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
+    return;
+  }
+  if (ioas !== undefined) fillDomain(m, ioas, domain);
+  m.outbox.reply(origin, { kind: 'domain-alloc', domain: domain.id });
 }

@@ -1,9 +1,10 @@
 /** Attach, detach, PASIDs, ownership: calls that change a group under its mutex. */
 import { ModelError, OK, formatBdf, type Errno } from '../base/index.ts';
-import { refusalText, type Domain, type Plan } from '../iommu/index.ts';
+import { join, refusalText, type Domain, type Plan } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, DeferredAttach } from './command.ts';
+import type { ChangeCommand, DeferredAttach, DomainAttach } from './command.ts';
+import { attachedDomain, dropUnused, ioasOf } from './ioas-domains.ts';
 import { deviceOf, domainOf, iommuOf } from './iommu-commands.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
@@ -22,7 +23,10 @@ const CALL = {
 /** The reply waits until the old translations cannot be used any more. */
 export function change(m: Parts, origin: Origin, command: ChangeCommand): void {
   const device = deviceOf(m, command.bdf);
-  if ('domain' in command) domainOf(m, command.domain);
+  if ('domain' in command) {
+    if (command.ioas === undefined) domainOf(m, command.domain);
+    else ioasOf(m, command.ioas);
+  }
   const call = m.operations.start<ChangeTask>(origin, {
     kind: 'change',
     ...atStart(CALL[command.kind], command.bdf),
@@ -84,11 +88,11 @@ function planOf(m: Parts, call: ChangeTask): Plan {
   const iommu = iommuOf(m);
   switch (command.kind) {
     case 'domain-attach':
-      return iommu.planAttach(device, pin(call, domainOf(m, command.domain)));
+      return planJoin(m, call, command);
     case 'domain-detach':
       return iommu.planDetach(device);
     case 'pasid-attach':
-      return iommu.planAttachPasid(device, command.pasid, pin(call, domainOf(m, command.domain)), command.replace);
+      return iommu.planAttachPasid(device, command.pasid, pin(call, attachedDomain(m, command)), command.replace);
     case 'pasid-detach':
       return iommu.planDetachPasid(device, command.pasid);
     case 'deferred-attach':
@@ -98,6 +102,13 @@ function planOf(m: Parts, call: ChangeTask): Plan {
     case 'owner-release':
       return iommu.planRelease(device);
   }
+}
+
+/** Of an I/O address space a function brings the regions that it reserves (iommufd_hw_pagetable_attach). */
+function planJoin(m: Parts, call: ChangeTask, command: DomainAttach): Plan {
+  const domain = pin(call, attachedDomain(m, command));
+  const error = join(call.device.group, domain);
+  return error === OK ? iommuOf(m).planAttach(call.device, domain) : { error, steps: [] };
 }
 
 function pin(call: ChangeTask, domain: Domain): Domain {
@@ -115,9 +126,11 @@ function answer(m: Parts, call: ChangeTask): boolean {
 
 function release(m: Parts, call: ChangeTask): void {
   if (call.pinned !== undefined) call.pinned.pins--;
+  call.pinned?.ioas?.joining.delete(call.device.group);
   call.pinned = undefined;
   unlock(m, call.device.group);
   conclude(m, call);
+  dropUnused(m);
 }
 
 function refuse(m: Parts, call: ChangeTask, error: Errno): void {
@@ -128,7 +141,7 @@ function refuse(m: Parts, call: ChangeTask, error: Errno): void {
 function nameOf(command: ChangeCommand): string {
   switch (command.kind) {
     case 'domain-attach':
-      return `attach of domain ${command.domain}`;
+      return command.ioas === undefined ? `attach of domain ${command.domain}` : `attach of I/O address space ${command.ioas}`;
     case 'pasid-attach':
       return `${command.replace ? 'replace' : 'attach'} of PASID ${command.pasid}`;
     case 'pasid-detach':

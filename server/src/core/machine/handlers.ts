@@ -8,10 +8,12 @@ import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSum
 import { dirtyRead, dirtyTrackingSet } from './dirty-commands.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
 import { domainAlloc } from './domain-alloc.ts';
+import { domainInvalidate } from './domain-invalidate.ts';
 import { done } from './done.ts';
 import { faultArm, faultDisarm } from './fault-commands.ts';
 import { change, deferredAttach } from './group-changes.ts';
 import { deliver } from './invalidation.ts';
+import { ioasAlloc, ioasAllow, ioasCopy, ioasFree, ioasMap, ioasRanges, ioasUnmap } from './ioas-commands.ts';
 import { domainFree, iovaToPhys } from './iommu-commands.ts';
 import { map, unmap } from './mappings.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
@@ -72,6 +74,14 @@ const HANDLERS: Handlers = {
   map,
   unmap,
   'iova-to-phys': iovaToPhys,
+  'ioas-alloc': ioasAlloc,
+  'ioas-free': ioasFree,
+  'ioas-map': ioasMap,
+  'ioas-copy': ioasCopy,
+  'ioas-unmap': ioasUnmap,
+  'ioas-ranges': ioasRanges,
+  'ioas-allow': ioasAllow,
+  'domain-invalidate': domainInvalidate,
   'dirty-tracking-set': dirtyTrackingSet,
   'dirty-read': dirtyRead,
   'memory-alloc': memoryAlloc,

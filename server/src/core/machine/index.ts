@@ -43,6 +43,8 @@ export {
   type FunctionList,
   type GroupInfo,
   type HostCommand,
+  type InvalidateRequest,
+  type InvalidateType,
   type IovaHalves,
   type IovaToPhys,
   type LedgerRead,

@@ -34,7 +34,9 @@ export function targetOf(m: Parts, target: DomainTarget): Domain {
 }
 
 export function domainFree(m: Parts, origin: Origin, command: DomainFree): void {
+  const ioas = iommuOf(m).domain(command.domain)?.ioas;
   const error = iommuOf(m).freeDomain(command.domain);
+  for (const domain of ioas?.domains ?? []) if (error === OK && domain.id === command.domain) ioas?.domains.delete(domain);
   if (error === OK) m.outbox.ok(origin);
   else m.outbox.refuse(origin, error, `domain ${command.domain} ${error === errno('ENOENT') ? 'does not exist' : 'is attached'}`, 'domain');
 }

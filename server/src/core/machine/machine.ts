@@ -6,6 +6,7 @@ import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
+import { ioasPartUnmapped } from './ioas-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
@@ -225,6 +226,7 @@ export class Machine implements MachinePort {
         busy = true;
         const whole = m.operations.get(operation);
         if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
+        else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
       }
       const locked = takeLocked(m.operations);
       if (locked !== undefined) {

@@ -20,6 +20,7 @@ export function map(m: Parts, origin: Origin, command: MapPages): void {
     return;
   }
   const domain = targetOf(m, command.target);
+  if (refusedForIoas(m, origin, domain)) return;
   const address = physicalAddress(command.address);
   const error = tablesOf(domain).map(iova, address, command.bytes, command.access);
   if (error !== OK) {
@@ -44,6 +45,7 @@ function mapRefusal(command: MapPages, iova: bigint, domain: Domain, error: Errn
 export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
   const domain = targetOf(m, command.target);
   tablesOf(domain);
+  if (refusedForIoas(m, origin, domain)) return;
   const { iova, bytes } = command;
   if ((iova | bytes) % PAGE !== 0n || bytes === 0n) {
     throw new ModelError(
@@ -52,6 +54,17 @@ export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
       'iova',
     );
   }
+  startUnmap(m, origin, domain, iova, bytes);
+}
+
+/** An I/O address space says what its domains map, and nobody else. */
+function refusedForIoas(m: Parts, origin: Origin, domain: Domain): boolean {
+  if (domain.ioas === undefined) return false;
+  m.outbox.refuse(origin, 'EOPNOTSUPP', `domain ${domain.id} has what I/O address space ${domain.ioas.id} has; map there`, 'domain');
+  return true;
+}
+
+export function startUnmap(m: Parts, origin: Origin, domain: Domain, iova: bigint, bytes: bigint): void {
   const call = m.operations.start<UnmapTask>(origin, {
     kind: 'unmap',
     ...atStart('unmap', undefined),

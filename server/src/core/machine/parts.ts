@@ -1,5 +1,5 @@
 import type { Bdf, Clock, Trace } from '../base/index.ts';
-import type { Fix, Iommu } from '../iommu/index.ts';
+import type { Fix, Ioas, Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
@@ -45,5 +45,8 @@ export interface Parts {
   /** What hosts hold calls with, by number, and the calls that stand before a step, by theirs. */
   readonly callHolds: Map<number, ArmedHold>;
   readonly stoppedCalls: Map<number, StoppedCall>;
+  /** I/O address spaces, by number. */
+  readonly ioases: Map<number, Ioas>;
+  nextIoas: number;
   nextRequest: number;
 }

@@ -1,6 +1,6 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
-import type { DirectRegion, ReservedRegion, reservedName } from '../iommu/index.ts';
+import type { DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
@@ -202,6 +202,18 @@ export type Reply =
   | { readonly kind: 'dirty-tracking-set'; readonly timedOut: number; readonly elapsedNs: number }
   /** A bit for each page of the range, the first in bit 0 of the first byte. `timedOut`: functions that may write unseen. */
   | { readonly kind: 'dirty-read'; readonly data: Uint8Array; readonly timedOut: number; readonly elapsedNs: number }
+  | { readonly kind: 'ioas-alloc'; readonly ioas: number }
+  /** `count`: how many there are; more than `ranges` where the caller has no room for them, which is EMSGSIZE. */
+  | { readonly kind: 'ioas-ranges'; readonly ranges: readonly IovaRange[]; readonly count: number; readonly alignment: bigint }
+  /** `processed`: requests that were done, in order; `error`: of the one after them. */
+  | {
+      readonly kind: 'domain-invalidate';
+      readonly processed: number;
+      readonly error?: ErrorName;
+      readonly message: string;
+      readonly timedOut: number;
+      readonly elapsedNs: number;
+    }
   | { readonly kind: 'memory-alloc'; readonly address: bigint; readonly bytes: bigint }
   | { readonly kind: 'memory-read'; readonly data: Uint8Array }
   | ({ readonly kind: 'reset-prepare' } & WindowReport & Waited)
@@ -227,6 +239,12 @@ export interface ReplyKinds {
   map: 'ok' | 'mapped';
   unmap: 'unmap';
   'iova-to-phys': 'iova-to-phys';
+  'ioas-alloc': 'ioas-alloc';
+  'ioas-map': 'mapped';
+  'ioas-copy': 'mapped';
+  'ioas-unmap': 'unmap';
+  'ioas-ranges': 'ioas-ranges';
+  'domain-invalidate': 'domain-invalidate';
   'dirty-tracking-set': 'dirty-tracking-set';
   'dirty-read': 'dirty-read';
   'memory-alloc': 'memory-alloc';

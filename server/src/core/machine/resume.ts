@@ -1,8 +1,9 @@
-/** What goes on when what an operation awaited has come. */
+/** What each kind of operation does when what it awaited has come: a kind without a row does not compile. */
 import { resumeDirty } from './dirty-commands.ts';
 import { runModelDma } from './dma-commands.ts';
 import { resumeFlush } from './dma-flush.ts';
 import { endDma } from './dma-task.ts';
+import { resumeInvalidate } from './domain-invalidate.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
 import { resumeUnmap } from './mappings.ts';
@@ -13,46 +14,36 @@ import { resumeBarRead } from './region-access.ts';
 import { resumeReset } from './reset.ts';
 import type { Operation } from './state.ts';
 
+type Kind = Operation['kind'];
+type Resume<K extends Kind> = (m: Parts, operation: Extract<Operation, { kind: K }>) => void;
+
+/** It is answered by what it awaits itself. */
+const nothing = (): void => undefined;
+
+const RESUME: { readonly [K in Kind]: Resume<K> } = {
+  dma: endDma,
+  unmap: resumeUnmap,
+  flush: resumeFlush,
+  dirty: resumeDirty,
+  'domain-invalidate': resumeInvalidate,
+  change: resumeChange,
+  prepare: resumePrepare,
+  done: resumeDone,
+  reset: resumeReset,
+  'bar-read': resumeBarRead,
+  'page-request': (m, operation) => {
+    const dma = resumePageRequest(m, operation);
+    if (dma !== undefined) runModelDma(m, operation.origin, operation.fn, dma);
+  },
+  'ioas-unmap': nothing,
+  'peer-access': nothing,
+  advance: nothing,
+};
+
 /** Nothing for one that has ended meanwhile. */
 export function resume(m: Parts, operation: Operation): void {
   if (m.operations.get(operation.id) !== operation) return;
   // A call that was let go may have steps before the one that waits.
   if (operation.pending > 0 && !('heldBy' in operation)) return;
-  switch (operation.kind) {
-    case 'dma':
-      endDma(m, operation);
-      break;
-    case 'unmap':
-      resumeUnmap(m, operation);
-      break;
-    case 'flush':
-      resumeFlush(m, operation);
-      break;
-    case 'dirty':
-      resumeDirty(m, operation);
-      break;
-    case 'change':
-      resumeChange(m, operation);
-      break;
-    case 'prepare':
-      resumePrepare(m, operation);
-      break;
-    case 'done':
-      resumeDone(m, operation);
-      break;
-    case 'reset':
-      resumeReset(m, operation);
-      break;
-    case 'bar-read':
-      resumeBarRead(m, operation);
-      break;
-    case 'page-request': {
-      const dma = resumePageRequest(m, operation);
-      if (dma !== undefined) runModelDma(m, operation.origin, operation.fn, dma);
-      break;
-    }
-    case 'peer-access':
-    case 'advance':
-      break;
-  }
+  (RESUME[operation.kind] as Resume<Kind>)(m, operation);
 }

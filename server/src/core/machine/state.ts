@@ -5,10 +5,10 @@
  */
 import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
-import type { Domain, GroupDevice, GroupStep } from '../iommu/index.ts';
+import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, Command, FaultKind, ModelDma, OnDeadline } from './command.ts';
+import type { ChangeCommand, Command, FaultKind, InvalidateRequest, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
@@ -196,6 +196,27 @@ export interface FlushTask extends Stepped {
   readonly waiters: number[];
 }
 
+/** An unmap in an I/O address space: one unmap in each of its domains for each run of areas. */
+export interface IoasUnmapTask extends Pending {
+  readonly kind: 'ioas-unmap';
+  readonly ioas: Ioas;
+  readonly areas: readonly IoasArea[];
+  readonly bytes: bigint;
+  readonly error: Errno;
+  /** Unmaps that have not replied yet. */
+  parts: number;
+}
+
+/** An array of invalidation requests for a domain whose tables a guest writes, one after the other. */
+export interface InvalidateTask extends Pending {
+  readonly kind: 'domain-invalidate';
+  readonly domain: Domain;
+  readonly requests: readonly InvalidateRequest[];
+  processed: number;
+  /** The one after those is under way. */
+  sent: boolean;
+}
+
 /** A change of dirty tracking, or what was dirty: waits until no translation from before can hide a write. */
 export interface DirtyTask extends Pending {
   readonly kind: 'dirty';
@@ -298,7 +319,17 @@ export interface AdvanceTask extends Pending {
 }
 
 export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask;
-export type Operation = DmaTask | SteppedCall | DirtyTask | ResetTask | PeerAccessTask | BarReadTask | PageRequestTask | AdvanceTask;
+export type Operation =
+  | DmaTask
+  | SteppedCall
+  | IoasUnmapTask
+  | InvalidateTask
+  | DirtyTask
+  | ResetTask
+  | PeerAccessTask
+  | BarReadTask
+  | PageRequestTask
+  | AdvanceTask;
 
 /** A command that waits for a function's reset lock. */
 export interface Deferred {
