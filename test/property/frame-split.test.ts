@@ -4,8 +4,12 @@ import { KIND } from '../../proto/index.ts';
 import { EXAMPLES, EXAMPLE_NAMES } from '../unit/rpc/calls.ts';
 import { setup } from '../unit/rpc/setup.ts';
 
+/** Its reply has bytes, for which control calls have no credits: only one at a time, and the packets decide how many that are. */
+const ALONE = 'dirtyRead';
+const NAMES = EXAMPLE_NAMES.filter((name) => name !== ALONE);
+
 /** A call, and whether the packet ends after it. */
-const steps = fc.array(fc.record({ name: fc.constantFrom(...EXAMPLE_NAMES), posted: fc.boolean() }), { minLength: 1, maxLength: 40 });
+const steps = fc.array(fc.record({ name: fc.constantFrom(...NAMES), posted: fc.boolean() }), { minLength: 1, maxLength: 40 });
 
 async function run(
   calls: readonly { name: (typeof EXAMPLE_NAMES)[number]; posted: boolean }[],
