@@ -62,7 +62,8 @@ export const guaranteeDefects: readonly Defect[] = [
     invariant: 18,
     file: 'machine/mappings.ts',
     find: 'const error = tablesOf(domain).map(',
-    replace: "const error = 'bdf' in command.target && deviceOf(m, command.target.bdf).blocked ? errno('EBUSY') : tablesOf(domain).map(",
+    replace:
+      "const error = 'bdf' in command.target && iommuOf(m).device(command.target.bdf)?.blocked === true ? errno('EBUSY') : tablesOf(domain).map(",
     why: 'map is EBUSY in the window',
   },
   {
