@@ -60,7 +60,7 @@ export function specOf(options: Options = {}): MachineSpec {
     clock: options.clock ?? 'auto',
     behaviour: options.behaviour ?? 'strict',
     ...(options.withoutFixes === undefined ? {} : { withoutFixes: options.withoutFixes }),
-    memory: [{ address: RAM, bytes: 0x100_0000n }],
+    memory: [{ address: RAM, bytes: 0x10_0000n }],
     functions: options.functions ?? [probe(PROBE)],
   } as const;
   return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...iommuOf(options) } };

@@ -87,7 +87,7 @@ export class Machines {
     const id = newId();
     const name = request.name === undefined ? id : this.#freeName(request.name);
     const spec: MachineSpec = { ...request.spec, name };
-    const machine = new Machine(spec, this.#buffers);
+    const machine = new Machine(spec, { readBuffers: this.#buffers });
     const log = this.#options.log.child({ machine: id });
     const trace = this.#openTrace(id, machine, log);
     const host = this.#hostOf(id, machine, spec, request.preset, log);

@@ -23,6 +23,8 @@ export class Arguments {
   readonly #names: ReadonlyMap<string, Value>;
   #next = 0;
   readonly #options: Map<string, string>;
+  /** The names that were looked up, with what they stood for. */
+  readonly used = new Map<string, Value>();
 
   constructor(statement: Statement, names: ReadonlyMap<string, Value>) {
     this.statement = statement;
@@ -106,7 +108,10 @@ export class Arguments {
     const sum = SUM.exec(text)?.groups;
     if (sum !== undefined) return this.#number(sum['base'] ?? '', what) + this.#number(sum['offset'] ?? '', what);
     const value = this.#names.get(text);
-    if (typeof value === 'bigint') return value;
+    if (typeof value === 'bigint') {
+      this.used.set(text, value);
+      return value;
+    }
     return this.#fail(`"${text}" is no number and no name of one (${what})`);
   }
   #fail(message: string): never {

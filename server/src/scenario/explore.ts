@@ -139,7 +139,7 @@ function nextPlan({ path }: Told): readonly number[] | undefined {
 
 /** One order, told from the start. With `depthMax` it ends there, and what comes after is not looked at. */
 function tell(scenario: Scenario, spec: MachineSpec, choose: Choose, depthMax = Infinity): Told {
-  const play = new Play(scenario, spec);
+  const play = new Play(scenario, spec, false);
   const watch = new Watch(play, play.setUp());
   const path: { taken: number; choices: readonly number[] }[] = [];
   const words: string[] = [];
@@ -168,8 +168,10 @@ function tell(scenario: Scenario, spec: MachineSpec, choose: Choose, depthMax = 
   return { path, violation, end: violation === undefined ? endOf(play, words) : '' };
 }
 
-function said({ statement, outcome: { word, fields } }: Done): string {
-  return `${statement.line} ${word} ${fields['data'] ?? fields['bytes'] ?? ''}`;
+/** With the bytes that were moved, where some were. */
+function said({ statement, command, outcome: { word, fields } }: Done): string {
+  const moved = command?.kind === 'model-dma' || command?.kind === 'memory-read';
+  return moved ? `${statement.line} ${word} ${fields['data'] ?? fields['bytes']}` : `${statement.line} ${word}`;
 }
 
 /** What a host can tell two ends apart by: every answer, and what every function and group is in. */

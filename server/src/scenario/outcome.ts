@@ -8,51 +8,50 @@ export interface Outcome {
   readonly fields: Readonly<Record<string, string>>;
 }
 
-export const PENDING: Outcome = { word: 'pending', fields: {} };
+const NONE: Outcome['fields'] = {};
+export const PENDING: Outcome = { word: 'pending', fields: NONE };
+export const OK: Outcome = { word: 'ok', fields: NONE };
 
 export function outcomeOf(reply: Reply): Outcome {
   switch (reply.kind) {
     case 'refused':
       return { word: reply.code, fields: { about: reply.about } };
     case 'dma':
-      return {
-        word: reply.outcome,
-        fields: { bytes: `${reply.bytesDone}`, ...(reply.data === undefined ? {} : { data: textOf(reply.data) }) },
-      };
+      return outcome(reply.outcome, () => ({ bytes: reply.bytesDone, ...(reply.data === undefined ? {} : { data: textOf(reply.data) }) }));
     case 'memory-read':
-      return ok({ data: textOf(reply.data) });
+      return outcome('ok', () => ({ data: textOf(reply.data) }));
     case 'region-read':
-      return ok({ value: `0x${(reply.valueLow >>> 0).toString(16)}` });
+      return outcome('ok', () => ({ value: `0x${(reply.valueLow >>> 0).toString(16)}` }));
     case 'memory-alloc':
-      return ok({ address: hex(reply.address) });
+      return outcome('ok', () => ({ address: hex(reply.address) }));
     case 'domain-alloc':
-      return ok({ domain: reply.domain });
+      return outcome('ok', () => ({ domain: reply.domain }));
     case 'call-hold':
-      return ok({ hold: reply.hold });
+      return outcome('ok', () => ({ hold: reply.hold }));
     case 'unmap':
-      return ok({ bytes: reply.bytes, 'timed-out': reply.timedOut });
+      return outcome('ok', () => ({ bytes: reply.bytes, 'timed-out': reply.timedOut }));
     case 'iova-to-phys':
-      return { word: reply.mapped ? 'mapped' : 'not-mapped', fields: { address: hex(reply.address) } };
+      return outcome(reply.mapped ? 'mapped' : 'not-mapped', () => ({ address: hex(reply.address) }));
     case 'reset-prepare':
-      return ok({ depth: reply.depth, ...report(reply) });
+      return outcome('ok', () => ({ depth: reply.depth, ...report(reply) }));
     case 'reset-done':
-      return ok({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning });
+      return outcome('ok', () => ({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning }));
     case 'reset':
-      return ok({ ...report(reply), warning: reply.warning });
+      return outcome('ok', () => ({ ...report(reply), warning: reply.warning }));
     case 'function-info':
-      return ok(functionFields(reply.function));
+      return outcome('ok', () => functionFields(reply.function));
     case 'group-info':
-      return ok(groupFields(reply.group));
+      return outcome('ok', () => groupFields(reply.group));
     case 'ledger':
-      return ok({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') });
+      return outcome('ok', () => ({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') }));
     case 'fault-records':
-      return ok({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' });
+      return outcome('ok', () => ({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' }));
     case 'calls-held':
-      return ok({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') });
+      return outcome('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
     case 'clock':
-      return ok({ now: reply.nowNs });
+      return outcome('ok', () => ({ now: reply.nowNs }));
     default:
-      return ok({});
+      return OK;
   }
 }
 
@@ -101,8 +100,15 @@ function idOf(domain: DomainSummary | undefined): string {
   return domain === undefined ? 'none' : `${domain.id}`;
 }
 
-function ok(fields: Readonly<Record<string, unknown>>): Outcome {
-  return { word: 'ok', fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)])) };
+/** Most fields of most outcomes are never asked for: they become text when they are. */
+function outcome(word: string, fieldsOf: () => Readonly<Record<string, unknown>>): Outcome {
+  let fields: Outcome['fields'] | undefined;
+  return {
+    word,
+    get fields() {
+      return (fields ??= Object.fromEntries(Object.entries(fieldsOf()).map(([name, value]) => [name, String(value)])));
+    },
+  };
 }
 
 /** Printable text as it is; a byte that is none as \xNN. */

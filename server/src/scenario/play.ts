@@ -2,7 +2,7 @@
  * One telling of a scenario: its actors go on step by step, in whatever order the caller chooses. A step is a statement up to the first step of the
  * machine's at which calls are held, or from one such step to the next.
  */
-import type { MachineSpec, StepName } from '../core/machine/index.ts';
+import type { Command, MachineSpec, StepName } from '../core/machine/index.ts';
 import { outcomeOf, differences } from './outcome.ts';
 import { Stage, type Done } from './stage.ts';
 import type { Scenario, Statement } from './syntax.ts';
@@ -32,6 +32,7 @@ interface Runner {
   call: number;
   /** Its statement, that is not answered. */
   at: Statement | undefined;
+  command: Command | undefined;
 }
 
 export class Play {
@@ -39,24 +40,30 @@ export class Play {
   readonly #scenario: Scenario;
   readonly #runners: readonly Runner[];
   readonly #known = new Set<number>();
-  #holds: readonly number[] = [];
+  #hold = 0;
 
-  constructor(scenario: Scenario, spec: MachineSpec) {
+  constructor(scenario: Scenario, spec: MachineSpec, hashed = true) {
     this.#scenario = scenario;
-    this.stage = new Stage(spec);
-    this.#runners = scenario.actors.map(({ statements }) => ({ statements, next: 0, token: 0, call: 0, at: undefined }));
+    this.stage = new Stage(spec, hashed);
+    this.#runners = scenario.actors.map(({ statements }) => ({
+      statements,
+      next: 0,
+      token: 0,
+      call: 0,
+      at: undefined,
+      command: undefined,
+    }));
   }
 
   setUp(): readonly Done[] {
     const done = this.#scenario.setup.map((statement) => this.stage.perform(statement));
-    if (this.#runners.length > 0) this.#hold();
+    if (this.#runners.length > 0) this.#hold = this.stage.holdAll(this.#steps());
     return done;
   }
 
-  #hold(): void {
+  #steps(): readonly StepName[] {
     const delivers = this.#scenario.actors.some(({ statements }) => statements.some(({ verb }) => verb === 'deliver'));
-    const steps: readonly StepName[] = delivers ? [...EXPLORED_STEPS, 'deliver'] : EXPLORED_STEPS;
-    this.#holds = steps.map((step) => this.stage.holdAll(step));
+    return delivers ? [...EXPLORED_STEPS, 'deliver'] : EXPLORED_STEPS;
   }
 
   /** The actors that can take a step now. */
@@ -96,12 +103,14 @@ export class Play {
   #begin(runner: Runner, done: Done[]): void {
     const statement = runner.statements[runner.next++];
     if (statement === undefined) return;
-    if (statement.started || this.stage.isOwn(statement)) {
+    const submitted = statement.started ? undefined : this.stage.submit(statement);
+    if (submitted === undefined) {
       done.push(this.stage.perform(statement));
       return;
     }
     runner.at = statement;
-    runner.token = this.stage.submit(statement);
+    runner.command = submitted.command;
+    runner.token = submitted.token;
     runner.call = 0;
   }
 
@@ -116,11 +125,11 @@ export class Play {
 
   #answered(done: Done[]): void {
     for (const runner of this.#runners) {
-      const { at: statement, token } = runner;
+      const { at: statement, command, token } = runner;
       const reply = token === 0 ? undefined : this.stage.replyTo(token);
       if (statement === undefined || reply === undefined) continue;
       const outcome = outcomeOf(reply);
-      done.push({ statement, outcome, wrong: statement.expect === undefined ? [] : differences(outcome, statement.expect) });
+      done.push({ statement, command, outcome, wrong: statement.expect === undefined ? [] : differences(outcome, statement.expect) });
       runner.token = 0;
       runner.at = undefined;
     }
@@ -156,8 +165,8 @@ export class Play {
   settle(): readonly Done[] {
     this.stage.trace = [];
     const done: Done[] = [];
-    for (const hold of this.#holds) this.stage.letGo(hold, 0);
-    this.#holds = [];
+    if (this.#hold !== 0) this.stage.letGo(this.#hold, 0);
+    this.#hold = 0;
     this.#answered(done);
     for (let rung = 0; this.unfinished && rung < ALARMS_MAX; rung++) {
       for (const runner of this.#runners) {

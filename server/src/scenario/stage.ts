@@ -12,13 +12,15 @@ import {
   type StepName,
 } from '../core/machine/index.ts';
 import { Arguments, type Value } from './arguments.ts';
-import { PENDING, differences, outcomeOf, type Outcome } from './outcome.ts';
+import { OK, PENDING, differences, outcomeOf, type Outcome } from './outcome.ts';
 import { at, type Statement } from './syntax.ts';
 import { VERBS } from './verbs.ts';
 
 /** What a statement came to. */
 export interface Done {
   readonly statement: Statement;
+  /** Undefined for a verb of the stage itself. */
+  readonly command: Command | undefined;
   readonly outcome: Outcome;
   /** What is otherwise than expected; empty when nothing is. */
   readonly wrong: readonly string[];
@@ -40,6 +42,14 @@ export const STAGE_VERBS: Readonly<Record<string, { readonly usage: string; read
   leave: { usage: 'leave NAME', does: 'its connection breaks' },
 };
 
+interface Told {
+  readonly command: Command;
+  readonly used: ReadonlyMap<string, Value>;
+}
+
+/** The command of a statement is the same while the names that it uses stand for the same: an explorer tells each some thousand times. */
+const COMMANDS = new WeakMap<Statement, Told>();
+
 const REFUSED_WHOLE = { kind: 'refused', about: '', elapsedNs: 0, message: '' } as const;
 
 export class Stage {
@@ -54,8 +64,9 @@ export class Stage {
   readonly #peers = new Map<string, Peer>();
   #token = 0;
 
-  constructor(spec: MachineSpec) {
-    this.machine = new Machine(spec);
+  /** `hashed`: whether the machine shall have a trace hash, which costs. */
+  constructor(spec: MachineSpec, hashed: boolean) {
+    this.machine = new Machine(spec, { hashed });
     this.machine.trace.listen((record) => this.trace.push(record));
   }
 
@@ -64,22 +75,30 @@ export class Stage {
    * Throws {@link ModelError} EINVAL with the line for what cannot be said so.
    */
   perform(statement: Statement): Done {
-    const token = this.submit(statement);
-    const reply = token === 0 ? undefined : this.replyTo(token);
-    if (token === 0) return this.#judged(statement, this.#own(statement));
+    const command = this.#commandOf(statement);
+    if (command === undefined) return this.#judged(statement, undefined, this.#own(statement));
+    const token = this.#tell(command);
+    const reply = this.replyTo(token);
     if (statement.started) this.#background.push({ line: statement.line, token });
     if (statement.name !== undefined) this.#note(statement.name, token, reply, statement.started);
     if (reply === undefined && !statement.started) {
-      return { statement, outcome: PENDING, wrong: ['it is not answered: start it, or let something else answer it first'] };
+      return { statement, command, outcome: PENDING, wrong: ['it is not answered: start it, or let something else answer it first'] };
     }
-    return this.#judged(statement, reply === undefined ? PENDING : outcomeOf(reply));
+    return this.#judged(statement, command, reply === undefined ? PENDING : outcomeOf(reply));
   }
 
-  /** Submits the command of a statement: its token, or 0 for a verb that is none. */
-  submit(statement: Statement): number {
+  /** Submits the command of a statement: what it is and its token, or undefined for a verb of the stage itself. */
+  submit(statement: Statement): { readonly command: Command; readonly token: number } | undefined {
+    const command = this.#commandOf(statement);
+    return command === undefined ? undefined : { command, token: this.#tell(command) };
+  }
+
+  #commandOf(statement: Statement): Command | undefined {
+    const known = COMMANDS.get(statement);
+    if (known !== undefined && this.#stands(known.used)) return known.command;
     const verb = Object.hasOwn(VERBS, statement.verb) ? VERBS[statement.verb] : undefined;
     if (verb === undefined) {
-      if (Object.hasOwn(STAGE_VERBS, statement.verb)) return 0;
+      if (Object.hasOwn(STAGE_VERBS, statement.verb)) return undefined;
       throw at(
         statement.line,
         `there is no verb "${statement.verb}"; there are ${[...Object.keys(VERBS), ...Object.keys(STAGE_VERBS)].join(', ')}`,
@@ -88,6 +107,16 @@ export class Stage {
     const args = new Arguments(statement, this.names);
     const command = verb.command(args);
     args.done();
+    COMMANDS.set(statement, { command, used: args.used });
+    return command;
+  }
+
+  #stands(used: ReadonlyMap<string, Value>): boolean {
+    for (const [name, value] of used) if (this.names.get(name) !== value) return false;
+    return true;
+  }
+
+  #tell(command: Command): number {
     const token = ++this.#token;
     try {
       this.machine.submit(0, token, command);
@@ -129,8 +158,8 @@ export class Stage {
     else if (reply.kind === 'call-hold') this.names.set(name, BigInt(reply.hold));
   }
 
-  #judged(statement: Statement, outcome: Outcome): Done {
-    return { statement, outcome, wrong: statement.expect === undefined ? [] : differences(outcome, this.#resolved(statement)) };
+  #judged(statement: Statement, command: Command | undefined, outcome: Outcome): Done {
+    return { statement, command, outcome, wrong: statement.expect === undefined ? [] : differences(outcome, this.#resolved(statement)) };
   }
 
   /** `domain=A` expects what A is the name of. */
@@ -198,13 +227,8 @@ export class Stage {
     }
   }
 
-  /** A verb of the stage itself, which ends at once. */
-  isOwn({ verb }: Statement): boolean {
-    return Object.hasOwn(STAGE_VERBS, verb);
-  }
-
-  /** Holds every call before this step; returns the hold. */
-  holdAll(step: StepName): number {
+  /** Holds every call before each of these steps; returns the hold. */
+  holdAll(step: readonly StepName[]): number {
     const reply = this.#ask({ kind: 'call-hold', call: '', step, bdf: undefined, count: 0 });
     return reply?.kind === 'call-hold' ? reply.hold : 0;
   }
@@ -230,8 +254,6 @@ export class Stage {
     return true;
   }
 }
-
-const OK: Outcome = { word: 'ok', fields: {} };
 
 function answerTo(call: PeerCall): PeerAnswer {
   if (call.kind === 'memory-read') return { kind: 'data', data: new Uint8Array(call.bytes) };

@@ -2,9 +2,8 @@
  * Looks at a machine after each step of a play, and says which invariant of the reset window is broken (the numbers are those of the conformance
  * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
  */
-import { formatBdf, type TraceRecord } from '../core/base/index.ts';
-import type { InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from '../core/machine/index.ts';
-import { Arguments } from './arguments.ts';
+import { NO_PASID, formatBdf, join64, type TraceRecord } from '../core/base/index.ts';
+import type { Command, ModelDma, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from '../core/machine/index.ts';
 import type { Outcome } from './outcome.ts';
 import type { Play } from './play.ts';
 import type { Done } from './stage.ts';
@@ -85,27 +84,25 @@ export class Watch {
   }
 
   #answers(done: readonly Done[], now: Inspection): Violation | undefined {
-    for (const { statement, outcome } of done) {
-      if (!(statement.verb in ANSWERS) && statement.verb !== 'write') continue;
-      const args = new Arguments(statement, this.#play.stage.names);
-      const place = args.optionalFn();
-      const domain = statement.verb === 'attach' ? args.number('a domain') : undefined;
-      const fn = now.functions.find(({ bdf }) => bdf === place);
-      const was = this.#before.functions.find(({ bdf }) => bdf === place);
-      if (fn !== undefined && statement.verb === 'write' && outcome.word === 'performed' && !this.#maps(fn, args)) {
+    for (const { statement, command, outcome } of done) {
+      if (command === undefined || !('bdf' in command)) continue;
+      const fn = now.functions.find(({ bdf }) => bdf === command.bdf);
+      const was = this.#before.functions.find(({ bdf }) => bdf === command.bdf);
+      if (fn === undefined || was === undefined) continue;
+      if (command.kind === 'model-dma' && command.operation === 'write' && outcome.word === 'performed' && !this.#maps(fn, command)) {
         return { invariant: 18, text: `a write of ${formatBdf(fn.bdf)} was performed where its domain maps nothing: ${statement.text}` };
       }
-      const found = fn === undefined || was === undefined ? undefined : ANSWERS[statement.verb]?.(outcome, fn, was, statement, domain);
+      const found = ANSWERS[command.kind]?.(outcome, fn, was, command);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   /** Whether the function's domain has a page there; one that no statement mapped anything in is not known. */
-  #maps({ physical }: InspectedFunction, args: Arguments): boolean {
+  #maps({ physical }: InspectedFunction, { pasid, iovaLow, iovaHigh }: ModelDma): boolean {
     const pages = this.#pages.get(physical.id);
-    if (pages === undefined || args.statement.options.has('pasid')) return true;
-    return pages.has((args.bigint('an IOVA') / PAGE) * PAGE);
+    if (pages === undefined || pasid !== NO_PASID) return true;
+    return pages.has((join64(iovaLow, iovaHigh) / PAGE) * PAGE);
   }
 
   /** What a window keeps from being changed by who may be refused. */
@@ -164,37 +161,25 @@ export class Watch {
   }
 
   /** Keeps the pages of each domain as map and unmap have them. */
-  #follow({ statement, outcome }: Done): void {
-    if (outcome.word !== 'ok' || (statement.verb !== 'map' && statement.verb !== 'unmap')) return;
-    const args = new Arguments(statement, this.#play.stage.names);
-    const fn = args.optionalFn();
-    const detail = this.#before.functions.find(({ bdf }) => bdf === fn);
-    const domain = fn === undefined ? args.number('a domain') : detail?.group.domain.id;
+  #follow({ command, outcome }: Done): void {
+    if (outcome.word !== 'ok' || (command?.kind !== 'map' && command?.kind !== 'unmap') || command.iova === undefined) return;
+    const { target, iova, bytes } = command;
+    const domain = 'domain' in target ? target.domain : this.#before.functions.find(({ bdf }) => bdf === target.bdf)?.group.domain.id;
     if (domain === undefined) return;
-    const pages = this.#pages.get(domain) ?? new Map<bigint, number>();
-    this.#pages.set(domain, pages);
-    const iova = args.bigint('an IOVA');
-    const address = statement.verb === 'map' ? args.bigint('an address') : 0n;
-    const bytes = args.bigint('a number of bytes');
+    let pages = this.#pages.get(domain);
+    if (pages === undefined) this.#pages.set(domain, (pages = new Map()));
     for (let at = 0n; at < bytes; at += PAGE) {
-      if (statement.verb === 'map') pages.set(iova + at, Number((address + at) / PAGE));
+      if (command.kind === 'map') pages.set(iova + at, Number((command.address + at) / PAGE));
       else pages.delete(iova + at);
     }
   }
 }
 
-type Answered = (
-  outcome: Outcome,
-  fn: InspectedFunction,
-  was: InspectedFunction,
-  statement: Statement,
-  /** That an attach names. */
-  domain: number | undefined,
-) => Violation | undefined;
+type Answered = (outcome: Outcome, fn: InspectedFunction, was: InspectedFunction, command: Command) => Violation | undefined;
 
 /** What an answer promises. */
-const ANSWERS: Readonly<Record<string, Answered>> = {
-  prepare(outcome, fn, was) {
+const ANSWERS: { readonly [K in Command['kind']]?: Answered } = {
+  'reset-prepare'(outcome, fn, was) {
     const name = formatBdf(fn.bdf);
     if (outcome.word === 'EBUSY') {
       const nested = was.resetDepth > 0 || fn.resetDepth > 0;
@@ -206,28 +191,30 @@ const ANSWERS: Readonly<Record<string, Answered>> = {
     if (outcome.word !== 'ok' || fn.itags === 0) return undefined;
     return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
   },
-  state({ fields }, { bdf, group, physical, attachDeferred }) {
+  'function-info'({ fields }, { bdf, group, physical, attachDeferred }) {
     const same = fields['domain'] === `${group.domain.id}` && (attachDeferred || fields['physical'] === physical.type);
     if (same) return undefined;
     const said = `logical ${fields['domain']}, physical ${fields['physical']}`;
     return { invariant: 19, text: `${formatBdf(bdf)} has logical domain ${group.domain.id}, physical ${physical.type}; it says ${said}` };
   },
-  attach(outcome, { bdf, group }, was, _statement, domain) {
+  'domain-attach'(outcome, { bdf, group }, was, command) {
+    const domain = command.kind === 'domain-attach' ? command.domain : undefined;
     if (outcome.word !== 'EBUSY' || group.domain.id !== domain || was.group.domain.id !== domain) return undefined;
     return { invariant: 11, text: `attach of the domain that group ${group.id} of ${formatBdf(bdf)} has is EBUSY` };
   },
-  detach(outcome, { bdf, group }) {
+  'domain-detach'(outcome, { bdf, group }) {
     const rests = group.owned ? group.domain.type === 'blocked' : group.domain.id === group.defaultDomain.id;
     if (outcome.word === 'ok' && rests) return undefined;
     return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${group.domain.id}` };
   },
-  disclaim(outcome, { bdf, pasids, group }, was) {
+  'owner-release'(outcome, { bdf, pasids, group }, was) {
     const may = was.group.owned && pasids.every(({ logical }) => logical === undefined);
     if (!may || outcome.word === 'ok') return undefined;
     return { invariant: 43, text: `release of group ${group.id} of ${formatBdf(bdf)} is ${outcome.word}` };
   },
-  'pasid-detach'(outcome, fn, _was, { args }) {
-    const left = fn.pasids.find(({ pasid, logical }) => logical !== undefined && `${pasid}` === args[1]?.text);
+  'pasid-detach'(outcome, fn, _was, command) {
+    const detached = command.kind === 'pasid-detach' ? command.pasid : undefined;
+    const left = fn.pasids.find(({ pasid, logical }) => logical !== undefined && pasid === detached);
     if (outcome.word === 'ok' && left === undefined) return undefined;
     return {
       invariant: 14,

@@ -16,7 +16,8 @@ const ALL_STEPS: readonly StepName[] = Object.values(CALL_STEPS).flat();
 export interface ArmedHold {
   readonly id: number;
   readonly call: CallName | '';
-  readonly step: StepName | '';
+  /** Undefined: before any. */
+  readonly steps: ReadonlySet<StepName> | undefined;
   readonly bdf: Bdf | undefined;
   /** Who set it: with a peer that goes, its holds go. */
   readonly peer: PeerId;
@@ -40,10 +41,12 @@ export function callHold(m: Parts, origin: Origin, command: CallHold, peer: Peer
   const { call, step, bdf, count } = command;
   const steps: readonly StepName[] = call === '' ? ALL_STEPS : Object.hasOwn(CALL_STEPS, call) ? CALL_STEPS[call] : [];
   if (steps.length === 0) throw new ModelError('EINVAL', `no call "${call}" has steps; ${Object.keys(CALL_STEPS).join(', ')} have`, 'call');
-  if (step !== '' && !steps.includes(step)) {
+  const wanted: readonly StepName[] = typeof step !== 'string' ? step : step === '' ? [] : [step];
+  const unknown = wanted.find((name) => !steps.includes(name));
+  if (unknown !== undefined) {
     throw new ModelError(
       'EINVAL',
-      `${call === '' ? 'no call' : call} has no step "${step}"; its steps are ${[...new Set(steps)].join(', ')}`,
+      `${call === '' ? 'no call' : call} has no step "${unknown}"; its steps are ${[...new Set(steps)].join(', ')}`,
       'step',
     );
   }
@@ -53,7 +56,14 @@ export function callHold(m: Parts, origin: Origin, command: CallHold, peer: Peer
     return;
   }
   const id = m.operations.nextId();
-  m.callHolds.set(id, { id, call, step, bdf, peer, left: count === 0 ? Infinity : count });
+  m.callHolds.set(id, {
+    id,
+    call,
+    steps: wanted.length === 0 ? undefined : new Set(wanted),
+    bdf,
+    peer,
+    left: count === 0 ? Infinity : count,
+  });
   m.outbox.reply(origin, { kind: 'call-hold', hold: id });
 }
 
@@ -77,7 +87,7 @@ export function stopsDelivery(m: Parts, invalidation: Invalidation): boolean {
 
 function holdFor(m: Parts, call: CallName, step: StepName, bdf: Bdf | undefined): ArmedHold | undefined {
   for (const hold of m.callHolds.values()) {
-    if (hold.left <= 0 || (hold.call !== '' && hold.call !== call) || (hold.step !== '' && hold.step !== step)) continue;
+    if (hold.left <= 0 || (hold.call !== '' && hold.call !== call) || hold.steps?.has(step) === false) continue;
     if (hold.bdf !== undefined && hold.bdf !== bdf) continue;
     hold.left--;
     return hold;

@@ -383,12 +383,12 @@ export interface FaultRecords {
 
 /**
  * Holds calls before one of their steps (`call-steps.ts`): those of this name, on this function; an empty name or step is any, no function is every
- * one. EINVAL for a call that has no such step.
+ * one; several steps are each of them. EINVAL for a call that has no such step.
  */
 export interface CallHold {
   readonly kind: 'call-hold';
   readonly call: CallName | '';
-  readonly step: StepName | '';
+  readonly step: StepName | '' | readonly StepName[];
   readonly bdf: Bdf | undefined;
   /** How often it stops one; 0: without end. */
   readonly count: number;

@@ -33,8 +33,24 @@ export function functionSummary(fn: FunctionState): FunctionSummary {
 
 export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
   const { device, config } = fn;
+  // Field by field: objects are not spread where an explorer asks by the million.
+  const summed = functionSummary(fn);
   return {
-    ...functionSummary(fn),
+    bdf: summed.bdf,
+    model: summed.model,
+    label: summed.label,
+    configBytes: summed.configBytes,
+    vendor: summed.vendor,
+    device: summed.device,
+    classCode: summed.classCode,
+    secondaryBus: summed.secondaryBus,
+    group: summed.group,
+    atsSupported: summed.atsSupported,
+    blocked: summed.blocked,
+    resetDepth: summed.resetDepth,
+    gate: summed.gate,
+    inFlight: summed.inFlight,
+    absent: summed.absent,
     busMaster: config.busMaster,
     atsEnabled: config.atsEnabled,
     resetMethods: config.resetMethods(),

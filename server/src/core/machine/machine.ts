@@ -14,7 +14,7 @@ import { settlePageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
-import { NEW_BUFFERS } from './read-buffers.ts';
+import { NEW_BUFFERS, type ReadBuffers } from './read-buffers.ts';
 import type { HeldCall } from './reply.ts';
 import { resetPartAnswered, takeWaitingReset } from './reset.ts';
 import { resume } from './resume.ts';
@@ -25,6 +25,13 @@ import { TraceHash } from './trace-hash.ts';
 /** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
 const ALARMS_PER_STEP_MAX = 1_000_000;
 
+export interface MachineOptions {
+  /** Where what a device role reads comes in bytes from; it may get them back when the reply has been sent. */
+  readonly readBuffers?: ReadBuffers;
+  /** False: commands and the outbox are not summed, and {@link Machine.traceHash} says nothing. For programs that tell machines by the million. */
+  readonly hashed?: boolean;
+}
+
 /**
  * One machine. `submit`, `answer` and the peers' comings and goings are its inputs; each runs to completion and leaves replies, events and
  * calls to peers in the outbox. Same spec and inputs, same outbox and same trace hash.
@@ -33,15 +40,15 @@ export class Machine implements MachinePort {
   readonly spec: MachineSpec;
   readonly #m: Parts;
   readonly #hash = new TraceHash();
+  readonly #hashed: boolean;
   /** While an observer's query is answered: it is no input, and its reply no output. */
-  #unhashed = false;
+  #unhashed: boolean;
 
-  /**
-   * EINVAL names what in the spec cannot be. What a device role reads comes in bytes from `readBuffers`, which may get them back when the reply has
-   * been sent.
-   */
-  constructor(spec: MachineSpec, readBuffers = NEW_BUFFERS) {
+  /** EINVAL names what in the spec cannot be. */
+  constructor(spec: MachineSpec, { readBuffers = NEW_BUFFERS, hashed = true }: MachineOptions = {}) {
     this.spec = spec;
+    this.#hashed = hashed;
+    this.#unhashed = !hashed;
     this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, fixes: [...fixesOf(spec)], clock: spec.clock });
     this.#m = assemble(spec, this.#hash, readBuffers, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
@@ -99,7 +106,7 @@ export class Machine implements MachinePort {
 
   submit(peer: PeerId, token: number, command: Command): void {
     const ordinal = this.#ordinal(peer);
-    this.#unhashed = command.kind === 'trace-hash' || (peer !== 0 && ordinal === 0);
+    this.#unhashed = !this.#hashed || command.kind === 'trace-hash' || (peer !== 0 && ordinal === 0);
     if (!this.#unhashed) {
       this.#hash.addInt(ordinal);
       hashCommand(this.#hash, command);
@@ -108,7 +115,7 @@ export class Machine implements MachinePort {
       this.#dispatch({ peer, token, sinceNs: this.#m.clock.nowNs }, command, peer);
       this.#run();
     } finally {
-      this.#unhashed = false;
+      this.#unhashed = !this.#hashed;
     }
   }
 

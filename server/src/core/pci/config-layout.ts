@@ -49,7 +49,10 @@ export function layOutConfig(image: Uint8Array, barBytes: readonly bigint[]): Co
 }
 
 function same(one: Uint8Array, other: Uint8Array): boolean {
-  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  if (((one.byteOffset | other.byteOffset | one.length) & 3) !== 0) return one.every((byte, at) => byte === other[at]);
+  const words = new Int32Array(one.buffer, one.byteOffset, one.length >> 2);
+  const others = new Int32Array(other.buffer, other.byteOffset, words.length);
+  for (let at = 0; at < words.length; at++) if (words[at] !== others[at]) return false;
   return true;
 }
 

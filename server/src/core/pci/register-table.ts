@@ -133,16 +133,29 @@ export type ResetKind = 'flr' | 'conventional';
 export function resetBytes(data: Uint8Array, masks: Masks, kind: ResetKind): void {
   const { writable, clearedByOne, survivesFlr, sticky, resetValue } = masks;
   const survives = kind === 'flr' ? survivesFlr : sticky;
-  for (let at = 0; at < data.length; at++) {
+  for (const at of changeableBytes(masks)) {
     const touched = (writable[at]! | clearedByOne[at]!) & ~survives[at]!;
     data[at] = (data[at]! & ~touched) | (resetValue[at]! & touched);
   }
 }
 
+/** Offsets of the bytes in which a write may change a bit, by masks that are complete: a few of 4096, and each reset visits them. */
+const changeable = new WeakMap<Masks, Uint16Array>();
+
+function changeableBytes(masks: Masks): Uint16Array {
+  let offsets = changeable.get(masks);
+  if (offsets === undefined) {
+    const { writable, clearedByOne } = masks;
+    offsets = Uint16Array.from(writable.keys()).filter((at) => (writable[at]! | clearedByOne[at]!) !== 0);
+    changeable.set(masks, offsets);
+  }
+  return offsets;
+}
+
 /** Takes every writable bit from `saved`; returns the effects of what changed. */
 export function restoreBytes(data: Uint8Array, masks: Masks, saved: Uint8Array): number {
   let effects = 0;
-  for (let at = 0; at < data.length; at++) {
+  for (const at of changeableBytes(masks)) {
     const mask = masks.writable[at]!;
     const next = (data[at]! & ~mask) | (saved[at]! & mask);
     if (next === data[at]) continue;
