@@ -74,7 +74,7 @@ export function scenarioOf(kinds: readonly KindName[]): string {
     `title ${kinds.join(', ')}`,
     `function ${F} dma-probe${deferred ? ' deferAttach=yes' : ''}`,
     `function ${G} dma-probe`,
-    'memory 0x40000000 64KiB',
+    'memory 0x40000000 16KiB',
     'clock manual',
     '',
     'page = alloc 4096',

@@ -158,7 +158,9 @@ export class Play {
 
   /** The statements that wait for an answer. */
   get waiting(): readonly Statement[] {
-    return this.#runners.flatMap((runner) => runner.at ?? []);
+    const waiting: Statement[] = [];
+    for (const { at } of this.#runners) if (at !== undefined) waiting.push(at);
+    return waiting;
   }
 
   /** Lets everything go that is held, and ends what the actors have left. */

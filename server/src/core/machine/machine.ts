@@ -229,7 +229,7 @@ export class Machine implements MachinePort {
         busy = true;
         resume(m, operation);
       }
-      for (const { operation, reply } of m.outbox.inner.splice(0)) {
+      for (const { operation, reply } of m.outbox.takeInner()) {
         busy = true;
         const whole = m.operations.get(operation);
         if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);

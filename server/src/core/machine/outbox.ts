@@ -3,13 +3,18 @@ import type { MachineEvent, Outgoing, PeerCall, PeerId } from './outgoing.ts';
 import type { Reply } from './reply.ts';
 import type { Origin } from './state.ts';
 
+interface InnerReply {
+  readonly operation: number;
+  readonly reply: Reply;
+}
+
 /** What leaves the machine, in wire order. */
 export class Outbox {
   #items: Outgoing[] = [];
   readonly #nowNs: () => number;
   readonly #onItem: (item: Outgoing) => void;
-  /** Replies to operations of the machine itself, taken by its loop. */
-  readonly inner: { readonly operation: number; readonly reply: Reply }[] = [];
+  /** Replies to operations of the machine itself. */
+  #inner: InnerReply[] = [];
 
   /** `onItem` sees each item as it is put in, for the trace hash. */
   constructor(nowNs: () => number, onItem: (item: Outgoing) => void) {
@@ -20,7 +25,7 @@ export class Outbox {
   /** A posted call (token 0) gets none. */
   reply(origin: Origin, reply: Reply): void {
     if ('operation' in origin) {
-      this.inner.push({ operation: origin.operation, reply });
+      this.#inner.push({ operation: origin.operation, reply });
     } else if (origin.token !== 0) {
       this.#put({ to: origin.peer, type: 'reply', token: origin.token, reply });
     }
@@ -55,6 +60,13 @@ export class Outbox {
     const items = this.#items;
     if (items.length > 0) this.#items = [];
     return items;
+  }
+
+  /** For the machine's loop. */
+  takeInner(): readonly InnerReply[] {
+    const replies = this.#inner;
+    if (replies.length > 0) this.#inner = [];
+    return replies;
   }
 
   #put(item: Outgoing): void {

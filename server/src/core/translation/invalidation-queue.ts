@@ -54,6 +54,8 @@ interface Tag {
 
 interface Destination {
   readonly tags: readonly Tag[];
+  /** Tags with a request in flight. */
+  busy: number;
   readonly waiting: Invalidation[];
   depth: number;
 }
@@ -151,7 +153,7 @@ export class InvalidationQueue {
 
   /** Requests that hold a tag. */
   outstanding(bdf: Bdf): number {
-    return this.#destinations.get(bdf)?.tags.filter((tag) => tag.inFlight !== undefined).length ?? 0;
+    return this.#destinations.get(bdf)?.busy ?? 0;
   }
 
   /** Requests that wait for a tag. */
@@ -218,6 +220,7 @@ export class InvalidationQueue {
     if (timedOut && !tag.lost) tag.debt++;
     else if (tag.debt === 0) tag.completions = 0;
     tag.inFlight = undefined;
+    destination.busy--;
     tag.lost = false;
   }
 
@@ -231,6 +234,7 @@ export class InvalidationQueue {
       destination.waiting.shift();
       const invalidation: Invalidation = { ...next, itag, sentNs: this.#now() };
       tag.inFlight = invalidation;
+      destination.busy++;
       this.#pending.set(next.id, invalidation);
       this.#trace.emit('invalidation-sent', next.bdf, itag, next.firstPage, Number.isFinite(next.pages) ? next.pages : 0);
       this.#effects.push({ kind: 'send', invalidation });
@@ -241,26 +245,26 @@ export class InvalidationQueue {
     let destination = this.#destinations.get(bdf);
     if (destination === undefined) {
       const tags = Array.from({ length: ITAGS }, (): Tag => ({ inFlight: undefined, completions: 0, debt: 0, lost: false }));
-      this.#destinations.set(bdf, (destination = { tags, waiting: [], depth: ITAGS }));
+      this.#destinations.set(bdf, (destination = { tags, busy: 0, waiting: [], depth: ITAGS }));
     }
     return destination;
   }
 }
 
 /** The lowest free tag without debt; the one with the least debt when every tag is in debt; -1 when the next request must wait. */
-function freeTag({ tags, depth }: Destination): number {
-  let busy = 0;
+function freeTag({ tags, busy, depth }: Destination): number {
+  if (busy >= depth) return -1;
   let clean = false;
   let best = -1;
   let leastDebt = Infinity;
-  for (const [itag, tag] of tags.entries()) {
-    if (tag.debt === 0) clean = true;
-    if (tag.inFlight !== undefined) {
-      busy++;
-    } else if (tag.debt < leastDebt) {
-      leastDebt = tag.debt;
+  for (let itag = 0; itag < tags.length; itag++) {
+    const { debt, inFlight } = tags[itag]!;
+    if (debt === 0) clean = true;
+    if (inFlight === undefined && debt < leastDebt) {
+      leastDebt = debt;
       best = itag;
     }
+    if (leastDebt === 0) break;
   }
-  return busy >= depth || (clean && leastDebt > 0) ? -1 : best;
+  return clean && leastDebt > 0 ? -1 : best;
 }

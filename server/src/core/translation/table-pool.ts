@@ -10,7 +10,7 @@ export const PAGE_WORDS_LG2 = 10;
 export const PAGE_WORDS = 1 << PAGE_WORDS_LG2;
 /** Tables of 4 KiB of a machine: 128 MiB, enough for 64 GiB in 4 KiB pages. Keeps one host from taking the process's memory. */
 export const TABLES_MAX = 1 << 15;
-const FIRST_TABLES = 8;
+const FIRST_TABLES = 16;
 
 export class TablePool {
   /** Replaced when the pool grows: read it anew after {@link reserve}. */
