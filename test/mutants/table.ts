@@ -6,6 +6,7 @@ import { invalidationDefects } from './defects/invalidation.ts';
 import { pageFaultDefects } from './defects/page-faults.ts';
 import { reportBrokenDefects } from './defects/report-broken.ts';
 import { resetSequenceDefects } from './defects/reset-sequence.ts';
+import { stepDefects } from './defects/steps.ts';
 import { windowDefects } from './defects/window.ts';
 
 /** Every seeded defect. Each invariant that has a conformance test has at least one. */
@@ -18,4 +19,5 @@ export const DEFECTS: readonly Defect[] = [
   ...pageFaultDefects,
   ...reportBrokenDefects,
   ...dmaApiDefects,
+  ...stepDefects,
 ];

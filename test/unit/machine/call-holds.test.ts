@@ -1,35 +1,9 @@
 /** Calls that stand before a step: which, for how long, and who lets them go. */
 import { describe, expect, it } from 'vitest';
 import type { Bdf } from '../../../server/src/core/base/index.ts';
-import { CALL_STEPS, type CallHold, type CallName, type Reply, type StepName } from '../../../server/src/core/machine/index.ts';
-import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, type Options } from '../../kit/core-machine.ts';
-
-class HoldMachine extends CoreMachine {
-  hold(call: CallName | '', step: StepName | '', fields: Partial<CallHold> = {}, peer = 0): number {
-    return this.call('call-hold', { kind: 'call-hold', call, step, bdf: undefined, count: 0, ...fields }, peer).hold;
-  }
-  letGo(hold: number, fields: { stopped?: number; keep?: boolean } = {}): Reply | undefined {
-    return this.start({ kind: 'call-release', hold, stopped: 0, keep: false, ...fields }).reply;
-  }
-  held(): readonly string[] {
-    return this.call('calls-held', { kind: 'calls-held' }).calls.map(({ call, step }) => `${call} ${step}`);
-  }
-  /** Every step that a call comes to, in order. */
-  stepsOf(start: (m: this) => { readonly reply: Reply | undefined }): {
-    readonly steps: readonly string[];
-    readonly reply: Reply | undefined;
-  } {
-    const hold = this.hold('', '');
-    const call = start(this);
-    const steps: string[] = [];
-    for (let held = this.held(); held.length > 0; held = this.held()) {
-      steps.push(...held);
-      this.letGo(hold, { keep: true });
-    }
-    this.letGo(hold);
-    return { steps, reply: call.reply };
-  }
-}
+import { CALL_STEPS, type CallHold } from '../../../server/src/core/machine/index.ts';
+import { FIRST, PROBE, SECOND, SIBLINGS, type CoreMachine, type Options } from '../../kit/core-machine.ts';
+import { HoldMachine } from '../../kit/hold-machine.ts';
 
 function machine(options: Options = {}): HoldMachine {
   return new HoldMachine({ clock: 'manual', ...options });
@@ -229,47 +203,5 @@ describe('a domain that a call is at work on', () => {
     m.letGo(hold);
     expect(attach.reply).toMatchObject({ kind: 'refused', code: 'ENOENT', about: 'domain' });
     expect(m.group(PROBE)).toMatchObject({ busy: false, waiting: 0 });
-  });
-});
-
-describe('an unmap between two steps of a move', () => {
-  /** An attach or a prepare stands between the move of the RID and its Invalidate Request; the function holds a translation. */
-  function standing(call: 'attach' | 'prepare', m = machine()): { readonly m: HoldMachine; readonly hold: number; readonly page: bigint } {
-    const old = m.allocDomain();
-    m.call('ok', m.attach(PROBE, old));
-    const page = m.allocPage();
-    m.map({ domain: old }, 0x10000, page);
-    expect(m.outcome(PROBE, 0x10000, 'a', { translated: true })).toBe('performed');
-    const hold = m.hold(call, 'atc-sent');
-    if (call === 'attach') m.start(m.attach(PROBE, m.allocDomain()));
-    else m.startPrepare(PROBE);
-    expect(m.held()).toEqual([`${call} atc-sent`]);
-    expect(m.start({ kind: 'unmap', target: { domain: old }, iova: 0x10000n, bytes: 4096n }).reply).toMatchObject({
-      kind: 'unmap',
-      bytes: 4096n,
-    });
-    return { m, hold, page };
-  }
-
-  it.each(['attach', 'prepare'] as const)('18 of a domain that a function is leaving asks it to invalidate: %s', (call) => {
-    const { m, page } = standing(call);
-    m.call('ok', { kind: 'memory-free', address: page });
-    m.outcome(PROBE, 0x10000, 'stale', { translated: true });
-    expect(m.traced('dma-performed').filter(({ c }) => BigInt(c) * 4096n === page)).toHaveLength(0);
-    expect(m.text(page, 1)).toBe('a');
-  });
-
-  it('16 what such an unmap sent is awaited by the prepare', () => {
-    const m = machine();
-    mapped(m, PROBE);
-    m.arm(PROBE, 'late-invalidations', { delayMs: 5, count: 0 });
-    const hold = m.hold('prepare', 'atc-sent');
-    const prepare = m.startPrepare(PROBE);
-    const unmap = m.startUnmap(PROBE, 0x10000);
-    m.letGo(hold);
-    expect([prepare.reply, unmap.reply]).toEqual([undefined, undefined]);
-    m.advance(5);
-    expect(prepare.reply).toMatchObject({ completed: 2, timedOut: 0 });
-    expect(unmap.reply).toMatchObject({ timedOut: 0 });
   });
 });
