@@ -73,6 +73,23 @@ describe('an unmap between two steps of a move', () => {
     expect(m.text(page, 5)).toBe('MINE!');
   });
 
+  it.each([undefined, 5])('18 linux-7.1: awaits translated writes in flight, though prepare has cleared ATS Enable: PASID %s', (pasid) => {
+    const m = machine('linux-7.1');
+    const { domain, page } = cached(m, pasid);
+    const late = m.write(PROBE, IOVA, 'late!', { translated: true, hold: 'issued', ...(pasid === undefined ? {} : { pasid }) });
+    m.hold('prepare', 'rid');
+    m.startPrepare(PROBE);
+    expect(m.held()).toEqual(['prepare rid']);
+    expect(m.info(PROBE)).toMatchObject({ atsEnabled: false, blocked: false });
+    const unmap = m.startUnmap({ domain }, IOVA);
+    expect([late.reply, unmap.reply]).toEqual([undefined, undefined]);
+    m.release(PROBE);
+    // It was in front of the Invalidate Completion, and landed while the page was still its owner's.
+    expect(late.reply).toMatchObject({ outcome: 'performed' });
+    expect(m.text(page, 5)).toBe('late!');
+    expect(unmap.reply).toMatchObject({ kind: 'unmap', timedOut: 0 });
+  });
+
   it('16 what such an unmap sent is awaited by the prepare', () => {
     const m = machine();
     const { domain } = cached(m);

@@ -105,8 +105,8 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 15,
     file: 'iommu/domain-invalidation.ts',
-    find: 'if (!device.atsEnabled || device.atcFenced) continue;',
-    replace: 'if (!device.atsWanted) continue;',
+    find: 'if (!atcInUse(device) || device.atcFenced) continue;',
+    replace: 'if (!atcInUse(device) && !device.atsWanted) continue;',
     also: { find: 'domain: device.physical }', replace: 'domain: device.group.domain }' },
     why: 'unmap asks every function whose group has the domain, in a window or not',
   },

@@ -18,8 +18,8 @@ export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 16,
     file: 'iommu/domain-invalidation.ts',
-    find: 'if (!device.atsEnabled || device.atcFenced) continue;',
-    replace: 'if (!device.atsEnabled || device.blocked) continue;',
+    find: 'if (!atcInUse(device) || device.atcFenced) continue;',
+    replace: 'if (!atcInUse(device) || device.blocked) continue;',
     why: 'an unmap sends invalidations behind a fence that does not await them',
   },
   {

@@ -8,22 +8,22 @@ export const invalidationDefects: readonly Defect[] = [
   {
     invariant: 35,
     file: QUEUE,
-    find: '    if (tag.inFlight !== undefined) {\n      busy++;',
-    replace: '    if (tag.inFlight !== undefined && itag > 0) {\n      busy++;',
+    find: 'if (inFlight === undefined && debt < leastDebt)',
+    replace: 'if ((inFlight === undefined || itag === 0) && debt < leastDebt)',
     why: 'a tag is used again while it is in flight',
   },
   {
     invariant: 35,
     file: QUEUE,
-    find: 'return busy >= depth ||',
-    replace: 'return busy > depth ||',
+    find: 'if (busy >= depth) return -1;',
+    replace: 'if (busy > depth) return -1;',
     why: 'one more request than the function has room for',
   },
   {
     invariant: 35,
     file: QUEUE,
-    find: 'return busy >= depth ||',
-    replace: 'return busy >= ITAGS || depth < 0 ||',
+    find: 'if (busy >= depth) return -1;',
+    replace: 'if (busy >= ITAGS || depth < 0) return -1;',
     why: "the function's Invalidate Queue Depth is not asked",
   },
   {

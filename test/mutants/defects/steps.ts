@@ -99,6 +99,13 @@ export const stepDefects: readonly Defect[] = [
     why: 'an unmap does not ask a function that done has moved back, until it is no longer called blocked',
   },
   {
+    invariant: 18,
+    file: INVALIDATION,
+    find: "atsEnabled || (window.at === 'fencing' && atsSupported && atsWanted)",
+    replace: "atsEnabled || (window.at === 'aborting' && atsSupported && atsWanted)",
+    why: 'a prepare that has cleared ATS Enable counts as one whose writes have all arrived',
+  },
+  {
     invariant: 42,
     file: ATTACH,
     find: DEFERRED_AGAIN,

@@ -30,7 +30,7 @@ function atcInvalidationsOf(devices: Iterable<GroupDevice>, domain: Domain, firs
   if (pages === 0) return effects;
   for (const device of devices) {
     // A fence has asked for the whole ATC already, and what prepare awaits must not grow behind it (invariant 16).
-    if (!device.atsEnabled || device.atcFenced) continue;
+    if (!atcInUse(device) || device.atcFenced) continue;
     for (const { pasid, domain: held } of heldBy(device)) {
       if (held === domain) effects.push({ kind: 'invalidate', device, pasid, firstPage, pages, spaces: [domain.space] });
       else if (domain.nested.has(held))
@@ -38,6 +38,11 @@ function atcInvalidationsOf(devices: Iterable<GroupDevice>, domain: Domain, firs
     }
   }
   return effects;
+}
+
+/** SMMUv3's driver clears ATS Enable before the fence: until that has moved the RID, writes in flight that were translated before still pass. */
+function atcInUse({ atsEnabled, atsSupported, atsWanted, window }: GroupDevice): boolean {
+  return atsEnabled || (window.at === 'fencing' && atsSupported && atsWanted);
 }
 
 /**
