@@ -1,10 +1,10 @@
 /**
- * `node test/interop/readme.mjs [PAGE...]`: runs the commands of the pages (README.md) as written, in a copy of the repository with
+ * `node test/interop/readme.mjs [--ran COMMAND] [PAGE...]`: runs the commands of the pages (README.md) as written, in a copy of the repository with
  * nothing built.
  *
  * A block fenced ```bash is run from its first line to its last, in the order of the page. One that starts a server
  * (`iommud serve`) is left running until the page's end. ```bash skip: reason is not run. Blocks of other languages are
- * not commands.
+ * not commands. A line that ends in `&& COMMAND` of `--ran` is run without it: whoever calls this has run it by itself.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,9 +12,12 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-const PAGES = process.argv.length > 2 ? process.argv.slice(2) : ['README.md'];
+const { values, positionals } = parseArgs({ options: { ran: { type: 'string', default: '' } }, allowPositionals: true });
+const RAN = values.ran === '' ? undefined : ` && ${values.ran}`;
+const PAGES = positionals.length > 0 ? positionals : ['README.md'];
 const SERVER = /\biommud serve\b/;
 /** How long a server may take to print its first line, which says that it is ready. */
 const READY_MS_MAX = 60_000;
@@ -116,6 +119,11 @@ function leaveNothing() {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 process.on('exit', leaveNothing);
 
+function withoutRan(text) {
+  const lines = text.split('\n');
+  return lines.map((line) => (RAN !== undefined && line.endsWith(RAN) ? line.slice(0, -RAN.length) : line)).join('\n');
+}
+
 async function runPage(page) {
   const folder = copyRepository();
   const background = [];
@@ -124,15 +132,17 @@ async function runPage(page) {
     const started = performance.now();
     console.log(`\n--- ${page}:${line} ${mode}\n${text}\n---`);
     if (/^skip: ?\S/.test(mode)) continue;
+    const left = withoutRan(text);
+    if (left !== text) console.log(`run as: ${left}`);
     if (mode !== '') {
       console.log(`unknown mark "${mode}" after \`\`\`bash`);
       results.push({ line, good: false, seconds: 0 });
     } else if (SERVER.test(text)) {
-      const child = await runInBackground(text, folder);
+      const child = await runInBackground(left, folder);
       if (child !== undefined) background.push(child);
       results.push({ line, good: child !== undefined, seconds: (performance.now() - started) / 1000 });
     } else {
-      const ended = await run(text, folder);
+      const ended = await run(left, folder);
       results.push({ line, good: ended, seconds: (performance.now() - started) / 1000 });
     }
   }

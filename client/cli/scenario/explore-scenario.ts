@@ -37,6 +37,8 @@ const ORDERS = 20_000;
 const SEED = 1;
 /** Orders of a set at least, where a run of many sets has few. */
 const ORDERS_LEAST = 20;
+/** Orders of a sampled set from which on it is taken for one whose orders all end alike. */
+const ALIKE_LEAST = 1000;
 
 export function registerExplore(program: Command): void {
   program
@@ -79,7 +81,9 @@ async function exploreCommand(file: string | undefined, options: Options): Promi
   for (const result of failures) writeFileSync(fileOf(options.out, result), failingText(room, result, plan, options.out));
   const unexplained =
     file === undefined
-      ? results.filter((result) => isAlike(result) && room.alikeReason(result.name.split('+') as KindName[]) === undefined)
+      ? results.filter(
+          (result) => isAlike(result) && isKnown(result) && room.alikeReason(result.name.split('+') as KindName[]) === undefined,
+        )
       : [];
   if (failures.length > 0 || unexplained.length > 0) process.exitCode = EXIT.failed;
   print(options.json, results.map(shownResult), () => report(results, room, options.out));
@@ -170,6 +174,11 @@ export function fairShare(estimates: readonly number[], total: number): number {
   return Math.max(ORDERS_LEAST, Math.ceil(sorted.at(-1) ?? total));
 }
 
+/** Of a few orders that end alike it is not said that all do. */
+function isKnown({ explored }: JobResult): boolean {
+  return explored !== undefined && (explored.exact || explored.run >= ALIKE_LEAST);
+}
+
 function isAlike({ explored }: JobResult): boolean {
   return explored?.violations === 0 && explored.endStates.size <= 1;
 }
@@ -186,7 +195,9 @@ function report(results: readonly JobResult[], room: ScenarioRoom, out: string):
     const possible = `${explored.exact ? '' : 'about '}${number(explored.possible)}`;
     lines.push(`${name}: ${possible} orders possible, ${number(explored.run)} run, ${explored.endStates.size} end states`);
     if (isAlike(result) && results.length > 1)
-      lines.push(`  all end alike: ${room.alikeReason(name.split('+') as KindName[]) ?? 'no reason is known'}`);
+      lines.push(
+        `  all ${isKnown(result) ? '' : 'of these few '}end alike: ${room.alikeReason(name.split('+') as KindName[]) ?? 'no reason is known'}`,
+      );
     const { failure } = explored;
     if (failure === undefined) continue;
     const what = failure.invariant === 0 ? failure.text : `invariant ${failure.invariant}: ${failure.text}`;

@@ -42,10 +42,12 @@ interface Told {
 
 type Choose = (choices: readonly number[], depth: number) => number;
 
+/** Actors of a drawn order that fall behind all others, in turn, at a step that is drawn: more of them, and a rare order is found less often. */
+const FALLS_MAX = 3;
 /** Orders that are drawn to estimate how many there are: Knuth's estimate, the mean of the products of the numbers of choices. */
 const PROBES = 48;
-/** Shorter orders that are looked for when one fails. */
-const SHORTER_TRIES = 3000;
+/** Orders that are run at most to shorten one that fails. */
+const SHORTER_TRIES = 1000;
 
 /** How many orders there are, about. */
 export function estimateOrders(scenario: Scenario, spec: MachineSpec, seed: number): number {
@@ -61,13 +63,21 @@ function ordersLike({ path }: Told): number {
 
 export function explore(scenario: Scenario, spec: MachineSpec, { ordersMax, seed }: ExploreOptions): Explored {
   const random = new Prng(seed);
-  const draw = drawnBy(random);
   const tally = new Tally(scenario);
   let products = 0;
-  for (let i = 0; i < PROBES; i++) products += ordersLike(tally.add(tell(scenario, spec, draw)));
+  let steps = 0;
+  for (let i = 0; i < PROBES; i++) {
+    const told = tally.add(tell(scenario, spec, drawnBy(random)));
+    products += ordersLike(told);
+    steps = Math.max(steps, told.path.length);
+  }
   const estimate = products / PROBES;
   if (estimate > ordersMax * 2) {
-    while (tally.run < ordersMax) tally.add(tell(scenario, spec, draw));
+    // Every second one: to draw each step evenly finds what goes wrong where actors keep pace, and next to never what needs one that is late.
+    while (tally.run < ordersMax) {
+      const draw = tally.run % 2 === 0 ? drawnBy(random) : byPriority(random, scenario.actors.length, steps);
+      tally.add(tell(scenario, spec, draw));
+    }
   } else {
     // What was drawn comes again.
     tally.restart();
@@ -122,6 +132,20 @@ class Tally {
 
 function drawnBy(random: Prng): Choose {
   return (choices) => choices[random.below(choices.length)] ?? 0;
+}
+
+/**
+ * Whoever has the highest priority goes on, and at some steps falls behind all others: each order that differs in few such places is drawn often
+ * enough to be found (Burckhardt et al., A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs, ASPLOS 2010).
+ */
+function byPriority(random: Prng, actors: number, steps: number): Choose {
+  const priority = Array.from({ length: actors }, () => random.below(1 << 20));
+  const falls = new Set(Array.from({ length: random.below(FALLS_MAX + 1) }, () => random.below(Math.max(1, steps))));
+  return (choices, depth) => {
+    const highest = choices.reduce((best, actor) => ((priority[actor] ?? 0) > (priority[best] ?? 0) ? actor : best));
+    if (falls.has(depth)) priority[highest] = -1 - depth;
+    return highest;
+  };
 }
 
 function following(plan: readonly number[]): Choose {
@@ -189,15 +213,31 @@ function endOf(play: Play, words: readonly string[]): string {
   return JSON.stringify([words.toSorted(), play.stage.background(), state]);
 }
 
-/** Depth first among the orders that are shorter than the failing one, as far as the tries go. */
+/** Leaves out one step after the other for as long as what is left still breaks an invariant, as far as the tries go. */
 function shorter(scenario: Scenario, spec: MachineSpec, found: Told | undefined): Told | undefined {
   let best = found;
-  if (best === undefined) return undefined;
-  let plan: readonly number[] | undefined = [];
-  for (let tries = 0; tries < SHORTER_TRIES && plan !== undefined && best.path.length > 1; tries++) {
-    const told: Told = tell(scenario, spec, following(plan), best.path.length - 1);
-    plan = nextPlan(told);
-    if (told.violation !== undefined && told.path.length < best.path.length) best = told;
+  let tries = 0;
+  for (let at = 0; best !== undefined && at < best.path.length - 1 && tries < SHORTER_TRIES; tries++) {
+    const order = best.path.map(({ taken }) => taken);
+    const told = tell(scenario, spec, asNearAs(order.toSpliced(at, 1)), best.path.length - 1);
+    if (told.violation !== undefined && told.path.length < best.path.length) {
+      best = told;
+      at = 0;
+    } else {
+      at++;
+    }
   }
   return best;
+}
+
+/** The actors in this order; one that cannot take a step is left out. */
+function asNearAs(order: readonly number[]): Choose {
+  let next = 0;
+  return (choices) => {
+    while (next < order.length) {
+      const wanted = order[next++] ?? 0;
+      if (choices.includes(wanted)) return wanted;
+    }
+    return choices[0] ?? 0;
+  };
 }

@@ -31,15 +31,24 @@ export const KINDS = {
   'pasid-attach': { lines: () => [`pasid-attach ${F} 6 B`, `pasid-attach ${F} 0 B => EINVAL`] },
   'pasid-detach': { lines: () => [`pasid-detach ${F} 5`, `claim ${F}`, `disclaim ${F}`] },
   'deferred-attach': { lines: () => [`deferred-attach ${F}`] },
-  unmap: { lines: (n) => ['unmap D 0x1000 4096', `map D 0x${n}0000 page 4096 => ok`] },
+  unmap: {
+    lines: (n) => ['unmap D 0x1000 4096', `map D 0x${n}0000 page 4096 => ok`, `map ${F} 0x${n}1000 page 4096`, 'unmap P 0x2000 4096'],
+  },
   dma: {
-    lines: () => [`start write ${F} 0x1000 "a" hold=issued`, `let-go ${F}`, `start write ${F} 0x1000 "b" hold=translated`, `let-go ${F}`],
+    lines: () => [
+      `start write ${F} 0x1000 "a" hold=issued`,
+      `let-go ${F}`,
+      `start write ${F} 0x1000 "b" hold=translated`,
+      `start write ${F} 0x2000 "p" pasid=5 hold=translated`,
+      `let-go ${F}`,
+    ],
   },
   ats: {
     lines: () => [
       `start translate ${F} 0x1000 hold=translated`,
       `let-go ${F}`,
       `start write ${F} 0x1000 "c" via=atc hold=translated`,
+      `start write ${F} 0x2000 "q" pasid=5 via=atc hold=translated`,
       `let-go ${F}`,
     ],
   },

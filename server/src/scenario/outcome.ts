@@ -17,39 +17,39 @@ export function outcomeOf(reply: Reply): Outcome {
     case 'refused':
       return { word: reply.code, fields: { about: reply.about } };
     case 'dma':
-      return outcome(reply.outcome, () => ({ bytes: reply.bytesDone, ...(reply.data === undefined ? {} : { data: textOf(reply.data) }) }));
+      return came(reply.outcome, () => ({ bytes: reply.bytesDone, ...(reply.data === undefined ? {} : { data: textOf(reply.data) }) }));
     case 'memory-read':
-      return outcome('ok', () => ({ data: textOf(reply.data) }));
+      return came('ok', () => ({ data: textOf(reply.data) }));
     case 'region-read':
-      return outcome('ok', () => ({ value: `0x${(reply.valueLow >>> 0).toString(16)}` }));
+      return came('ok', () => ({ value: `0x${(reply.valueLow >>> 0).toString(16)}` }));
     case 'memory-alloc':
-      return outcome('ok', () => ({ address: hex(reply.address) }));
+      return came('ok', () => ({ address: hex(reply.address) }));
     case 'domain-alloc':
-      return outcome('ok', () => ({ domain: reply.domain }));
+      return came('ok', () => ({ domain: reply.domain }));
     case 'call-hold':
-      return outcome('ok', () => ({ hold: reply.hold }));
+      return came('ok', () => ({ hold: reply.hold }));
     case 'unmap':
-      return outcome('ok', () => ({ bytes: reply.bytes, 'timed-out': reply.timedOut }));
+      return came('ok', () => ({ bytes: reply.bytes, 'timed-out': reply.timedOut }));
     case 'iova-to-phys':
-      return outcome(reply.mapped ? 'mapped' : 'not-mapped', () => ({ address: hex(reply.address) }));
+      return came(reply.mapped ? 'mapped' : 'not-mapped', () => ({ address: hex(reply.address) }));
     case 'reset-prepare':
-      return outcome('ok', () => ({ depth: reply.depth, ...report(reply) }));
+      return came('ok', () => ({ depth: reply.depth, ...report(reply) }));
     case 'reset-done':
-      return outcome('ok', () => ({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning }));
+      return came('ok', () => ({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning }));
     case 'reset':
-      return outcome('ok', () => ({ ...report(reply), warning: reply.warning }));
+      return came('ok', () => ({ ...report(reply), warning: reply.warning }));
     case 'function-info':
-      return outcome('ok', () => functionFields(reply.function));
+      return came('ok', () => functionFields(reply.function));
     case 'group-info':
-      return outcome('ok', () => groupFields(reply.group));
+      return came('ok', () => groupFields(reply.group));
     case 'ledger':
-      return outcome('ok', () => ({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') }));
+      return came('ok', () => ({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') }));
     case 'fault-records':
-      return outcome('ok', () => ({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' }));
+      return came('ok', () => ({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' }));
     case 'calls-held':
-      return outcome('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
+      return came('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
     case 'clock':
-      return outcome('ok', () => ({ now: reply.nowNs }));
+      return came('ok', () => ({ now: reply.nowNs }));
     default:
       return OK;
   }
@@ -101,7 +101,7 @@ function idOf(domain: DomainSummary | undefined): string {
 }
 
 /** Most fields of most outcomes are never asked for: they become text when they are. */
-function outcome(word: string, fieldsOf: () => Readonly<Record<string, unknown>>): Outcome {
+function came(word: string, fieldsOf: () => Readonly<Record<string, unknown>>): Outcome {
   let fields: Outcome['fields'] | undefined;
   return {
     word,

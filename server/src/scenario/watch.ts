@@ -85,6 +85,7 @@ export class Watch {
 
   #answers(done: readonly Done[], now: Inspection): Violation | undefined {
     for (const { statement, command, outcome } of done) {
+      if (command?.kind === 'map' && outcome.word === 'EBUSY') return { invariant: 18, text: `map is EBUSY: ${statement.text}` };
       if (command === undefined || !('bdf' in command)) continue;
       const fn = now.functions.find(({ bdf }) => bdf === command.bdf);
       const was = this.#before.functions.find(({ bdf }) => bdf === command.bdf);
@@ -168,9 +169,9 @@ export class Watch {
     if (domain === undefined) return;
     let pages = this.#pages.get(domain);
     if (pages === undefined) this.#pages.set(domain, (pages = new Map()));
-    for (let at = 0n; at < bytes; at += PAGE) {
-      if (command.kind === 'map') pages.set(iova + at, Number((command.address + at) / PAGE));
-      else pages.delete(iova + at);
+    for (let offset = 0n; offset < bytes; offset += PAGE) {
+      if (command.kind === 'map') pages.set(iova + offset, Number((command.address + offset) / PAGE));
+      else pages.delete(iova + offset);
     }
   }
 }

@@ -76,6 +76,25 @@ finally
   });
 });
 
+describe('an order that needs an actor to be late', () => {
+  it('is drawn, although even draws of each step would take millions', () => {
+    const advance = (count: number): string => '  advance 1ms\n'.repeat(count);
+    const text = `iommud.scenario/v1
+machine siblings
+clock manual
+page = alloc 4096
+map 00:05.0 0x1000 page 4096
+actor driver
+${advance(24)}  unmap 00:05.0 0x1000 4096
+actor writer
+  write 00:05.0 0x1000 "x" => performed
+${advance(10)}`;
+    const { exact, failure } = explored(text, 100);
+    expect(exact).toBe(false);
+    expect(failure).toMatchObject({ invariant: 0, text: expect.stringContaining('not-present') });
+  });
+});
+
 describe('the built-in sets', () => {
   it('are every pair, two of a kind among them, and every triple', () => {
     const all = [...sets()];
