@@ -111,7 +111,8 @@ export class CoreMachine {
   /** The reply, which must be there and no refusal. */
   call<K extends Reply['kind']>(kind: K, command: Command, peer = 0): ReplyOfKind<K> {
     const { reply } = this.start(command, peer);
-    expect(reply, `${command.kind} is answered in its own step`).toMatchObject({ kind });
+    // Most tests' time would go into this one assertion.
+    if (reply?.kind !== kind) expect(reply, `${command.kind} is answered in its own step`).toMatchObject({ kind });
     return reply as ReplyOfKind<K>;
   }
 
@@ -251,7 +252,7 @@ export class CoreMachine {
   }
   #take(item: Outgoing): void {
     if (item.type === 'reply') {
-      expect(this.#replies.has(item.token), `one reply for call ${item.token}`).toBe(false);
+      if (this.#replies.has(item.token)) expect.fail(`more than one reply for call ${item.token}`);
       this.#replies.set(item.token, item.reply);
     } else if (item.type === 'event') {
       this.events.push(item.event);

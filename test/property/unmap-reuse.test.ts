@@ -33,7 +33,10 @@ class History {
   step(): void {
     this.pick(this.#steps)();
     this.#giveAway();
-    for (const page of this.given) expect(this.m.text(page, THEIRS.length), `page ${page.toString(16)}`).toBe(THEIRS);
+    for (const page of this.given) {
+      const text = this.m.text(page, THEIRS.length);
+      if (text !== THEIRS) expect(text, `page ${page.toString(16)}`).toBe(THEIRS);
+    }
   }
 
   readonly #steps: readonly (() => void)[] = [
