@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '../../server/src/core/base/index.ts';
 import { TrackedTables } from '../../server/src/core/translation/formats/tracked-tables.ts';
 import { FORMAT_NAMES, STATUS, formatNamed, type Format } from '../../server/src/core/translation/index.ts';
+import { same } from '../kit/same.ts';
 import { poolFor } from '../unit/translation/formats/own-tables.ts';
 
 const ARM = ['4k-48', '4k-40', '16k-48', '64k-48'].flatMap((rest) => [`arm-s1-${rest}`, `arm-s2-${rest}`]);
@@ -117,7 +118,7 @@ class Run {
     const status = this.#tables.walk(number | 0, Math.floor(number / 2 ** 32), access);
     const leaf = this.#model.leaves.get(at);
     if (leaf === undefined) {
-      expect(status).toBe(STATUS['not-present']);
+      same(status, STATUS['not-present']);
       return;
     }
     const allowed = (leaf.access & access) === access;
@@ -129,9 +130,9 @@ class Run {
     const whole = [STATUS.performed, leaf.access];
     const hidden = [STATUS.performed, leaf.access & ~WRITE];
     const found = [status, this.#tables.foundAccess & (READ | WRITE)];
-    if (!this.#model.on || !allowed || leaf.written.has(at)) expect(found).toEqual(whole);
+    if (!this.#model.on || !allowed || leaf.written.has(at)) same(found, whole);
     else if (leaf.dirty) expect([whole, hidden]).toContainEqual(found);
-    else expect(found).toEqual(hidden);
+    else same(found, hidden);
   }
 
   #read(first: number, count: number, clear: boolean): void {
@@ -140,7 +141,7 @@ class Run {
       got.push([Number((iova - this.#address(0)) / this.#bytes(1)), Number(bytes / this.#bytes(1))]);
     });
     const expected = this.#model.touched(first, count).filter(({ dirty }) => dirty);
-    expect([read, got]).toEqual([true, expected.map((leaf) => [leaf.first, leaf.pages])]);
+    same([read, got], [true, expected.map((leaf) => [leaf.first, leaf.pages])]);
     if (clear) for (const leaf of expected) clean(leaf);
   }
 
@@ -154,7 +155,7 @@ class Run {
   #groupAt(at: number): number {
     const copy = this.#tables.lookup(this.#address(at))!;
     const undone = this.#tables.unmap(this.#address(at), this.#bytes(1));
-    expect(this.#tables.map(this.#address(at), copy.address, undone, this.#rightsOf(copy.access))).toBe(0);
+    same(this.#tables.map(this.#address(at), copy.address, undone, this.#rightsOf(copy.access)), 0);
     return Number(undone / this.#bytes(1));
   }
 

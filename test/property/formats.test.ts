@@ -5,6 +5,7 @@ import { PAGE_BYTES } from '../../server/src/core/base/index.ts';
 import { PoolMemory } from '../../server/src/core/translation/formats/table-memory.ts';
 import { X86Tables } from '../../server/src/core/translation/formats/x86-64-tables.ts';
 import { FORMAT_NAMES, RadixTables, RadixWalker, STATUS, formatNamed, type Format } from '../../server/src/core/translation/index.ts';
+import { same } from '../kit/same.ts';
 import { poolFor } from '../unit/translation/formats/own-tables.ts';
 
 const ARM = [1, 2].flatMap((stage) =>
@@ -111,20 +112,17 @@ function run(format: Format, operations: readonly Op[]): void {
       .add(iova + op.pages - 1)
       .add(iova + (op.pages >> 1));
     if (op.kind === 'map')
-      expect(tables.map(address(iova), address(op.target), address(op.pages), op.access)).toBe(
-        model.map(iova, op.target, op.pages, op.access),
-      );
-    else expect(tables.unmap(address(iova), address(op.pages))).toBe(address(model.unmap(iova, op.pages)));
-    expect(tables.mappedBytes).toBe(address(model.mapped.size));
+      same(tables.map(address(iova), address(op.target), address(op.pages), op.access), model.map(iova, op.target, op.pages, op.access));
+    else same(tables.unmap(address(iova), address(op.pages)), address(model.unmap(iova, op.pages)));
+    same(tables.mappedBytes, address(model.mapped.size));
   }
   for (const page of touched) {
     const leaf = model.mapped.get(page);
     const found = page < 0 ? undefined : tables.lookup(address(page) + 5n);
-    expect([page, found?.address, (found?.access ?? 0) & (READ | WRITE)]).toEqual([
-      page,
-      leaf === undefined ? undefined : address(leaf.page) + 5n,
-      leaf === undefined ? 0 : rightsOf(format, leaf.access),
-    ]);
+    same(
+      [page, found?.address, (found?.access ?? 0) & (READ | WRITE)],
+      [page, leaf === undefined ? undefined : address(leaf.page) + 5n, leaf === undefined ? 0 : rightsOf(format, leaf.access)],
+    );
   }
   tables.free();
   expect(tables.mappedBytes).toBe(0n);

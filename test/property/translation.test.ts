@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { NO_PASID, Trace, bdf } from '../../server/src/core/base/index.ts';
 import { GuestMemory } from '../../server/src/core/memory/index.ts';
 import { STATUS, Translation, type AddressSpace } from '../../server/src/core/translation/index.ts';
+import { same } from '../kit/same.ts';
 
 const PAGE = 4096n;
 const LARGE_PAGES = 512;
@@ -122,13 +123,14 @@ class Machine {
     const tables = own.tables!;
     switch (op.kind) {
       case 'map':
-        expect(tables.map(address(op.iova), address(op.target), address(op.pages), op.access)).toBe(
+        same(
+          tables.map(address(op.iova), address(op.target), address(op.pages), op.access),
           model.map(op.iova, op.target, op.pages, op.access === 1 ? 1 : 3),
         );
         break;
       case 'unmap': {
         const possible = canonical(op.iova) && canonical(op.iova + op.pages - 1);
-        expect(tables.unmap(address(op.iova), address(op.pages))).toBe(address(possible ? model.unmap(op.iova, op.pages) : 0));
+        same(tables.unmap(address(op.iova), address(op.pages)), address(possible ? model.unmap(op.iova, op.pages) : 0));
         break;
       }
       case 'invalidate':
@@ -143,7 +145,7 @@ class Machine {
         for (let i = 0; i < op.pages; i++) this.translate(op.space, op.iova + i, op.access);
         break;
     }
-    expect(tables.mappedBytes).toBe(address(model.mapped.size));
+    same(tables.mappedBytes, address(model.mapped.size));
   }
 
   translate(fn: number, iova: number, access: number): void {
@@ -155,9 +157,9 @@ class Machine {
     const stale = model.stale.get(iova);
     if (status === STATUS.performed && stale?.has(t.resultPage) === true) return;
     const expected = !canonical(iova) ? 'not-canonical' : outcomeOf(leaf, access);
-    expect(status, `page ${iova}`).toBe(STATUS[expected]);
+    same(status, STATUS[expected], `page ${iova}`);
     if (status !== STATUS.performed) return;
-    expect([t.resultPage, t.resultAccess, t.resultPages]).toEqual([leaf?.page, (leaf?.access ?? 0) | EXECUTE, leaf?.pages]);
+    same([t.resultPage, t.resultAccess, t.resultPages], [leaf?.page, (leaf?.access ?? 0) | EXECUTE, leaf?.pages]);
   }
 
   /** With nothing stale left, every page answers as the model says, also those beside it. */
@@ -221,21 +223,21 @@ describe('grants', () => {
         for (const { kind, pasid, page, pages, access } of events) {
           const id = pasid as typeof NO_PASID;
           if (kind === 'grant') {
-            expect(t.translationRequest(t.contextHandle(nic, id), page, 0, access)).toBe(0);
+            same(t.translationRequest(t.contextHandle(nic, id), page, 0, access), 0);
             if (!live.some((g) => g.pasid === pasid && g.page === page && g.access === access)) live.push({ pasid, page, access });
           } else {
             const left = live.filter((g) =>
               g.pasid === pasid ? pages !== Infinity && (g.page < page || g.page >= page + pages) : pasid !== -1,
             );
-            expect(t.revokeGrants(nic, id, page, pages, 'invalidated')).toBe(live.length - left.length);
+            same(t.revokeGrants(nic, id, page, pages, 'invalidated'), live.length - left.length);
             live = left;
           }
-          expect(t.liveGrants(nic)).toBe(live.length);
+          same(t.liveGrants(nic), live.length);
           for (let physical = 99; physical < 104; physical++) {
             for (const need of [1, 2, 3]) {
               const covered = live.some((g) => 100 + (g.page % 3) === physical && (g.access & need) === need);
               const status = t.translatedRequest(t.contextHandle(nic, NO_PASID), physical, need);
-              expect(status).toBe(STATUS[covered ? 'performed' : 'stale-atc']);
+              same(status, STATUS[covered ? 'performed' : 'stale-atc']);
             }
           }
         }

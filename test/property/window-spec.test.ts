@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { NO_PASID } from '../../server/src/core/base/index.ts';
 import type { Behaviour, Command, Reply } from '../../server/src/core/machine/index.ts';
 import { CoreMachine, FIRST, MS, SECOND, SIBLINGS, writeCommand } from '../kit/core-machine.ts';
+import { same } from '../kit/same.ts';
 import { NEW_DOMAINS, PAGES, PASIDS, WindowSpec, type DomainName } from '../kit/window-spec.ts';
 
 const FUNCTIONS = [FIRST, SECOND] as const;
@@ -86,11 +87,6 @@ abstract class Operation implements fc.Command<WindowSpec, System> {
   abstract toString(): string;
 }
 let operations = 0;
-
-/** toEqual, which is called only where it has something to say: it takes longer than the core for an operation. */
-function same(is: unknown, should: unknown): void {
-  if (JSON.stringify(is) !== JSON.stringify(should)) expect(is).toEqual(should);
-}
 
 /** An operation by what it asks, and what the specification says to it. */
 function operation<A extends readonly unknown[]>(
