@@ -179,7 +179,7 @@ function tell(scenario: Scenario, spec: MachineSpec, choose: Choose, depthMax = 
     const taken = choose(choices, path.length);
     path.push({ taken, choices });
     const done = play.step(taken);
-    words.push(...done.map(said));
+    for (const each of done) words.push(said(each));
     const violation = watch.after(done);
     if (violation !== undefined) return { path, violation, end: '' };
   }

@@ -68,10 +68,12 @@ export class Play {
 
   /** The actors that can take a step now. */
   choices(): number[] {
-    const stopped = this.stage.machine.stopped();
+    const { machine } = this.stage;
     const choices: number[] = [];
-    for (const [index, runner] of this.#runners.entries()) {
-      if (runner.token !== 0 ? stopped.some(({ id }) => id === runner.call) : this.#canBegin(runner)) choices.push(index);
+    for (let index = 0; index < this.#runners.length; index++) {
+      const runner = this.#runners[index];
+      if (runner === undefined) continue;
+      if (runner.token !== 0 ? machine.stoppedCall(runner.call) !== undefined : this.#canBegin(runner)) choices.push(index);
     }
     return choices;
   }
@@ -96,7 +98,7 @@ export class Play {
   }
 
   #letGo(call: number): void {
-    const held = this.stage.machine.stopped().find(({ id }) => id === call);
+    const held = this.stage.machine.stoppedCall(call);
     if (held !== undefined) this.stage.letGo(held.hold, held.id);
   }
 

@@ -108,11 +108,13 @@ export class Watch {
 
   /** What a window keeps from being changed by who may be refused. */
   #moved(done: readonly Done[], now: Inspection): Violation | undefined {
-    for (const [index, { group, pasids }] of now.functions.entries()) {
+    for (let index = 0; index < now.functions.length; index++) {
+      const fn = now.functions[index];
       const was = this.#before.functions[index];
-      if (was === undefined) continue;
+      if (fn === undefined || was === undefined) continue;
+      const { group, pasids } = fn;
       const opened =
-        was.blocked && now.functions[index]?.blocked === true ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
+        was.blocked && fn.blocked ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
       if (opened !== undefined) {
         return {
           invariant: 3,
@@ -155,7 +157,8 @@ export class Watch {
   #noteDomains(now: Inspection, rested = false): void {
     for (const { bdf, physical, pasids, group } of now.functions) {
       let ids = this.#domains.get(bdf);
-      if (ids === undefined || (rested && !group.busy)) this.#domains.set(bdf, (ids = new Set()));
+      if (ids === undefined) this.#domains.set(bdf, (ids = new Set()));
+      else if (rested && !group.busy) ids.clear();
       ids.add(physical.id);
       for (const pasid of pasids) if (pasid.physical !== undefined) ids.add(pasid.physical.id);
     }

@@ -102,7 +102,7 @@ function stop(m: Parts, stopped: StoppedCall): void {
 /** Lets go, and returns the Invalidate Requests that now reach their functions. */
 export function callRelease(m: Parts, origin: Origin, command: CallRelease): readonly Invalidation[] {
   const { hold, stopped, keep } = command;
-  const freed = [...m.stoppedCalls.values()].filter((call) => call.hold === hold && (stopped === 0 || call.id === stopped));
+  const freed = stoppedBy(m, hold, stopped);
   if (!m.callHolds.has(hold) || (stopped !== 0 && freed.length === 0)) {
     const text = m.callHolds.has(hold) ? `hold ${hold} stops no call ${stopped}` : `no hold ${hold}`;
     m.outbox.refuse(origin, errno('ENOENT'), text, m.callHolds.has(hold) ? 'stopped' : 'hold');
@@ -114,6 +114,13 @@ export function callRelease(m: Parts, origin: Origin, command: CallRelease): rea
   return deliveries;
 }
 
+/** Of a hold: all that it stops, or one of them. */
+function stoppedBy(m: Parts, hold: number, stopped: number): readonly StoppedCall[] {
+  if (stopped === 0) return [...m.stoppedCalls.values()].filter((call) => call.hold === hold);
+  const call = m.stoppedCalls.get(stopped);
+  return call?.hold === hold ? [call] : [];
+}
+
 /** The peer is gone: nobody would let go what its holds stop. */
 export function releaseHoldsOf(m: Parts, peer: PeerId): readonly Invalidation[] {
   const deliveries: Invalidation[] = [];
@@ -121,10 +128,7 @@ export function releaseHoldsOf(m: Parts, peer: PeerId): readonly Invalidation[] 
     if (hold.peer !== peer) continue;
     m.callHolds.delete(hold.id);
     deliveries.push(
-      ...letGo(
-        m,
-        [...m.stoppedCalls.values()].filter((call) => call.hold === hold.id),
-      ),
+      ...letGo(m, stoppedBy(m, hold.id, 0)),
     );
   }
   return deliveries;

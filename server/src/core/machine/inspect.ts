@@ -3,7 +3,7 @@
  * no more than such a look needs.
  */
 import type { Bdf, Pasid } from '../base/index.ts';
-import type { Domain, DomainType } from '../iommu/index.ts';
+import type { DomainType, Group } from '../iommu/index.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
 
@@ -54,49 +54,40 @@ export interface Inspection {
   readonly nextAlarmNs: number | undefined;
 }
 
+/** Domains are handed out themselves: what is said of one here never changes. */
 export function inspect(m: Parts): Inspection {
-  const groups = new Map<number, InspectedGroup>();
   const functions: InspectedFunction[] = [];
   for (const fn of m.functionList) {
-    const inspected = inspectFunction(m, fn, groups);
+    const inspected = inspectFunction(m, fn, functions);
     if (inspected !== undefined) functions.push(inspected);
   }
   return { functions, nextAlarmNs: m.clock.nextNs() };
 }
 
-function inspectFunction(m: Parts, { bdf, device }: FunctionState, groups: Map<number, InspectedGroup>): InspectedFunction | undefined {
+function inspectFunction(
+  m: Parts,
+  { bdf, device }: FunctionState,
+  before: readonly InspectedFunction[],
+): InspectedFunction | undefined {
   if (device === undefined) return undefined;
   const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasidPhysical } = device;
   const pasids: InspectedPasid[] = [];
-  for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical: shown(logical), physical: shownIf(pasidPhysical.get(pasid)) });
+  for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical, physical: pasidPhysical.get(pasid) });
   for (const [pasid, left] of pasidPhysical)
-    if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: shown(left) });
-  let inspected = groups.get(group.id);
-  if (inspected === undefined) {
-    const { id, domain, defaultDomain, recoveryCount, owned, members } = group;
-    const busy = (m.operations.mutexes.get(id)?.holder ?? 0) !== 0;
-    let inWindow = 0;
-    for (const member of members) if (member.resetDepth > 0) inWindow++;
-    inspected = {
-      id,
-      domain: shown(domain),
-      defaultDomain: shown(defaultDomain),
-      members: members.length,
-      inWindow,
-      recoveryCount,
-      owned,
-      busy,
-    };
-    groups.set(id, inspected);
-  }
+    if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: left });
+  const inspected = (group.members.length > 1 ? groupAmong(before, group.id) : undefined) ?? inspectGroup(m, group);
   const itags = m.invalidations.outstanding(bdf);
-  return { bdf, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical: shown(physical), pasids, itags, group: inspected };
+  return { bdf, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasids, itags, group: inspected };
 }
 
-function shownIf(domain: Domain | undefined): InspectedDomain | undefined {
-  return domain === undefined ? undefined : shown(domain);
+function groupAmong(functions: readonly InspectedFunction[], id: number): InspectedGroup | undefined {
+  for (const { group } of functions) if (group.id === id) return group;
+  return undefined;
 }
 
-function shown({ id, type }: Domain): InspectedDomain {
-  return { id, type };
+function inspectGroup(m: Parts, { id, domain, defaultDomain, recoveryCount, owned, members }: Group): InspectedGroup {
+  const busy = (m.operations.mutexes.get(id)?.holder ?? 0) !== 0;
+  let inWindow = 0;
+  for (const member of members) if (member.resetDepth > 0) inWindow++;
+  return { id, domain, defaultDomain, members: members.length, inWindow, recoveryCount, owned, busy };
 }

@@ -79,6 +79,11 @@ export class Machine implements MachinePort {
     return [...this.#m.stoppedCalls.values()];
   }
 
+  /** The call of this number where it stands before a step. */
+  stoppedCall(id: number): HeldCall | undefined {
+    return this.#m.stoppedCalls.get(id);
+  }
+
   peerAttach(roles: PeerRoles): PeerId {
     const peer = this.#m.peers.attach(roles);
     if (peer.ordinal !== 0) {
