@@ -44,8 +44,8 @@ type Choose = (choices: readonly number[], depth: number) => number;
 
 /** Actors of a drawn order that fall behind all others, in turn, at a step that is drawn: more of them, and a rare order is found less often. */
 const FALLS_MAX = 3;
-/** Orders that are drawn to estimate how many there are: Knuth's estimate, the mean of the products of the numbers of choices. */
-const PROBES = 48;
+/** Orders that are drawn evenly to estimate how many there are: Knuth's estimate, the mean of the products of the numbers of choices. */
+const PROBES = 24;
 /** Orders that are run at most to shorten one that fails. */
 const SHORTER_TRIES = 1000;
 
@@ -66,18 +66,17 @@ export function explore(scenario: Scenario, spec: MachineSpec, { ordersMax, seed
   const tally = new Tally(scenario);
   let products = 0;
   let steps = 0;
-  for (let i = 0; i < PROBES; i++) {
+  // Two and two: to draw each step evenly finds what goes wrong where actors keep pace, and next to never what needs one that is late.
+  const drawTwo = (): number => {
     const told = tally.add(tell(scenario, spec, drawnBy(random)));
-    products += ordersLike(told);
     steps = Math.max(steps, told.path.length);
-  }
+    tally.add(tell(scenario, spec, byPriority(random, scenario.actors.length, steps)));
+    return ordersLike(told);
+  };
+  for (let i = 0; i < PROBES; i++) products += drawTwo();
   const estimate = products / PROBES;
   if (estimate > ordersMax * 2) {
-    // Every second one: to draw each step evenly finds what goes wrong where actors keep pace, and next to never what needs one that is late.
-    while (tally.run < ordersMax) {
-      const draw = tally.run % 2 === 0 ? drawnBy(random) : byPriority(random, scenario.actors.length, steps);
-      tally.add(tell(scenario, spec, draw));
-    }
+    while (tally.run < ordersMax) drawTwo();
   } else {
     // What was drawn comes again.
     tally.restart();
