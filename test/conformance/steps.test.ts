@@ -90,6 +90,24 @@ describe('an unmap between two steps of a move', () => {
     expect(unmap.reply).toMatchObject({ kind: 'unmap', timedOut: 0 });
   });
 
+  it.each([undefined, 5])('17 linux-7.1: prepare awaits what was translated before its context moved: PASID %s', (pasid) => {
+    const m = machine('linux-7.1');
+    const { page } = cached(m, pasid);
+    m.call('ok', m.attachPasid(PROBE, 6, m.allocDomain()));
+    const hold = m.hold('prepare', pasid === undefined ? 'rid' : 'pasid');
+    const prepare = m.startPrepare(PROBE);
+    const late = m.write(PROBE, IOVA, 'late!', { hold: 'translated', ...(pasid === undefined ? {} : { pasid }) });
+    expect(late.reply).toBeUndefined();
+    m.letGo(hold);
+    expect(prepare.reply).toBeUndefined();
+    expect(m.text(page, 5)).not.toBe('late!');
+    m.release(PROBE);
+    expect(late.reply).toMatchObject({ outcome: 'performed' });
+    expect(m.text(page, 5)).toBe('late!');
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare', timedOut: 0 });
+    expect(m.write(PROBE, IOVA, 'later', pasid === undefined ? {} : { pasid }).reply).toMatchObject({ outcome: 'blocked-domain' });
+  });
+
   it('16 what such an unmap sent is awaited by the prepare', () => {
     const m = machine();
     const { domain } = cached(m);
@@ -120,7 +138,7 @@ describe('an unmap between two steps of a move', () => {
       expect(m.startUnmap({ domain }, pages.shift()!).reply).toMatchObject({ kind: 'unmap', bytes: 4096n });
       m.letGo(rest, { keep: true });
     }
-    expect(steps).toEqual(['atc-completed', 'ats-enable', 'blocked', 'pasid', 'count', 'unlock'].map((step) => `prepare ${step}`));
+    expect(steps).toEqual(['atc-completed', 'ats-enable', 'blocked', 'pasid', 'iotlb', 'count', 'unlock'].map((step) => `prepare ${step}`));
     expect(m.traced('invalidation-sent', PROBE)).toHaveLength(sent);
     expect(prepare.reply).toMatchObject({ completed: 1 });
   });

@@ -1,5 +1,5 @@
 /** `iommud explore`: every order of a scenario's actors, or of every pair and triple of the built-in kinds of them. Needs no service. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -78,6 +78,7 @@ async function exploreCommand(file: string | undefined, options: Options): Promi
   const wanted = file === undefined ? builtIn(room, plan) : [fromFile(file, room, plan)];
   const results = await exploreAll(wanted, plan, options.first === true);
   const failures = results.filter(({ explored }) => (explored?.violations ?? 0) > 0);
+  if (failures.length > 0) mkdirSync(options.out, { recursive: true });
   for (const result of failures) writeFileSync(fileOf(options.out, result), failingText(room, result, plan, options.out));
   const unexplained =
     file === undefined

@@ -27,6 +27,9 @@ export class Watch {
   /** By function: the domains that it had since its group was last at rest. */
   readonly #domains = new Map<number, Set<number>>();
   #running: readonly Statement[] = [];
+  /** Functions that left an invalidation unanswered: Linux goes on, and what their ATC holds may still be used; `strict` refuses it. */
+  readonly #unanswered = new Set<number>();
+  readonly #strict: boolean;
   /** The hardware may refuse a move: then a function may be parked on blocking. */
   readonly #refuses: boolean;
 
@@ -34,6 +37,7 @@ export class Watch {
   constructor(play: Play, setUp: readonly Done[]) {
     this.#play = play;
     this.#refuses = play.statements.some(({ verb, args }) => verb === 'arm' && args[1]?.text === 'attach-fails');
+    this.#strict = play.stage.machine.spec.behaviour === 'strict';
     this.#before = play.stage.machine.inspect();
     for (const done of setUp) this.#follow(done);
     this.#noteDomains(this.#before);
@@ -56,6 +60,7 @@ export class Watch {
   #traced(trace: readonly TraceRecord[], now: Inspection): Violation | undefined {
     this.#noteDomains(now);
     for (const { kind, a, c } of trace) {
+      if (kind === 'invalidation-timeout') this.#unanswered.add(a);
       const fn = now.functions.find(({ bdf }) => bdf === a);
       const was = this.#before.functions.find(({ bdf }) => bdf === a);
       const name = fn === undefined ? '' : formatBdf(fn.bdf);
@@ -76,7 +81,7 @@ export class Watch {
   }
 
   #mayReach(bdf: number, page: number): boolean {
-    if (this.#pages.size === 0) return true;
+    if (this.#pages.size === 0 || (!this.#strict && this.#unanswered.has(bdf))) return true;
     for (const domain of this.#domains.get(bdf) ?? []) {
       for (const mapped of this.#pages.get(domain)?.values() ?? []) if (mapped === page) return true;
     }
@@ -113,8 +118,7 @@ export class Watch {
       const was = this.#before.functions[index];
       if (fn === undefined || was === undefined) continue;
       const { group, pasids } = fn;
-      const opened =
-        was.blocked && fn.blocked ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
+      const opened = was.blocked && fn.blocked ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
       if (opened !== undefined) {
         return {
           invariant: 3,
@@ -171,7 +175,7 @@ export class Watch {
     const domain = 'domain' in target ? target.domain : this.#before.functions.find(({ bdf }) => bdf === target.bdf)?.group.domain.id;
     if (domain === undefined) return;
     let pages = this.#pages.get(domain);
-    if (pages === undefined) this.#pages.set(domain, (pages = new Map()));
+    if (pages === undefined) this.#pages.set(domain, (pages = new Map<bigint, number>()));
     for (let offset = 0n; offset < bytes; offset += PAGE) {
       if (command.kind === 'map') pages.set(iova + offset, Number((command.address + offset) / PAGE));
       else pages.delete(iova + offset);
@@ -239,8 +243,9 @@ function wasOpen({ pasids }: InspectedFunction, { pasid }: InspectedPasid): bool
   return pasids.some((entry) => entry.pasid === pasid && isOpen(entry));
 }
 
-function fenced({ blocked, resetDepth }: InspectedFunction): boolean {
-  return blocked && resetDepth > 0;
+/** Nothing of it may reach memory any more. Where PASIDs are moved after `blocked` is set, as Linux does, their requests still may. */
+function fenced({ blocked, resetDepth, pasids }: InspectedFunction): boolean {
+  return blocked && resetDepth > 0 && !pasids.some(isOpen);
 }
 
 function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined {

@@ -64,6 +64,13 @@ export const stepDefects: readonly Defect[] = [
     why: 'the fence leaves ATS to the PASIDs that are moved after it',
   },
   {
+    invariant: 17,
+    file: 'machine/prepare.ts',
+    find: '  return task.pending === 0;\n}\n\nfunction count(',
+    replace: '  return task.pending >= 0;\n}\n\nfunction count(',
+    why: 'prepare does not await what a PASID translated before it was moved',
+  },
+  {
     invariant: 18,
     file: LOW_LEVEL,
     find: LEAVING,

@@ -20,7 +20,7 @@ describe('the steps that a call comes to', () => {
     m.call('ok', m.attachPasid(PROBE, 5, m.allocDomain()));
     const { steps, reply } = m.stepsOf((on) => on.startPrepare(PROBE));
     const fence = ['rid', 'iotlb', 'atc-sent', 'atc-completed', 'invalidate deliver', 'ats-enable'];
-    const all = ['test', 'lock', 'check', 'gate', 'drained', ...fence, 'blocked', 'pasid', 'count', 'unlock'];
+    const all = ['test', 'lock', 'check', 'gate', 'drained', ...fence, 'blocked', 'pasid', 'iotlb', 'count', 'unlock'];
     expect(steps).toEqual(all.map((step) => (step.includes(' ') ? step : `prepare ${step}`)));
     expect(reply).toMatchObject({ kind: 'reset-prepare', depth: 1, completed: 1 });
   });

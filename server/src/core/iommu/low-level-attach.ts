@@ -73,7 +73,7 @@ function movePasid(ports: AttachPorts, device: GroupDevice, pasid: Pasid, domain
   ports.translation.setContext(device.bdf, pasid, domain?.space, ats);
   if (domain === undefined) device.pasidPhysical.delete(pasid);
   else device.pasidPhysical.set(pasid, domain);
-  const steps = old !== undefined && old !== domain && !device.blocked ? leave(device, pasid, old) : [];
+  const steps = old === undefined || old === domain ? [] : leave(device, pasid, old);
   return ats ? [...steps, ...atsSteps(device, true)] : steps;
 }
 
@@ -117,7 +117,8 @@ function leave(device: GroupDevice, pasid: Pasid, domain: Domain): GroupStep[] {
   const { space } = domain;
   if (space.type === 'blocked') return [];
   const steps: GroupStep[] = [{ kind: 'iotlb', device, spaces: [space] }];
-  if (device.atsEnabled && space.type === 'paging') {
+  // A function that is blocked has had its whole ATC invalidated.
+  if (device.atsEnabled && !device.blocked && space.type === 'paging') {
     device.leaving = [...device.leaving, { pasid, domain }];
     steps.push({ kind: 'atc-sent', device, pasid, spaces: [space] });
   }

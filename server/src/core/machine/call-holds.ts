@@ -127,9 +127,7 @@ export function releaseHoldsOf(m: Parts, peer: PeerId): readonly Invalidation[] 
   for (const hold of m.callHolds.values()) {
     if (hold.peer !== peer) continue;
     m.callHolds.delete(hold.id);
-    deliveries.push(
-      ...letGo(m, stoppedBy(m, hold.id, 0)),
-    );
+    deliveries.push(...letGo(m, stoppedBy(m, hold.id, 0)));
   }
   return deliveries;
 }

@@ -45,6 +45,7 @@ export const CALL_STEPS = {
     'ats-enable',
     'blocked',
     'pasid',
+    'iotlb',
     'count',
     'unlock',
   ],

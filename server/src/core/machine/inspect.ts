@@ -64,17 +64,12 @@ export function inspect(m: Parts): Inspection {
   return { functions, nextAlarmNs: m.clock.nextNs() };
 }
 
-function inspectFunction(
-  m: Parts,
-  { bdf, device }: FunctionState,
-  before: readonly InspectedFunction[],
-): InspectedFunction | undefined {
+function inspectFunction(m: Parts, { bdf, device }: FunctionState, before: readonly InspectedFunction[]): InspectedFunction | undefined {
   if (device === undefined) return undefined;
   const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasidPhysical } = device;
   const pasids: InspectedPasid[] = [];
   for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical, physical: pasidPhysical.get(pasid) });
-  for (const [pasid, left] of pasidPhysical)
-    if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: left });
+  for (const [pasid, left] of pasidPhysical) if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: left });
   const inspected = (group.members.length > 1 ? groupAmong(before, group.id) : undefined) ?? inspectGroup(m, group);
   const itags = m.invalidations.outstanding(bdf);
   return { bdf, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasids, itags, group: inspected };

@@ -62,6 +62,7 @@ const PREPARE: readonly Phase<PrepareTask>[] = [
   { step: undefined, run: fence },
   { step: 'atc-completed', run: settled },
   { step: undefined, run: commit },
+  { step: undefined, run: landed },
   { step: 'count', run: count },
   { step: 'unlock', run: answer },
 ];
@@ -210,6 +211,11 @@ function settled(m: Parts, task: PrepareTask): boolean {
 function commit(m: Parts, task: PrepareTask): boolean {
   if (m.iommu !== undefined) task.todo = [...m.iommu.planCommit(task.device)];
   return true;
+}
+
+/** In Linux nothing keeps a PASID's requests back before it is moved; strict has drained them. */
+function landed(_m: Parts, task: PrepareTask): boolean {
+  return task.pending === 0;
 }
 
 function count(m: Parts, task: PrepareTask): boolean {
