@@ -33,14 +33,11 @@ export const READ_WRITE = 3;
 export const INVALIDATION_TIMEOUT_MS = 1000;
 export const RAM = 0x10_0000n;
 
-export interface Options {
+export interface Options extends Partial<Omit<NonNullable<MachineSpec['iommu']>, 'invalidationTimeoutNs'>> {
   readonly behaviour?: Behaviour;
   readonly withoutFixes?: readonly Fix[];
   readonly clock?: ClockMode;
   readonly iommu?: boolean;
-  /** Entries of the page request queue. */
-  readonly pageRequestQueue?: number;
-  readonly dmaFlush?: 'strict' | 'lazy';
   readonly functions?: readonly FunctionSpec[];
 }
 
@@ -66,8 +63,10 @@ export function specOf(options: Options = {}): MachineSpec {
   return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...iommuOf(options) } };
 }
 
-function iommuOf({ pageRequestQueue, dmaFlush }: Options): Partial<NonNullable<MachineSpec['iommu']>> {
-  return { ...(pageRequestQueue === undefined ? {} : { pageRequestQueue }), ...(dmaFlush === undefined ? {} : { dmaFlush }) };
+const OF_THE_IOMMU = ['pageRequestQueue', 'dmaFlush', 'blockedDomain'] as const;
+
+function iommuOf(options: Options): Partial<NonNullable<MachineSpec['iommu']>> {
+  return Object.fromEntries(OF_THE_IOMMU.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
 }
 
 /** A call that was submitted; `reply` is there when the machine has given it. */

@@ -1,5 +1,6 @@
 import type { Defect } from './defect.ts';
 import { attachDefects } from './defects/attach.ts';
+import { blockingDomainDefects } from './defects/blocking-domain.ts';
 import { dmaApiDefects } from './defects/dma-api.ts';
 import { guaranteeDefects } from './defects/guarantees.ts';
 import { invalidationDefects } from './defects/invalidation.ts';
@@ -20,4 +21,5 @@ export const DEFECTS: readonly Defect[] = [
   ...reportBrokenDefects,
   ...dmaApiDefects,
   ...stepDefects,
+  ...blockingDomainDefects,
 ];

@@ -13,6 +13,7 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
     translation,
     policy: { atsOffFirst: true, staysBlockedOnFailure: false, fixes: new Set(FIX_NAMES) },
     lazy: false,
+    blockedDomain: true,
     hostWindows: [],
     attachFails: () => false,
   });

@@ -77,6 +77,7 @@ export interface Group {
   readonly id: number;
   readonly members: GroupDevice[];
   readonly defaultDomain: Domain;
+  /** Nothing is mapped in it and no ATS request is honoured: the driver's blocked domain, or (type `paging`) an empty one where it has none. */
   readonly blockingDomain: Domain;
   /** The logical current domain: what is restored when a window closes. */
   domain: Domain;

@@ -11,37 +11,25 @@ import {
   planRelease,
   type Fixed,
 } from './attach.ts';
-import { mapDirect, type DirectRegion } from './direct-regions.ts';
+import { mapDirect } from './direct-regions.ts';
 import { readDirty, setDirtyTracking, type Cleared, type OnDirty } from './dirty-tracking.ts';
 import { dmaDomain, type HostWindow } from './dma-domain.ts';
 import { atcFlush, atcInvalidations, flushIotlb, invalidateIotlb } from './domain-invalidation.ts';
 import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
+import { deviceOf, type ProbedFunction } from './probe.ts';
 import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
-import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
+import { reservedOf } from './reserved-regions.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
-
-/** What the IOMMU core is told of a function when it is probed. */
-export interface ProbedFunction {
-  readonly bdf: Bdf;
-  readonly pasidsMax: number;
-  readonly atsSupported: boolean;
-  readonly atsWanted: boolean;
-  readonly invalidateQueueDepth: number;
-  /** Memory that firmware uses through the function: mapped 1:1 in the default domain. */
-  readonly directRegions: readonly DirectRegion[];
-  /** What else of its addresses is reserved. */
-  readonly reservedRegions: readonly ReservedRegion[];
-  /** The function keeps the context that firmware left, which is none, until its driver's first use. */
-  readonly deferAttach: boolean;
-}
 
 export interface IommuPorts {
   readonly translation: Translation;
   readonly policy: FencePolicy;
   /** Default domains are lazy (iommu.strict=0). */
   readonly lazy: boolean;
+  /** Whether its driver has a blocked domain (iommu_ops.blocked_domain); without one an empty paging domain blocks. */
+  readonly blockedDomain: boolean;
   readonly hostWindows: readonly HostWindow[];
   /** Consumes an armed attach fault of the function. */
   attachFails(bdf: Bdf): boolean;
@@ -74,7 +62,7 @@ export class Iommu {
    * not defer. Throws {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
    */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
-    const blockingDomain = this.#makeDomain('blocked', false);
+    const blockingDomain = this.#makeBlocking();
     const defaultDomain = this.#makeDomain('paging', false);
     const group: Group = {
       id: this.groups.length,
@@ -92,34 +80,10 @@ export class Iommu {
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const [at, probed] of functions.entries()) {
-      const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
-      const device: GroupDevice = {
-        bdf,
-        pasidsMax,
-        atsSupported,
-        atsWanted,
-        invalidateQueueDepth,
-        requireDirect: directRegions.some((region) => !region.relaxable),
-        reservedRegions: reserved[at]!,
-        dma32First: true,
-        attachDeferred: deferAttach,
-        group,
-        physical: blockingDomain,
-        pasidPhysical: new Map(),
-        atsEnabled: false,
-        translatedRefused: false,
-        leaving: [],
-        atcFenced: false,
-        blocked: false,
-        quarantined: false,
-        broken: false,
-        resetDepth: 0,
-        window: { at: 'open' },
-        windows: [],
-      };
+      const device = deviceOf(probed, group, reserved[at]!);
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
-      if (!deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
+      if (!probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
     }
     return effects;
   }
@@ -257,6 +221,13 @@ export class Iommu {
   #invalidate(domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
     this.invalidateIotlb(domain, iova, bytes);
     return this.atcInvalidations(domain, iova, bytes);
+  }
+
+  /** __iommu_group_alloc_blocking_domain(). An empty paging domain is nobody's to map in: hosts know no such number. */
+  #makeBlocking(): Domain {
+    const domain = this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'paging', false);
+    if (!this.#ports.blockedDomain) this.#domains.delete(domain.id);
+    return domain;
   }
 
   #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain {

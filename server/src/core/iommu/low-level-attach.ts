@@ -57,7 +57,7 @@ export function performStep(ports: AttachPorts, step: GroupStep): Performed {
 
 function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain): readonly GroupStep[] {
   const old = device.physical;
-  const ats = domain.type === 'paging' && device.atsWanted;
+  const ats = domain.type === 'paging' && domain !== device.group.blockingDomain && device.atsWanted;
   device.physical = domain;
   device.translatedRefused = false;
   device.attachDeferred = false;

@@ -49,6 +49,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
           translation,
           policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, fixes },
           lazy: spec.iommu.dmaFlush === 'lazy',
+          blockedDomain: spec.iommu.blockedDomain ?? true,
           hostWindows: hostWindows(configs.values()),
           attachFails: (bdf) => {
             const fn = functions.get(bdf);

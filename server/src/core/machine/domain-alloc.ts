@@ -23,6 +23,10 @@ export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): voi
       throw new ModelError('EINVAL', `a domain of type ${type} has no page tables`, name);
     }
   }
+  if (type === 'blocked' && m.spec.iommu?.blockedDomain === false) {
+    m.outbox.refuse(origin, 'EOPNOTSUPP', 'the driver of this IOMMU has no blocked domain', 'type');
+    return;
+  }
   const { format, root, dirtyTracking, accessedDirty, faults } = command;
   if (type !== 'paging' && faults === true) throw new ModelError('EINVAL', `a domain of type ${type} has no page faults`, 'faults');
   if (command.ioas !== undefined && root !== undefined)

@@ -42,6 +42,8 @@ export interface IommuSpec {
   readonly pageRequestQueue?: number;
   /** How unmaps of the DMA API are flushed: each at once (`strict`, as absent), or many together (`lazy`; iommu.strict=0). */
   readonly dmaFlush?: 'strict' | 'lazy';
+  /** Whether its driver has a blocked domain, as absent; without one an empty paging domain serves, and there are no PASIDs. */
+  readonly blockedDomain?: boolean;
 }
 
 export interface FunctionSpec {

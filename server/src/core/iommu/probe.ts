@@ -1,0 +1,49 @@
+/** A function when it is probed (iommu_init_device): what the IOMMU core is told of it, and what it keeps. */
+import type { Bdf } from '../base/index.ts';
+import type { DirectRegion } from './direct-regions.ts';
+import type { Group, GroupDevice } from './group.ts';
+import type { ReservedRegion } from './reserved-regions.ts';
+
+/** What the IOMMU core is told of a function when it is probed. */
+export interface ProbedFunction {
+  readonly bdf: Bdf;
+  readonly pasidsMax: number;
+  readonly atsSupported: boolean;
+  readonly atsWanted: boolean;
+  readonly invalidateQueueDepth: number;
+  /** Memory that firmware uses through the function: mapped 1:1 in the default domain. */
+  readonly directRegions: readonly DirectRegion[];
+  /** What else of its addresses is reserved. */
+  readonly reservedRegions: readonly ReservedRegion[];
+  /** The function keeps the context that firmware left, which is none, until its driver's first use. */
+  readonly deferAttach: boolean;
+}
+
+/** Attached to nothing yet: the device context points nowhere, which is as if it blocked. */
+export function deviceOf(probed: ProbedFunction, group: Group, reservedRegions: readonly ReservedRegion[]): GroupDevice {
+  const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
+  return {
+    bdf,
+    pasidsMax,
+    atsSupported,
+    atsWanted,
+    invalidateQueueDepth,
+    requireDirect: directRegions.some((region) => !region.relaxable),
+    reservedRegions,
+    dma32First: true,
+    attachDeferred: deferAttach,
+    group,
+    physical: group.blockingDomain,
+    pasidPhysical: new Map(),
+    atsEnabled: false,
+    translatedRefused: false,
+    leaving: [],
+    atcFenced: false,
+    blocked: false,
+    quarantined: false,
+    broken: false,
+    resetDepth: 0,
+    window: { at: 'open' },
+    windows: [],
+  };
+}

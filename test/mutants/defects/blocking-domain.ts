@@ -1,0 +1,37 @@
+/** Invariants 23 and 24: what blocks where the driver has no blocked domain, and a group that has no domain to go back to. */
+import type { Defect } from '../defect.ts';
+
+const IOMMU = 'iommu/iommu.ts';
+const LOW_LEVEL = 'iommu/low-level-attach.ts';
+const ATTACH = 'iommu/attach.ts';
+
+export const blockingDomainDefects: readonly Defect[] = [
+  {
+    invariant: 23,
+    file: IOMMU,
+    find: "this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'paging', false)",
+    replace: "this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'identity', false)",
+    why: 'without a blocked domain an identity domain serves, and every address is reached',
+  },
+  {
+    invariant: 23,
+    file: IOMMU,
+    find: '    if (!this.#ports.blockedDomain) this.#domains.delete(domain.id);\n',
+    replace: '',
+    why: 'a host maps into the empty paging domain that blocks',
+  },
+  {
+    invariant: 23,
+    file: LOW_LEVEL,
+    find: "domain.type === 'paging' && domain !== device.group.blockingDomain && device.atsWanted",
+    replace: "domain.type === 'paging' && device.atsWanted",
+    why: 'ATS is on in the empty paging domain, as in any other',
+  },
+  {
+    invariant: 23,
+    file: ATTACH,
+    find: "capable.length === 0 || group.blockingDomain.type !== 'blocked'",
+    replace: 'capable.length === 0',
+    why: 'a PASID is attached that no window could block',
+  },
+];
