@@ -25,7 +25,7 @@ class System {
   constructor(behaviour: Behaviour) {
     this.m = new CoreMachine({ behaviour, functions: SIBLINGS });
     const { group } = this.m.machine.inspect().functions[0]!;
-    this.ids.set('default', group.defaultDomain.id);
+    this.ids.set('default', group.defaultDomain!.id);
     for (const name of NEW_DOMAINS) this.ids.set(name, this.m.allocDomain(name === 'blocked' ? 'blocked' : 'paging'));
     this.pages = Array.from({ length: PAGES }, () => this.m.allocPage());
   }

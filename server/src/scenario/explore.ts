@@ -206,7 +206,7 @@ function endOf(play: Play, words: readonly string[]): string {
     physical.id,
     pasids.map((entry) => [entry.pasid, entry.physical?.id]),
     atsEnabled,
-    group.domain.id,
+    group.domain?.id,
     group.owned,
   ]);
   return JSON.stringify([words.toSorted(), play.stage.background(), state]);

@@ -181,7 +181,7 @@ export class Stage {
     if (statement.verb === 'default') {
       const fn = args.fn();
       args.done();
-      const id = this.machine.inspect().functions.find(({ bdf }) => bdf === fn)?.group.defaultDomain.id;
+      const id = this.machine.inspect().functions.find(({ bdf }) => bdf === fn)?.group.defaultDomain?.id;
       if (id === undefined || statement.name === undefined)
         throw at(statement.line, 'write "D = default FUNCTION", of a function behind the IOMMU');
       this.names.set(statement.name, BigInt(id));

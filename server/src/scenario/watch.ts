@@ -3,7 +3,15 @@
  * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
  */
 import { NO_PASID, formatBdf, join64, type TraceRecord } from '../core/base/index.ts';
-import type { Command, ModelDma, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from '../core/machine/index.ts';
+import type {
+  Command,
+  InspectedDomain,
+  InspectedFunction,
+  InspectedGroup,
+  InspectedPasid,
+  Inspection,
+  ModelDma,
+} from '../core/machine/index.ts';
 import type { Outcome } from './outcome.ts';
 import type { Play } from './play.ts';
 import type { Done } from './stage.ts';
@@ -127,7 +135,7 @@ export class Watch {
       }
       if (was.group.recoveryCount === 0 || group.recoveryCount === 0) continue;
       const name = `group ${group.id}`;
-      if (was.group.domain.id !== group.domain.id && !this.#mustSucceed(done)) {
+      if (was.group.domain?.id !== group.domain?.id && !this.#mustSucceed(done)) {
         return { invariant: 9, text: `${name} got another domain in a reset window` };
       }
       const added = pasids.find(({ pasid, logical }) => logical !== undefined && domainOf(was, pasid) !== logical.id);
@@ -172,7 +180,7 @@ export class Watch {
   #follow({ command, outcome }: Done): void {
     if (outcome.word !== 'ok' || (command?.kind !== 'map' && command?.kind !== 'unmap') || command.iova === undefined) return;
     const { target, iova, bytes } = command;
-    const domain = 'domain' in target ? target.domain : this.#before.functions.find(({ bdf }) => bdf === target.bdf)?.group.domain.id;
+    const domain = 'domain' in target ? target.domain : this.#before.functions.find(({ bdf }) => bdf === target.bdf)?.group.domain?.id;
     if (domain === undefined) return;
     let pages = this.#pages.get(domain);
     if (pages === undefined) this.#pages.set(domain, (pages = new Map<bigint, number>()));
@@ -200,20 +208,21 @@ const ANSWERS: { readonly [K in Command['kind']]?: Answered } = {
     return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
   },
   'function-info'({ fields }, { bdf, group, physical, attachDeferred }) {
-    const same = fields['domain'] === `${group.domain.id}` && (attachDeferred || fields['physical'] === physical.type);
+    const logical = idOf(group.domain);
+    const same = fields['domain'] === logical && (attachDeferred || fields['physical'] === physical.type);
     if (same) return undefined;
     const said = `logical ${fields['domain']}, physical ${fields['physical']}`;
-    return { invariant: 19, text: `${formatBdf(bdf)} has logical domain ${group.domain.id}, physical ${physical.type}; it says ${said}` };
+    return { invariant: 19, text: `${formatBdf(bdf)} has logical domain ${logical}, physical ${physical.type}; it says ${said}` };
   },
   'domain-attach'(outcome, { bdf, group }, was, command) {
     const domain = command.kind === 'domain-attach' ? command.domain : undefined;
-    if (outcome.word !== 'EBUSY' || group.domain.id !== domain || was.group.domain.id !== domain) return undefined;
+    if (outcome.word !== 'EBUSY' || group.domain?.id !== domain || was.group.domain?.id !== domain) return undefined;
     return { invariant: 11, text: `attach of the domain that group ${group.id} of ${formatBdf(bdf)} has is EBUSY` };
   },
   'domain-detach'(outcome, { bdf, group }) {
-    const rests = group.owned ? group.domain.type === 'blocked' : group.domain.id === group.defaultDomain.id;
-    if (outcome.word === 'ok' && rests) return undefined;
-    return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${group.domain.id}` };
+    const rest = group.owned ? group.blockingDomain : group.restDomain;
+    if (outcome.word === 'ok' && (rest === undefined || group.domain?.id === rest.id)) return undefined;
+    return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${idOf(group.domain)}` };
   },
   'owner-release'(outcome, { bdf, pasids, group }, was) {
     const may = was.group.owned && pasids.every(({ logical }) => logical === undefined);
@@ -230,6 +239,10 @@ const ANSWERS: { readonly [K in Command['kind']]?: Answered } = {
     };
   },
 };
+
+function idOf(domain: InspectedDomain | undefined): string {
+  return domain === undefined ? 'none' : `${domain.id}`;
+}
 
 function domainOf({ pasids }: InspectedFunction, pasid: number): number | undefined {
   return pasids.find((entry) => entry.pasid === pasid)?.logical?.id;
@@ -253,20 +266,22 @@ function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined 
   const name = formatBdf(fn.bdf);
   if (blocked !== (resetDepth > 0 || quarantined))
     return { invariant: 8, text: `${name} is ${blocked ? '' : 'not '}blocked with ${resetDepth} open windows` };
-  if (fn.attachDeferred && group.domain.type !== 'blocked' && (blocked || physical.id === group.domain.id)) {
+  const { domain, blockingDomain } = group;
+  if (fn.attachDeferred && domain?.id !== blockingDomain.id && (blocked || physical.id === domain?.id)) {
     return { invariant: 42, text: `${name} has been moved, and its attach is still deferred` };
   }
   if (blocked) {
-    if (physical.type !== 'blocked') return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
+    if (physical.id !== blockingDomain.id) return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
     // Linux goes on where the hardware refuses a PASID's move, and warns.
     const open = refuses ? undefined : pasids.find(isOpen);
     return open === undefined
       ? undefined
       : { invariant: 3, text: `${name} is blocked, and its PASID ${open.pasid} has domain ${open.physical?.id}` };
   }
-  const parked = refuses && physical.type === 'blocked';
-  if (!fn.attachDeferred && !parked && physical.id !== group.domain.id) {
-    return { invariant: 13, text: `${name} is open on domain ${physical.id}, and its group has ${group.domain.id}` };
+  const parked = refuses && physical.id === blockingDomain.id;
+  if (!fn.attachDeferred && !parked && physical.id !== (domain ?? blockingDomain).id) {
+    const text = `${name} is open on domain ${physical.id}, and its group has ${idOf(domain)}`;
+    return { invariant: domain === undefined ? 24 : 13, text };
   }
   const other = refuses ? undefined : pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
   return other === undefined

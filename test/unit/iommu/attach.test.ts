@@ -11,14 +11,14 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
   const translation = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
   const iommu = new Iommu({
     translation,
-    policy: { atsOffFirst: true, staysBlockedOnFailure: false, fixes: new Set(FIX_NAMES) },
+    policy: { atsOffFirst: true, staysBlockedOnFailure: false, restsOnBlocking: false, fixes: new Set(FIX_NAMES) },
     lazy: false,
     blockedDomain: true,
     hostWindows: [],
     attachFails: () => false,
   });
   const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };
-  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true }]);
+  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true, noDefaultDomain: false }]);
   return { device: iommu.device(AT)!, translation };
 }
 

@@ -22,12 +22,13 @@ export function planAttach(group: Group, domain: Domain): Plan {
 
 /**
  * iommu_deferred_attach(): 0 where nothing is deferred, which the caller has found without the mutex; -EBUSY while this function is blocked, which
- * leaves a deferral only where the window did not move the RID; else the function gets the group's domain.
+ * leaves a deferral only where the window did not move the RID; else the function gets the group's domain, where there is one.
  */
 export function planDeferredAttach(device: GroupDevice): Plan {
   if (!device.attachDeferred) return NOTHING;
   if (device.blocked) return refused('EBUSY');
-  return { error: OK, steps: [moveRid(device, device.group.domain)] };
+  const { domain } = device.group;
+  return domain === undefined ? NOTHING : { error: OK, steps: [moveRid(device, domain)] };
 }
 
 /** __iommu_device_set_domain(): what firmware asked to be mapped 1:1 may not be blocked by policy. A reset's own fence is below this. */
@@ -35,9 +36,9 @@ function blocksDirect(group: Group, domain: Domain): boolean {
   return (domain.type === 'blocked' || domain === group.blockingDomain) && group.members.some((device) => device.requireDirect);
 }
 
-/** Back to where the group rests: its blocking domain when owned, else its default. Must succeed, in a window too. */
+/** Back to where the group rests: its blocking domain when owned, else its default, where it has one. Must succeed, in a window too. */
 export function planDetach(group: Group, fixed: Fixed): Plan {
-  return mustMoveGroup(group, group.owned ? group.blockingDomain : group.defaultDomain, fixed);
+  return mustMoveGroup(group, group.owned ? group.blockingDomain : group.restDomain, fixed);
 }
 
 /**
@@ -57,7 +58,7 @@ export function planClaim(group: Group): Plan {
 export function planRelease(group: Group, fixed: Fixed): Plan {
   if (!group.owned) return refused('EINVAL');
   if (group.pasids.size > 0) return refused('EBUSY');
-  const { steps } = mustMoveGroup(group, group.defaultDomain, fixed);
+  const { steps } = mustMoveGroup(group, group.restDomain, fixed);
   return { error: OK, steps: [{ kind: 'owner', group, owned: false }, ...steps] };
 }
 
@@ -107,16 +108,21 @@ function detachBlocked(device: GroupDevice, pasid: Pasid): readonly GroupStep[] 
 function moveGroup(group: Group, domain: Domain): readonly GroupStep[] {
   const open = group.members.filter((device) => !device.blocked);
   const steps = open.map((device, moved): GroupStep => {
-    const back = open.slice(0, moved).map((earlier) => moveRid(earlier, group.domain, true));
+    // Linux leaves them where they are if they had none; here they block again.
+    const back = open.slice(0, moved).map((earlier) => moveRid(earlier, group.domain ?? group.blockingDomain, true));
     return { kind: 'rid', device, domain, must: false, refused: { steps: back, goesOn: false } };
   });
   return [...steps, { kind: 'group-domain', group, domain }];
 }
 
 /** Blocked members stay; one that the hardware refuses is parked on blocking and reported. */
-function mustMoveGroup(group: Group, domain: Domain, fixed: Fixed): Plan {
+function mustMoveGroup(group: Group, domain: Domain | undefined, fixed: Fixed): Plan {
   if (group.domain === domain) return NOTHING;
   const [first] = group.members;
+  if (domain === undefined) {
+    const text = 'detach: its group has no default domain, and keeps the domain that it has';
+    return { error: OK, steps: first === undefined ? [] : [{ kind: 'warning', device: first, text }] };
+  }
   if (group.recoveryCount > 0 && !fixed('5474e6e17a26') && first !== undefined) {
     const text = 'detach: a move that must succeed was refused in a reset window (-EBUSY); the group keeps its domain';
     return { error: OK, steps: [{ kind: 'warning', device: first, text }] };

@@ -15,6 +15,8 @@ export interface FencePolicy {
   readonly atsOffFirst: boolean;
   /** `strict` keeps a function blocked whose domain could not be restored; Linux drops the flag and the hardware still blocks. */
   readonly staysBlockedOnFailure: boolean;
+  /** In `strict` a group without a default domain goes back to blocking; in Linux it keeps the domain that was detached. */
+  readonly restsOnBlocking: boolean;
   readonly fixes: ReadonlySet<Fix>;
 }
 
@@ -47,7 +49,8 @@ export function planCommit(device: GroupDevice): readonly GroupStep[] {
 export function planRestore(device: GroupDevice, policy: FencePolicy): readonly GroupStep[] {
   const { group } = device;
   const steps: GroupStep[] = [];
-  if (group.domain !== group.blockingDomain) {
+  // A group that never had a domain has none to be given back (d769711fcddd).
+  if (group.domain !== undefined && group.domain !== group.blockingDomain) {
     const warning = 'done: the current domain could not be attached; the hardware still blocks';
     const refused: Refused = { steps: [], goesOn: !policy.staysBlockedOnFailure, warning };
     steps.push({ kind: 'rid', device, domain: group.domain, must: false, refused });

@@ -76,11 +76,14 @@ export interface GroupDevice {
 export interface Group {
   readonly id: number;
   readonly members: GroupDevice[];
-  readonly defaultDomain: Domain;
+  /** Undefined: it could not be allocated when the group was probed. */
+  readonly defaultDomain: Domain | undefined;
+  /** What the group goes back to when nobody has it. Undefined: nothing, so that it keeps what it has. */
+  readonly restDomain: Domain | undefined;
   /** Nothing is mapped in it and no ATS request is honoured: the driver's blocked domain, or (type `paging`) an empty one where it has none. */
   readonly blockingDomain: Domain;
-  /** The logical current domain: what is restored when a window closes. */
-  domain: Domain;
+  /** The logical current domain: what is restored when a window closes. Undefined until the first attach where there was no default domain. */
+  domain: Domain | undefined;
   readonly pasids: Map<Pasid, Domain>;
   /** Functions in a window (recovery_cnt). */
   recoveryCount: number;

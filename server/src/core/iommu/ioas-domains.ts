@@ -29,7 +29,7 @@ function regionsOf(group: Group): IovaRange[] {
 
 export function constraintsOf(ioas: Ioas, groups: readonly Group[]): Constraints {
   const domains = [...ioas.domains];
-  const attached = groups.filter((group) => group.domain.ioas === ioas || ioas.joining.has(group));
+  const attached = groups.filter((group) => group.domain?.ioas === ioas || ioas.joining.has(group));
   return {
     reserved: [...attached.flatMap(regionsOf), ...domains.flatMap(beyond)],
     alignment: domains.reduce((most, domain) => (smallestPage(domain) > most ? smallestPage(domain) : most), 1n),

@@ -59,31 +59,34 @@ export class Iommu {
 
   /**
    * Probes one group: its default domain is a paging domain of its own with the direct regions in it, and every member is attached to it that does
-   * not defer. Throws {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
+   * not defer. Where it cannot be allocated the group has no domain at all (bus_iommu_probe goes on with the next), and its members no context. Throws {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
    */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
     const blockingDomain = this.#makeBlocking();
-    const defaultDomain = this.#makeDomain('paging', false);
+    const defaultDomain = functions.some((probed) => probed.noDefaultDomain) ? undefined : this.#makeDomain('paging', false);
     const group: Group = {
       id: this.groups.length,
       members: [],
       defaultDomain,
+      restDomain: defaultDomain ?? (this.#ports.policy.restsOnBlocking ? blockingDomain : undefined),
       blockingDomain,
       domain: defaultDomain,
       pasids: new Map(),
       recoveryCount: 0,
       owned: false,
     };
-    mapDirect(tablesOf(defaultDomain), functions);
     const reserved = functions.map((probed) => reservedOf(probed.bdf, probed.directRegions, probed.reservedRegions));
-    defaultDomain.dma = dmaDomain(this.#ports.lazy, reserved.flat(), this.#ports.hostWindows);
+    if (defaultDomain !== undefined) {
+      mapDirect(tablesOf(defaultDomain), functions);
+      defaultDomain.dma = dmaDomain(this.#ports.lazy, reserved.flat(), this.#ports.hostWindows);
+    }
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const [at, probed] of functions.entries()) {
       const device = deviceOf(probed, group, reserved[at]!);
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
-      if (!probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
+      if (defaultDomain !== undefined && !probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
     }
     return effects;
   }

@@ -17,6 +17,8 @@ export interface ProbedFunction {
   readonly reservedRegions: readonly ReservedRegion[];
   /** The function keeps the context that firmware left, which is none, until its driver's first use. */
   readonly deferAttach: boolean;
+  /** The default domain of its group cannot be allocated. */
+  readonly noDefaultDomain: boolean;
 }
 
 /** Attached to nothing yet: the device context points nowhere, which is as if it blocked. */

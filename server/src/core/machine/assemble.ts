@@ -47,7 +47,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
       ? undefined
       : new Iommu({
           translation,
-          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, fixes },
+          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, restsOnBlocking: strict, fixes },
           lazy: spec.iommu.dmaFlush === 'lazy',
           blockedDomain: spec.iommu.blockedDomain ?? true,
           hostWindows: hostWindows(configs.values()),
@@ -159,5 +159,6 @@ function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
     directRegions: [...(fn.spec.directRegions ?? []), ...directAmong(fn.spec.reservedRegions ?? [])],
     reservedRegions: fn.spec.reservedRegions ?? [],
     deferAttach: fn.spec.deferAttach ?? false,
+    noDefaultDomain: fn.spec.defaultDomain === 'none',
   };
 }

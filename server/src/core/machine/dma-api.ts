@@ -38,6 +38,10 @@ export function dmaMap(m: Parts, origin: Origin, command: MapPages): void {
     return;
   }
   const domain = device.group.defaultDomain;
+  if (domain === undefined) {
+    m.outbox.refuse(origin, 'EOPNOTSUPP', `${text}: its group has no default domain`, 'function');
+    return;
+  }
   const { dma } = domain;
   const page = dma === undefined || bytes > BYTES_MAX ? undefined : mapSomewhere(m, device, domain, dma, { address, bytes, access });
   if (page === undefined) {

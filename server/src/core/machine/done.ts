@@ -84,7 +84,8 @@ function count(m: Parts, task: DoneTask): boolean {
   const { device, fn } = task;
   if (device.resetDepth > 0) return true;
   if (device.broken) stay(task);
-  const failed = !task.stays && device.physical !== device.group.domain;
+  const expected = device.group.domain ?? device.group.blockingDomain;
+  const failed = !task.stays && device.physical !== expected;
   if (failed) {
     const why = errorName(errno('EIO'));
     task.warning = `${formatBdf(fn.bdf)} could not be given back its domain (${why}): the hardware still blocks it`;

@@ -101,5 +101,5 @@ export type {
 } from './reply.ts';
 export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
 export type { MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
-export type { InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
+export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
 export type { MachinePort, PeerRoles } from './machine-port.ts';

@@ -37,8 +37,12 @@ export interface InspectedPasid {
 
 export interface InspectedGroup {
   readonly id: number;
-  readonly domain: InspectedDomain;
-  readonly defaultDomain: InspectedDomain;
+  /** Undefined where the group never had one. */
+  readonly domain: InspectedDomain | undefined;
+  readonly defaultDomain: InspectedDomain | undefined;
+  /** What it goes back to when nobody has it. */
+  readonly restDomain: InspectedDomain | undefined;
+  readonly blockingDomain: InspectedDomain;
   readonly members: number;
   readonly inWindow: number;
   readonly recoveryCount: number;
@@ -80,9 +84,10 @@ function groupAmong(functions: readonly InspectedFunction[], id: number): Inspec
   return undefined;
 }
 
-function inspectGroup(m: Parts, { id, domain, defaultDomain, recoveryCount, owned, members }: Group): InspectedGroup {
+function inspectGroup(m: Parts, group: Group): InspectedGroup {
+  const { id, domain, defaultDomain, restDomain, blockingDomain, recoveryCount, owned, members } = group;
   const busy = (m.operations.mutexes.get(id)?.holder ?? 0) !== 0;
   let inWindow = 0;
   for (const member of members) if (member.resetDepth > 0) inWindow++;
-  return { id, domain, defaultDomain, members: members.length, inWindow, recoveryCount, owned, busy };
+  return { id, domain, defaultDomain, restDomain, blockingDomain, members: members.length, inWindow, recoveryCount, owned, busy };
 }

@@ -1,5 +1,5 @@
 /** Domains: commands that the IOMMU core carries out by itself, and how commands name functions and domains. */
-import { ModelError, OK, errno, formatBdf, type Bdf } from '../base/index.ts';
+import { ModelError, NO_PASID, OK, errno, formatBdf, type Bdf } from '../base/index.ts';
 import type { Domain, GroupDevice, Iommu } from '../iommu/index.ts';
 import type { DomainFree, DomainTarget, IovaToPhys } from './command.ts';
 import type { Parts } from './parts.ts';
@@ -28,6 +28,7 @@ export function targetOf(m: Parts, target: DomainTarget): Domain {
   const device = deviceOf(m, target.bdf);
   const domain = iommuOf(m).logicalDomain(device, target.pasid);
   if (domain === undefined) {
+    if (target.pasid === NO_PASID) throw new ModelError('ENOENT', `${formatBdf(target.bdf)} has no domain`, 'function');
     throw new ModelError('ENOENT', `${formatBdf(target.bdf)} has no domain attached for PASID ${target.pasid}`, 'pasid');
   }
   return domain;

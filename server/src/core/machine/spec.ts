@@ -63,6 +63,8 @@ export interface FunctionSpec {
   readonly reservedRegions?: readonly ReservedRegion[];
   /** The function keeps the context that firmware left, which is none, until its driver's first use (`deferred-attach`). */
   readonly deferAttach?: boolean;
+  /** `none`: the default domain of its group cannot be allocated when it is probed. Absent: `paging`. */
+  readonly defaultDomain?: 'paging' | 'none';
 }
 
 /** The fixes that a machine's Linux has, in the order of {@link FIX_NAMES}. */
