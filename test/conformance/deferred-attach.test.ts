@@ -98,7 +98,34 @@ describe.each(['strict', 'linux-7.1'] as const)('%s: a deferred attach and a win
   });
 });
 
+describe.each(['strict', 'linux-7.1'] as const)('%s: a deferred attach that has looked without the mutex', (behaviour) => {
+  it('42 that looked before a prepare, and has the mutex after it, opens nothing: EBUSY in Linux, which does not look again', () => {
+    const { m, page } = deferred(behaviour);
+    const { hold } = m.call('call-hold', { kind: 'call-hold', call: 'deferred-attach', step: 'lock', bdf: undefined, count: 0 });
+    const attached = m.start(attach());
+    m.prepare(PROBE);
+    m.call('ok', { kind: 'call-release', hold, stopped: 0, keep: false });
+    expect(attached.reply).toMatchObject(behaviour === 'strict' ? { kind: 'ok' } : { kind: 'refused', code: 'EBUSY' });
+    expect(m.info(PROBE)).toMatchObject({ blocked: true, attachDeferred: false, physicalDomain: { type: 'blocked' } });
+    expect(m.outcome(PROBE, IOVA, 'inside')).not.toBe('performed');
+    m.done(PROBE);
+    m.call('ok', attach());
+    expect(m.outcome(PROBE, IOVA, 'after')).toBe('performed');
+    expect(m.text(page, 5)).toBe('after');
+  });
+});
+
 describe('deferred attach', () => {
+  it('42 linux-7.0 of a sibling is EBUSY in the window of another: it fenced the whole group', () => {
+    const functions = [probe(FIRST, { multiFunction: true }), { ...probe(SECOND, { multiFunction: true }), deferAttach: true }];
+    const m = new CoreMachine({ behaviour: 'linux-7.0', functions });
+    m.prepare(FIRST);
+    expect(m.refusal(attach(SECOND))).toBe('EBUSY');
+    m.done(FIRST);
+    m.call('ok', attach(SECOND));
+    expect(m.info(SECOND).attachDeferred).toBe(false);
+  });
+
   it('42 without an IOMMU is 0, and names a function that there is', () => {
     const m = new CoreMachine({ iommu: false });
     m.call('ok', attach());

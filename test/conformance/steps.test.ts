@@ -212,7 +212,9 @@ describe('what a call finds when it has the mutex', () => {
       // Before `check` it has the mutex, and the prepare waits for it.
       expect(prepare.reply?.kind).toBe(step === 'check' ? undefined : 'reset-prepare');
       m.letGo(hold);
-      expect(attach.reply).toMatchObject({ kind: 'ok' });
+      // Linux does not look again under the mutex whether anything is still deferred.
+      const busy = behaviour === 'linux-7.1' && step === 'lock';
+      expect(attach.reply).toMatchObject(busy ? { kind: 'refused', code: 'EBUSY' } : { kind: 'ok' });
       expect(prepare.reply).toMatchObject({ kind: 'reset-prepare', depth: 1 });
       expect(m.info(PROBE)).toMatchObject({ attachDeferred: false, blocked: true, physicalDomain: { type: 'blocked' } });
       expect(m.outcome(PROBE, IOVA, 'inside')).not.toBe('performed');

@@ -154,6 +154,14 @@ export const attachDefects: readonly Defect[] = [
     why: 'an attach leaves the deferral',
   },
   {
+    invariant: 42,
+    file: ATTACH,
+    find: 'if (inWindow) return',
+    replace: 'if (inWindow && group.domain === undefined) return',
+    also: { find: 'if (!attachDeferred || group.domain', replace: 'if (group.domain' },
+    why: 'a driver that has looked before a prepare is attached in the window, since nobody looks again',
+  },
+  {
     invariant: 43,
     file: ATTACH,
     find: 'if (group.recoveryCount > 0 || group.domain !== group.defaultDomain',

@@ -10,7 +10,6 @@ const CHANGE_LOCK = "  { step: 'lock', run: (m, call) => tryLock(m, call.device.
 const DONE_LOCK = "  { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },\n";
 const CHECK = "  { step: 'check', run: check },\n";
 const LEAVING = '    device.leaving = [';
-const DEFERRED_AGAIN = "  if (!device.attachDeferred) return NOTHING;\n  if (device.blocked) return refused('EBUSY');\n";
 const PUBLISHED = 'refused: { steps: parked, goesOn: true, warning } };\n  });\n  return { error: OK, steps: [';
 
 export const stepDefects: readonly Defect[] = [
@@ -115,8 +114,8 @@ export const stepDefects: readonly Defect[] = [
   {
     invariant: 42,
     file: ATTACH,
-    find: DEFERRED_AGAIN,
-    replace: '',
+    find: 'if (looksAgain && !attachDeferred)',
+    replace: 'if (looksAgain && !attachDeferred && group.domain === undefined)',
     why: 'a deferred attach believes what it saw before it had the mutex',
   },
 ];

@@ -21,14 +21,17 @@ export function planAttach(group: Group, domain: Domain): Plan {
 }
 
 /**
- * iommu_deferred_attach(): 0 where nothing is deferred, which the caller has found without the mutex; -EBUSY while this function is blocked, which
- * leaves a deferral only where the window did not move the RID; else the function gets the group's domain, where there is one.
+ * iommu_deferred_attach() under the mutex, of a caller that without it has found something deferred: -EBUSY while this function is blocked; else the
+ * function gets the group's domain, where there is one. `looksAgain`: 0 where nothing is deferred any more. Linux does not look again, so that a
+ * prepare between the two, which ends the deferral, makes it -EBUSY; before b296ca1fb43a also a prepare of any other member.
  */
-export function planDeferredAttach(device: GroupDevice): Plan {
-  if (!device.attachDeferred) return NOTHING;
-  if (device.blocked) return refused('EBUSY');
-  const { domain } = device.group;
-  return domain === undefined ? NOTHING : { error: OK, steps: [moveRid(device, domain)] };
+export function planDeferredAttach(device: GroupDevice, looksAgain: boolean, fixed: Fixed): Plan {
+  const { group, attachDeferred } = device;
+  if (looksAgain && !attachDeferred) return NOTHING;
+  const inWindow = fixed('b296ca1fb43a') ? device.blocked : group.recoveryCount > 0;
+  if (inWindow) return refused('EBUSY');
+  if (!attachDeferred || group.domain === undefined) return NOTHING;
+  return { error: OK, steps: [moveRid(device, group.domain)] };
 }
 
 /** __iommu_device_set_domain(): what firmware asked to be mapped 1:1 may not be blocked by policy. A reset's own fence is below this. */

@@ -17,6 +17,8 @@ export interface FencePolicy {
   readonly staysBlockedOnFailure: boolean;
   /** In `strict` a group without a default domain goes back to blocking; in Linux it keeps the domain that was detached. */
   readonly restsOnBlocking: boolean;
+  /** `strict` looks again, under the mutex, whether an attach is still deferred. */
+  readonly looksAgain: boolean;
   readonly fixes: ReadonlySet<Fix>;
 }
 

@@ -141,7 +141,7 @@ export class Iommu {
     return planDetach(device.group, this.#fixed);
   }
   planDeferredAttach(device: GroupDevice): Plan {
-    return planDeferredAttach(device);
+    return planDeferredAttach(device, this.#ports.policy.looksAgain, this.#fixed);
   }
   planClaim(device: GroupDevice): Plan {
     return planClaim(device.group);

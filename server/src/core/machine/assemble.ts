@@ -47,7 +47,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
       ? undefined
       : new Iommu({
           translation,
-          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, restsOnBlocking: strict, fixes },
+          policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, restsOnBlocking: strict, looksAgain: strict, fixes },
           lazy: spec.iommu.dmaFlush === 'lazy',
           blockedDomain: spec.iommu.blockedDomain ?? true,
           hostWindows: hostWindows(configs.values()),
