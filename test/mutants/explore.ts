@@ -17,7 +17,7 @@ const ATTEMPTS: readonly (readonly string[])[] = [
   ['--orders', '60000'],
 ];
 /** Defects of what no built-in actor has. */
-const NOT_ACTED = /second stage/;
+const NOT_ACTED = /second stage|direct regions/;
 
 interface Hunt {
   readonly name: string;

@@ -4,6 +4,7 @@ import { blockingDomainDefects } from './defects/blocking-domain.ts';
 import { dmaApiDefects } from './defects/dma-api.ts';
 import { guaranteeDefects } from './defects/guarantees.ts';
 import { invalidationDefects } from './defects/invalidation.ts';
+import { isolationDefects } from './defects/isolation.ts';
 import { pageFaultDefects } from './defects/page-faults.ts';
 import { reportBrokenDefects } from './defects/report-broken.ts';
 import { resetSequenceDefects } from './defects/reset-sequence.ts';
@@ -22,4 +23,5 @@ export const DEFECTS: readonly Defect[] = [
   ...dmaApiDefects,
   ...stepDefects,
   ...blockingDomainDefects,
+  ...isolationDefects,
 ];

@@ -1,13 +1,14 @@
+import { Prng } from '../core/base/index.ts';
+import type { MachineSpec } from '../core/machine/index.ts';
 /**
  * Every order in which the actors of a scenario can take their steps, each told from the start to a machine of its own, with a look at the invariants
  * after each step. Where there are too many orders, seeded samples of them.
  */
-import { Prng } from '../core/base/index.ts';
-import type { MachineSpec } from '../core/machine/index.ts';
+import type { Violation } from './at-rest.ts';
 import { Play } from './play.ts';
 import type { Done } from './stage.ts';
 import type { Scenario } from './syntax.ts';
-import { Watch, type Violation } from './watch.ts';
+import { Watch } from './watch.ts';
 
 export interface ExploreOptions {
   /** Orders that are run at most; with more possible, so many are drawn. */

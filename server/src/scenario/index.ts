@@ -8,4 +8,4 @@ export { withOrder, type RepeatedOn } from './with-order.ts';
 export { VERBS } from './verbs.ts';
 export { STAGE_VERBS, type Done } from './stage.ts';
 export type { Outcome } from './outcome.ts';
-export type { Violation } from './watch.ts';
+export type { Violation } from './at-rest.ts';

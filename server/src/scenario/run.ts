@@ -1,10 +1,11 @@
-/** Runs a scenario from its first line to its last. */
 import { ModelError, Prng } from '../core/base/index.ts';
+/** Runs a scenario from its first line to its last. */
+import type { Violation } from './at-rest.ts';
 import { machineOf, type LoadFile, type Overrides } from './machine-of.ts';
 import { Play } from './play.ts';
 import type { Done } from './stage.ts';
 import type { Scenario } from './syntax.ts';
-import { Watch, type Violation } from './watch.ts';
+import { Watch } from './watch.ts';
 
 export interface RunResult {
   readonly title: string;

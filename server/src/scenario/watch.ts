@@ -3,25 +3,12 @@
  * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
  */
 import { NO_PASID, formatBdf, join64, type TraceRecord } from '../core/base/index.ts';
-import type {
-  Command,
-  InspectedDomain,
-  InspectedFunction,
-  InspectedGroup,
-  InspectedPasid,
-  Inspection,
-  ModelDma,
-} from '../core/machine/index.ts';
-import type { Outcome } from './outcome.ts';
+import type { InspectedFunction, InspectedPasid, Inspection, ModelDma } from '../core/machine/index.ts';
+import { ANSWERS } from './answers.ts';
+import { countOf, fenced, isOpen, restOf, type Violation } from './at-rest.ts';
 import type { Play } from './play.ts';
 import type { Done } from './stage.ts';
 import type { Statement } from './syntax.ts';
-
-export interface Violation {
-  /** The number of the invariant; 0 for a call that is never answered, or an expectation of the file's own. */
-  readonly invariant: number;
-  readonly text: string;
-}
 
 const PAGE = 4096n;
 const MUST_SUCCEED = new Set(['detach', 'disclaim']);
@@ -75,13 +62,13 @@ export class Watch {
       const inWindow = fn !== undefined && was !== undefined && fenced(was) && fenced(fn);
       if (inWindow && kind === 'invalidation-sent')
         return { invariant: 15, text: `an ATC invalidation was sent to ${name}, which is blocked` };
-      if (inWindow && (kind === 'ats-granted' || (kind === 'dma-performed' && c >= 0))) {
+      if (inWindow && (kind === 'ats-granted' || (kind === 'dma-performed' && c >= 0 && !leavesOpen(fn, c)))) {
         return {
           invariant: 17,
           text: `${name} is blocked, and ${kind === 'ats-granted' ? 'was granted a translation' : 'reached memory'}`,
         };
       }
-      if (kind === 'dma-performed' && c >= 0 && !this.#mayReach(a, c)) {
+      if (kind === 'dma-performed' && c >= 0 && !this.#mayReach(a, c) && !(fn !== undefined && this.#isDirect(fn, c))) {
         return { invariant: 18, text: `${name} reached page 0x${c.toString(16)}, which no domain maps for it any more` };
       }
     }
@@ -94,6 +81,13 @@ export class Watch {
       for (const mapped of this.#pages.get(domain)?.values() ?? []) if (mapped === page) return true;
     }
     return false;
+  }
+
+  /** Direct regions are in the default domain and in the one of its window, and no statement maps them. */
+  #isDirect(fn: InspectedFunction, page: number): boolean {
+    const domains = this.#domains.get(fn.bdf);
+    const may = [fn.group.defaultDomain, fn.windowDomain].some((domain) => domain !== undefined && domains?.has(domain.id) === true);
+    return may && isDirectPage(fn, BigInt(page));
   }
 
   #answers(done: readonly Done[], now: Inspection): Violation | undefined {
@@ -113,10 +107,13 @@ export class Watch {
   }
 
   /** Whether the function's domain has a page there; one that no statement mapped anything in is not known. */
-  #maps({ physical }: InspectedFunction, { pasid, iovaLow, iovaHigh }: ModelDma): boolean {
+  #maps(fn: InspectedFunction, { pasid, iovaLow, iovaHigh }: ModelDma): boolean {
+    const { physical, windowDomain, group } = fn;
+    if (pasid !== NO_PASID) return true;
+    const page = join64(iovaLow, iovaHigh) / PAGE;
+    if (fenced(fn) && physical.id === windowDomain.id) return leavesOpen(fn, Number(page));
     const pages = this.#pages.get(physical.id);
-    if (pages === undefined || pasid !== NO_PASID) return true;
-    return pages.has((join64(iovaLow, iovaHigh) / PAGE) * PAGE);
+    return pages === undefined || pages.has(page * PAGE) || (physical.id === group.defaultDomain?.id && isDirectPage(fn, page));
   }
 
   /** What a window keeps from being changed by who may be refused. */
@@ -191,107 +188,23 @@ export class Watch {
   }
 }
 
-type Answered = (outcome: Outcome, fn: InspectedFunction, was: InspectedFunction, command: Command) => Violation | undefined;
-
-/** What an answer promises. */
-const ANSWERS: { readonly [K in Command['kind']]?: Answered } = {
-  'reset-prepare'(outcome, fn, was) {
-    const name = formatBdf(fn.bdf);
-    if (outcome.word === 'EBUSY') {
-      const nested = was.resetDepth > 0 || fn.resetDepth > 0;
-      return {
-        invariant: nested ? 5 : 20,
-        text: `prepare of ${name} is EBUSY: ${nested ? 'windows nest' : 'siblings reset independently'}`,
-      };
-    }
-    if (outcome.word !== 'ok' || fn.itags === 0) return undefined;
-    return { invariant: 16, text: `prepare of ${name} was answered while ${fn.itags} invalidations are on their way` };
-  },
-  'function-info'({ fields }, { bdf, group, physical, attachDeferred }) {
-    const logical = idOf(group.domain);
-    const same = fields['domain'] === logical && (attachDeferred || fields['physical'] === physical.type);
-    if (same) return undefined;
-    const said = `logical ${fields['domain']}, physical ${fields['physical']}`;
-    return { invariant: 19, text: `${formatBdf(bdf)} has logical domain ${logical}, physical ${physical.type}; it says ${said}` };
-  },
-  'domain-attach'(outcome, { bdf, group }, was, command) {
-    const domain = command.kind === 'domain-attach' ? command.domain : undefined;
-    if (outcome.word !== 'EBUSY' || group.domain?.id !== domain || was.group.domain?.id !== domain) return undefined;
-    return { invariant: 11, text: `attach of the domain that group ${group.id} of ${formatBdf(bdf)} has is EBUSY` };
-  },
-  'domain-detach'(outcome, { bdf, group }) {
-    const rest = group.owned ? group.blockingDomain : group.restDomain;
-    if (outcome.word === 'ok' && (rest === undefined || group.domain?.id === rest.id)) return undefined;
-    return { invariant: 12, text: `detach of ${formatBdf(bdf)} is ${outcome.word}, and its group has domain ${idOf(group.domain)}` };
-  },
-  'owner-release'(outcome, { bdf, pasids, group }, was) {
-    const may = was.group.owned && pasids.every(({ logical }) => logical === undefined);
-    if (!may || outcome.word === 'ok') return undefined;
-    return { invariant: 43, text: `release of group ${group.id} of ${formatBdf(bdf)} is ${outcome.word}` };
-  },
-  'pasid-detach'(outcome, fn, _was, command) {
-    const detached = command.kind === 'pasid-detach' ? command.pasid : undefined;
-    const left = fn.pasids.find(({ pasid, logical }) => logical !== undefined && pasid === detached);
-    if (outcome.word === 'ok' && left === undefined) return undefined;
-    return {
-      invariant: 14,
-      text: `detach of a PASID of ${formatBdf(fn.bdf)} is ${outcome.word}${left === undefined ? '' : ', and it is in the table'}`,
-    };
-  },
-};
-
-function idOf(domain: InspectedDomain | undefined): string {
-  return domain === undefined ? 'none' : `${domain.id}`;
-}
-
 function domainOf({ pasids }: InspectedFunction, pasid: number): number | undefined {
   return pasids.find((entry) => entry.pasid === pasid)?.logical?.id;
-}
-
-function isOpen({ physical }: InspectedPasid): boolean {
-  return physical !== undefined && physical.type !== 'blocked';
 }
 
 function wasOpen({ pasids }: InspectedFunction, { pasid }: InspectedPasid): boolean {
   return pasids.some((entry) => entry.pasid === pasid && isOpen(entry));
 }
 
-/** Nothing of it may reach memory any more. Where PASIDs are moved after `blocked` is set, as Linux does, their requests still may. */
-function fenced({ blocked, resetDepth, pasids }: InspectedFunction): boolean {
-  return blocked && resetDepth > 0 && !pasids.some(isOpen);
+/** What isolation by direct regions leaves a function in its window; `blocked` leaves it nothing, since the domain is the blocking one. */
+function leavesOpen(fn: InspectedFunction, page: number): boolean {
+  const { physical, windowDomain, group } = fn;
+  return physical.id === windowDomain.id && windowDomain.id !== group.blockingDomain.id && isDirectPage(fn, BigInt(page));
 }
 
-function restOf(fn: InspectedFunction, refuses: boolean): Violation | undefined {
-  const { blocked, quarantined, resetDepth, physical, pasids, group } = fn;
-  const name = formatBdf(fn.bdf);
-  if (blocked !== (resetDepth > 0 || quarantined))
-    return { invariant: 8, text: `${name} is ${blocked ? '' : 'not '}blocked with ${resetDepth} open windows` };
-  const { domain, blockingDomain } = group;
-  if (fn.attachDeferred && domain?.id !== blockingDomain.id && (blocked || physical.id === domain?.id)) {
-    return { invariant: 42, text: `${name} has been moved, and its attach is still deferred` };
-  }
-  if (blocked) {
-    if (physical.id !== blockingDomain.id) return { invariant: 2, text: `${name} is blocked, and its RID has domain ${physical.id}` };
-    // Linux goes on where the hardware refuses a PASID's move, and warns.
-    const open = refuses ? undefined : pasids.find(isOpen);
-    return open === undefined
-      ? undefined
-      : { invariant: 3, text: `${name} is blocked, and its PASID ${open.pasid} has domain ${open.physical?.id}` };
-  }
-  const parked = refuses && physical.id === blockingDomain.id;
-  if (!fn.attachDeferred && !parked && physical.id !== (domain ?? blockingDomain).id) {
-    const text = `${name} is open on domain ${physical.id}, and its group has ${idOf(domain)}`;
-    return { invariant: domain === undefined ? 24 : 13, text };
-  }
-  const other = refuses ? undefined : pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
-  return other === undefined
-    ? undefined
-    : { invariant: 13, text: `PASID ${other.pasid} of ${name} is on domain ${other.physical?.id}, and its group has ${other.logical?.id}` };
-}
-
-function countOf({ id, recoveryCount, inWindow }: InspectedGroup): Violation | undefined {
-  if (inWindow === recoveryCount) return undefined;
-  return { invariant: 7, text: `group ${id} counts ${recoveryCount} functions in a window, and there are ${inWindow}` };
+function isDirectPage({ directRegions }: InspectedFunction, page: bigint): boolean {
+  const at = page * PAGE;
+  return directRegions.some(({ address, bytes }) => at >= address && at < address + bytes);
 }
 
 function fromFile(done: readonly Done[]): Violation | undefined {

@@ -142,7 +142,7 @@ export const attachDefects: readonly Defect[] = [
   {
     invariant: 42,
     file: LOW_LEVEL,
-    find: '  if (group.domain !== group.blockingDomain) device.attachDeferred = false;',
+    find: '  if (device.group.domain !== device.group.blockingDomain) device.attachDeferred = false;',
     replace: '',
     why: 'a window leaves the deferral, which the driver then meets in it',
   },

@@ -10,15 +10,15 @@ export const blockingDomainDefects: readonly Defect[] = [
   {
     invariant: 23,
     file: IOMMU,
-    find: "this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'paging', false)",
-    replace: "this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'identity', false)",
+    find: "this.#makeDomain('blocked', false) : this.#makeOwn();",
+    replace: "this.#makeDomain('blocked', false) : this.#makeDomain('identity', false);",
     why: 'without a blocked domain an identity domain serves, and every address is reached',
   },
   {
     invariant: 23,
     file: IOMMU,
-    find: '    if (!this.#ports.blockedDomain) this.#domains.delete(domain.id);\n',
-    replace: '',
+    find: "this.#makeDomain('blocked', false) : this.#makeOwn();",
+    replace: "this.#makeDomain('blocked', false) : this.#makeDomain('paging', false);",
     why: 'a host maps into the empty paging domain that blocks',
   },
   {

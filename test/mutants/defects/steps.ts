@@ -58,7 +58,7 @@ export const stepDefects: readonly Defect[] = [
   {
     invariant: 17,
     file: LOW_LEVEL,
-    find: '  for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);\n  const spaces',
+    find: '  for (const [pasid, held] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, held.space, false);\n  const spaces',
     replace: '  const spaces',
     why: 'the fence leaves ATS to the PASIDs that are moved after it',
   },

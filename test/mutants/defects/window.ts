@@ -25,15 +25,15 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 2,
     file: LOW_LEVEL,
-    find: 'ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);',
+    find: 'ports.translation.setContext(device.bdf, NO_PASID, domain.space, false);',
     replace: 'ports.translation.setContext(device.bdf, NO_PASID, old.space, false);',
     why: 'the RID is noted as blocked, and its context still points at the old domain',
   },
   {
     invariant: 2,
     file: LOW_LEVEL,
-    find: 'device.physical = group.blockingDomain;',
-    replace: 'device.physical = group.domain = group.blockingDomain;',
+    find: 'device.physical = domain;\n  // Linux',
+    replace: 'device.physical = device.group.domain = domain;\n  // Linux',
     why: 'the logical domain moves to blocking with the physical one',
   },
   {
@@ -53,8 +53,8 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 4,
     file: FENCE,
-    find: 'if (device.physical !== device.group.blockingDomain && ports.attachFails(device))',
-    replace: 'device.blocked = true;\n  if (device.physical !== device.group.blockingDomain && ports.attachFails(device))',
+    find: 'if (device.physical !== domain && ports.attachFails(device))',
+    replace: 'device.blocked = true;\n  if (device.physical !== domain && ports.attachFails(device))',
     why: 'blocked is set before the attach that can fail',
   },
   {

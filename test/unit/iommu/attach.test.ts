@@ -14,6 +14,7 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
     policy: { atsOffFirst: true, staysBlockedOnFailure: false, restsOnBlocking: false, looksAgain: false, fixes: new Set(FIX_NAMES) },
     lazy: false,
     blockedDomain: true,
+    isolation: 'blocked',
     hostWindows: [],
     attachFails: () => false,
   });

@@ -6,6 +6,7 @@ import { OK, errno } from '../base/index.ts';
 import { movePasid, type Fixed } from './attach.ts';
 import type { Fix } from './fixes.ts';
 import type { GroupDevice } from './group.ts';
+import { domainInWindow } from './isolation.ts';
 import { atsSteps, type AttachPorts } from './low-level-attach.ts';
 import type { GroupStep, Plan, Refused } from './steps.ts';
 
@@ -23,12 +24,13 @@ export interface FencePolicy {
 }
 
 /**
- * Moves the RID to the blocking domain, and asks for the whole-ATC invalidation where ATS is in use. The logical domain stays. -EIO where the hardware
- * refuses the move; a function that is on blocking already has none to be refused.
+ * Moves the RID to the domain of its window, and asks for the whole-ATC invalidation where ATS is in use. The logical domain stays. -EIO where the
+ * hardware refuses the move; a function that is on that domain already has none to be refused.
  */
 export function planFence(ports: AttachPorts, device: GroupDevice, policy: FencePolicy): Plan {
-  if (device.physical !== device.group.blockingDomain && ports.attachFails(device)) return { error: errno('EIO'), steps: [] };
-  const fence: GroupStep = { kind: 'fence', device, ats: device.atsEnabled };
+  const domain = domainInWindow(device);
+  if (device.physical !== domain && ports.attachFails(device)) return { error: errno('EIO'), steps: [] };
+  const fence: GroupStep = { kind: 'fence', device, domain, ats: device.atsEnabled };
   return { error: OK, steps: policy.atsOffFirst ? [...atsSteps(device, false), fence] : [fence] };
 }
 
@@ -44,6 +46,11 @@ export function planCommit(device: GroupDevice): readonly GroupStep[] {
   return steps;
 }
 
+/** The last window closes, and the function stays blocked: its direct regions too. */
+export function planQuarantine(device: GroupDevice): readonly GroupStep[] {
+  return device.physical === device.group.blockingDomain ? [] : [{ kind: 'park', device }];
+}
+
 /**
  * The last window closes: the RID goes to the domain that is current NOW, then the PASIDs that are current now, of this function
  * only. A refusal of the RID is reported, and is the call's error.
@@ -51,11 +58,12 @@ export function planCommit(device: GroupDevice): readonly GroupStep[] {
 export function planRestore(device: GroupDevice, policy: FencePolicy): readonly GroupStep[] {
   const { group } = device;
   const steps: GroupStep[] = [];
-  // A group that never had a domain has none to be given back (d769711fcddd).
-  if (group.domain !== undefined && group.domain !== group.blockingDomain) {
+  const { domain, blockingDomain } = group;
+  // A group that never had a domain has none to be given back (d769711fcddd); one that rests on blocking has it, unless a detach moved it there meanwhile.
+  if (domain !== undefined && (domain !== blockingDomain || device.physical !== blockingDomain)) {
     const warning = 'done: the current domain could not be attached; the hardware still blocks';
-    const refused: Refused = { steps: [], goesOn: !policy.staysBlockedOnFailure, warning };
-    steps.push({ kind: 'rid', device, domain: group.domain, must: false, refused });
+    const refused: Refused = { steps: planQuarantine(device), goesOn: !policy.staysBlockedOnFailure, warning };
+    steps.push({ kind: 'rid', device, domain, must: domain === blockingDomain, refused });
   }
   steps.push({ kind: 'blocked', device, on: false });
   const detached = [...device.pasidPhysical.keys()].filter((pasid) => !group.pasids.has(pasid));

@@ -1,5 +1,6 @@
 import type { Bdf, Pasid } from '../base/index.ts';
 import type { AddressSpace } from '../translation/index.ts';
+import type { DirectRegion } from './direct-regions.ts';
 import type { DmaDomain } from './dma-domain.ts';
 import type { Ioas } from './ioas.ts';
 import type { ReservedRegion } from './reserved-regions.ts';
@@ -48,6 +49,9 @@ export interface GroupDevice {
   readonly reservedRegions: readonly ReservedRegion[];
   /** dev->iommu->pci_32bit_workaround: the DMA API tries addresses below 4 GiB first, until there is once no room. */
   dma32First: boolean;
+  /** What a window puts it on: the group's blocking domain, or one that holds its direct regions alone (isolation.ts). */
+  readonly windowDomain: Domain;
+  readonly directRegions: readonly DirectRegion[];
   /** What the device context holds now: the physical domain. */
   physical: Domain;
   /** Physical domain of each PASID that has a device context. */

@@ -6,6 +6,7 @@ export { FLUSH_TIMEOUT_NS, enqueue, isFull, takeFlushed, type FlushQueue } from 
 export { FIXES, FIX_NAMES, type Fix } from './fixes.ts';
 export { AREAS_MAX, Ioas, type Constraints, type IoasArea } from './ioas.ts';
 export { addDomain, constraintsOf, join, mapEverywhere, unmapEverywhere } from './ioas-domains.ts';
+export { ISOLATIONS, isOpenInWindow, type Isolation } from './isolation.ts';
 export { IOVA_LAST, gaps, type IovaRange } from './iova-ranges.ts';
 export { Iommu, tablesOf, type IommuPorts } from './iommu.ts';
 export { PageFaults, type PageFaultGroup, type PageFaultReport } from './page-faults.ts';

@@ -15,8 +15,9 @@ import { mapDirect } from './direct-regions.ts';
 import { readDirty, setDirtyTracking, type Cleared, type OnDirty } from './dirty-tracking.ts';
 import { dmaDomain, type HostWindow } from './dma-domain.ts';
 import { atcFlush, atcInvalidations, flushIotlb, invalidateIotlb } from './domain-invalidation.ts';
-import { planCommit, planFence, planRestore, type FencePolicy } from './fence.ts';
+import { planCommit, planFence, planQuarantine, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
+import type { Isolation } from './isolation.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
 import { deviceOf, type ProbedFunction } from './probe.ts';
 import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
@@ -30,6 +31,7 @@ export interface IommuPorts {
   readonly lazy: boolean;
   /** Whether its driver has a blocked domain (iommu_ops.blocked_domain); without one an empty paging domain blocks. */
   readonly blockedDomain: boolean;
+  readonly isolation: Isolation;
   readonly hostWindows: readonly HostWindow[];
   /** Consumes an armed attach fault of the function. */
   attachFails(bdf: Bdf): boolean;
@@ -83,7 +85,7 @@ export class Iommu {
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const [at, probed] of functions.entries()) {
-      const device = deviceOf(probed, group, reserved[at]!);
+      const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reserved[at]!);
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
       if (defaultDomain !== undefined && !probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
@@ -161,6 +163,9 @@ export class Iommu {
   planCommit(device: GroupDevice): readonly GroupStep[] {
     return planCommit(device);
   }
+  planQuarantine(device: GroupDevice): readonly GroupStep[] {
+    return planQuarantine(device);
+  }
   planRestore(device: GroupDevice): readonly GroupStep[] {
     return planRestore(device, this.#ports.policy);
   }
@@ -226,10 +231,22 @@ export class Iommu {
     return this.atcInvalidations(domain, iova, bytes);
   }
 
-  /** __iommu_group_alloc_blocking_domain(). An empty paging domain is nobody's to map in: hosts know no such number. */
+  /** __iommu_group_alloc_blocking_domain(). */
   #makeBlocking(): Domain {
-    const domain = this.#makeDomain(this.#ports.blockedDomain ? 'blocked' : 'paging', false);
-    if (!this.#ports.blockedDomain) this.#domains.delete(domain.id);
+    return this.#ports.blockedDomain ? this.#makeDomain('blocked', false) : this.#makeOwn();
+  }
+
+  #windowDomainOf(probed: ProbedFunction, blockingDomain: Domain): Domain {
+    if (this.#ports.isolation === 'blocked') return blockingDomain;
+    const domain = this.#makeOwn();
+    mapDirect(tablesOf(domain), [probed]);
+    return domain;
+  }
+
+  /** A paging domain that is nobody's to map in: hosts know no such number. */
+  #makeOwn(): Domain {
+    const domain = this.#makeDomain('paging', false);
+    this.#domains.delete(domain.id);
     return domain;
   }
 

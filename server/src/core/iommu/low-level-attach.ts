@@ -23,7 +23,11 @@ export function performStep(ports: AttachPorts, step: GroupStep): Performed {
       if (!step.must && step.domain !== undefined && ports.attachFails(step.device)) return refusal(step.device, step.refused);
       return went(movePasid(ports, step.device, step.pasid, step.domain));
     case 'fence':
-      return went(fence(ports, step.device, step.ats && !step.device.broken));
+      // A report has come between the plan and this: the function has no window to be open in.
+      if (step.device.broken) return went(fence(ports, step.device, step.device.group.blockingDomain, false));
+      return went(fence(ports, step.device, step.domain, step.ats));
+    case 'park':
+      return went(park(ports, step.device));
     case 'iotlb':
       return did(step.spaces.map((space) => ({ kind: 'settle', device: step.device, space })));
     case 'atc-sent':
@@ -78,20 +82,28 @@ function movePasid(ports: AttachPorts, device: GroupDevice, pasid: Pasid, domain
 }
 
 /** The RID alone, and no translation request of any PASID from now on: the PASIDs are moved when the ATC is known to be empty. */
-function fence(ports: AttachPorts, device: GroupDevice, ats: boolean): readonly GroupStep[] {
-  const { group } = device;
+function fence(ports: AttachPorts, device: GroupDevice, domain: Domain, ats: boolean): readonly GroupStep[] {
   const old = device.physical;
-  device.physical = group.blockingDomain;
+  device.physical = domain;
   // Linux does not move a RID whose group rests on blocking, and then leaves the deferral.
-  if (group.domain !== group.blockingDomain) device.attachDeferred = false;
-  ports.translation.setContext(device.bdf, NO_PASID, group.blockingDomain.space, false);
-  for (const [pasid, domain] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, domain.space, false);
-  const spaces = [old.space, ...[...device.pasidPhysical.values()].map((domain) => domain.space)];
+  if (device.group.domain !== device.group.blockingDomain) device.attachDeferred = false;
+  ports.translation.setContext(device.bdf, NO_PASID, domain.space, false);
+  for (const [pasid, held] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, held.space, false);
+  const spaces = [old.space, ...[...device.pasidPhysical.values()].map((held) => held.space)];
   if (ats) device.leaving = [...device.leaving, { pasid: NO_PASID, domain: old }];
   return [
     { kind: 'iotlb', device, spaces },
     { kind: 'whole-atc-sent', device, spaces: ats ? spaces : [] },
   ];
+}
+
+/** Its ATC is empty and ATS is off: only what is in flight is to be awaited. */
+function park(ports: AttachPorts, device: GroupDevice): readonly GroupStep[] {
+  const { blockingDomain } = device.group;
+  const { space } = device.physical;
+  device.physical = blockingDomain;
+  ports.translation.setContext(device.bdf, NO_PASID, blockingDomain.space, false);
+  return [{ kind: 'iotlb', device, spaces: [space] }];
 }
 
 /** In `strict`, after a timeout: the function's translated requests are refused in every context it has. */

@@ -1,7 +1,7 @@
 /** A function when it is probed (iommu_init_device): what the IOMMU core is told of it, and what it keeps. */
 import type { Bdf } from '../base/index.ts';
 import type { DirectRegion } from './direct-regions.ts';
-import type { Group, GroupDevice } from './group.ts';
+import type { Domain, Group, GroupDevice } from './group.ts';
 import type { ReservedRegion } from './reserved-regions.ts';
 
 /** What the IOMMU core is told of a function when it is probed. */
@@ -22,7 +22,12 @@ export interface ProbedFunction {
 }
 
 /** Attached to nothing yet: the device context points nowhere, which is as if it blocked. */
-export function deviceOf(probed: ProbedFunction, group: Group, reservedRegions: readonly ReservedRegion[]): GroupDevice {
+export function deviceOf(
+  probed: ProbedFunction,
+  group: Group,
+  windowDomain: Domain,
+  reservedRegions: readonly ReservedRegion[],
+): GroupDevice {
   const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
   return {
     bdf,
@@ -35,6 +40,8 @@ export function deviceOf(probed: ProbedFunction, group: Group, reservedRegions: 
     dma32First: true,
     attachDeferred: deferAttach,
     group,
+    windowDomain,
+    directRegions,
     physical: group.blockingDomain,
     pasidPhysical: new Map(),
     atsEnabled: false,

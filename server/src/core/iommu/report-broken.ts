@@ -14,7 +14,7 @@ import type { GroupStep } from './steps.ts';
 export function planBroken(device: GroupDevice): readonly GroupStep[] {
   if (isBlockedEverywhere(device)) return [];
   const { group } = device;
-  const steps: GroupStep[] = [{ kind: 'fence', device, ats: false }, ...atsSteps(device, false)];
+  const steps: GroupStep[] = [{ kind: 'fence', device, domain: group.blockingDomain, ats: false }, ...atsSteps(device, false)];
   if (!device.blocked) steps.push({ kind: 'blocked', device, on: true });
   // An attach under way has given it a PASID that is not in the table yet.
   const pasids = new Set([...group.pasids.keys(), ...device.pasidPhysical.keys()]);

@@ -25,8 +25,10 @@ export type GroupStep =
       readonly must: boolean;
       readonly refused: Refused | undefined;
     }
-  /** The RID's context gets the blocking domain, whatever the group's logical domain is. `ats`: ATS was in use. */
-  | { readonly kind: 'fence'; readonly device: GroupDevice; readonly ats: boolean }
+  /** The RID's context gets the domain of its window, whatever the group's logical domain is. `ats`: ATS was in use. */
+  | { readonly kind: 'fence'; readonly device: GroupDevice; readonly domain: Domain; readonly ats: boolean }
+  /** It gets the blocking domain in place of that one. */
+  | { readonly kind: 'park'; readonly device: GroupDevice }
   /** A PASID's context gets a domain, or (undefined) is removed. */
   | {
       readonly kind: 'pasid';

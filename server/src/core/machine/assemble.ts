@@ -50,6 +50,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
           policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, restsOnBlocking: strict, looksAgain: strict, fixes },
           lazy: spec.iommu.dmaFlush === 'lazy',
           blockedDomain: spec.iommu.blockedDomain ?? true,
+          isolation: spec.iommu.isolation ?? 'blocked',
           hostWindows: hostWindows(configs.values()),
           attachFails: (bdf) => {
             const fn = functions.get(bdf);

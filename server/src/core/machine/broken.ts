@@ -19,12 +19,13 @@ export function reportBroken(m: Parts, origin: Origin, fn: FunctionState, { bdf 
     m.outbox.refuse(origin, 'EOPNOTSUPP', `${m.spec.behaviour} has no quarantine: only strict has`, 'function');
     return;
   }
-  const { blocked } = device;
+  const { blocked, physical, group } = device;
+  const shut = blocked && physical === group.blockingDomain;
   const known = fn.needsReset && blocked;
   fn.needsReset = true;
   setGate(m, fn, false);
   applyEffects(m, undefined, m.iommu.reportBroken(device));
-  if (!blocked) {
+  if (!shut) {
     answerPageRequests(m, fn);
     abortLedger(m, fn);
   }

@@ -65,6 +65,7 @@ function perform(m: Parts, call: SteppedCall, step: GroupStep): void {
 function nameOf(step: GroupStep): StepName | undefined {
   switch (step.kind) {
     case 'fence':
+    case 'park':
       return 'rid';
     case 'whole-atc-sent':
       return 'atc-sent';

@@ -49,7 +49,7 @@ export const CALL_STEPS = {
     'count',
     'unlock',
   ],
-  done: ['lock', 'check', 'rid', 'ats-enable', 'blocked', 'pasid', 'count', 'unlock'],
+  done: ['lock', 'check', 'rid', 'iotlb', 'ats-enable', 'blocked', 'pasid', 'count', 'unlock'],
   attach: MOVE_RID,
   detach: MOVE_RID,
   'deferred-attach': MOVE_RID.filter((step) => step !== 'group-domain'),

@@ -18,7 +18,7 @@ const MSI_PAGES = 0x100;
 export function issueDma(m: Parts, task: DmaTask): void {
   const { fn } = task;
   fn.model.operationStarted();
-  if (closedGate(fn) !== undefined) {
+  if (closedGate(fn, task) !== undefined) {
     noteFailure(task, 0, STATUS['gate-closed']);
     m.operations.wake(task);
     return;

@@ -43,6 +43,8 @@ export function resumeDone(m: Parts, task: DoneTask): void {
 const DONE: readonly Phase<DoneTask>[] = [
   { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
   { step: 'check', run: check },
+  // What was let through in the window has been performed.
+  { step: undefined, run: (_m, task) => task.pending === 0 },
   { step: 'count', run: count },
   { step: 'unlock', run: answer },
 ];
@@ -62,7 +64,7 @@ function check(m: Parts, task: DoneTask): boolean {
   if (device.resetDepth > 0) return true;
   task.stays = m.strict && fn.needsReset;
   if (task.stays) stay(task);
-  else if (m.iommu !== undefined) task.todo = [...m.iommu.planRestore(device)];
+  if (m.iommu !== undefined) task.todo = [...(task.stays ? m.iommu.planQuarantine(device) : m.iommu.planRestore(device))];
   return true;
 }
 

@@ -1,6 +1,8 @@
 /** What stops a function: a closed way, a reset, a fault on purpose. */
+import { NO_PASID, join64 } from '../base/index.ts';
+import { isOpenInWindow } from '../iommu/index.ts';
 import type { FaultKind } from './command.ts';
-import type { ArmedFault, FunctionState, Request } from './state.ts';
+import type { ArmedFault, DmaTask, FunctionState, Request } from './state.ts';
 
 /** True when this occurrence is one that the armed fault acts on; counts it either way. */
 export function faultActs(fn: FunctionState, kind: FaultKind): ArmedFault | undefined {
@@ -14,12 +16,20 @@ export function faultActs(fn: FunctionState, kind: FaultKind): ArmedFault | unde
   return fault;
 }
 
+type Issued = Pick<DmaTask, 'operation' | 'translated' | 'pasid' | 'iovaLow' | 'iovaHigh' | 'bytes'>;
+
+/** An untranslated request, all of it in the direct regions that its window leaves the function. */
+function passesWindow({ device }: FunctionState, { operation, translated, pasid, iovaLow, iovaHigh, bytes }: Issued): boolean {
+  if (device === undefined || translated || operation === 'translate' || pasid !== NO_PASID) return false;
+  return isOpenInWindow(device, join64(iovaLow, iovaHigh), bytes);
+}
+
 /**
  * Why the function may not issue a request, or undefined when its way is open: gate, reset, power, bus mastering here and on
- * every bridge above (design §6 step 1). Messages and completions do not ask.
+ * every bridge above (design §6 step 1). Messages and completions do not ask. `request`: what it would issue, where its window may leave it some.
  */
-export function closedGate(fn: FunctionState): string | undefined {
-  if (!fn.gateOpen) return 'its gate is closed by a reset window';
+export function closedGate(fn: FunctionState, request?: Issued): string | undefined {
+  if (!fn.gateOpen && (request === undefined || !passesWindow(fn, request))) return 'its gate is closed by a reset window';
   if (fn.resetting) return 'it is resetting';
   if (fn.spec.model === 'remote' && fn.claimedBy === 0) return 'it is absent';
   if (fn.config.powerState !== 0) return `it is in D${fn.config.powerState}`;

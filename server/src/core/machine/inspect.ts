@@ -3,7 +3,7 @@
  * no more than such a look needs.
  */
 import type { Bdf, Pasid } from '../base/index.ts';
-import type { DomainType, Group } from '../iommu/index.ts';
+import type { DirectRegion, DomainType, Group } from '../iommu/index.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
 
@@ -17,6 +17,9 @@ export interface InspectedFunction {
   readonly atsEnabled: boolean;
   /** Of the context without PASID; its type too, since a domain may be gone from the tables of hosts. */
   readonly physical: InspectedDomain;
+  /** What a window puts it on. */
+  readonly windowDomain: InspectedDomain;
+  readonly directRegions: readonly DirectRegion[];
   readonly pasids: readonly InspectedPasid[];
   /** Outstanding invalidations. */
   readonly itags: number;
@@ -70,13 +73,27 @@ export function inspect(m: Parts): Inspection {
 
 function inspectFunction(m: Parts, { bdf, device }: FunctionState, before: readonly InspectedFunction[]): InspectedFunction | undefined {
   if (device === undefined) return undefined;
-  const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasidPhysical } = device;
+  const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, windowDomain, directRegions, pasidPhysical } =
+    device;
   const pasids: InspectedPasid[] = [];
   for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical, physical: pasidPhysical.get(pasid) });
   for (const [pasid, left] of pasidPhysical) if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: left });
   const inspected = (group.members.length > 1 ? groupAmong(before, group.id) : undefined) ?? inspectGroup(m, group);
   const itags = m.invalidations.outstanding(bdf);
-  return { bdf, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, pasids, itags, group: inspected };
+  return {
+    bdf,
+    blocked,
+    quarantined,
+    resetDepth,
+    attachDeferred,
+    atsEnabled,
+    physical,
+    windowDomain,
+    directRegions,
+    pasids,
+    itags,
+    group: inspected,
+  };
 }
 
 function groupAmong(functions: readonly InspectedFunction[], id: number): InspectedGroup | undefined {

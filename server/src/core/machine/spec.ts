@@ -4,7 +4,7 @@
  */
 import type { Bdf } from '../base/index.ts';
 import type { ModelName } from '../devices/index.ts';
-import { FIX_NAMES, type DirectRegion, type Fix, type ReservedRegion } from '../iommu/index.ts';
+import { FIX_NAMES, type DirectRegion, type Fix, type Isolation, type ReservedRegion } from '../iommu/index.ts';
 
 /** `strict` closes Linux's gaps; `linux-7.1` and `linux-7.0` show what Linux does, 7.0 without the fixes of its reset window (design §7). */
 export const BEHAVIOURS = ['strict', 'linux-7.1', 'linux-7.0'] as const;
@@ -44,6 +44,8 @@ export interface IommuSpec {
   readonly dmaFlush?: 'strict' | 'lazy';
   /** Whether its driver has a blocked domain, as absent; without one an empty paging domain serves, and there are no PASIDs. */
   readonly blockedDomain?: boolean;
+  /** What a function has in its reset window: nothing (`blocked`, as absent), or its direct regions. */
+  readonly isolation?: Isolation;
 }
 
 export interface FunctionSpec {
