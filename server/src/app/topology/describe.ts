@@ -19,9 +19,7 @@ export function describeTopology(spec: TopologySpec): string {
   const topology = new Topology([...byBdf].map(([bdf, { config }]) => ({ bdf, config })));
   const groups = spec.iommu === undefined ? [] : topology.isolationGroups();
   const lines = spec.memory.map(({ address, bytes }) => `memory  ${hex(address)} to ${hex(address + bytes - 1n)} (${formatSize(bytes)})`);
-  lines.push(
-    spec.iommu === undefined ? 'iommu   none' : `iommu   invalidation timeout ${formatDurationNs(spec.iommu.invalidationTimeoutNs)}`,
-  );
+  lines.push(`iommu   ${describeIommu(spec.iommu)}`);
   const visit = (at: Bdf, depth: number): void => {
     const fn = byBdf.get(at);
     if (fn === undefined) return;
@@ -35,6 +33,14 @@ export function describeTopology(spec: TopologySpec): string {
   };
   for (const at of [...byBdf.keys()].sort((a, b) => a - b)) if (topology.parentBridge(at) === undefined) visit(at, 0);
   return `${lines.join('\n')}\n`;
+}
+
+function describeIommu(iommu: TopologySpec['iommu']): string {
+  if (iommu === undefined) return 'none';
+  const facts = [`invalidation timeout ${formatDurationNs(iommu.invalidationTimeoutNs)}`];
+  if (iommu.isolation !== undefined && iommu.isolation !== 'blocked') facts.push(`isolation ${iommu.isolation}`);
+  if (iommu.blockedDomain === false) facts.push('no blocked domain');
+  return facts.join(', ');
 }
 
 function describe({ spec, config }: Described, group: number): string {

@@ -3,7 +3,7 @@
  * JSON Schema for editors come from here.
  */
 import { Type, type Static } from 'typebox';
-import { RESERVED_TYPES } from '../../core/machine/index.ts';
+import { ISOLATIONS, RESERVED_TYPES } from '../../core/machine/index.ts';
 
 export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 
@@ -67,6 +67,11 @@ const FUNCTION_FIELDS = {
   ),
   deferAttach: Type.Optional(
     Type.Boolean({ description: 'The IOMMU attaches the function at its first use only, as after a crash kernel booted. Default false.' }),
+  ),
+  defaultDomain: Type.Optional(
+    Type.Enum(['paging', 'none'], {
+      description: "none: the default domain of the function's group cannot be allocated, so that the group has no domain. Default paging.",
+    }),
   ),
   multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
   acs: Type.Optional(
@@ -135,6 +140,18 @@ const MACHINE_FIELDS = {
                 description: 'How unmaps of the DMA API are flushed: each at once, or many together (iommu.strict=0). Default strict.',
               }),
             ),
+            isolation: Type.Optional(
+              Type.Enum([...ISOLATIONS], {
+                description:
+                  'What a function reaches in its reset window: nothing, or, by untranslated requests, its direct regions. Default blocked.',
+              }),
+            ),
+            blockedDomain: Type.Optional(
+              Type.Boolean({
+                description:
+                  'Its driver has a blocked domain. Default true. Without one an empty paging domain serves, and functions have no PASIDs.',
+              }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -170,7 +187,7 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
-  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush'],
+  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush', 'isolation', 'blockedDomain'],
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],

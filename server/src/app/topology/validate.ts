@@ -24,7 +24,7 @@ export function validate(source: Source): TopologyDocument {
   const problems = errorsOf(source, value).map(({ keyword, params, message, instancePath }): Problem => {
     return { keyword, path: pathOf(instancePath, value), params: { ...params }, message };
   });
-  const worst = problems.sort((a, b) => rank(a) - rank(b) || b.path.length - a.path.length)[0];
+  const worst = problems.filter(explains).sort((a, b) => rank(a) - rank(b) || b.path.length - a.path.length)[0];
   if (worst !== undefined) report(source, worst);
   return value as unknown as TopologyDocument;
 }
@@ -37,6 +37,11 @@ function errorsOf(source: Source, value: object): ReturnType<typeof Value.Errors
     if (error instanceof RangeError) refuse(source, [], 'nested too deeply');
     throw error;
   }
+}
+
+/** That an object is not "none" explains nothing where something is wrong in it. */
+function explains({ path }: Problem, _at: number, all: readonly Problem[]): boolean {
+  return path[0] !== 'iommu' || path.length > 1 || !all.some((other) => other.path[0] === 'iommu' && other.path.length > 1);
 }
 
 /** An unknown key explains a missing one, and what is inside explains why no alternative fits. */
@@ -75,7 +80,7 @@ function report(source: Source, problem: Problem): never {
     );
   }
   if (keyword === 'pattern') refuse(source, path, `${key} is ${described(value)}; write it as ${key === 'bus' ? '"01"' : '"00:02.0"'}`);
-  if (typeof value === 'string' && (key === 'acs' || key === 'ats' || key === 'multifunction')) {
+  if (typeof value === 'string' && ['acs', 'ats', 'multifunction', 'deferAttach', 'blockedDomain'].includes(key)) {
     refuse(source, path, `${key} is ${described(value)}; write true or false`);
   }
   refuse(source, path, `${key} is ${described(value)}; it ${problem.message}`);

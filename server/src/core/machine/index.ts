@@ -10,7 +10,16 @@ export {
   type MachineSpec,
   type MemoryRangeSpec,
 } from './spec.ts';
-export { FIXES, FIX_NAMES, RESERVED_TYPES, type DirectRegion, type Fix, type ReservedRegion } from '../iommu/index.ts';
+export {
+  FIXES,
+  FIX_NAMES,
+  ISOLATIONS,
+  RESERVED_TYPES,
+  type DirectRegion,
+  type Fix,
+  type Isolation,
+  type ReservedRegion,
+} from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,

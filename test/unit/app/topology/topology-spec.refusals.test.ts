@@ -144,6 +144,16 @@ describe('a document is refused', () => {
       `${HEAD}iommu: { pageRequestQueue: ${entries} }\nfunctions: []\n`,
       `line 2: pageRequestQueue is ${entries}; it is an integer from 1 to 16384`,
     ]),
+    [
+      'with an isolation that there is not',
+      `${HEAD}iommu: { isolation: none }\nfunctions: []\n`,
+      'line 2: isolation is "none"; it is one of blocked, direct-regions',
+    ],
+    [
+      'with a driver that has a blocked domain, perhaps',
+      `${HEAD}iommu: { blockedDomain: "no" }\nfunctions: []\n`,
+      'line 2: blockedDomain is "no"; write true or false',
+    ],
     ['with an IOMMU that does not wait', `${HEAD}iommu: { invalidationTimeout: 0s }\nfunctions: []\n`, 'line 2: must be longer than 0'],
     [
       'with an IOMMU that waits for a number',

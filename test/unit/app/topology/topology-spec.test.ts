@@ -96,6 +96,15 @@ describe('a document with everything', () => {
   });
 });
 
+describe('what blocks a function', () => {
+  it('is said of the IOMMU, and of a group that has no default domain', () => {
+    const iommu = 'iommu: { isolation: direct-regions, blockedDomain: false }\n';
+    const spec = parseTopology(functions('- { address: "00:02.0", model: dma-probe, defaultDomain: none }') + iommu);
+    expect(spec.iommu).toEqual({ invalidationTimeoutNs: 60_000_000_000, isolation: 'direct-regions', blockedDomain: false });
+    expect(spec.functions[0]).toMatchObject({ defaultDomain: 'none' });
+  });
+});
+
 describe('what a document leaves out', () => {
   const spec = parseTopology(functions('- { address: "00:02.0", model: dma-probe }'));
 
