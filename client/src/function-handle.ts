@@ -83,7 +83,7 @@ export class FunctionHandle {
   }
 
   /**
-   * Says that the function's driver is about to use it (iommu_deferred_attach). Errors: EBUSY (in a reset window and still deferred), EIO (the hardware
+   * Says that the function's driver is about to use it (iommu_deferred_attach). Errors: EBUSY (in a reset window, and still deferred when it looked), EIO (the hardware
    * refused).
    */
   async deferredAttach(options?: CallOptions): Promise<Waited> {

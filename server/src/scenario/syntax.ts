@@ -35,7 +35,7 @@ export interface Actor {
 
 export interface Scenario {
   readonly title: string;
-  /** Lines that say what the machine is: `machine`, `function`, `memory`, `behaviour`, `clock`, `seed`, `without-fix`. */
+  /** Lines that say what the machine is: `machine`, `function`, `region`, `memory`, `iommu`, `behaviour`, `clock`, `seed`, `without-fix`. */
   readonly declarations: readonly Statement[];
   readonly setup: readonly Statement[];
   /** What goes on at the same time, each in its own order. */
@@ -46,7 +46,7 @@ export interface Scenario {
   readonly after: readonly Statement[];
 }
 
-const DECLARATIONS = new Set(['title', 'machine', 'function', 'memory', 'behaviour', 'clock', 'seed', 'without-fix']);
+const DECLARATIONS = new Set(['title', 'machine', 'function', 'region', 'memory', 'iommu', 'behaviour', 'clock', 'seed', 'without-fix']);
 const TOKEN = /\s*(?:"(?<text>(?:[^"\\]|\\.)*)"|(?<word>[^\s"#]+)|(?<comment>#.*))/y;
 const NAME = /^[A-Za-z_][\w-]*$/;
 const STATEMENTS_MAX = 10_000;
