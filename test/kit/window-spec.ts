@@ -2,13 +2,16 @@
  * The reset window, groups and domains as one page of executable specification: what each call must answer, and what must be so afterwards. Two
  * functions of one group; nothing waits, nothing fails. Written from the table of invariants, not from the code.
  */
-export type DomainName = 'default' | 'blocking' | 'A' | 'B' | 'blocked';
+/** `window`: what isolation `direct-regions` has in place of `blocking`. */
+export type DomainName = 'default' | 'blocking' | 'window' | 'A' | 'B' | 'blocked';
 export const NEW_DOMAINS = ['A', 'B', 'blocked'] as const;
 export const PASIDS = [5, 6] as const;
 export const PAGES = 4;
 
 export interface SpecFunction {
   readonly windows: string[];
+  /** It was blocked when its window was opened, and gets nothing opened by it. */
+  shut: boolean;
 }
 
 /** How a write of one byte must end. */
@@ -16,7 +19,11 @@ export type WriteOutcome = 'performed' | 'not-present' | 'no-access' | 'blocked-
 
 export class WindowSpec {
   readonly strict: boolean;
-  readonly functions: readonly SpecFunction[] = [{ windows: [] }, { windows: [] }];
+  readonly direct: boolean;
+  readonly functions: readonly SpecFunction[] = [
+    { windows: [], shut: false },
+    { windows: [], shut: false },
+  ];
   domain: DomainName = 'default';
   owned = false;
   readonly pasids = new Map<number, DomainName>();
@@ -24,8 +31,10 @@ export class WindowSpec {
   readonly tables: Readonly<Record<'default' | 'A' | 'B', Map<number, number>>> = { default: new Map(), A: new Map(), B: new Map() };
   readonly memory: number[] = Array.from({ length: PAGES }, () => 0);
 
-  constructor(strict: boolean) {
+  /** `direct`: isolation `direct-regions`. */
+  constructor(strict: boolean, direct: boolean) {
     this.strict = strict;
+    this.direct = direct;
   }
 
   blocked(fn: number): boolean {
@@ -36,7 +45,8 @@ export class WindowSpec {
   }
   /** What the RID's context holds: 2, 13. */
   physical(fn: number): DomainName {
-    return this.blocked(fn) ? 'blocking' : this.domain;
+    if (!this.blocked(fn)) return this.domain;
+    return this.direct && !this.functions[fn]!.shut ? 'window' : 'blocking';
   }
   physicalPasid(fn: number, pasid: number): DomainName | undefined {
     const logical = this.pasids.get(pasid);
@@ -46,6 +56,7 @@ export class WindowSpec {
   /** 5: the same token is the same window, another nests. The depth that is answered. */
   prepare(fn: number, token: string): number {
     const { windows } = this.functions[fn]!;
+    if (windows.length === 0) this.functions[fn]!.shut = this.domain === 'blocking' || this.domain === 'blocked';
     const open = windows.indexOf(token);
     return open < 0 ? windows.push(token) : -1;
   }
@@ -112,10 +123,21 @@ export class WindowSpec {
   write(fn: number, page: number, pasid: number | undefined, viaAtc: boolean, value: number): WriteOutcome {
     if (this.strict && this.blocked(fn)) return 'gate-closed';
     const domain = pasid === undefined ? this.physical(fn) : this.physicalPasid(fn, pasid);
+    if (domain === 'window') return viaAtc ? 'ats-forbidden' : 'not-present';
     if (domain === undefined || domain === 'blocking' || domain === 'blocked') return viaAtc ? 'ats-forbidden' : 'blocked-domain';
     const physical = this.tables[domain].get(page);
     if (physical === undefined) return viaAtc ? 'no-access' : 'not-present';
     this.memory[physical] = value;
     return 'performed';
+  }
+
+  /** The same where the function has a direct region: in the default domain, and in the one of its window. */
+  writeDirect(fn: number, viaAtc: boolean): WriteOutcome {
+    const domain = this.physical(fn);
+    const open = domain === 'window' && !viaAtc;
+    if (this.strict && this.blocked(fn)) return open ? 'performed' : 'gate-closed';
+    if (domain === 'default' || open) return 'performed';
+    if (domain === 'A' || domain === 'B') return viaAtc ? 'no-access' : 'not-present';
+    return viaAtc ? 'ats-forbidden' : 'blocked-domain';
   }
 }
