@@ -135,6 +135,11 @@ export function addressOfPage(page: number): bigint {
   return BigInt(page) << BigInt(PAGE_LG2);
 }
 
+/** A page number with its lowest bits cleared. */
+export function alignedDown(page: number, bits: number): number {
+  return Math.floor(page / 2 ** bits) * 2 ** bits;
+}
+
 /** `0x1f000`, the way this project prints addresses. */
 export function hex(value: bigint | number): string {
   return `0x${value.toString(16)}`;

@@ -6,6 +6,7 @@ export {
   PAGE_LG2,
   PHYSICAL_BITS,
   addressOfPage,
+  alignedDown,
   bdf,
   bdfFromNumber,
   busOf,
@@ -49,6 +50,15 @@ export {
   type ResetMethod,
 } from './bus.ts';
 export { Clock, TIME_NS_MAX, type Alarm, type AlarmOwner } from './clock.ts';
+export { PageRanges, spanLg2 } from './page-ranges.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { TRACE_KINDS, Trace, type TraceKind, type TraceRecord, type TraceSink } from './trace.ts';
+export {
+  TRANSLATION,
+  TRANSLATION_PAGES_LG2_MAX,
+  translationHigh,
+  translationLow,
+  translationPage,
+  translationPagesLg2,
+} from './translation-entry.ts';

@@ -2,9 +2,9 @@
  * Accessed and dirty flags that the hardware keeps in entries, and what a space does that tracks writes by them. All of them are in an entry's low
  * half, in every format.
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, alignedDown } from '../../base/index.ts';
 import { PAGE_WORDS_LG2, type TablePool } from '../table-pool.ts';
-import { KIND, alignedDown, type AccessedDirty, type Entry, type Format, type LeafSize } from './format.ts';
+import { KIND, type AccessedDirty, type Entry, type Format, type LeafSize } from './format.ts';
 
 /**
  * The format as hardware that keeps the flags walks it: an entry has the rights that it has once its flags are set. `tracked`: leaves are written clean,

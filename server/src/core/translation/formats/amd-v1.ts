@@ -3,12 +3,11 @@
  * any power of two from 4 KiB. An entry says the level of the next table, so levels can be left out; 7 there is a leaf whose size is coded in
  * its address, written to every slot that it covers. The device table entry's IR and IW are taken as set.
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import {
   KIND,
   USER,
-  alignedDown,
   flagBits,
   highOfPage,
   lowOfPage,

@@ -3,13 +3,12 @@
  * 64 KiB. The table that a walk begins at may be part of one, or in stage 2 up to 16 joined. Level 0 here is the architecture's 3. The
  * contiguous bit is a hint that the walker leaves alone. A leaf without its access flag faults, unless the hardware keeps the flags (HTTU: HA and HD).
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import {
   ALL_RIGHTS,
   KIND,
   USER,
-  alignedDown,
   highOfPage,
   lowOfPage,
   namesOfBits,

@@ -126,11 +126,6 @@ export function highOfPage(page: number): number {
   return Math.floor(page / 2 ** 20);
 }
 
-/** A page with its lowest bits cleared. */
-export function alignedDown(page: number, bits: number): number {
-  return Math.floor(page / 2 ** bits) * 2 ** bits;
-}
-
 /** Accessed and dirty as bits of their own. `accessedLevels`: where an entry has the accessed bit. */
 export function flagBits(accessed: number, dirty: number, hasAccessed: (low: number, level: number) => boolean): AccessedDirty {
   return {

@@ -4,20 +4,9 @@
  * level; 16 entries of level 0 can be one page of 64 KiB (NAPOT). Rights are the leaf's alone. A leaf without A
  * faults and one without D cannot be written, unless the hardware keeps them (Svadu; SADE and GADE of a device context).
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
-import {
-  ALL_RIGHTS,
-  KIND,
-  USER,
-  alignedDown,
-  flagBits,
-  namesOfBits,
-  nineBitLevels,
-  type Entry,
-  type Format,
-  type LeafSize,
-} from './format.ts';
+import { ALL_RIGHTS, KIND, USER, flagBits, namesOfBits, nineBitLevels, type Entry, type Format, type LeafSize } from './format.ts';
 
 const VALID = 1 << 0;
 const READ = 1 << 1;

@@ -5,12 +5,11 @@
  * A leaf is written as Linux writes it: present, user, accessed, and where writes are allowed writable and dirty. The format has no
  * write-only page: what was mapped for writing can be read too.
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import {
   KIND,
   USER,
-  alignedDown,
   flagBits,
   highOfPage,
   lowOfPage,
