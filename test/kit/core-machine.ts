@@ -39,6 +39,8 @@ export interface Options extends Partial<Omit<NonNullable<MachineSpec['iommu']>,
   readonly clock?: ClockMode;
   readonly iommu?: boolean;
   readonly functions?: readonly FunctionSpec[];
+  /** Of {@link RAM}; absent: 1 MiB. */
+  readonly ramBytes?: bigint;
 }
 
 export function probe(at: Bdf, options: { ats?: boolean; multiFunction?: boolean; latencyNs?: number } = {}): FunctionSpec {
@@ -57,7 +59,7 @@ export function specOf(options: Options = {}): MachineSpec {
     clock: options.clock ?? 'auto',
     behaviour: options.behaviour ?? 'strict',
     ...(options.withoutFixes === undefined ? {} : { withoutFixes: options.withoutFixes }),
-    memory: [{ address: RAM, bytes: 0x10_0000n }],
+    memory: [{ address: RAM, bytes: options.ramBytes ?? 0x10_0000n }],
     functions: options.functions ?? [probe(PROBE)],
   } as const;
   return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...iommuOf(options) } };

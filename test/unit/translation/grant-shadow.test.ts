@@ -82,6 +82,25 @@ describe('the grants of a function', () => {
     expect(grants.revoke(NO_PASID, 123, Infinity, ending('reset', 1))).toBe(69);
   });
 
+  it('of a large range cover each of its pages, and end as a whole by a page of it', () => {
+    const grants = new FunctionGrants();
+    grants.add(NO_PASID, 0x2345, 0x8145, R, 10, 1, 9);
+    grants.add(NO_PASID, 0x2345, 0x8145, RW, 20, 2);
+    expect([0x7fff, 0x8000, 0x81ff, 0x8200].map((page) => grants.covers(page, R))).toEqual([false, true, true, false]);
+    expect([0x8144, 0x8145].map((page) => grants.covers(page, RW))).toEqual([false, true]);
+    const range = { pasid: NO_PASID, grantedNs: 10, access: R, iovaPage: 0x2200, page: 0x8000, pages: 512 };
+    expect(grants.history(0x8145)).toEqual([
+      { ...range, grantedNs: 20, access: RW, iovaPage: 0x2345, page: 0x8145, pages: 1, revokedNs: -1, why: 'live' },
+      { ...range, revokedNs: -1, why: 'live' },
+    ]);
+    expect(grants.revoke(NO_PASID, 0x21ff, 1, ending('invalidated', 30))).toBe(0);
+    expect(grants.revoke(NO_PASID, 0x2200, 1, ending('invalidated', 30))).toBe(1);
+    expect([0x8144, 0x8145].map((page) => grants.covers(page, R))).toEqual([false, true]);
+    expect(grants.history(0x8000)).toEqual([{ ...range, revokedNs: 30, why: 'invalidated' }]);
+    expect(grants.revoke(NO_PASID, 0, 0x10_0000, ending('invalidated', 30))).toBe(1);
+    expect(grants.live).toBe(0);
+  });
+
   it('are at most 2^18, and one that ends makes room', () => {
     const grants = new FunctionGrants();
     for (let page = 0; page < 2 ** 18; page++) grants.add(NO_PASID, page, 7, R, 0, 1);

@@ -35,9 +35,21 @@ function count(from: number, to: number): number[] {
 }
 
 describe('a request', () => {
+  it.each([
+    ['a page', 0x13, 1, 0x13, 1],
+    ['two that make a larger one', 0x12, 2, 0x12, 2],
+    ['two that do not', 0x13, 2, 0x10, 8],
+    ['as many as a size, in other places', 0x1ff, 512, 0, 1024],
+    ['everything', 0, Infinity, 0, Infinity],
+  ])('names the smallest range that has a size: %s', (_, first, pages, firstPage, named) => {
+    queue.request(nic, NO_PASID, first, pages, 0, 32);
+    expect(queue.takeEffects()).toMatchObject([{ invalidation: { firstPage, pages: named, askedFirst: first, askedPages: pages } }]);
+    expect(queue.pendingIn(0, 0, Infinity)).toEqual([]);
+  });
+
   it('goes out with a tag, what it invalidates, and when', () => {
     const id = queue.request(nic, pasid(5), 0x10, 3, 77, 32, [4]);
-    const asked = { id, bdf: nic, pasid: 5, firstPage: 0x10, pages: 3, spaces: [4], waiter: 77 };
+    const asked = { id, bdf: nic, pasid: 5, firstPage: 0x10, pages: 4, askedFirst: 0x10, askedPages: 3, spaces: [4], waiter: 77 };
     expect(queue.takeEffects()).toEqual([{ kind: 'send', invalidation: { ...asked, itag: 0, sentNs: 1000, grantsMade: Infinity } }]);
     expect(queue.takeEffects()).toEqual([]);
   });

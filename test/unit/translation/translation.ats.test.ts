@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { NO_PASID, pasid, type Bdf, type Pasid } from '../../../server/src/core/base/index.ts';
 import { STATUS, type Translation } from '../../../server/src/core/translation/index.ts';
-import { FIVE, GIB1, KIB4, NONE, Probe, R, RW, W, disk, nic } from './probe.ts';
+import { FIVE, GIB1, KIB4, MIB2, NONE, Probe, R, RW, W, X, disk, nic } from './probe.ts';
 
 let probe: Probe;
 let t: Translation;
@@ -9,6 +9,11 @@ beforeEach(() => {
   probe = new Probe();
   t = probe.t;
 });
+
+/** The entry of the last Translation Completion, as PCIe Base 6.0 §10.2.3 lays it out. */
+function completion({ completionLow, completionHigh }: Translation): bigint {
+  return (BigInt.asUintN(32, BigInt(completionHigh)) << 32n) | BigInt.asUintN(32, BigInt(completionLow));
+}
 
 describe('an ATS translation request', () => {
   it('is forbidden without a context, with ATS off, and for a blocked space whatever is asked', () => {
@@ -35,11 +40,58 @@ describe('an ATS translation request', () => {
     expect([probe.request(nic, NO_PASID, KIB4, NONE), t.resultAccess]).toEqual([6, R]);
   });
 
-  it('grants one page of a large mapping', () => {
-    t.setContext(nic, NO_PASID, probe.paging([0n, GIB1, GIB1]), true);
-    expect(probe.request(nic, NO_PASID, 0x1234_5000n)).toBe(0x52345);
-    expect(t.resultPages).toBe(1);
-    expect(probe.translated(nic, 0x52346, R)).toBe('stale-atc');
+  it.each([
+    ['4 KiB', 0x8000_0000n, 1, 0x1234_5000n],
+    ['2 MiB', 0x4000_0000n, 2 ** 9, 0x122f_f800n],
+    ['1 GiB', 0n, 2 ** 18, 0x1fff_f800n],
+  ])('grants the whole of a page of %s', (_, base, pages, address) => {
+    const space = probe.paging([0n, 4n * GIB1, GIB1], [GIB1, 5n * GIB1, GIB1 - MIB2], [2n * GIB1, 6n * GIB1, 0x1234_6000n]);
+    t.setContext(nic, NO_PASID, space, true);
+    // The last page of the third mapping is no part of a larger one.
+    const page = Number((4n * GIB1 + base) >> 12n) + 0x1_2345;
+    expect([probe.request(nic, NO_PASID, base + 0x1234_5000n, RW), t.resultPages]).toEqual([page, pages]);
+    expect(completion(t)).toBe(4n * GIB1 + base + address + 3n);
+    const first = page - (page % pages);
+    const seen = [first - 1, first, page, first + pages - 1, first + pages].map((at) => probe.translated(nic, at, RW));
+    expect(seen).toEqual(['stale-atc', 'performed', 'performed', 'performed', 'stale-atc']);
+    expect(t.liveGrants(nic)).toBe(1);
+  });
+
+  it('grants through the IOTLB what a walk would', () => {
+    t.setContext(nic, NO_PASID, probe.paging([0n, GIB1, MIB2]), true);
+    probe.translate(nic, NO_PASID, 0x3000n);
+    probe.request(nic, NO_PASID, 0x3000n);
+    expect([completion(t), t.resultPages]).toEqual([0x400f_f801n, 512]);
+  });
+
+  it('grants a contiguous group of Arm tables whole, and of one that is out of step the entry alone', () => {
+    const space = t.createSpace('paging', { format: 'arm-s2-4k-40' });
+    space.tables?.map(0n, 0x10_0000n, 16n * KIB4, RW);
+    t.setContext(nic, NO_PASID, space, true);
+    expect([probe.request(nic, NO_PASID, 5n * KIB4, W), t.resultPages, completion(t)]).toEqual([0x105, 16, 0x10_7803n]);
+  });
+
+  it('never grants a range with interrupts in it, and for those wants untranslated writes', () => {
+    const space = probe.paging([0xc000_0000n, GIB1, GIB1]);
+    t.setContext(nic, NO_PASID, space, true);
+    t.setContext(nic, FIVE, space, true);
+    expect([probe.request(nic, NO_PASID, 0xfec0_0000n), t.resultPages]).toEqual([0x7ec00, 512]);
+    expect([probe.request(nic, NO_PASID, 0xfef0_0000n), t.resultPages]).toEqual([0x7ef00, 256]);
+    expect([probe.request(nic, NO_PASID, 0xc000_0000n), t.resultPages]).toEqual([0x40000, 2 ** 17]);
+    const live = t.liveGrants(nic);
+    expect(probe.request(nic, NO_PASID, 0xfee0_1000n, R)).toBe('no-access');
+    expect([probe.request(nic, NO_PASID, 0xfee0_1000n, W), completion(t)]).toEqual([0xfee01, 0xfee0_1006n]);
+    expect(t.liveGrants(nic)).toBe(live);
+    // With a PASID they are addresses as any other.
+    expect([probe.request(nic, FIVE, 0xfee0_1000n, W), t.resultPages]).toEqual([0x7ee01, 2 ** 18]);
+  });
+
+  it('says Exe with read where it is asked for, and Priv where privileged mode is', () => {
+    t.setContext(nic, FIVE, probe.paging([0n, 0x5000n, KIB4]), true);
+    probe.request(nic, FIVE, 0n, R | X);
+    expect(completion(t)).toBe(0x5009n);
+    t.translationRequest(t.contextHandle(nic, FIVE), 0, 0, R, true);
+    expect(completion(t)).toBe(0x5011n);
   });
 
   it('succeeds with no access where nothing is mapped or nothing can be', () => {

@@ -66,3 +66,9 @@ export const PAGE_GROUPS = 512;
 
 /** Tags of outstanding invalidations: 5 bits for each destination (PCIe §10.3). */
 export const ITAGS = 32;
+
+/**
+ * Pages at which an x86 IOMMU takes an untranslated write without a PASID as an interrupt, whatever the page tables say (VT-d spec, interrupt address
+ * range 0xFEEx_xxxx).
+ */
+export const INTERRUPT_PAGES = { first: 0xfee00, count: 0x100 } as const;

@@ -35,6 +35,7 @@ export {
   AT,
   DMA_OPERATIONS,
   HOLD_POINTS,
+  INTERRUPT_PAGES,
   ITAGS,
   OUTCOMES,
   PAGE_ANSWERS,
@@ -54,11 +55,4 @@ export { PageRanges, spanLg2 } from './page-ranges.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { TRACE_KINDS, Trace, type TraceKind, type TraceRecord, type TraceSink } from './trace.ts';
-export {
-  TRANSLATION,
-  TRANSLATION_PAGES_LG2_MAX,
-  translationHigh,
-  translationLow,
-  translationPage,
-  translationPagesLg2,
-} from './translation-entry.ts';
+export { TRANSLATION, translationHigh, translationLow, translationPage, translationPagesLg2 } from './translation-entry.ts';

@@ -25,7 +25,7 @@ export const TRANSLATION = {
 } as const;
 
 /** The whole of 64 bits: bits 62:12 all ones, bit 63 zero. */
-export const TRANSLATION_PAGES_LG2_MAX = 52;
+const EVERYTHING_LG2 = 52;
 const FIELDS = 0xfff;
 const LOW_PAGE_BITS = 20;
 const LOW_PAGE_MASK = 0xfffff;
@@ -43,7 +43,7 @@ export function translationPagesLg2(low: number, high: number): number {
   if ((low & TRANSLATION.size) === 0) return 0;
   const ones = onesOf((low >>> 12) & LOW_PAGE_MASK);
   // All 52 bits set name no size; whoever reads it as everything is on the safe side.
-  return Math.min(1 + (ones < LOW_PAGE_BITS ? ones : LOW_PAGE_BITS + onesOf(high)), TRANSLATION_PAGES_LG2_MAX);
+  return Math.min(1 + (ones < LOW_PAGE_BITS ? ones : LOW_PAGE_BITS + onesOf(high)), EVERYTHING_LG2);
 }
 
 /** The first page of the range. */

@@ -1,8 +1,11 @@
-import type { Pasid } from '../base/index.ts';
+import { ACCESS, NO_PASID, PageRanges, TRANSLATION, alignedDown, translationPage, translationPagesLg2, type Pasid } from '../base/index.ts';
 
-/** One cached translation: a 4 KiB page with its rights. */
+/** One cached translation: a range of pages, with the rights that every page of it has. */
 interface AtcEntry {
+  /** The first page of the range, and the physical one that it stands for. */
+  readonly iovaPage: number;
   readonly page: number;
+  readonly pagesLg2: number;
   readonly access: number;
 }
 
@@ -10,11 +13,15 @@ interface AtcEntry {
 export const ATC_ENTRIES_MAX = 1024;
 
 /**
- * Address Translation Cache of a function (PCIe §10.3): keyed by PASID and IOVA page number (an exact double).
+ * Address Translation Cache of a function (PCIe §10.3): keyed by PASID and IOVA page number (an exact double), whatever the size of the translation.
  * The function owns it; the translation agent only sends Invalidate Requests.
+ *
+ * Translations for privileged mode are not for it. One whose range is for untranslated requests only is not kept: the function asks again.
  */
 export class Atc {
-  readonly #byPasid = new Map<Pasid, Map<number, AtcEntry>>();
+  readonly #byPasid = new Map<Pasid, PageRanges<AtcEntry>>();
+  /** Those that serve every PASID, whichever they were made with. */
+  readonly #global = new PageRanges<AtcEntry>();
   #entries = 0;
 
   get entries(): number {
@@ -23,51 +30,77 @@ export class Atc {
 
   /** The physical page, or -1 where no entry gives all of `access`. */
   lookup(pasid: Pasid, iovaPage: number, access: number): number {
-    const entry = this.#byPasid.get(pasid)?.get(iovaPage);
-    return entry !== undefined && (entry.access & access) === access ? entry.page : -1;
+    const ranges = this.#byPasid.get(pasid);
+    const page = ranges === undefined ? -1 : pageIn(ranges, iovaPage, access);
+    return page < 0 && pasid !== NO_PASID ? pageIn(this.#global, iovaPage, access) : page;
   }
 
-  install(pasid: Pasid, iovaPage: number, page: number, access: number): void {
-    const pages = this.#byPasid.get(pasid) ?? new Map<number, AtcEntry>();
-    this.#byPasid.set(pasid, pages);
-    if (!pages.has(iovaPage)) {
+  /** Keeps an entry of a Translation Completion (its two halves) that this page was asked for. */
+  install(pasid: Pasid, iovaPage: number, low: number, high: number): void {
+    if ((low & TRANSLATION.untranslatedOnly) !== 0) return;
+    const ranges = (low & TRANSLATION.global) === 0 ? this.#rangesOf(pasid) : this.#global;
+    const pagesLg2 = translationPagesLg2(low, high);
+    if (ranges.at(iovaPage, pagesLg2) === undefined) {
       if (this.#entries >= ATC_ENTRIES_MAX) this.#evictOldest();
       this.#entries++;
     }
-    pages.set(iovaPage, { page, access });
+    const access = rightsOf(low);
+    ranges.set(iovaPage, pagesLg2, { iovaPage: alignedDown(iovaPage, pagesLg2), page: translationPage(low, high), pagesLg2, access });
   }
 
   /**
-   * Drops every entry that overlaps. Without a PASID: entries made without one in the range, and every entry made with any
-   * PASID at all addresses (PCIe §10.3.8). `pages` Infinity is everything.
+   * Drops every entry that overlaps, larger or smaller; one that serves every PASID by a request for any. Without a PASID: entries made without one in the
+   * range, and every entry made with any PASID at all addresses (PCIe §10.3.8). `pages` Infinity is everything.
    */
   invalidate(pasid: Pasid, none: Pasid, firstPage: number, pages: number): number {
-    let dropped = 0;
-    for (const [owner, entries] of this.#byPasid) {
+    let dropped = drop(this.#global, firstPage, pasid === none ? Infinity : pages);
+    for (const [owner, ranges] of this.#byPasid) {
       if (pasid !== none && owner !== pasid) continue;
-      const all = pages === Infinity || (pasid === none && owner !== none);
-      for (const iovaPage of entries.keys()) {
-        if (!all && (iovaPage < firstPage || iovaPage >= firstPage + pages)) continue;
-        entries.delete(iovaPage);
-        dropped++;
-      }
+      dropped += drop(ranges, firstPage, pasid === none && owner !== none ? Infinity : pages);
     }
     this.#entries -= dropped;
     return dropped;
   }
 
   clear(): void {
+    drop(this.#global, 0, Infinity);
     this.#byPasid.clear();
     this.#entries = 0;
   }
 
+  #rangesOf(pasid: Pasid): PageRanges<AtcEntry> {
+    let ranges = this.#byPasid.get(pasid);
+    if (ranges === undefined) this.#byPasid.set(pasid, (ranges = new PageRanges()));
+    return ranges;
+  }
+
   #evictOldest(): void {
-    for (const entries of this.#byPasid.values()) {
-      const oldest = entries.keys().next();
+    for (const ranges of [...this.#byPasid.values(), this.#global]) {
+      const oldest = ranges.values().next();
       if (oldest.done === true) continue;
-      entries.delete(oldest.value);
+      ranges.delete(oldest.value.iovaPage, oldest.value.pagesLg2);
       this.#entries--;
       return;
     }
   }
+}
+
+function pageIn(ranges: PageRanges<AtcEntry>, iovaPage: number, access: number): number {
+  for (const pagesLg2 of ranges.sizesLg2) {
+    const entry = ranges.at(iovaPage, pagesLg2);
+    if (entry !== undefined && (entry.access & access) === access) return entry.page + (iovaPage - entry.iovaPage);
+  }
+  return -1;
+}
+
+/** Returns how many it took out. */
+function drop(ranges: PageRanges<AtcEntry>, firstPage: number, pages: number): number {
+  const entries = ranges.overlapping(firstPage, pages);
+  for (const { iovaPage, pagesLg2 } of entries) ranges.delete(iovaPage, pagesLg2);
+  return entries.length;
+}
+
+/** ACCESS bits of an entry: R and W stand where they do there. */
+function rightsOf(low: number): number {
+  return (low & ACCESS.readWrite) | ((low & TRANSLATION.execute) === 0 ? 0 : ACCESS.execute);
 }

@@ -149,9 +149,9 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     requests: 0,
     failedAt: fields.bytes,
     outcome: 0,
-    grantPage: -1,
+    grantLow: 0,
+    grantHigh: 0,
     grantAccess: 0,
-    grantPages: 0,
   };
   m.operations.add(task);
   issueDma(m, task);

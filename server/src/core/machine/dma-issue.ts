@@ -2,7 +2,17 @@
  * A DMA operation from the function to the ledger (design §6). What nothing holds is done here page by page and allocates nothing; the
  * rest becomes requests that wait in the function's ledger.
  */
-import { ACCESS, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../base/index.ts';
+import {
+  ACCESS,
+  INTERRUPT_PAGES,
+  PAGE_BYTES,
+  TRANSLATION,
+  join64,
+  pageHigh,
+  pageLow,
+  pageNumber,
+  type DmaOperation,
+} from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
@@ -11,8 +21,10 @@ import { closedGate, faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, Request, RequestKind } from './state.ts';
 
-const MSI_PAGE_FIRST = 0xfee00;
-const MSI_PAGES = 0x100;
+const MSI_PAGE_FIRST = INTERRUPT_PAGES.first;
+const MSI_PAGES = INTERRUPT_PAGES.count;
+/** Instead of a page: the translation agent wants an untranslated request there. Less than minus any status. */
+const UNTRANSLATED = -1000;
 
 /** Sends the operation on its way. When it has ended, `task` is ready among the operations. */
 export function issueDma(m: Parts, task: DmaTask): void {
@@ -66,6 +78,7 @@ function runDirect(m: Parts, task: DmaTask): number {
     let status: number;
     if (translated) {
       page = translatedPage(m, task, pl, ph, access);
+      if (page === UNTRANSLATED) return offset;
       status = page < 0 ? -page : checkTranslated(m, task, page, access, offset);
     } else {
       status = translation.translate(context, pl, ph, access);
@@ -135,15 +148,14 @@ function makeRequest(
   const pl = pageLow(low, high);
   const ph = pageHigh(high);
   const access = accessOf(task.operation) | (task.execute ? ACCESS.execute : 0);
-  const kind: RequestKind = task.operation === 'translate' ? 'translation' : isMsi(task, pl, ph) ? 'msi' : 'memory';
-  let page = -1;
-  if (task.translated && kind === 'memory') {
-    page = translatedPage(m, task, pl, ph, access);
-    if (page < 0) {
-      failAt(m, task, offset, -page, access);
-      return undefined;
-    }
+  let page = task.translated ? translatedPage(m, task, pl, ph, access) : UNTRANSLATED;
+  if (page < 0 && page !== UNTRANSLATED) {
+    failAt(m, task, offset, -page, access);
+    return undefined;
   }
+  const msi = page < 0 && task.operation === 'write' && ph === 0 && isMsiPage(pl);
+  const kind: RequestKind = task.operation === 'translate' ? 'translation' : msi ? 'msi' : 'memory';
+  if (page === UNTRANSLATED) page = -1;
   const request: Request = {
     id: m.nextRequest++,
     fn: task.fn,
@@ -178,14 +190,11 @@ function makeRequest(
   return request;
 }
 
-function isMsi(task: DmaTask, pl: number, ph: number): boolean {
-  return ph === 0 && isMsiPage(pl) && task.operation === 'write' && !task.translated;
-}
 function isMsiPage(pl: number): boolean {
   return pl >= MSI_PAGE_FIRST && pl < MSI_PAGE_FIRST + MSI_PAGES;
 }
 
-/** The page that the function's ATC has, after a translation request where it has none; minus the status when that fails. */
+/** The page that the function's ATC has, after a translation request where it has none; UNTRANSLATED, or minus the status when that fails. */
 function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access: number): number {
   const { atc } = task.fn.model;
   if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
@@ -193,12 +202,13 @@ function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access:
   // What is granted to privileged mode is for it alone (PCIe §10.2.3): this ATC keeps none of it.
   const cached = task.privileged ? -1 : atc.lookup(task.pasid, iovaPage, access);
   if (cached >= 0) return cached;
-  const status = m.translation.translationRequest(task.context, pl, ph, access, task.privileged);
+  const { translation } = m;
+  const status = translation.translationRequest(task.context, pl, ph, access, task.privileged);
   if (status !== STATUS.performed) return -status;
-  const granted = m.translation.resultAccess;
-  if ((granted & access) !== access) return -STATUS['no-access'];
-  if (!task.privileged) atc.install(task.pasid, iovaPage, m.translation.resultPage, granted);
-  return m.translation.resultPage;
+  if ((translation.resultAccess & access) !== access) return -STATUS['no-access'];
+  const { completionLow, completionHigh } = translation;
+  if (!task.privileged) atc.install(task.pasid, iovaPage, completionLow, completionHigh);
+  return (completionLow & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
 }
 
 /** A request that failed before it was in the ledger: counted, and a fault record where the translation agent writes one. */

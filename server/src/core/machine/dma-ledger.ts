@@ -73,9 +73,9 @@ function translate(m: Parts, request: Request): boolean {
   let status: number;
   if (request.kind === 'translation') {
     status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged);
-    task.grantPage = translation.resultPage;
+    task.grantLow = translation.completionLow;
+    task.grantHigh = translation.completionHigh;
     task.grantAccess = translation.resultAccess;
-    task.grantPages = translation.resultPages;
   } else if (request.translated) {
     status = checkTranslated(m, task, request.page, request.access, request.id);
   } else {
@@ -176,7 +176,7 @@ function installGrant(request: Request): void {
   const { task, fn } = request;
   if (task === undefined) return;
   const iovaPage = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-  if (!request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, task.grantPage, task.grantAccess);
+  if (!request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, task.grantLow, task.grantHigh);
 }
 
 function sendToOwner(m: Parts, request: Request, owner: number): void {

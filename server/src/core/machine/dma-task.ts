@@ -1,7 +1,16 @@
-import { ACCESS, OUTCOMES, addressOfPage, join64, type DmaOperation } from '../base/index.ts';
+import {
+  ACCESS,
+  OUTCOMES,
+  PAGE_BYTES,
+  addressOfPage,
+  join64,
+  translationPage,
+  translationPagesLg2,
+  type DmaOperation,
+} from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import type { Parts } from './parts.ts';
-import type { Reply } from './reply.ts';
+import type { DmaResult, Reply } from './reply.ts';
 import type { DmaTask } from './state.ts';
 
 /** The rights that an operation needs: an atomic reads and writes. */
@@ -35,12 +44,14 @@ function resultOf(m: Parts, task: DmaTask): Reply {
     bytesDone: task.failedAt,
     data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
     failedIova: whole ? undefined : iovaAt(task, task.failedAt),
-    grant:
-      whole && task.operation === 'translate'
-        ? { address: addressOfPage(task.grantPage), bytes: task.grantPages * 4096, access: task.grantAccess }
-        : undefined,
+    grant: whole && task.operation === 'translate' ? grantOf(task) : undefined,
     elapsedNs: m.outbox.elapsed(task.origin),
   };
+}
+
+function grantOf({ grantLow, grantHigh, grantAccess }: DmaTask): DmaResult['grant'] {
+  const bytes = PAGE_BYTES * 2 ** translationPagesLg2(grantLow, grantHigh);
+  return { address: addressOfPage(translationPage(grantLow, grantHigh)), bytes, access: grantAccess };
 }
 
 function iovaAt({ iovaLow, iovaHigh }: DmaTask, offset: number): bigint {

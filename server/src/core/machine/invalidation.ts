@@ -1,5 +1,5 @@
 /** Invalidate Requests on their way to functions, and what their end means (PCIe §10.3). */
-import { NO_PASID, formatBdf, pageHigh, pageLow, pageNumber } from '../base/index.ts';
+import { NO_PASID, alignedDown, formatBdf, pageHigh, pageLow, pageNumber, translationPagesLg2 } from '../base/index.ts';
 import type { IommuEffect } from '../iommu/index.ts';
 import type { Invalidation, InvalidationEffect } from '../translation/index.ts';
 import { stopsDelivery } from './call-holds.ts';
@@ -136,26 +136,26 @@ function answer(m: Parts, fn: FunctionState, invalidation: Invalidation, delayNs
 }
 
 /** A translation completion still on its way must not be cached once the invalidation is answered. */
-function overtakeTranslations(fn: FunctionState, invalidation: Invalidation): void {
+function overtakeTranslations(fn: FunctionState, { pasid, firstPage, pages }: Invalidation): void {
   for (const request of fn.entries) {
-    if (request.kind !== 'translation' || request.point === 'issued') continue;
+    const { task } = request;
+    if (request.kind !== 'translation' || request.point === 'issued' || task === undefined) continue;
+    if (pasid !== NO_PASID && pasid !== request.pasid) continue;
     const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-    if (page >= invalidation.firstPage && page < invalidation.firstPage + invalidation.pages) request.overtaken = true;
+    const lg2 = translationPagesLg2(task.grantLow, task.grantHigh);
+    const first = alignedDown(page, lg2);
+    const everywhere = pasid === NO_PASID && request.pasid !== NO_PASID;
+    if (everywhere || (first < firstPage + pages && firstPage < first + 2 ** lg2)) request.overtaken = true;
   }
 }
 
 function settled(m: Parts, invalidation: Invalidation, timedOut: boolean): void {
-  const { bdf, itag } = invalidation;
+  const { bdf, itag, pasid } = invalidation;
   m.clock.cancel(timedOut ? 0 : (m.invalidationAlarms.get(invalidation.id) ?? 0));
   m.invalidationAlarms.delete(invalidation.id);
-  m.translation.revokeGrants(
-    bdf,
-    invalidation.pasid,
-    invalidation.firstPage,
-    invalidation.pages,
-    timedOut ? 'timed-out' : 'invalidated',
-    invalidation.grantsMade,
-  );
+  // A function that did not answer may go on using what is still mapped round the range.
+  const [first, pages] = timedOut ? [invalidation.askedFirst, invalidation.askedPages] : [invalidation.firstPage, invalidation.pages];
+  m.translation.revokeGrants(bdf, pasid, first, pages, timedOut ? 'timed-out' : 'invalidated', invalidation.grantsMade);
   if (timedOut) {
     m.outbox.log('warn', bdf, `${formatBdf(bdf)} did not answer an Invalidate Request (ITag ${itag}) in time`);
     const device = m.iommu?.device(bdf);

@@ -156,7 +156,7 @@ function missingPages(m: Parts, task: PageRequestTask, dma: ModelDma, access: nu
     if (atc !== undefined && atc.lookup(dma.pasid, page, access) >= 0) continue;
     const status = m.translation.translationRequest(context, low, high, access);
     const granted = status === STATUS.performed ? m.translation.resultAccess : ACCESS.none;
-    if ((granted & access) === access) atc?.install(dma.pasid, page, m.translation.resultPage, granted);
+    if ((granted & access) === access) atc?.install(dma.pasid, page, m.translation.completionLow, m.translation.completionHigh);
     else missing.push(page);
   }
   return missing;

@@ -160,7 +160,7 @@ export interface DmaResult extends Waited {
   readonly data: Uint8Array | undefined;
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
-  /** `translate`: the granted address and rights. */
+  /** `translate`: the range that was granted, which has the page asked for, by its first address; its size and rights. */
   readonly grant: { readonly address: bigint; readonly bytes: number; readonly access: number } | undefined;
 }
 

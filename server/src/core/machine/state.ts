@@ -154,10 +154,10 @@ export interface DmaTask extends Pending {
   failedAt: number;
   /** Index into OUTCOMES, of the request at `failedAt`. */
   outcome: number;
-  /** `translate`: what was granted. */
-  grantPage: number;
+  /** `translate`: the entry of its completion, as the bus has it (base/translation-entry.ts), and ACCESS bits of what it grants. */
+  grantLow: number;
+  grantHigh: number;
   grantAccess: number;
-  grantPages: number;
 }
 
 /** A call that goes through named steps (`call-steps.ts`), and may be held before any. */

@@ -3,17 +3,17 @@
  * request from a stale one. Hardware has no such table; a page that a function still uses after its grant ended is the
  * memory corruption that resets are fenced against.
  */
-import { NO_PASID, Ring } from '../base/index.ts';
+import { NO_PASID, PageRanges, Ring, alignedDown } from '../base/index.ts';
 import type { Bdf } from '../base/index.ts';
 
 /** Why a grant ended. `timed-out`: its invalidation was never answered; `context`: the device context changed. */
 export type RevokedWhy = 'live' | 'invalidated' | 'timed-out' | 'reset' | 'context';
 
-/** One page that a function was told of, and what became of that. */
+/** A range that a function was told of, and what became of that. */
 export interface GrantHistory {
   readonly pasid: number;
+  /** The first page of the range, and the physical one that it stands for. */
   readonly iovaPage: number;
-  /** Physical page. */
   readonly page: number;
   readonly pages: number;
   /** ACCESS bits. */
@@ -24,7 +24,7 @@ export interface GrantHistory {
   readonly why: RevokedWhy;
 }
 
-/** Live grants of one function: 1 GiB in pages, some 60 MB here. Keeps one function from taking the process's memory. */
+/** Live grants of one function: 1 GiB where all are of 4 KiB, some 60 MB here. Keeps one function from taking the process's memory. */
 export const GRANTS_MAX = 1 << 18;
 /** Ended grants that a function's history keeps. */
 const HISTORY_MAX = 256;
@@ -35,11 +35,12 @@ interface Grant {
   readonly pasid: number;
   readonly iovaPage: number;
   readonly page: number;
+  readonly pagesLg2: number;
   readonly access: number;
   grantedNs: number;
   /** Its place among all grants of the machine, renewed when the same grant is made again. */
   sequence: number;
-  /** Other live grants of the same IOVA page, and of the same physical page. */
+  /** Other live grants of the same range of IOVAs, and of the same physical range. */
   nextAtIova: Grant | undefined;
   nextAtPage: Grant | undefined;
   previousAtPage: Grant | undefined;
@@ -53,8 +54,8 @@ export interface Ending {
 }
 
 export class FunctionGrants {
-  readonly #byPasid = new Map<number, Map<number, Grant>>();
-  readonly #byPage = new Map<number, Grant>();
+  readonly #byPasid = new Map<number, PageRanges<Grant>>();
+  readonly #byPage = new PageRanges<Grant>();
   readonly #ended = new Ring<GrantHistory>(HISTORY_MAX);
   #live = 0;
 
@@ -62,42 +63,48 @@ export class FunctionGrants {
     return this.#live;
   }
 
-  /** Notes a grant; the same one again is renewed. False at {@link GRANTS_MAX}. */
-  add(pasid: number, iovaPage: number, page: number, access: number, nowNs: number, sequence: number): boolean {
-    let pages = this.#byPasid.get(pasid);
-    const atIova = pages?.get(iovaPage);
+  /**
+   * Notes a grant of the 2^`pagesLg2` pages, aligned by that, in which these two are; the same one again is renewed. False at {@link GRANTS_MAX}.
+   */
+  add(pasid: number, iovaPage: number, page: number, access: number, nowNs: number, sequence: number, pagesLg2 = 0): boolean {
+    let ranges = this.#byPasid.get(pasid);
+    const atIova = ranges?.at(iovaPage, pagesLg2);
+    const first = alignedDown(page, pagesLg2);
     for (let grant = atIova; grant !== undefined; grant = grant.nextAtIova) {
-      if (grant.page !== page || grant.access !== access) continue;
+      if (grant.page !== first || grant.access !== access) continue;
       grant.grantedNs = nowNs;
       grant.sequence = sequence;
       return true;
     }
     if (this.#live === GRANTS_MAX) return false;
-    if (pages === undefined) {
-      pages = new Map<number, Grant>();
-      this.#byPasid.set(pasid, pages);
+    if (ranges === undefined) {
+      ranges = new PageRanges<Grant>();
+      this.#byPasid.set(pasid, ranges);
     }
-    const atPage = this.#byPage.get(page);
+    const atPage = this.#byPage.at(first, pagesLg2);
     const links = { nextAtIova: atIova, nextAtPage: atPage, previousAtPage: undefined };
-    const grant: Grant = { pasid, iovaPage, page, access, grantedNs: nowNs, sequence, ...links };
+    const range = { iovaPage: alignedDown(iovaPage, pagesLg2), page: first, pagesLg2 };
+    const grant: Grant = { pasid, ...range, access, grantedNs: nowNs, sequence, ...links };
     if (atPage !== undefined) atPage.previousAtPage = grant;
-    pages.set(iovaPage, grant);
-    this.#byPage.set(page, grant);
+    ranges.set(iovaPage, pagesLg2, grant);
+    this.#byPage.set(first, pagesLg2, grant);
     this.#live++;
     return true;
   }
 
   /** True when one live grant names the physical page with all these rights. */
   covers(page: number, access: number): boolean {
-    for (let grant = this.#byPage.get(page); grant !== undefined; grant = grant.nextAtPage) {
-      if ((grant.access & access) === access) return true;
+    for (const pagesLg2 of this.#byPage.sizesLg2) {
+      for (let grant = this.#byPage.at(page, pagesLg2); grant !== undefined; grant = grant.nextAtPage) {
+        if ((grant.access & access) === access) return true;
+      }
     }
     return false;
   }
 
   /**
-   * Ends the grants that an invalidation names, and returns how many. Without a PASID: those made without one in the range, and all that were
-   * made with any (PCIe §10.3.8). `pages` Infinity: all of that PASID.
+   * Ends the grants that an invalidation names, and returns how many: each as a whole that has a page in the range. Without a PASID: those made without
+   * one in the range, and all that were made with any (PCIe §10.3.8). `pages` Infinity: all of that PASID.
    */
   revoke(pasid: number, firstPage: number, pages: number, ending: Ending): number {
     const before = this.#live;
@@ -113,32 +120,30 @@ export class FunctionGrants {
   /** The last grants that named a physical page: live ones first, then ended ones that are still remembered; each newest first. */
   history(page: number): readonly GrantHistory[] {
     const found: GrantHistory[] = [];
-    for (let grant = this.#byPage.get(page); grant !== undefined && found.length < SHOWN_MAX; grant = grant.nextAtPage) {
-      found.push(historyOf(grant, -1, 'live'));
+    for (const pagesLg2 of this.#byPage.sizesLg2) {
+      let grant = this.#byPage.at(page, pagesLg2);
+      for (let shown = 0; grant !== undefined && shown < SHOWN_MAX; shown++, grant = grant.nextAtPage) {
+        found.push(historyOf(grant, -1, 'live'));
+      }
     }
-    const ended = [...this.#ended.values()].filter((grant) => grant.page === page);
+    found.sort((a, b) => b.grantedNs - a.grantedNs);
+    const ended = [...this.#ended.values()].filter((grant) => page >= grant.page && page < grant.page + grant.pages);
     return [...found, ...ended.reverse()].slice(0, SHOWN_MAX);
   }
 
   #revokeRange(pasid: number, firstPage: number, pages: number, ending: Ending): void {
     const granted = this.#byPasid.get(pasid);
     if (granted === undefined) return;
-    if (pages < granted.size) {
-      for (let page = firstPage; page < firstPage + pages; page++) this.#end(granted, page, ending);
-    } else {
-      for (const page of granted.keys()) {
-        if (pages === Infinity || (page >= firstPage && page < firstPage + pages)) this.#end(granted, page, ending);
-      }
-    }
+    for (const grant of granted.overlapping(firstPage, pages)) this.#end(granted, grant, ending);
     if (granted.size === 0) this.#byPasid.delete(pasid);
   }
 
-  /** Ends the grants of one IOVA page that are old enough. */
-  #end(granted: Map<number, Grant>, iovaPage: number, { nowNs, why, upTo }: Ending): void {
+  /** Ends the grants of one range of IOVAs that are old enough. */
+  #end(granted: PageRanges<Grant>, newest: Grant, { nowNs, why, upTo }: Ending): void {
     let kept: Grant | undefined;
-    let grant = granted.get(iovaPage);
+    let grant: Grant | undefined = newest;
     while (grant !== undefined) {
-      const next = grant.nextAtIova;
+      const next: Grant | undefined = grant.nextAtIova;
       if (grant.sequence > upTo) {
         grant.nextAtIova = kept;
         kept = grant;
@@ -149,16 +154,16 @@ export class FunctionGrants {
       }
       grant = next;
     }
-    if (kept === undefined) granted.delete(iovaPage);
-    else granted.set(iovaPage, kept);
+    if (kept === undefined) granted.delete(newest.iovaPage, newest.pagesLg2);
+    else granted.set(newest.iovaPage, newest.pagesLg2, kept);
   }
 
   #unlink(grant: Grant): void {
     const { nextAtPage: next, previousAtPage: previous } = grant;
     if (next !== undefined) next.previousAtPage = previous;
     if (previous !== undefined) previous.nextAtPage = next;
-    else if (next !== undefined) this.#byPage.set(grant.page, next);
-    else this.#byPage.delete(grant.page);
+    else if (next !== undefined) this.#byPage.set(grant.page, grant.pagesLg2, next);
+    else this.#byPage.delete(grant.page, grant.pagesLg2);
   }
 }
 
@@ -177,6 +182,6 @@ export class GrantShadow {
 }
 
 function historyOf(grant: Grant, revokedNs: number, why: RevokedWhy): GrantHistory {
-  const { pasid, iovaPage, page, access, grantedNs } = grant;
-  return { pasid, iovaPage, page, pages: 1, access, grantedNs, revokedNs, why };
+  const { pasid, iovaPage, page, pagesLg2, access, grantedNs } = grant;
+  return { pasid, iovaPage, page, pages: 2 ** pagesLg2, access, grantedNs, revokedNs, why };
 }

@@ -8,7 +8,7 @@
  * completes a new request; where a function never answered the old one, the new one times out although it was answered, which is the safe
  * way to be wrong. A function reset clears debts: the function has forgotten its requests.
  */
-import { ITAGS, ModelError, assert } from '../base/index.ts';
+import { ITAGS, ModelError, alignedDown, assert, spanLg2 } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 
 /** One Invalidate Request. */
@@ -16,9 +16,12 @@ export interface Invalidation {
   readonly id: number;
   readonly bdf: Bdf;
   readonly pasid: Pasid;
+  /** What the request names, in the only way that it can: 2^n pages, aligned by that (S and the size code, PCIe §10.3.1). Infinity: everything. */
   readonly firstPage: number;
-  /** Infinity: everything. */
   readonly pages: number;
+  /** What it was made for, which may be less. */
+  readonly askedFirst: number;
+  readonly askedPages: number;
   /** Ids of the address spaces whose translations it takes. */
   readonly spaces: readonly number[];
   /** Whom the machine tells when it has settled. */
@@ -79,14 +82,14 @@ export class InvalidationQueue {
   }
 
   /**
-   * Asks a function to invalidate a range and returns the invalidation's id. It goes out at once if a tag is free and fewer than `depth`
+   * Asks a function to invalidate a range, or the smallest that a request can name with that in it, and returns the invalidation's id. It goes out at once if a tag is free and fewer than `depth`
    * (the function's Invalidate Queue Depth, 1 to 32) are in flight; otherwise in its turn.
    */
   request(
     bdf: Bdf,
     pasid: Pasid,
-    firstPage: number,
-    pages: number,
+    askedFirst: number,
+    askedPages: number,
     waiter: number,
     depth: number,
     spaces: readonly number[] = NO_SPACES,
@@ -94,7 +97,11 @@ export class InvalidationQueue {
     assert(Number.isInteger(depth) && depth >= 1 && depth <= ITAGS, `invalidate queue depth ${depth}`);
     const id = ++this.#lastId;
     const grantsMade = this.#grantsMade();
-    const invalidation = { id, bdf, pasid, firstPage, pages, spaces, waiter, itag: -1, sentNs: 0, grantsMade };
+    const lg2 = askedPages === Infinity ? 0 : spanLg2(askedFirst, askedPages);
+    const firstPage = alignedDown(askedFirst, lg2);
+    const pages = askedPages === Infinity ? Infinity : 2 ** lg2;
+    const range = { firstPage, pages, askedFirst, askedPages };
+    const invalidation = { id, bdf, pasid, ...range, spaces, waiter, itag: -1, sentNs: 0, grantsMade };
     const destination = this.#destinationOf(bdf);
     destination.depth = depth;
     destination.waiting.push(invalidation);
@@ -171,7 +178,7 @@ export class InvalidationQueue {
     const ids: number[] = [];
     if (pages === 0) return ids;
     for (const other of this.#pending.values()) {
-      const overlaps = other.firstPage < firstPage + pages && firstPage < other.firstPage + other.pages;
+      const overlaps = other.askedFirst < firstPage + pages && firstPage < other.askedFirst + other.askedPages;
       if (overlaps && other.spaces.includes(space)) ids.push(other.id);
     }
     return ids;

@@ -60,8 +60,10 @@ export interface WalkedTables extends PageTables {
   readonly foundHigh: number;
   /** ACCESS bits that the request has, combined over the levels; none for a page of the supervisor's where it is without that privilege. */
   readonly foundAccess: number;
-  /** log2 of the leaf's size in 4 KiB pages. */
+  /** log2 of the size of the leaf, or of the contiguous group that it is in, in 4 KiB pages. */
   readonly foundPagesLg2: number;
+  /** The tables of a process say that the page is the same in every process. */
+  readonly foundGlobal: boolean;
   /** Which stage the last walk ended in, or refused its access if it was refused: 1 or 2. */
   readonly faultStage: number;
   /** A page that was not written yet is found without the right to write: a walk for a write may find more. */

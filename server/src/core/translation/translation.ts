@@ -5,14 +5,15 @@
  * `ats-forbidden` to the others. Nothing here records a fault, and changing a context drops neither IOTLB entries (they belong to
  * the space) nor grants (the function still holds them): invalidation does.
  */
-import { ACCESS, PAGE_BYTES, PAGE_LG2, pageNumber, pageOf } from '../base/index.ts';
+import { ACCESS, NO_PASID, PAGE_BYTES, TRANSLATION, pageNumber, pageOf, translationHigh, translationLow } from '../base/index.ts';
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts';
-import { contextKey } from './context-key.ts';
+import { fieldsOf, isUntranslatedOnly, pagesLg2Granted, rightsGranted } from './ats-answers.ts';
+import { Contexts, doubled } from './contexts.ts';
 import { GrantShadow } from './grant-shadow.ts';
 import type { GrantHistory, RevokedWhy } from './grant-shadow.ts';
-import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, packRest, pagesOfRest } from './iotlb.ts';
+import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, isGlobalRest, packRest, pagesLg2OfRest } from './iotlb.ts';
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { Spaces } from './spaces.ts';
 import { STATUS } from './status.ts';
@@ -36,14 +37,15 @@ const ACCESS_SHIFT = 12;
 const HIGH_MASK = 0xfffff;
 /** An identity space passes 52-bit addresses: page numbers whose high half is below this. */
 const IDENTITY_HIGH_END = 1 << 8;
-/** A range invalidation of more pages takes a new tag for the whole space instead of looking for each. */
-const PROBES_MAX = 1024;
 const PAGE_LAST = BigInt(PAGE_BYTES - 1);
 
 export class Translation {
   /** Of the last answer `performed`, as the IOTLB has it: taken apart only when somebody asks. */
   #resultLow = 0;
   #resultRest = 0;
+  /** Of the last translation request `performed`: the entry of its completion, as the bus has it (base/translation-entry.ts). */
+  completionLow = 0;
+  completionHigh = 0;
   #faultTables: Space['tables'];
   readonly #trace: Trace;
   readonly #now: () => number;
@@ -56,7 +58,7 @@ export class Translation {
   readonly contextChanges = new Set<Bdf>();
   /** By handle. */
   readonly #contexts: Context[] = [];
-  readonly #handles = new Map<number, number>();
+  readonly #known = new Contexts(this.#contexts, this.#shadow);
   /** By handle: the tag of the context's space, shifted as the IOTLB wants it; 0 finds nothing. */
   #tags = new Int32Array(16);
 
@@ -77,7 +79,7 @@ export class Translation {
   }
   /** The size of its mapping in 4 KiB pages; more than 2^30 is told as that. */
   get resultPages(): number {
-    return pagesOfRest(this.#resultRest);
+    return 2 ** pagesLg2OfRest(this.#resultRest);
   }
 
   /** The stage at which the last translation that was refused ended: 1 or 2; 0 where no tables were walked. */
@@ -113,26 +115,18 @@ export class Translation {
   }
 
   contextSpace(bdf: Bdf, pasid: Pasid): AddressSpace | undefined {
-    return this.#contextOf(bdf, pasid)?.space;
+    return this.#known.find(bdf, pasid)?.space;
   }
 
   /** Whether ATS requests of the context are honoured now. */
   atsAllowed(bdf: Bdf, pasid: Pasid): boolean {
-    return this.#contextOf(bdf, pasid)?.ats ?? false;
+    return this.#known.find(bdf, pasid)?.ats ?? false;
   }
 
   /** A small number for the hot path: the same one for the life of the machine. */
   contextHandle(bdf: Bdf, pasid: Pasid): number {
-    const key = contextKey(bdf, pasid);
-    const known = this.#handles.get(key);
-    if (known !== undefined) return known;
-    const handle = this.#contexts.push({ bdf, pasid, grants: this.#shadow.of(bdf), space: undefined, ats: false }) - 1;
-    this.#handles.set(key, handle);
-    if (handle === this.#tags.length) {
-      const tags = new Int32Array(handle * 2);
-      tags.set(this.#tags);
-      this.#tags = tags;
-    }
+    const handle = this.#known.handleOf(bdf, pasid);
+    if (handle === this.#tags.length) this.#tags = doubled(this.#tags);
     return handle;
   }
 
@@ -179,11 +173,11 @@ export class Translation {
     if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
     const pagesLg2 = Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
     this.#resultLow = tables.foundLow;
-    this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2);
+    this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2, tables.foundGlobal);
     if (privileged) return PERFORMED;
     if (space.tag === 0) this.#giveTag(space);
     if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;
-    this.#iotlb.fill(space.tag, low, high, tables.foundLow, tables.foundHigh, tables.foundAccess, pagesLg2);
+    this.#iotlb.fill(space.tag, low, high, tables.foundLow, this.#resultRest);
     return PERFORMED;
   }
 
@@ -200,15 +194,7 @@ export class Translation {
     const { tag, cachedPagesLg2 } = own;
     this.#trace.emit('iotlb-invalidated', own.id, pageOf(iova), pageOf(bytes + PAGE_LAST), 0);
     if (tag === 0 || bytes <= 0n) return;
-    // A slice of a large page may lie outside the range while its mapping overlaps it.
-    const lg2 = BigInt(PAGE_LG2 + cachedPagesLg2);
-    const first = Number(iova >> lg2) * 2 ** cachedPagesLg2;
-    const end = (Number((iova + bytes - 1n) >> lg2) + 1) * 2 ** cachedPagesLg2;
-    if (end - first > PROBES_MAX) {
-      this.#setTag(own, 0);
-      return;
-    }
-    for (let page = first; page < end; page++) this.#iotlb.drop(tag, page | 0, Math.floor(page / 2 ** 32));
+    if (!this.#iotlb.dropMappings(tag, iova, bytes, cachedPagesLg2)) this.#setTag(own, 0);
   }
 
   /** Drops everything that the IOTLB holds of a space. */
@@ -219,30 +205,48 @@ export class Translation {
   }
 
   /**
-   * An ATS translation request for one page, through the IOTLB as any other. `access` with the write bit: the function wants to write
-   * (NW=0). `performed`: granted, with a live grant in the shadow; the result fields tell the page and the rights, which may be less
-   * than asked. `no-access`: success with R=W=0. `ats-forbidden`: the context does not allow it (answered as Unsupported Request).
-   * `completer-abort`: broken tables, or no room for another grant.
+   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: the function wants to
+   * write (NW=0). `performed`: granted, with a live grant in the shadow; {@link completionLow} and the result fields tell of the page, the size of the range
+   * around it, and the rights, which may be less than asked. With U set there the range is for untranslated requests only, and no grant is made.
+   * `no-access`: success with R=W=0. `ats-forbidden`: the context does not allow it (answered as Unsupported Request). `completer-abort`: broken
+   * tables, or no room for another grant.
    */
   translationRequest(context: number, low: number, high: number, access: number, privileged = false): number {
     const { ats, bdf, pasid, grants, space } = this.#contexts[context]!;
     if (!ats) return ATS_FORBIDDEN;
+    const page = pageNumber(low, high);
+    if (isUntranslatedOnly(pasid, page)) return this.#untranslatedOnly(page, access);
     // The write that the function announces is one that the tables' dirty flag is set for, where there is one: it may write without asking again.
     const marks = space?.tables?.marksWrites === true && (access & ACCESS.write) !== 0;
     let status = marks ? this.#ask(context, low, high, ACCESS.write, privileged) : NOT_PERMITTED;
     if (status === NOT_PERMITTED) status = this.#ask(context, low, high, ACCESS.none, privileged);
     if (status === EXTERNAL_ABORT || status === RESERVED_BITS) return COMPLETER_ABORT;
     if (status !== PERFORMED) return NO_ACCESS;
-    let rights = this.resultAccess & (access | ACCESS.read);
-    // Exe is set only with R (PCIe §10.2.3).
-    if ((rights & ACCESS.read) === 0) rights &= ~ACCESS.execute;
+    const rights = rightsGranted(this.resultAccess, access);
     if (rights === ACCESS.none) return NO_ACCESS;
-    const page = pageNumber(low, high);
-    if (!grants.add(pasid, page, this.resultPage, rights, this.#now(), this.#grantsMade + 1)) return COMPLETER_ABORT;
+    const lg2 = pagesLg2Granted(pasid, page, pagesLg2OfRest(this.#resultRest));
+    const { resultPage } = this;
+    if (!grants.add(pasid, page, resultPage, rights, this.#now(), this.#grantsMade + 1, lg2)) return COMPLETER_ABORT;
     this.#grantsMade++;
-    this.#trace.emit('ats-granted', bdf, page, this.resultPage, rights);
-    this.#resultRest = packRest(this.#resultRest, rights, 0);
+    this.#trace.emit('ats-granted', bdf, page, resultPage, rights);
+    const global = pasid !== NO_PASID && isGlobalRest(this.#resultRest);
+    this.#resultRest = packRest(this.#resultRest, rights, lg2, global);
+    this.#complete(resultPage, lg2, fieldsOf(rights, privileged, global));
     return PERFORMED;
+  }
+
+  /** Only writes make interrupts. */
+  #untranslatedOnly(page: number, access: number): number {
+    if ((access & ACCESS.write) === 0) return NO_ACCESS;
+    this.#resultLow = page;
+    this.#resultRest = packRest(0, ACCESS.write, 0);
+    this.#complete(page, 0, TRANSLATION.write | TRANSLATION.untranslatedOnly);
+    return PERFORMED;
+  }
+
+  #complete(page: number, pagesLg2: number, fields: number): void {
+    this.completionLow = translationLow(page, pagesLg2, fields);
+    this.completionHigh = translationHigh(page, pagesLg2);
   }
 
   /**
@@ -276,10 +280,6 @@ export class Translation {
 
   liveGrants(bdf: Bdf): number {
     return this.#shadow.of(bdf).live;
-  }
-
-  #contextOf(bdf: Bdf, pasid: Pasid): Context | undefined {
-    return this.#contexts[this.#handles.get(contextKey(bdf, pasid)) ?? -1];
   }
 
   /** A new tag leaves the entries of the old one unreachable. When tags run out the IOTLB is emptied and all start anew. */

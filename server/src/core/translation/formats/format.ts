@@ -11,8 +11,10 @@ export const KIND = { table: -1, leaf: -2 } as const;
 
 /** Right of a request without supervisor privilege: combines over the levels as the rights in ACCESS do. */
 export const USER = 8;
-/** Every right, and {@link USER}. */
-export const ALL_RIGHTS = 15;
+/** Set where an entry does not say that what is below it is the same in every process (x86, RISC-V: G clear): combines as the rights do. */
+export const PER_PROCESS = 16;
+/** Every right, {@link USER} and {@link PER_PROCESS}. */
+export const ALL_RIGHTS = 31;
 
 /** One entry, taken apart. Filled anew for each; nothing is allocated. */
 export interface Entry {
@@ -23,7 +25,7 @@ export interface Entry {
   nextLevel: number;
   /** Of a leaf: log2 of its size in 4 KiB pages. */
   sizeLg2: number;
-  /** ACCESS bits and {@link USER} that this entry leaves. */
+  /** ACCESS bits, {@link USER} and, where the format has global pages, {@link PER_PROCESS} that this entry leaves. */
   rights: number;
 }
 
@@ -70,6 +72,8 @@ export interface Format {
   readonly leafSizes: readonly LeafSize[];
   /** A request in privileged mode may not use the pages of those without (RISC-V, with SUM clear). */
   readonly userPagesOnlyForUsers: boolean;
+  /** Entries have a bit for pages that are the same in every process; absent: none is. */
+  readonly globalPages?: boolean;
   /** Takes an entry of a level apart. */
   decode(low: number, high: number, level: number, into: Entry): void;
   /** Puts a table's entry into `words`: what {@link decode} takes apart into its page. `level` is the entry's own, the table's is one below. */

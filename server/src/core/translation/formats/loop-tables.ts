@@ -5,6 +5,7 @@ import type { Format } from './format.ts';
 import { LOOKING, RadixWalker, inputFault } from './radix-walker.ts';
 import type { TableMemory } from './table-memory.ts';
 
+const PERFORMED = STATUS.performed;
 const NOT_PRESENT = STATUS['not-present'];
 export const NO_ROOT = -1;
 
@@ -14,6 +15,7 @@ export abstract class LoopTables implements WalkedTables {
   foundHigh = 0;
   foundAccess = 0;
   foundPagesLg2 = 0;
+  foundGlobal = false;
   protected readonly shape: Format;
   /** Physical page and byte offset of the table at which a walk begins; page -1 while there is none. */
   protected root = NO_ROOT;
@@ -60,7 +62,8 @@ export abstract class LoopTables implements WalkedTables {
     this.foundLow = walker.foundLow;
     this.foundHigh = walker.foundHigh;
     this.foundAccess = privileged ? walker.foundPrivileged : walker.foundAccess;
-    this.foundPagesLg2 = walker.foundPagesLg2;
+    this.foundGlobal = walker.foundGlobal;
+    if (status === PERFORMED) this.foundPagesLg2 = walker.groupLg2(low);
     return status;
   }
 
@@ -68,7 +71,7 @@ export abstract class LoopTables implements WalkedTables {
     if (BigInt.asUintN(64, iova) !== iova) return undefined;
     const low = low32(iova);
     const high = high32(iova);
-    if (this.walk(pageLow(low, high), pageHigh(high), LOOKING) !== STATUS.performed) return undefined;
+    if (this.walk(pageLow(low, high), pageHigh(high), LOOKING) !== PERFORMED) return undefined;
     const page = this.foundHigh * 2 ** 32 + (this.foundLow >>> 0);
     return {
       address: addressOfPage(page) | BigInt.asUintN(PAGE_LG2, iova),

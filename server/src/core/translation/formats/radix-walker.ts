@@ -1,6 +1,6 @@
 import { ACCESS } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
-import { ALL_RIGHTS, KIND, USER, type Entry, type Format } from './format.ts';
+import { ALL_RIGHTS, KIND, PER_PROCESS, USER, type Entry, type Format } from './format.ts';
 import type { TableMemory } from './table-memory.ts';
 
 const PERFORMED = STATUS.performed;
@@ -39,6 +39,9 @@ export class RadixWalker {
   /** ACCESS bits that one with it has. */
   foundPrivileged = 0;
   foundPagesLg2 = 0;
+  /** The page is the same in every process, as its tables say. */
+  foundGlobal = false;
+  #foundLevel = 0;
   readonly #format: Format;
   readonly #memory: TableMemory;
   readonly #entry: Entry = { kind: 0, page: 0, nextLevel: 0, sizeLg2: 0, rights: 0 };
@@ -81,12 +84,22 @@ export class RadixWalker {
         if (left < 0) return memory.failed ?? EXTERNAL_ABORT;
         rights = left;
       }
-      if (entry.kind === KIND.leaf) return this.#found(low, high, rights);
+      if (entry.kind === KIND.leaf) return this.#found(low, high, level, rights);
       if (!skippedAreZero(format, low, high, level, entry.nextLevel)) return NOT_PRESENT;
       level = entry.nextLevel;
       page = entry.page;
       offset = 0;
     }
+  }
+
+  /**
+   * log2 of the pages of the contiguous group in which the last leaf lies; of the leaf where it is in none. A leaf whose page is out of step with its input
+   * page is not taken at its word.
+   */
+  groupLg2(low: number): number {
+    const lg2 = this.#format.groupOf?.(this.#memory.low, this.#memory.high, this.#foundLevel) ?? 0;
+    const inStep = lg2 < 32 && ((low ^ this.foundLow) & ((1 << lg2) - 1)) === 0;
+    return inStep ? Math.max(lg2, this.foundPagesLg2) : this.foundPagesLg2;
   }
 
   /** Sets the flags of the entry that was just loaded. Returns the rights that are left, or -1 when it could not be written. */
@@ -105,7 +118,7 @@ export class RadixWalker {
     return writes || dirtied === accessed ? rights : rights & ~ACCESS.write;
   }
 
-  #found(low: number, high: number, rights: number): number {
+  #found(low: number, high: number, level: number, rights: number): number {
     const { page, sizeLg2 } = this.#entry;
     const within = sizeLg2 < 32 ? bitsOf(low, high, 0, sizeLg2) : (low >>> 0) + bitsOf(high, 0, 0, sizeLg2 - 32) * 2 ** 32;
     const found = page + within;
@@ -114,6 +127,8 @@ export class RadixWalker {
     this.foundPrivileged = privilegedRights(this.#format, rights);
     this.foundAccess = userRights(rights);
     this.foundPagesLg2 = sizeLg2;
+    this.foundGlobal = this.#format.globalPages === true && (rights & PER_PROCESS) === 0;
+    this.#foundLevel = level;
     return PERFORMED;
   }
 }

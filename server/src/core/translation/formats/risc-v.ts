@@ -6,13 +6,26 @@
  */
 import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
-import { ALL_RIGHTS, KIND, USER, flagBits, namesOfBits, nineBitLevels, type Entry, type Format, type LeafSize } from './format.ts';
+import {
+  ALL_RIGHTS,
+  KIND,
+  PER_PROCESS,
+  USER,
+  flagBits,
+  namesOfBits,
+  nineBitLevels,
+  type Entry,
+  type Format,
+  type LeafSize,
+} from './format.ts';
 
 const VALID = 1 << 0;
 const READ = 1 << 1;
 const WRITE = 1 << 2;
 const EXECUTE = 1 << 3;
 const USER_PAGE = 1 << 4;
+/** In a table's entry: all that is below it. */
+const GLOBAL = 1 << 5;
 const ACCESSED = 1 << 6;
 const DIRTY = 1 << 7;
 const LEAF_BITS = READ | WRITE | EXECUTE;
@@ -55,6 +68,7 @@ export function riscv(levels: 3 | 4 | 5, stage: 1 | 2): Format {
     name: `riscv-sv${inputBits + 12}${stage === 2 ? 'x4' : ''}`,
     stage,
     userPagesOnlyForUsers: stage === 1,
+    globalPages: stage === 1,
     top,
     spanLg2,
     indexLg2: indexLg2.map((bits, level) => (level === top ? bits + more : bits)),
@@ -94,7 +108,7 @@ function decodeTable(low: number, high: number, level: number, into: Entry): voi
   } else {
     into.kind = KIND.table;
     into.nextLevel = level - 1;
-    into.rights = ALL_RIGHTS;
+    into.rights = (low & GLOBAL) === 0 ? ALL_RIGHTS : ALL_RIGHTS & ~PER_PROCESS;
   }
 }
 
@@ -119,7 +133,8 @@ function decodeLeaf(low: number, high: number, level: number, into: Entry): void
     ((low & READ) === 0 ? 0 : RIGHTS[READ]!) |
     writes |
     ((low & EXECUTE) === 0 ? 0 : RIGHTS[EXECUTE]!) |
-    ((low & USER_PAGE) === 0 ? 0 : USER);
+    ((low & USER_PAGE) === 0 ? 0 : USER) |
+    ((low & GLOBAL) === 0 ? PER_PROCESS : 0);
 }
 
 function putPage(words: Int32Array, at: number, page: number, bits: number): void {

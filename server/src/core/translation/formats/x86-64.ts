@@ -9,6 +9,7 @@ import { ACCESS, alignedDown } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import {
   KIND,
+  PER_PROCESS,
   USER,
   flagBits,
   highOfPage,
@@ -29,6 +30,8 @@ const ACCESSED = 1 << 5;
 const DIRTY = 1 << 6;
 /** In an entry of level 1 or 2: a leaf. Reserved above. */
 const LARGE = 1 << 7;
+/** Of a leaf. */
+const GLOBAL = 1 << 8;
 /** In the high word. */
 const NO_EXECUTE = 1 << 31;
 const TABLE_BITS = PRESENT | WRITABLE | USER_PAGE | ACCESSED;
@@ -50,6 +53,7 @@ export function x86Format(levels: 4 | 5): Format {
     name: levels === 4 ? 'x86-64' : 'x86-64-5level',
     stage: 1,
     userPagesOnlyForUsers: false,
+    globalPages: true,
     ...nineBitLevels(levels),
     causes: CAUSES,
     levelName: (level) => `level ${level + 1}`,
@@ -73,7 +77,8 @@ function decode(low: number, high: number, level: number, into: Entry): void {
     ACCESS.read |
     ((low & WRITABLE) === 0 ? 0 : ACCESS.write) |
     ((high & NO_EXECUTE) === 0 ? ACCESS.execute : 0) |
-    ((low & USER_PAGE) === 0 ? 0 : USER);
+    ((low & USER_PAGE) === 0 ? 0 : USER) |
+    PER_PROCESS;
   into.page = pageIn51to12(low, high);
   if (level > 0 && (low & LARGE) === 0) {
     into.kind = KIND.table;
@@ -85,6 +90,7 @@ function decode(low: number, high: number, level: number, into: Entry): void {
     into.kind = STATUS['reserved-bits'];
     return;
   }
+  if ((low & GLOBAL) !== 0) into.rights &= ~PER_PROCESS;
   into.kind = KIND.leaf;
   into.sizeLg2 = 9 * level;
   into.page = alignedDown(into.page, 9 * level);

@@ -1,0 +1,42 @@
+/** What a Translation Completion says of what the tables have (PCIe §10.2.3): pure functions. */
+import { ACCESS, INTERRUPT_PAGES, NO_PASID, TRANSLATION, alignedDown } from '../base/index.ts';
+
+const { read, write, execute } = ACCESS;
+
+/** Whether only untranslated requests may go there: an ATC that used an address for it would write to memory instead of interrupting. */
+export function isUntranslatedOnly(pasid: number, page: number): boolean {
+  return pasid === NO_PASID && page >= INTERRUPT_PAGES.first && page < INTERRUPT_PAGES.first + INTERRUPT_PAGES.count;
+}
+
+/** What of the rights found is granted to a function that asks for these. Read is granted unasked; write needs NW clear, and Exe Execute Requested. */
+export function rightsGranted(found: number, asked: number): number {
+  const rights = found & (asked | read);
+  // Exe is set only with R.
+  return (rights & read) === 0 ? rights & ~execute : rights;
+}
+
+/**
+ * log2 of the pages of the range that is granted: of the mapping, and where other pages in it are for untranslated requests only, of the largest part of it
+ * without them. The Smallest Translation Unit is the function's, and the agent is not told: software sets it to no more than the smallest page.
+ */
+export function pagesLg2Granted(pasid: number, page: number, mappingLg2: number): number {
+  if (pasid !== NO_PASID) return mappingLg2;
+  const end = INTERRUPT_PAGES.first + INTERRUPT_PAGES.count;
+  let lg2 = mappingLg2;
+  for (; lg2 > 0; lg2--) {
+    const first = alignedDown(page, lg2);
+    if (first >= end || first + 2 ** lg2 <= INTERRUPT_PAGES.first) break;
+  }
+  return lg2;
+}
+
+/** The fields of the entry for these rights: bits of {@link TRANSLATION}. N stays clear: the function decides whether to snoop. */
+export function fieldsOf(rights: number, privileged: boolean, global: boolean): number {
+  return (
+    ((rights & read) === 0 ? 0 : TRANSLATION.read) |
+    ((rights & write) === 0 ? 0 : TRANSLATION.write) |
+    ((rights & execute) === 0 ? 0 : TRANSLATION.execute) |
+    (privileged ? TRANSLATION.privileged : 0) |
+    (global ? TRANSLATION.global : 0)
+  );
+}
