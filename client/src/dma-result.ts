@@ -3,11 +3,11 @@ import { OUTCOME, accessText, type Outcome } from './names.ts';
 import { bigintOf, msOfNs, numberOf } from './numbers.ts';
 import { shown } from './shown.ts';
 
-/** An address that a translation request was granted. */
+/** What a translation request was granted: the range, in which the page that was asked for is, that one translation has. */
 export interface Grant {
-  /** Physical. */
+  /** Physical, of the first byte of the range. */
   readonly address: bigint;
-  /** Span of the grant. */
+  /** Size of the range, a power of two: the IOVA of its first byte is the one asked for, with the bits below the size cleared. */
   readonly bytes: bigint;
   /** `r`, `rw`, …; empty for none. */
   readonly access: string;

@@ -10,7 +10,7 @@ export interface ArmOptions extends CallOptions {
   readonly count?: number;
   /** Of `hold`: where. */
   readonly point?: HoldPoint;
-  /** Of `late-invalidations`: how late, on the machine's clock. */
+  /** Of `late-invalidations`: how late, on the machine's clock. Of `coalesced-completions`: when they go though not all have come. */
   readonly delayMs?: number;
 }
 
@@ -24,7 +24,7 @@ export class FaultInjection {
     this.#function = fn;
   }
 
-  /** Errors: ENODEV, EINVAL (`hold` without a point). */
+  /** Errors: ENODEV, EINVAL (`hold` without a point; `coalesced-completions` without end and without a delay). */
   async arm(fault: FaultKind, options?: ArmOptions): Promise<void> {
     const request = {
       function: this.#function,

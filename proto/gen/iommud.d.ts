@@ -372,7 +372,7 @@ export namespace iommud {
             OUTCOME_ADDRESS_SIZE = 18
         }
 
-        /** An address that a translation request was granted. */
+        /** What a translation request was granted: the range, in which the page that was asked for is, that one translation has. */
         class Grant {
 
             /**
@@ -384,10 +384,10 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** Physical. */
+            /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared. */
             address: Long;
 
-            /** Span of the grant, bytes. */
+            /** Size of the range, a power of two. */
             bytes: Long;
 
             /** Bits: 1 read, 2 write, 4 execute. */
@@ -417,10 +417,10 @@ export namespace iommud {
             /** Properties of a Grant. */
             interface $Properties {
 
-                /** Physical. */
+                /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared. */
                 address?: Long;
 
-                /** Span of the grant, bytes. */
+                /** Size of the range, a power of two. */
                 bytes?: Long;
 
                 /** Bits: 1 read, 2 write, 4 execute. */
@@ -6326,10 +6326,19 @@ export namespace iommud {
             FAULT_KIND_NEVER_READY = 5,
 
             /** The IOMMU refuses the function's next context change with EIO. */
-            FAULT_KIND_ATTACH_FAILS = 6
+            FAULT_KIND_ATTACH_FAILS = 6,
+
+            /**
+             * Its ATC completes the invalidations that this acts on by one message, when the last of them has come or, where it is not 0, `delay_ns` after the first;
+             * disarmed, at once.
+             */
+            FAULT_KIND_COALESCED_COMPLETIONS = 7
         }
 
-        /** Arms a fault. Role: host. Class: control. Errors: ENODEV, EINVAL (`hold` without `point`). */
+        /**
+         * Arms a fault. Role: host. Class: control. Errors: ENODEV, EINVAL (`hold` without `point`; completions gathered without
+         * end and without a delay).
+         */
         class FaultArm {
 
             /**
@@ -6356,7 +6365,7 @@ export namespace iommud {
             /** Of `hold`: one of the first three points. */
             point: (iommud.v1.RequestPoint|null);
 
-            /** Of late invalidations, nanoseconds. Absent: 0. */
+            /** Of late invalidations and coalesced completions, nanoseconds. Absent: 0. */
             delayNs: (Long|null);
 
             /**
@@ -6398,7 +6407,7 @@ export namespace iommud {
                 /** Of `hold`: one of the first three points. */
                 point?: (iommud.v1.RequestPoint|null);
 
-                /** Of late invalidations, nanoseconds. Absent: 0. */
+                /** Of late invalidations and coalesced completions, nanoseconds. Absent: 0. */
                 delayNs?: (Long|null);
 
                 /** Unknown fields preserved while decoding when enabled */

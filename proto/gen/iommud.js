@@ -9264,6 +9264,7 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[4] = "FAULT_KIND_ATC_SURVIVES_RESET"] = 4;
             values[valuesById[5] = "FAULT_KIND_NEVER_READY"] = 5;
             values[valuesById[6] = "FAULT_KIND_ATTACH_FAILS"] = 6;
+            values[valuesById[7] = "FAULT_KIND_COALESCED_COMPLETIONS"] = 7;
             return values;
         })();
         v1.FaultArm = (function() {

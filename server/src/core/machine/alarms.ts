@@ -2,6 +2,7 @@
 import type { Alarm } from '../base/index.ts';
 import { flushQueueTimeout } from './dma-flush.ts';
 import { advance, unhold } from './dma-ledger.ts';
+import { sendGathered } from './invalidation.ts';
 import type { Parts } from './parts.ts';
 import { prepareDeadline } from './prepare.ts';
 import { functionMayBeReady, resumeReset } from './reset.ts';
@@ -22,6 +23,11 @@ export function ring(m: Parts, alarm: Alarm): void {
     case 'flush-queue': {
       const domain = m.iommu?.domain(alarm.id);
       if (domain !== undefined) flushQueueTimeout(m, domain);
+      break;
+    }
+    case 'gathered': {
+      const fn = m.functionList[alarm.id];
+      if (fn !== undefined) sendGathered(m, fn);
       break;
     }
     case 'function': {

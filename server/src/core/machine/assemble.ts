@@ -124,6 +124,7 @@ function makeFunctions(
       needsReset: false,
       claimedBy: 0,
       armed: new Map(),
+      gathered: undefined,
       closedWindows: new Map(),
       resetHolder: 0,
     });

@@ -349,7 +349,8 @@ export interface LedgerRead {
 
 /**
  * Faults on purpose. `hold`: hold requests at `point`. `ignore-invalidations`, `late-invalidations` (by delayNs): the function's ATC.
- * `atc-survives-reset`: not compliant. `never-ready`: no readiness after a reset. `attach-fails`: the IOMMU refuses the next
+ * `coalesced-completions`: its ATC completes the requests that this acts on by one message, when the last of them has come or `delayNs` (if not 0) after the
+ * first; disarmed, at once. `atc-survives-reset`: not compliant. `never-ready`: no readiness after a reset. `attach-fails`: the IOMMU refuses the next
  * context change of the function with `EIO`. Each acts on occurrences from `first` (1 is the next) for `count` of them.
  */
 export const FAULT_KINDS = [
@@ -359,6 +360,7 @@ export const FAULT_KINDS = [
   'atc-survives-reset',
   'never-ready',
   'attach-fails',
+  'coalesced-completions',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 export interface FaultArm {

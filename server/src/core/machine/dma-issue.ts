@@ -169,7 +169,7 @@ function makeRequest(
     dataOffset: offset,
     pasid: task.pasid,
     translated: page >= 0,
-    itag: -1,
+    itags: 0,
     epoch: task.fn.epoch,
     sinceNs: m.clock.nowNs,
     holdAt: hold,

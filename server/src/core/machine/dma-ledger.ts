@@ -116,7 +116,7 @@ export function checkTranslated(m: Parts, task: DmaTask, page: number, access: n
 function perform(m: Parts, request: Request): void {
   const { task, fn } = request;
   if (request.kind === 'invalidation-completion') {
-    m.invalidations.complete(fn.bdf, 1 << request.itag, 1);
+    m.invalidations.complete(fn.bdf, request.itags, 1);
   } else if (request.kind === 'page-request') {
     arrive(m, request);
   } else if (request.kind === 'msi') {

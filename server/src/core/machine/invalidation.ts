@@ -96,12 +96,38 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   const dropped = atc.invalidate(invalidation.pasid, NO_PASID, invalidation.firstPage, invalidation.pages);
   m.trace.emit('ats-dropped', fn.bdf, invalidation.firstPage, dropped);
   overtakeTranslations(fn, invalidation);
+  const itags = 1 << invalidation.itag;
+  const together = faultActs(fn, 'coalesced-completions');
+  if (together !== undefined) {
+    gather(m, fn, itags, together.delayNs);
+    return;
+  }
   const late = faultActs(fn, 'late-invalidations');
-  answer(m, fn, invalidation, late?.delayNs ?? 0, late !== undefined);
+  answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
+}
+
+/** One message may complete several requests (PCIe §10.3.2). Not an entry of the ledger while it waits: it stands behind the writes that are issued meanwhile. */
+function gather(m: Parts, fn: FunctionState, itags: number, delayNs: number): void {
+  fn.gathered ??= { itags: 0, alarm: delayNs > 0 ? m.clock.set(delayNs, 'gathered', fn.index) : 0 };
+  fn.gathered.itags |= itags;
+  if (!fn.armed.has('coalesced-completions')) sendGathered(m, fn);
+}
+
+export function sendGathered(m: Parts, fn: FunctionState): void {
+  const { gathered } = fn;
+  if (gathered === undefined) return;
+  forgetGathered(m, fn);
+  answer(m, fn, gathered.itags, 0, false);
+}
+
+/** A reset takes them: the function has forgotten the requests. */
+export function forgetGathered(m: Parts, fn: FunctionState): void {
+  m.clock.cancel(fn.gathered?.alarm ?? 0);
+  fn.gathered = undefined;
 }
 
 /** The Invalidate Completion is a posted message: it stands behind the writes that the function issued earlier. */
-function answer(m: Parts, fn: FunctionState, invalidation: Invalidation, delayNs: number, held: boolean): void {
+function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, held: boolean): void {
   enter(m, {
     id: m.nextRequest++,
     fn,
@@ -113,9 +139,9 @@ function answer(m: Parts, fn: FunctionState, invalidation: Invalidation, delayNs
     iovaHigh: 0,
     bytes: 0,
     dataOffset: 0,
-    pasid: invalidation.pasid,
+    pasid: NO_PASID,
     translated: false,
-    itag: invalidation.itag,
+    itags,
     epoch: fn.epoch,
     sinceNs: m.clock.nowNs,
     holdAt: held ? 'issued' : undefined,

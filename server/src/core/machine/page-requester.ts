@@ -45,7 +45,7 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     dataOffset: 0,
     pasid: request.pasid,
     translated: false,
-    itag: -1,
+    itags: 0,
     epoch: fn.epoch,
     sinceNs: m.clock.nowNs,
     holdAt: undefined,

@@ -7,6 +7,7 @@ import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
 import { done } from './done.ts';
 import { faultActs } from './gate.ts';
+import { forgetGathered } from './invalidation.ts';
 import { enqueue } from './mutex.ts';
 import { restorePageRequests } from './page-faults.ts';
 import { forgetPageRequests } from './page-requester.ts';
@@ -164,6 +165,7 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
   fn.neverReady = faultActs(fn, 'never-ready') !== undefined;
   fn.atcKept = faultActs(fn, 'atc-survives-reset') !== undefined;
   discardCompletions(m, fn, method);
+  forgetGathered(m, fn);
   if (!fn.atcKept) fn.model.atc?.clear();
   fn.model.reset();
   fn.config.reset('flr');

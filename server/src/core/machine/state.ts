@@ -61,6 +61,8 @@ export interface FunctionState {
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
   readonly armed: Map<FaultKind, ArmedFault>;
+  /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */
+  gathered: { itags: number; readonly alarm: number } | undefined;
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
   readonly closedWindows: Map<string, ClosedWindow>;
   /** The operation that holds the function's reset lock (device_lock), 0 for none. */
@@ -90,8 +92,8 @@ export interface Request {
   readonly pasid: Pasid;
   /** Carries a translated address (AT=10), in `page`. */
   readonly translated: boolean;
-  /** Of an Invalidate Completion. */
-  readonly itag: number;
+  /** Of an Invalidate Completion: its ITag vector. */
+  readonly itags: number;
   readonly epoch: number;
   readonly sinceNs: number;
   /** Where it stops; undefined once it was released or where nothing holds it. */
