@@ -1564,8 +1564,9 @@ export namespace iommud {
 
             /**
              * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
-             * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
-             * With `parent` it is an address of the guest, below which the parent translates.
+             * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it is silent past
+             * the watchdog or gone they are external aborts, as are the flags of `accessed_dirty` there. Absent: the domain owns its tables. With `parent` it is an
+             * address of the guest, below which the parent translates.
              */
             root: (Long|null);
 
@@ -1631,8 +1632,9 @@ export namespace iommud {
 
                 /**
                  * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
-                 * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are external aborts. Absent: the domain owns its tables.
-                 * With `parent` it is an address of the guest, below which the parent translates.
+                 * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it is silent past
+                 * the watchdog or gone they are external aborts, as are the flags of `accessed_dirty` there. Absent: the domain owns its tables. With `parent` it is an
+                 * address of the guest, below which the parent translates.
                  */
                 root?: (Long|null);
 

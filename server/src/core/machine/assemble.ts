@@ -78,6 +78,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     outbox,
     hash,
     timedHolds: new Map(),
+    tableReads: new Map(),
     invalidationAlarms: new Map(),
     windowReports: new Map(),
     callHolds: new Map(),

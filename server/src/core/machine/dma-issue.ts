@@ -2,29 +2,18 @@
  * A DMA operation from the function to the ledger (design §6). What nothing holds is done here page by page and allocates nothing; the
  * rest becomes requests that wait in the function's ledger.
  */
-import {
-  ACCESS,
-  INTERRUPT_PAGES,
-  PAGE_BYTES,
-  TRANSLATION,
-  join64,
-  pageHigh,
-  pageLow,
-  pageNumber,
-  type DmaOperation,
-} from '../base/index.ts';
-import { STATUS } from '../translation/index.ts';
+import { ACCESS, INTERRUPT_PAGES, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../base/index.ts';
+import { STATUS, WAITING } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
 import { recordFault } from './faults.ts';
 import { closedGate, faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, Request, RequestKind } from './state.ts';
+import { UNTRANSLATED, translatedPage } from './translated-page.ts';
 
 const MSI_PAGE_FIRST = INTERRUPT_PAGES.first;
 const MSI_PAGES = INTERRUPT_PAGES.count;
-/** Instead of a page: the translation agent wants an untranslated request there. Less than minus any status. */
-const UNTRANSLATED = -1000;
 
 /** Sends the operation on its way. When it has ended, `task` is ready among the operations. */
 export function issueDma(m: Parts, task: DmaTask): void {
@@ -84,6 +73,8 @@ function runDirect(m: Parts, task: DmaTask): number {
       status = translation.translate(context, pl, ph, access);
       page = translation.resultPage;
     }
+    // Not all of the tables are here: a request in the ledger can wait for them.
+    if (status === WAITING) return offset;
     if (status !== STATUS.performed) {
       // An ATC that got no translation has put no request for this page on the bus.
       if (page >= 0 || !translated) task.requests++;
@@ -149,13 +140,14 @@ function makeRequest(
   const ph = pageHigh(high);
   const access = accessOf(task.operation) | (task.execute ? ACCESS.execute : 0);
   let page = task.translated ? translatedPage(m, task, pl, ph, access) : UNTRANSLATED;
-  if (page < 0 && page !== UNTRANSLATED) {
+  const viaAtc = page === -WAITING;
+  if (page < 0 && page !== UNTRANSLATED && !viaAtc) {
     failAt(m, task, offset, -page, access);
     return undefined;
   }
-  const msi = page < 0 && task.operation === 'write' && ph === 0 && isMsiPage(pl);
+  const msi = page === UNTRANSLATED && task.operation === 'write' && ph === 0 && isMsiPage(pl);
   const kind: RequestKind = task.operation === 'translate' ? 'translation' : msi ? 'msi' : 'memory';
-  if (page === UNTRANSLATED) page = -1;
+  if (page < 0) page = -1;
   const request: Request = {
     id: m.nextRequest++,
     fn: task.fn,
@@ -169,6 +161,8 @@ function makeRequest(
     dataOffset: offset,
     pasid: task.pasid,
     translated: page >= 0,
+    viaAtc,
+    walk: undefined,
     itags: 0,
     epoch: task.fn.epoch,
     sinceNs: m.clock.nowNs,
@@ -192,23 +186,6 @@ function makeRequest(
 
 function isMsiPage(pl: number): boolean {
   return pl >= MSI_PAGE_FIRST && pl < MSI_PAGE_FIRST + MSI_PAGES;
-}
-
-/** The page that the function's ATC has, after a translation request where it has none; UNTRANSLATED, or minus the status when that fails. */
-function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access: number): number {
-  const { atc } = task.fn.model;
-  if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
-  const iovaPage = pageNumber(pl, ph);
-  // What is granted to privileged mode is for it alone (PCIe §10.2.3): this ATC keeps none of it.
-  const cached = task.privileged ? -1 : atc.lookup(task.pasid, iovaPage, access);
-  if (cached >= 0) return cached;
-  const { translation } = m;
-  const status = translation.translationRequest(task.context, pl, ph, access, task.privileged);
-  if (status !== STATUS.performed) return -status;
-  if ((translation.resultAccess & access) !== access) return -STATUS['no-access'];
-  const { completionLow, completionHigh } = translation;
-  if (!task.privileged) atc.install(task.pasid, iovaPage, completionLow, completionHigh);
-  return (completionLow & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
 }
 
 /** A request that failed before it was in the ledger: counted, and a fault record where the translation agent writes one. */

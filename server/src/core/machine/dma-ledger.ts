@@ -3,13 +3,15 @@
  * effect in order; reads do not pass writes; a translation request passes both.
  */
 import { AT, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
-import { STATUS } from '../translation/index.ts';
+import { STATUS, WAITING } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
 import { noteFailure } from './dma-task.ts';
 import { isRecorded, recordFault } from './faults.ts';
 import { holdsBackLater } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, FunctionState, Request } from './state.ts';
+import { useAnswers, waitsForEntry } from './table-reads.ts';
+import { translatedPage } from './translated-page.ts';
 
 /**
  * Puts a new request into its function's ledger and translates it unless it is held before that. False when translation refused it:
@@ -40,7 +42,7 @@ export function advance(m: Parts, fn: FunctionState): void {
 
 /** One request as far as it can go; true when it has ended. */
 function moveOn(m: Parts, request: Request, ahead: number, translatedAhead: boolean): boolean {
-  if (request.held) return false;
+  if (request.held || (request.walk !== undefined && request.walk.owner !== 0)) return false;
   if (request.point === 'issued' && !translate(m, request)) return true;
   if (request.point === 'translated') {
     if (request.held) return false;
@@ -60,40 +62,63 @@ function mayPerform(m: Parts, request: Request, ahead: number, translatedAhead: 
   return ahead > 0 && request.kind === 'memory' && m.memory.ownerOf(request.page) === ahead;
 }
 
-/** Translation, or the check of a translated address. False: it has ended with a fault. */
+/** Translation, or the check of a translated address. False: it has ended with a fault. True, at the same point: it waits for page tables. */
 function translate(m: Parts, request: Request): boolean {
   const { task } = request;
   if (request.kind === 'invalidation-completion' || request.kind === 'msi' || task === undefined) {
     request.point = 'translated';
     return true;
   }
-  const pl = pageLow(request.iovaLow, request.iovaHigh);
-  const ph = pageHigh(request.iovaHigh);
-  const { translation } = m;
-  let status: number;
-  if (request.kind === 'translation') {
-    status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged);
-    task.grantLow = translation.completionLow;
-    task.grantHigh = translation.completionHigh;
-    task.grantAccess = translation.resultAccess;
-  } else if (request.translated) {
-    status = checkTranslated(m, task, request.page, request.access, request.id);
-  } else {
-    status = task.privileged
-      ? translation.translatePrivileged(task.context, pl, ph, request.access)
-      : translation.translate(task.context, pl, ph, request.access);
-    request.page = translation.resultPage;
+  let status = walkFor(m, request, task);
+  while (status === WAITING) {
+    if (waitsForEntry(m, request)) return true;
+    status = walkFor(m, request, task);
   }
   if (status !== STATUS.performed) {
     end(m, request, status);
     return false;
   }
+  request.walk = undefined;
   // A translated request owes nothing to the tables; `strict` awaits it all the same, for nothing else keeps its page from being reused.
-  if (!request.translated || m.strict) request.spaceId = translation.spaceIdOf(task.context);
+  if (!request.translated || m.strict) request.spaceId = m.translation.spaceIdOf(task.context);
   request.point = 'translated';
   m.trace.emit('dma-translated', request.fn.bdf, request.id, request.page);
   stopsAt(m, request, 'translated');
   return true;
+}
+
+/** One walk, with what the owners of page tables have answered so far; a status, or WAITING. */
+function walkFor(m: Parts, request: Request, task: DmaTask): number {
+  const { translation } = m;
+  useAnswers(m, request);
+  const status = statusFor(m, request, task);
+  translation.awaited.forget();
+  return status;
+}
+
+function statusFor(m: Parts, request: Request, task: DmaTask): number {
+  const pl = pageLow(request.iovaLow, request.iovaHigh);
+  const ph = pageHigh(request.iovaHigh);
+  const { translation } = m;
+  if (request.kind === 'translation') {
+    const status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged);
+    task.grantLow = translation.completionLow;
+    task.grantHigh = translation.completionHigh;
+    task.grantAccess = translation.resultAccess;
+    return status;
+  }
+  if (request.viaAtc && !request.translated) {
+    const page = translatedPage(m, task, pl, ph, request.access);
+    if (page < 0) return -page;
+    request.page = page;
+    request.translated = true;
+  }
+  if (request.translated) return checkTranslated(m, task, request.page, request.access, request.id);
+  const status = task.privileged
+    ? translation.translatePrivileged(task.context, pl, ph, request.access)
+    : translation.translate(task.context, pl, ph, request.access);
+  if (status === STATUS.performed) request.page = translation.resultPage;
+  return status;
 }
 
 /**

@@ -141,6 +141,8 @@ function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, hel
     dataOffset: 0,
     pasid: NO_PASID,
     translated: false,
+    viaAtc: false,
+    walk: undefined,
     itags,
     epoch: fn.epoch,
     sinceNs: m.clock.nowNs,

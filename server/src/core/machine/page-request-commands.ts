@@ -17,7 +17,7 @@ import {
   type Pasid,
 } from '../base/index.ts';
 import type { PageRequester } from '../devices/index.ts';
-import { STATUS } from '../translation/index.ts';
+import { STATUS, WAITING } from '../translation/index.ts';
 import type { ModelDma, ModelPageRequest, PageRequestCommand } from './command.ts';
 import { accessOf } from './dma-task.ts';
 import { closedGate } from './gate.ts';
@@ -155,6 +155,8 @@ function missingPages(m: Parts, task: PageRequestTask, dma: ModelDma, access: nu
     const page = pageNumber(low, high);
     if (atc !== undefined && atc.lookup(dma.pasid, page, access) >= 0) continue;
     const status = m.translation.translationRequest(context, low, high, access);
+    // The operation itself waits for the owner of the tables, and learns then.
+    if (status === WAITING) continue;
     const granted = status === STATUS.performed ? m.translation.resultAccess : ACCESS.none;
     if ((granted & access) === access) atc?.install(dma.pasid, page, m.translation.completionLow, m.translation.completionHigh);
     else missing.push(page);

@@ -45,6 +45,8 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     dataOffset: 0,
     pasid: request.pasid,
     translated: false,
+    viaAtc: false,
+    walk: undefined,
     itags: 0,
     epoch: fn.epoch,
     sinceNs: m.clock.nowNs,

@@ -12,6 +12,7 @@ import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
 import type { MachineSpec } from './spec.ts';
 import type { FunctionState, Request } from './state.ts';
+import type { TableRead } from './table-reads.ts';
 import type { TraceHash } from './trace-hash.ts';
 
 /** Everything a machine consists of. The files of this room are functions over it; `machine.ts` makes it. */
@@ -38,6 +39,8 @@ export interface Parts {
   readonly hash: TraceHash;
   /** Held requests that release themselves, by id. */
   readonly timedHolds: Map<number, Request>;
+  /** Entries of page tables that owners have been asked for, by `entryKey`. */
+  readonly tableReads: Map<number, TableRead>;
   /** Timeout alarms of Invalidate Requests, by the invalidation's id. */
   readonly invalidationAlarms: Map<number, number>;
   /** What the prepare of each open window was answered, by function and token: the same token gets the same answer. */

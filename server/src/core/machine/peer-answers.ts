@@ -15,12 +15,18 @@ import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
 import { functionMayBeReady } from './reset.ts';
 import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
+import { entryAnswered, type TableRead } from './table-reads.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
   switch (owed.kind) {
     case 'request':
       peer.memoryOutstanding--;
       requestAnswered(m, owed.request, answer);
+      giveCredit(m, peer);
+      break;
+    case 'table-read':
+      peer.memoryOutstanding--;
+      walkOn(m, owed.read, answer);
       giveCredit(m, peer);
       break;
     case 'fence': {
@@ -52,6 +58,11 @@ function requestAnswered(m: Parts, request: Request, answer: PeerAnswer): void {
   if (answer.kind === 'error') noteFailure(task, request.dataOffset, STATUS['completer-abort']);
   performed(m, request);
   advance(m, fn);
+}
+
+/** Requests that waited for an entry of page tables walk again; `answer` undefined: the owner has given none in time. */
+function walkOn(m: Parts, read: TableRead, answer: PeerAnswer | undefined): void {
+  for (const fn of entryAnswered(m, read, answer)) advance(m, fn);
 }
 
 /** The owner takes another access: requests that waited for it go on, function by function. */
@@ -112,12 +123,17 @@ function functionGone(m: Parts, fn: FunctionState): void {
   m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} is absent: its peer is gone`);
 }
 
-/** The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger. */
+/**
+ * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks that wait for its page tables end.
+ */
 export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
     if (owed.kind === 'fence') giveUpFence(m, owed.requests);
+    else if (owed.kind === 'table-read') walkOn(m, owed.read, undefined);
   }
+  // Walks that wait for its credit end too.
+  giveCredit(m, peer);
 }
 
 /** Its memory errs, its functions are absent, and nobody waits for its answers. Windows that it opened stay open. */

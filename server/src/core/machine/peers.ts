@@ -4,10 +4,12 @@ import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 import type { Request } from './state.ts';
+import { TABLE_ENTRY_BYTES, type TableRead } from './table-reads.ts';
 
 /** What an unanswered call was for. */
 export type Owed =
   | { readonly kind: 'request'; readonly request: Request }
+  | { readonly kind: 'table-read'; readonly read: TableRead }
   | { readonly kind: 'fence'; readonly bdf: Bdf; readonly requests: readonly Request[] }
   | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf };
@@ -98,6 +100,8 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
     case 'request':
       if (owed.request.operation !== 'read') return answer.kind === 'ok';
       return answer.kind === 'data' && answer.data.byteLength === owed.request.bytes;
+    case 'table-read':
+      return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'fence':
     case 'device-reset':
       return answer.kind === 'ok';

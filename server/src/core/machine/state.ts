@@ -7,6 +7,7 @@ import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMetho
 import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
+import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
 import type { ChangeCommand, Command, FaultKind, InvalidateRequest, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
@@ -91,7 +92,11 @@ export interface Request {
   readonly dataOffset: number;
   readonly pasid: Pasid;
   /** Carries a translated address (AT=10), in `page`. */
-  readonly translated: boolean;
+  translated: boolean;
+  /** Will carry one: the function waits for its translation first. */
+  readonly viaAtc: boolean;
+  /** Its translation has needed page tables that a peer's memory has. */
+  walk: TableWalk | undefined;
   /** Of an Invalidate Completion: its ITag vector. */
   readonly itags: number;
   readonly epoch: number;
@@ -114,6 +119,16 @@ export interface Request {
   /** Operations to wake when it has been performed (or will never be), and when it has ended. */
   onPerformed: number[] | undefined;
   onEnded: number[] | undefined;
+}
+
+/** What owners of memory have answered for a request's walk of page tables. */
+export interface TableWalk {
+  /** By `entryKey`; undefined: the owner gave none. */
+  readonly answers: Map<number, EntryWords | undefined>;
+  /** `AwaitedEntries.changes` when they were asked: later they are worth nothing. */
+  changes: number;
+  /** Who has been asked for an entry and has not answered; 0: nobody. */
+  owner: PeerId;
 }
 
 /** Who gets the reply: a call of a peer, or an operation that this one is a part of. */

@@ -1,7 +1,14 @@
 /** What a Translation Completion says of what the tables have (PCIe §10.2.3): pure functions. */
 import { ACCESS, INTERRUPT_PAGES, NO_PASID, TRANSLATION, alignedDown } from '../base/index.ts';
+import { STATUS, WAITING } from './status.ts';
 
 const { read, write, execute } = ACCESS;
+
+/** What a translation request whose translation ended so is answered. */
+export function refusalOf(status: number): number {
+  if (status === STATUS['external-abort'] || status === STATUS['reserved-bits']) return STATUS['completer-abort'];
+  return status === WAITING ? WAITING : STATUS['no-access'];
+}
 
 /** Whether only untranslated requests may go there: an ATC that used an address for it would write to memory instead of interrupting. */
 export function isUntranslatedOnly(pasid: number, page: number): boolean {

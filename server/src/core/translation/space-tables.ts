@@ -1,6 +1,7 @@
 import { ModelError, PHYSICAL_BITS, hex } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace } from './address-space.ts';
+import type { AwaitedEntries } from './formats/awaited-entries.ts';
 import type { Format } from './formats/format.ts';
 import { GuestTables, RamMemory } from './formats/guest-tables.ts';
 import { FORMAT_NAMES, formatNamed, nests } from './formats/named.ts';
@@ -34,11 +35,13 @@ const ROOT_ALIGNMENT = 64n;
 /** Makes the tables of a machine's spaces, out of one pool for each granule. */
 export class SpaceTables {
   readonly #memory: GuestMemory;
+  readonly #awaited: AwaitedEntries;
   /** By 4 KiB pages of a table. */
   readonly #pools = new Map<number, TablePool>();
 
-  constructor(memory: GuestMemory) {
+  constructor(memory: GuestMemory, awaited: AwaitedEntries) {
     this.#memory = memory;
+    this.#awaited = awaited;
   }
 
   /** `second`: the tables of the parent, where there is one. Throws {@link ModelError} as {@link TablesChoice} has it. */
@@ -54,7 +57,7 @@ export class SpaceTables {
     if (dirtyTracking)
       throw new ModelError('EOPNOTSUPP', 'a guest writes these tables, and tracks by them what it wants', 'dirty_tracking');
     const at = checkedRoot(root);
-    const memory = new RamMemory(this.#memory);
+    const memory = new RamMemory(this.#memory, this.#awaited);
     if (second === undefined) return new GuestTables(format, memory, at, accessedDirty);
     if (!nests(format, second)) {
       const text =

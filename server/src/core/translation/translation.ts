@@ -9,10 +9,10 @@ import { ACCESS, NO_PASID, PAGE_BYTES, TRANSLATION, pageNumber, pageOf, translat
 import type { Bdf, Pasid, Trace } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts';
-import { fieldsOf, isUntranslatedOnly, pagesLg2Granted, rightsGranted } from './ats-answers.ts';
+import { fieldsOf, isUntranslatedOnly, pagesLg2Granted, refusalOf, rightsGranted } from './ats-answers.ts';
 import { Contexts, doubled } from './contexts.ts';
-import { GrantShadow } from './grant-shadow.ts';
-import type { GrantHistory, RevokedWhy } from './grant-shadow.ts';
+import { AwaitedEntries } from './formats/awaited-entries.ts';
+import { GrantShadow, type GrantHistory, type RevokedWhy } from './grant-shadow.ts';
 import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, isGlobalRest, packRest, pagesLg2OfRest } from './iotlb.ts';
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { Spaces } from './spaces.ts';
@@ -26,8 +26,6 @@ const ATS_FORBIDDEN = STATUS['ats-forbidden'];
 const STALE_ATC = STATUS['stale-atc'];
 const NO_ACCESS = STATUS['no-access'];
 const COMPLETER_ABORT = STATUS['completer-abort'];
-const RESERVED_BITS = STATUS['reserved-bits'];
-const EXTERNAL_ABORT = STATUS['external-abort'];
 
 // The layout of an IOTLB entry as in iotlb.ts: imported values cost a load at each use, these are folded.
 const SPREAD_SHIFT = 17;
@@ -54,6 +52,8 @@ export class Translation {
   #grantsMade = 0;
   readonly #spaces: Spaces;
   #lastTag = 0;
+  /** What walks wait for: translations end in WAITING there, beside the statuses. */
+  readonly awaited = new AwaitedEntries();
   /** Functions of which a context was set: for whoever looks to take out. */
   readonly contextChanges = new Set<Bdf>();
   /** By handle. */
@@ -65,7 +65,7 @@ export class Translation {
   constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly memory: GuestMemory }) {
     this.#trace = ports.trace;
     this.#now = ports.now;
-    this.#spaces = new Spaces(new SpaceTables(ports.memory));
+    this.#spaces = new Spaces(new SpaceTables(ports.memory, this.awaited));
   }
 
   /** Of the last answer `performed`: the physical page, an exact double. */
@@ -111,6 +111,7 @@ export class Translation {
     context.ats = ats && own !== undefined && own.type !== 'blocked';
     this.#tags[handle] = own?.tag ?? 0;
     this.contextChanges.add(bdf);
+    this.awaited.restart();
     this.#trace.emit('context-set', bdf, pasid, own?.id ?? 0, own === undefined || own.type === 'blocked' ? 1 : 0);
   }
 
@@ -192,6 +193,7 @@ export class Translation {
   invalidateRange(space: AddressSpace, iova: bigint, bytes: bigint): void {
     const own = this.#spaces.own(space);
     const { tag, cachedPagesLg2 } = own;
+    this.awaited.restart();
     this.#trace.emit('iotlb-invalidated', own.id, pageOf(iova), pageOf(bytes + PAGE_LAST), 0);
     if (tag === 0 || bytes <= 0n) return;
     if (!this.#iotlb.dropMappings(tag, iova, bytes, cachedPagesLg2)) this.#setTag(own, 0);
@@ -201,15 +203,15 @@ export class Translation {
   invalidateSpace(space: AddressSpace): void {
     const own = this.#spaces.own(space);
     this.#trace.emit('iotlb-invalidated', own.id, 0, 0, 0);
+    this.awaited.restart();
     this.#setTag(own, 0);
   }
 
   /**
-   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: the function wants to
-   * write (NW=0). `performed`: granted, with a live grant in the shadow; {@link completionLow} and the result fields tell of the page, the size of the range
-   * around it, and the rights, which may be less than asked. With U set there the range is for untranslated requests only, and no grant is made.
-   * `no-access`: success with R=W=0. `ats-forbidden`: the context does not allow it (answered as Unsupported Request). `completer-abort`: broken
-   * tables, or no room for another grant.
+   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: NW=0. `performed`:
+   * granted, with a live grant in the shadow; {@link completionLow} and the result fields tell of page, range and rights, which may be less than asked. With U
+   * set there only untranslated requests may use the page, and no grant is made. Otherwise `no-access`: success with R=W=0; `ats-forbidden`: the context
+   * does not allow it (Unsupported Request); `completer-abort`: broken tables, or no room for another grant.
    */
   translationRequest(context: number, low: number, high: number, access: number, privileged = false): number {
     const { ats, bdf, pasid, grants, space } = this.#contexts[context]!;
@@ -220,8 +222,7 @@ export class Translation {
     const marks = space?.tables?.marksWrites === true && (access & ACCESS.write) !== 0;
     let status = marks ? this.#ask(context, low, high, ACCESS.write, privileged) : NOT_PERMITTED;
     if (status === NOT_PERMITTED) status = this.#ask(context, low, high, ACCESS.none, privileged);
-    if (status === EXTERNAL_ABORT || status === RESERVED_BITS) return COMPLETER_ABORT;
-    if (status !== PERFORMED) return NO_ACCESS;
+    if (status !== PERFORMED) return refusalOf(status);
     const rights = rightsGranted(this.resultAccess, access);
     if (rights === ACCESS.none) return NO_ACCESS;
     const lg2 = pagesLg2Granted(pasid, page, pagesLg2OfRest(this.#resultRest));
@@ -265,9 +266,8 @@ export class Translation {
   }
 
   /**
-   * Ends live grants and returns how many: what an invalidation of that range ends in the function's ATC. NO_PASID takes those made without
-   * a PASID in the range and all made with one (PCIe §10.3.8). `pages` Infinity: everything of that PASID. `upTo`: only grants that were
-   * made while {@link grantsMade} was at most this, so that an invalidation does not end what was granted, from newer tables, after it.
+   * Ends live grants and returns how many: what an invalidation of that range ends in the function's ATC (PCIe §10.3.8). `pages` Infinity: everything of that
+   * PASID. `upTo`: only grants made while {@link grantsMade} was at most this, so that none is ended that was granted from newer tables.
    */
   revokeGrants(bdf: Bdf, pasid: Pasid, firstPage: number, pages: number, why: RevokedWhy, upTo = Infinity): number {
     return this.#shadow.of(bdf).revoke(pasid, firstPage, pages, { nowNs: this.#now(), why, upTo });

@@ -1,36 +1,64 @@
 import { PAGE_BYTES, errno, pageOf, type Errno } from '../../base/index.ts';
 import type { GuestMemory } from '../../memory/index.ts';
+import { STATUS, WAITING } from '../status.ts';
 import { withFlags } from './accessed-dirty.ts';
+import { entryKey, type AwaitedEntries } from './awaited-entries.ts';
 import type { Format } from './format.ts';
 import { LoopTables } from './loop-tables.ts';
 import type { TableMemory } from './table-memory.ts';
 
 const SERVER = 0;
+const EXTERNAL_ABORT = STATUS['external-abort'];
 
-/** The server's RAM. A range that a peer owns gives no entries: its owner would have to be asked, and a walk does not wait. */
+/** Guest memory: the server's RAM, and what peers have answered of theirs. */
 export class RamMemory implements TableMemory {
   low = 0;
   high = 0;
+  failed = EXTERNAL_ABORT;
   readonly #memory: GuestMemory;
+  readonly #awaited: AwaitedEntries | undefined;
   readonly #entry = new Uint8Array(8);
   readonly #words = new DataView(this.#entry.buffer);
 
-  constructor(memory: GuestMemory) {
+  /** `awaited`: where entries that peers have are asked for; absent: nobody asks, and they are external aborts. */
+  constructor(memory: GuestMemory, awaited?: AwaitedEntries) {
     this.#memory = memory;
+    this.#awaited = awaited;
   }
 
   load(page: number, offset: number): boolean {
-    if (this.#memory.ownerOf(page) !== SERVER) return false;
+    const owner = this.#memory.ownerOf(page);
+    if (owner !== SERVER) return this.#loadAnswer(owner, page, offset);
     this.#memory.read(page, offset, this.#entry, 0, 8);
     this.low = this.#words.getInt32(0, true);
     this.high = this.#words.getInt32(4, true);
     return true;
   }
 
+  /** No owner is asked to write an entry, which hardware does by an atomic operation: there the flags cannot be kept. */
   store(page: number, offset: number, low: number): boolean {
+    this.failed = EXTERNAL_ABORT;
     if (this.#memory.ownerOf(page) !== SERVER) return false;
     this.#words.setInt32(0, low, true);
     this.#memory.write(page, offset, this.#entry, 0, 4);
+    return true;
+  }
+
+  #loadAnswer(owner: number, page: number, offset: number): boolean {
+    this.failed = EXTERNAL_ABORT;
+    const awaited = this.#awaited;
+    if (awaited === undefined || owner < SERVER) return false;
+    const key = entryKey(page, offset);
+    const words = awaited.answers.get(key);
+    if (words === undefined) {
+      if (awaited.answers.has(key)) return false;
+      awaited.page = page;
+      awaited.offset = offset;
+      this.failed = WAITING;
+      return false;
+    }
+    this.low = words.low;
+    this.high = words.high;
     return true;
   }
 }

@@ -11,7 +11,6 @@ import { LOOKING } from './radix-walker.ts';
 import type { TableMemory } from './table-memory.ts';
 
 const PERFORMED = STATUS.performed;
-const EXTERNAL_ABORT = STATUS['external-abort'];
 const NOT_PERMITTED = STATUS['not-permitted'];
 
 /** Memory by the guest's physical addresses. An entry is read with the right to read alone, and written with the right to write. */
@@ -58,7 +57,7 @@ class SecondStageMemory implements TableMemory {
 
   #behind(done: boolean): boolean {
     if (!done) {
-      this.failed = EXTERNAL_ABORT;
+      this.failed = this.#memory.failed;
       this.failedInSecond = false;
     }
     return done;

@@ -1,0 +1,40 @@
+/** The halves of an entry. */
+export interface EntryWords {
+  readonly low: number;
+  readonly high: number;
+}
+
+const ENTRIES_PER_PAGE = 512;
+const NONE: ReadonlyMap<number, EntryWords | undefined> = new Map();
+
+/** What the entry at a byte offset in a physical page is known by: an exact double. */
+export function entryKey(page: number, offset: number): number {
+  return page * ENTRIES_PER_PAGE + (offset >>> 3);
+}
+
+/**
+ * Entries of page tables in memory that peers own. A walk does not wait for one: it ends in WAITING with the entry's place here, and is done again, from the
+ * root, when the owner has answered. Answers are of one request's walk: another reads for itself, as it may begin after the tables have changed.
+ */
+export class AwaitedEntries {
+  /** The place of the entry that the last walk lacked. */
+  page = -1;
+  offset = 0;
+  /** By {@link entryKey}, for the walk that comes next; undefined: the owner gave none. */
+  answers = NONE;
+  #changes = 0;
+
+  /** Rises with each invalidation and change of a context: what was read before may be what they are about. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Walks that wait begin anew: none that is under way goes on past an invalidation with what it read before. */
+  restart(): void {
+    this.#changes++;
+  }
+
+  forget(): void {
+    this.answers = NONE;
+  }
+}
