@@ -11,6 +11,12 @@ export interface Grant {
   readonly bytes: bigint;
   /** `r`, `rw`, …; empty for none. */
   readonly access: string;
+  /** The address is not to be used: only untranslated requests may go to the range. Absent: false. */
+  readonly untranslatedOnly?: boolean;
+  /** The rights are those of privileged mode. Absent: false. */
+  readonly privileged?: boolean;
+  /** It may serve every PASID of the function. Absent: false. */
+  readonly global?: boolean;
 }
 
 /** How an operation ended. What a model's own posted write became comes from the trace: a real function does not learn it. */
@@ -40,7 +46,18 @@ export function dmaResult(result: iommud.v1.DmaResult, data: Uint8Array | undefi
     bytes: result.bytesDone,
     data,
     failedIova: result.failedIova ? bigintOf(result.failedIova) : undefined,
-    grant: grant ? { address: bigintOf(grant.address), bytes: bigintOf(grant.bytes), access: accessText(grant.access) } : undefined,
+    grant: grant ? grantOf(grant) : undefined,
     elapsedMs: elapsedNs === 0 ? undefined : msOfNs(elapsedNs),
   });
+}
+
+function grantOf({ address, bytes, access, untranslatedOnly, privileged, global }: iommud.v1.Grant): Grant {
+  return {
+    address: bigintOf(address),
+    bytes: bigintOf(bytes),
+    access: accessText(access),
+    ...(untranslatedOnly ? { untranslatedOnly } : {}),
+    ...(privileged ? { privileged } : {}),
+    ...(global ? { global } : {}),
+  };
 }

@@ -14,6 +14,8 @@ export interface ModelOptions extends CallOptions {
   /** With a PASID: the requests ask for privileged mode; of a read or translation request, to execute. */
   readonly privileged?: boolean;
   readonly execute?: boolean;
+  /** Of a translation request: it asks for the right to write too. Absent: false. */
+  readonly write?: boolean;
   /** Holds each request at this point, until it is released or a reset drops it. */
   readonly hold?: HoldPoint;
   /** A held request goes on by itself after this time on the machine's clock. */
@@ -98,6 +100,7 @@ export class Model {
       translated: options?.translated ?? null,
       privileged: options?.privileged ?? null,
       execute: options?.execute ?? null,
+      write: options?.write ?? null,
       hold: options?.hold === undefined ? null : REQUEST_POINT.numberOf(options.hold, 'hold'),
       holdNs: options?.holdMs === undefined ? null : nsOfMs(options.holdMs, 'holdMs'),
       onFault: options?.onFault === undefined ? null : ON_FAULT.numberOf(options.onFault, 'onFault'),

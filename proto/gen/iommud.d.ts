@@ -393,6 +393,15 @@ export namespace iommud {
             /** Bits: 1 read, 2 write, 4 execute. */
             access: number;
 
+            /** The address is not to be used: only untranslated requests may go to the range (U), as where interrupts are taken. */
+            untranslatedOnly: boolean;
+
+            /** The rights are those of privileged mode (Priv). */
+            privileged: boolean;
+
+            /** It may serve every PASID of the function: the guest's tables say that the range is the same in all (Global). */
+            global: boolean;
+
             /**
              * Encodes the specified Grant message. Does not implicitly {@link iommud.v1.Grant.verify|verify} messages.
              * @param message Grant message or plain object to encode
@@ -425,6 +434,15 @@ export namespace iommud {
 
                 /** Bits: 1 read, 2 write, 4 execute. */
                 access?: number;
+
+                /** The address is not to be used: only untranslated requests may go to the range (U), as where interrupts are taken. */
+                untranslatedOnly?: boolean;
+
+                /** The rights are those of privileged mode (Priv). */
+                privileged?: boolean;
+
+                /** It may serve every PASID of the function: the guest's tables say that the range is the same in all (Global). */
+                global?: boolean;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5834,8 +5852,8 @@ export namespace iommud {
          * Makes a `dma-probe` do one operation. The reply comes when it has ended and says what became of it, which a real function does not learn of
          * a posted write. `data` of the call: what a write writes, or an atomic's operands (little-endian; compare-and-swap: compare, then
          * swap). `data` of the reply: what a read or atomic got. Role: host. Class: dma.
-         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length, mode without a PASID), EAGAIN (its ledger
-         * is full).
+         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length, mode without a PASID, `write` of
+         * what is no translation request), EAGAIN (its ledger is full).
          */
         class ModelDma {
 
@@ -5880,6 +5898,9 @@ export namespace iommud {
 
             /** What the function does where a translation request grants too little; only with `translated`, or to translate. Absent: fail. */
             onFault: (iommud.v1.OnFault|null);
+
+            /** Of a translation request: it asks for the right to write too (NW clear). Absent: false. */
+            write: (boolean|null);
 
             /**
              * Encodes the specified ModelDma message. Does not implicitly {@link iommud.v1.ModelDma.verify|verify} messages.
@@ -5937,6 +5958,9 @@ export namespace iommud {
 
                 /** What the function does where a translation request grants too little; only with `translated`, or to translate. Absent: fail. */
                 onFault?: (iommud.v1.OnFault|null);
+
+                /** Of a translation request: it asks for the right to write too (NW clear). Absent: false. */
+                write?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

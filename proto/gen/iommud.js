@@ -486,6 +486,9 @@ export const iommud = $root.iommud = (() => {
             Grant.prototype.address = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Grant.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Grant.prototype.access = 0;
+            Grant.prototype.untranslatedOnly = false;
+            Grant.prototype.privileged = false;
+            Grant.prototype.global = false;
             Grant.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -499,6 +502,12 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(17).fixed64(message.bytes);
                 if (message.access != null && $Object.hasOwnProperty.call(message, "access") && message.access !== 0)
                     writer.uint32(24).uint32(message.access);
+                if (message.untranslatedOnly != null && $Object.hasOwnProperty.call(message, "untranslatedOnly") && message.untranslatedOnly !== false)
+                    writer.uint32(32).bool(message.untranslatedOnly);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged") && message.privileged !== false)
+                    writer.uint32(40).bool(message.privileged);
+                if (message.global != null && $Object.hasOwnProperty.call(message, "global") && message.global !== false)
+                    writer.uint32(48).bool(message.global);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -556,6 +565,33 @@ export const iommud = $root.iommud = (() => {
                                 message.access = value;
                             else
                                 delete message.access;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.untranslatedOnly = value;
+                            else
+                                delete message.untranslatedOnly;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.privileged = value;
+                            else
+                                delete message.privileged;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.global = value;
+                            else
+                                delete message.global;
                             continue;
                         }
                     }
@@ -8533,6 +8569,8 @@ export const iommud = $root.iommud = (() => {
             ModelDma.prototype.privileged = null;
             ModelDma.prototype.execute = null;
             ModelDma.prototype.onFault = null;
+            ModelDma.prototype.write = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -8573,6 +8611,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(80).bool(message.execute);
                 if (message.onFault != null && $Object.hasOwnProperty.call(message, "onFault"))
                     writer.uint32(88).int32(message.onFault);
+                if (message.write != null && $Object.hasOwnProperty.call(message, "write"))
+                    writer.uint32(96).bool(message.write);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8669,6 +8709,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.onFault = reader.int32();
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 0)
+                                break;
+                            message.write = reader.bool();
                             continue;
                         }
                     }

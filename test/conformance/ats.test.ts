@@ -26,6 +26,18 @@ function mapped(options: Options = {}): Mapped {
   return { m, address };
 }
 
+/** A function in a domain of Sv39 tables that a guest wrote at `root`: one page of 1 GiB at 0, in which `page` is. */
+function guest(options: Options = {}): { m: CoreMachine; domain: number; root: bigint; page: bigint } {
+  const m = new CoreMachine(options);
+  const root = m.allocPage();
+  const page = m.allocPage();
+  m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0xdf) });
+  const fields = { type: 'paging', sharedAddress: false, format: 'riscv-sv39', root } as const;
+  const { domain } = m.call('domain-alloc', { kind: 'domain-alloc', ...fields });
+  m.call('ok', m.attach(PROBE, domain));
+  return { m, domain, root, page };
+}
+
 function unmap(m: CoreMachine, iova: number, bytes: number): ReturnType<CoreMachine['start']> {
   return m.start({ kind: 'unmap', target: { bdf: PROBE, pasid: NO_PASID }, iova: BigInt(iova), bytes: BigInt(bytes) });
 }
@@ -55,6 +67,16 @@ describe('a translation of a large page', () => {
     expect(m.traced('ats-dropped', PROBE).map((record) => record.c)).toEqual([1]);
   });
 
+  it('18 is gone with a page in its middle, of tables that a guest wrote', () => {
+    const { m, domain, root, page } = guest();
+    expect(m.outcome(PROBE, Number(page), 'x', TRANSLATED)).toBe('performed');
+    m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0) });
+    m.start({ kind: 'unmap', target: { domain }, iova: page, bytes: 0x1000n });
+    expect(m.traced('invalidation-sent', PROBE).at(-1)).toMatchObject({ c: Number(page / 4096n), d: 1 });
+    expect(m.outcome(PROBE, Number(page) + 8, 'y', TRANSLATED)).toBe('no-access');
+    expect(m.text(page, 9)).toBe('x'.padEnd(9, '\0'));
+  });
+
   it('18 and smaller ones are gone by one request, which names the smallest range with a size', () => {
     const { m } = mapped();
     for (const iova of [LARGE, SMALL]) m.outcome(PROBE, iova, 'x', TRANSLATED);
@@ -77,15 +99,16 @@ describe('a translation of a large page', () => {
     expect(m.traced('stale-atc', PROBE).map((record) => record.c)).toEqual([Number(address / 4096n) + 511]);
   });
 
-  it('36 whose completion an invalidation of one page overtakes is not cached', () => {
-    const { m } = mapped({ clock: 'manual' });
-    const at = { iovaLow: LARGE + 0x5000, iovaHigh: 0, bytes: 4096, pasid: NO_PASID, holdNs: 0 } as const;
+  it('36 whose completion an invalidation of another page of it overtakes is not cached', () => {
+    const { m, domain, root, page } = guest({ clock: 'manual' });
+    const at = { iovaLow: Number(page), iovaHigh: 0, bytes: 4096, pasid: NO_PASID, holdNs: 0 } as const;
     const held = { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, hold: 'translated' } as const;
     const request = m.start({ ...held, ...at });
-    expect(unmap(m, LARGE, 0x1000).reply).toMatchObject({ bytes: BigInt(MIB2) });
+    m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0) });
+    m.start({ kind: 'unmap', target: { domain }, iova: page - 0x1000n, bytes: 0x1000n });
     m.release(PROBE);
     expect(request.reply).toMatchObject({ outcome: 'performed' });
-    expect(m.outcome(PROBE, LARGE + 0x5000, 'x', TRANSLATED)).toBe('no-access');
+    expect(m.outcome(PROBE, Number(page), 'x', TRANSLATED)).toBe('no-access');
     expect(m.traced('stale-atc')).toEqual([]);
   });
 });
@@ -124,6 +147,32 @@ describe('a range that an Invalidate Request names beyond what is unmapped', () 
     expect(m.traced('stale-atc')).toEqual([]);
     m.outcome(PROBE, 0x3000, 'x', TRANSLATED);
     expect(m.traced('stale-atc')).toHaveLength(1);
+  });
+});
+
+describe('a translation request', () => {
+  const at = { iovaLow: SMALL, iovaHigh: 0, bytes: 4096, hold: undefined, holdNs: 0, translated: false, data: undefined } as const;
+  const asked = { kind: 'model-dma', bdf: PROBE, operation: 'translate', pasid: NO_PASID, ...at } as const;
+
+  it('is granted the right to write where it asks for it (NW clear)', () => {
+    const { m } = mapped();
+    expect(m.call('dma', asked).grant).toMatchObject({ access: 1 });
+    expect(m.call('dma', { ...asked, write: true }).grant).toMatchObject({ access: 3 });
+    expect(m.outcome(PROBE, SMALL, 'x', TRANSLATED)).toBe('performed');
+    expect(m.traced('ats-granted')).toHaveLength(2);
+    expect(() => m.start({ ...asked, operation: 'read', write: true })).toThrow(/only a translation request/);
+  });
+
+  it('learns where only untranslated writes may go, and what is of privileged mode or of every PASID', () => {
+    const { m, domain, root } = guest();
+    const window = { ...asked, iovaLow: 0xfee0_1000 | 0, write: true };
+    const untranslated = { address: 0xfee0_1000n, bytes: 4096, access: 2, untranslatedOnly: true };
+    expect(m.call('dma', window).grant).toEqual(untranslated);
+    m.call('ok', m.attachPasid(PROBE, 5, domain));
+    // G set, and U clear.
+    m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0xef) });
+    const whole = { address: 0n, bytes: 2 ** 30, access: 1, privileged: true, global: true };
+    expect(m.call('dma', { ...asked, iovaLow: 0x1000, pasid: 5 as never, privileged: true }).grant).toEqual(whole);
   });
 });
 

@@ -286,6 +286,7 @@ const ROWS = {
         translated: b.translated ?? false,
         ...(b.privileged === null ? {} : { privileged: b.privileged }),
         ...(b.execute === null ? {} : { execute: b.execute }),
+        ...(b.write === null ? {} : { write: b.write }),
         hold: optionalWord(b.hold, 'hold', POINTS),
         holdNs: optionalNumber(b.holdNs, 'hold_ns'),
         ...(b.onFault === null ? {} : { onFault: needWord(b.onFault, 'on_fault', ON_FAULT) }),

@@ -192,9 +192,14 @@ function dmaResult(result: DmaResult): Send<'DmaResult'> {
     requests: result.requests,
     bytesDone: result.bytesDone,
     failedIova: failedIova === undefined ? null : u64FromBigint(failedIova),
-    grant: grant === undefined ? null : { address: u64FromBigint(grant.address), bytes: u64FromNumber(grant.bytes), access: grant.access },
+    grant: grant === undefined ? null : grantOf(grant),
     elapsedNs: u64FromNumber(result.elapsedNs),
   };
+}
+
+function grantOf(grant: NonNullable<DmaResult['grant']>): Send<'Grant'> {
+  const { address, bytes, access, untranslatedOnly = false, privileged = false, global = false } = grant;
+  return { address: u64FromBigint(address), bytes: u64FromNumber(bytes), access, untranslatedOnly, privileged, global };
 }
 
 function ledgerEntry(entry: LedgerEntry): Send<'LedgerEntry'> {

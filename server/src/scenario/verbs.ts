@@ -148,9 +148,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'read', a.number('a number of bytes'), undefined),
   },
   translate: {
-    usage: 'translate FUNCTION IOVA [pasid=N] [hold=…]',
-    does: 'the function makes an ATS translation request, and caches what it gets',
-    command: (a) => dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'translate', 1, undefined),
+    usage: 'translate FUNCTION IOVA [for=read|write] [pasid=N] [hold=…]',
+    does: 'the function makes an ATS translation request, and caches what it gets; `for=write`: it asks for the right to write too',
+    command: (a) => {
+      const write = a.optionWord('for', ['read', 'write'], 'read') === 'write';
+      return { ...dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'translate', 1, undefined), write };
+    },
   },
   'let-go': {
     usage: 'let-go FUNCTION [REQUEST]',

@@ -300,6 +300,8 @@ export interface ModelDma extends IovaHalves {
   readonly privileged?: boolean;
   /** With a PASID, of a read or `translate`: Execute Requested; absent: false. */
   readonly execute?: boolean;
+  /** Of `translate`: it asks for the right to write too (NW clear); absent: false. */
+  readonly write?: boolean;
   readonly hold: HoldPoint | undefined;
   /** A held request goes on by itself after this time; 0: only by `dma-release`. */
   readonly holdNs: number;

@@ -37,6 +37,7 @@ export function runModelDma(m: Parts, origin: Origin, fn: FunctionState, command
     translated: translated && operation !== 'translate',
     privileged: command.privileged ?? false,
     execute: command.execute ?? false,
+    write: command.write ?? false,
     hold,
     holdNs,
   });
@@ -62,7 +63,10 @@ function checkModelDma(command: ModelDma): void {
 }
 
 /** Both stand beside a PASID, and only what is read is executed (PCIe §6.20.2). */
-function checkMode({ operation, pasid, privileged, execute }: ModelDma): void {
+function checkMode({ operation, pasid, privileged, execute, write }: ModelDma): void {
+  if (write === true && operation !== 'translate') {
+    throw new ModelError('EINVAL', `only a translation request says whether it wants to write; a ${operation} does what it does`, 'write');
+  }
   const field = privileged === true ? 'privileged' : 'execute';
   if ((privileged === true || execute === true) && pasid === NO_PASID) throw new ModelError('EINVAL', `${field} needs a PASID`, field);
   if (execute === true && operation !== 'read' && operation !== 'translate') {
@@ -80,6 +84,7 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
     translated: false,
     privileged: false,
     execute: false,
+    write: false,
     hold: undefined,
     holdNs: 0,
   });
@@ -95,12 +100,13 @@ export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, comm
     translated: false,
     privileged: false,
     execute: false,
+    write: false,
     hold: undefined,
     holdNs: 0,
   });
 }
 
-type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'hold' | 'holdNs'>;
+type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'write' | 'hold' | 'holdNs'>;
 
 interface Place {
   readonly iovaLow: number;
@@ -140,6 +146,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     translated: fields.translated,
     privileged: fields.privileged,
     execute: fields.execute,
+    write: fields.write,
     hold: fields.hold,
     holdNs: fields.holdNs,
     iovaLow: at.iovaLow,

@@ -138,7 +138,7 @@ function makeRequest(
   const high = Number(BigInt.asIntN(32, address >> 32n));
   const pl = pageLow(low, high);
   const ph = pageHigh(high);
-  const access = accessOf(task.operation) | (task.execute ? ACCESS.execute : 0);
+  const access = accessOf(task.operation, task.write) | (task.execute ? ACCESS.execute : 0);
   let page = task.translated ? translatedPage(m, task, pl, ph, access) : UNTRANSLATED;
   const viaAtc = page === -WAITING;
   if (page < 0 && page !== UNTRANSLATED && !viaAtc) {

@@ -2,6 +2,7 @@ import {
   ACCESS,
   OUTCOMES,
   PAGE_BYTES,
+  TRANSLATION,
   addressOfPage,
   join64,
   translationPage,
@@ -10,12 +11,13 @@ import {
 } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import type { Parts } from './parts.ts';
-import type { DmaResult, Reply } from './reply.ts';
+import type { GrantSummary, Reply } from './reply.ts';
 import type { DmaTask } from './state.ts';
 
-/** The rights that an operation needs: an atomic reads and writes. */
-export function accessOf(operation: DmaOperation): number {
+/** The rights that an operation needs: an atomic reads and writes. `writes`: of `translate`. */
+export function accessOf(operation: DmaOperation, writes = false): number {
   if (operation === 'write') return ACCESS.write;
+  if (writes) return ACCESS.readWrite;
   return operation === 'read' || operation === 'translate' ? ACCESS.read : ACCESS.readWrite;
 }
 
@@ -49,9 +51,15 @@ function resultOf(m: Parts, task: DmaTask): Reply {
   };
 }
 
-function grantOf({ grantLow, grantHigh, grantAccess }: DmaTask): DmaResult['grant'] {
-  const bytes = PAGE_BYTES * 2 ** translationPagesLg2(grantLow, grantHigh);
-  return { address: addressOfPage(translationPage(grantLow, grantHigh)), bytes, access: grantAccess };
+function grantOf({ grantLow, grantHigh, grantAccess }: DmaTask): GrantSummary {
+  return {
+    address: addressOfPage(translationPage(grantLow, grantHigh)),
+    bytes: PAGE_BYTES * 2 ** translationPagesLg2(grantLow, grantHigh),
+    access: grantAccess,
+    ...((grantLow & TRANSLATION.untranslatedOnly) === 0 ? {} : { untranslatedOnly: true }),
+    ...((grantLow & TRANSLATION.privileged) === 0 ? {} : { privileged: true }),
+    ...((grantLow & TRANSLATION.global) === 0 ? {} : { global: true }),
+  };
 }
 
 function iovaAt({ iovaLow, iovaHigh }: DmaTask, offset: number): bigint {

@@ -115,7 +115,7 @@ export function requestMissing(m: Parts, task: PageRequestTask): boolean {
   const { pageRequester } = fn.model;
   const goesOn = task.answer === 'none' || task.answer === 'success';
   if (dma === undefined || pageRequester === undefined || !goesOn || closedGate(fn) !== undefined || !maySendPageRequests(fn)) return false;
-  const access = accessOf(dma.operation);
+  const access = accessOf(dma.operation, dma.write);
   const missing = missingPages(m, task, dma, access);
   if (missing.length === 0) return false;
   task.fruitless = missing.length < task.missing ? 0 : task.fruitless + (task.answer === 'success' ? 1 : 0);

@@ -161,7 +161,17 @@ export interface DmaResult extends Waited {
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
   /** `translate`: the range that was granted, which has the page asked for, by its first address; its size and rights. */
-  readonly grant: { readonly address: bigint; readonly bytes: number; readonly access: number } | undefined;
+  readonly grant: GrantSummary | undefined;
+}
+
+/** An entry of a Translation Completion. Absent: false. */
+export interface GrantSummary {
+  readonly address: bigint;
+  readonly bytes: number;
+  readonly access: number;
+  readonly untranslatedOnly?: boolean;
+  readonly privileged?: boolean;
+  readonly global?: boolean;
 }
 
 /** A call that a hold has stopped before a step. */

@@ -164,6 +164,8 @@ export interface DmaTask extends Pending {
   /** What its requests ask beside their PASID: Privileged Mode Requested, Execute Requested. */
   readonly privileged: boolean;
   readonly execute: boolean;
+  /** Of `translate`: the right to write is asked for too. */
+  readonly write: boolean;
   readonly hold: HoldPoint | undefined;
   readonly holdNs: number;
   requests: number;
