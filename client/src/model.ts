@@ -57,7 +57,10 @@ export class Model {
     return this.#operate('write', iova, bytes.length, options, bytes);
   }
 
-  /** An ATS translation request for the page or pages of this range; what was granted is in `grant` of the result. */
+  /**
+   * An ATS translation request for one translation, that of the page at this address: `grant` of the result is all of the range that it has. `bytes` are not
+   * looked at.
+   */
   translate(iova: bigint | number, bytes = 1, options?: ModelOptions): Promise<DmaResult> {
     return this.#operate('translate', iova, bytes, options);
   }

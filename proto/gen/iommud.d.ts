@@ -5797,7 +5797,7 @@ export namespace iommud {
             /** DMA_OPERATION_COMPARE_AND_SWAP value */
             DMA_OPERATION_COMPARE_AND_SWAP = 5,
 
-            /** An ATS translation request. */
+            /** An ATS translation request for one translation (Length of 2 DW): what it is granted is the range that this has, of a page or more. */
             DMA_OPERATION_TRANSLATE = 6,
 
             /** DMA_OPERATION_MSI value */

@@ -103,7 +103,7 @@ describe('a translation of a large page', () => {
     const { m, domain, root, page } = guest({ clock: 'manual' });
     const at = { iovaLow: Number(page), iovaHigh: 0, bytes: 4096, pasid: NO_PASID, holdNs: 0 } as const;
     const held = { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, hold: 'translated' } as const;
-    const request = m.start({ ...held, ...at });
+    const request = m.start({ ...held, ...at, write: true });
     m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0) });
     m.start({ kind: 'unmap', target: { domain }, iova: page - 0x1000n, bytes: 0x1000n });
     m.release(PROBE);

@@ -1,8 +1,9 @@
 /** Grants of every size in any order, as the function's ATC and the translation agent's shadow keep them, against plain lists. */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { Atc } from '../../server/src/core/devices/atc.ts';
 import { FunctionGrants } from '../../server/src/core/translation/grant-shadow.ts';
+import { same } from '../kit/same.ts';
 
 const NO_PASID = -1;
 const PAGES = 32;
@@ -56,13 +57,18 @@ describe('grants of every size', () => {
           } else {
             const left = live.filter((granted) => survives(made, granted));
             const ended = shadow.revoke(made.pasid, made.page, made.pages, { nowNs: 0, why: 'invalidated', upTo: Infinity });
-            expect(ended).toBe(live.length - left.length);
+            same(ended, live.length - left.length);
             live = left;
           }
-          expect(shadow.live).toBe(live.length);
+          same(shadow.live, live.length);
           for (let page = PHYSICAL - 1; page <= PHYSICAL + PAGES; page++) {
             const naming = live.filter(({ physical, first, end }) => page >= physical && page < physical + end - first);
-            for (const need of [1, 2, 3]) expect(shadow.covers(page, need)).toBe(naming.some(({ access }) => (access & need) === need));
+            for (const need of [1, 2, 3]) {
+              same(
+                shadow.covers(page, need),
+                naming.some(({ access }) => (access & need) === need),
+              );
+            }
           }
         }
       }),
@@ -83,14 +89,15 @@ describe('grants of every size', () => {
             for (const [key, other] of kept) if (!survives(made, other)) kept.delete(key);
             atc.invalidate(made.pasid as never, NO_PASID as never, made.page, made.pages);
           }
-          expect(atc.entries).toBe(kept.size);
+          same(atc.entries, kept.size);
           for (let page = 0; page < PAGES; page++) {
             for (const pasid of [NO_PASID, 0, 1]) {
               const serving = [...kept.values()].filter(
                 (g) => g.pasid === pasid && page >= g.first && page < g.end && (g.access & 2) !== 0,
               );
               const found = atc.lookup(pasid as never, page, 2);
-              expect(serving.length === 0 ? [-1] : serving.map((g) => g.physical + page - g.first)).toContain(found);
+              const right = serving.length === 0 ? [-1] : serving.map((g) => g.physical + page - g.first);
+              same(right.includes(found), true, `page ${page} at ${found}, and not one of ${right.join(', ')}`);
             }
           }
         }

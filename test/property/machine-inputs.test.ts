@@ -9,6 +9,9 @@ const TIMEOUT_MS = 120_000;
 const INPUTS = 250;
 const FUNCTIONS = [PROBE, FIRST, SECOND, REMOTE];
 const OWNED = 0x4000_0000n;
+/** Page tables that the owner has: x86-64 entries that lead back there, that map, and that map 2 MiB or 1 GiB. */
+const TABLES = OWNED + 0x4000n;
+const ENTRIES = [TABLES | 0x27n, TABLES | 0x27n, TABLES | 0x27n, RAM | 0x67n, 0xe7n];
 const REGISTERS = [0x04, 0x06, 0x08, 0x0c, 0x10, 0x14, 0x3c, 0x44, 0x48, 0x4a, 0x104, 0x106];
 
 type ModelDma = Extract<Command, { kind: 'model-dma' }>;
@@ -101,7 +104,11 @@ class History {
 
   answerTo(call: PeerCall): PeerAnswer {
     if (this.below(8) === 0) return { kind: 'error', code: 'EIO', message: 'no' };
-    if (call.kind === 'memory-read') return { kind: 'data', data: new Uint8Array(call.bytes) };
+    if (call.kind === 'memory-read') {
+      const data = new Uint8Array(call.bytes);
+      if (call.bytes === 8 && this.below(4) > 0) new DataView(data.buffer).setBigUint64(0, this.pick(ENTRIES), true);
+      return { kind: 'data', data };
+    }
     if (call.kind === 'region-read') return { kind: 'value', valueLow: 1, valueHigh: 0 };
     return { kind: 'ok' };
   }
@@ -177,6 +184,7 @@ class History {
       () => ({ kind: 'unmap', target, iova, bytes: this.pick([4096n, 0x2000n, 0x20_0000n]) }),
       () => ({ kind: 'iova-to-phys', target, iova }),
       () => ({ kind: 'domain-alloc', type: this.pick(['paging', 'identity', 'blocked']), sharedAddress: this.below(2) === 0 }),
+      () => ({ kind: 'domain-alloc', type: 'paging', sharedAddress: false, root: TABLES }),
       () => ({ kind: 'domain-free', domain: this.below(14) }),
       () => ({ kind: 'domain-attach', bdf, domain: this.below(14) }),
       () => ({ kind: 'domain-detach', bdf }),

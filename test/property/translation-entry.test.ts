@@ -9,6 +9,7 @@ import {
   translationPage,
   translationPagesLg2,
 } from '../../server/src/core/base/index.ts';
+import { same } from '../kit/same.ts';
 
 const pageNumber = fc.maxSafeNat().map((n) => n % 2 ** 52);
 const FIELDS = 0x7ff;
@@ -28,10 +29,10 @@ describe('an entry', () => {
         const low = translationLow(page, lg2, fields);
         const high = translationHigh(page, lg2);
         const entry = (BigInt.asUintN(32, BigInt(high)) << 32n) | BigInt.asUintN(32, BigInt(low));
-        expect(sizeOf(entry)).toBe(0x1000n << BigInt(lg2));
-        expect(translationPagesLg2(low, high)).toBe(lg2);
-        expect(translationPage(low, high)).toBe(Number((BigInt(page) >> BigInt(lg2)) << BigInt(lg2)));
-        expect(low & FIELDS).toBe(fields);
+        same(sizeOf(entry), 0x1000n << BigInt(lg2));
+        same(translationPagesLg2(low, high), lg2);
+        same(translationPage(low, high), Number((BigInt(page) >> BigInt(lg2)) << BigInt(lg2)));
+        same(low & FIELDS, fields);
       }),
     );
   });
@@ -42,7 +43,7 @@ describe('an entry', () => {
         fc.pre(first + pages <= 2 ** 52);
         const lg2 = spanLg2(first, pages);
         const at = (page: number, size: number) => BigInt(page) >> BigInt(size);
-        expect(at(first, lg2)).toBe(at(first + pages - 1, lg2));
+        same(at(first, lg2), at(first + pages - 1, lg2));
         if (lg2 > 0) expect(at(first, lg2 - 1)).not.toBe(at(first + pages - 1, lg2 - 1));
       }),
     );
@@ -66,8 +67,8 @@ describe('a set of ranges', () => {
           else ranges.delete(page, lg2);
         }
         const expected = [...kept].filter(([, range]) => range.first < first + pages && first < range.end).map(([name]) => name);
-        expect([...ranges.overlapping(first, pages)].toSorted()).toEqual(expected.toSorted());
-        expect(ranges.size).toBe(kept.size);
+        same([...ranges.overlapping(first, pages)].toSorted(), expected.toSorted());
+        same(ranges.size, kept.size);
       }),
     );
   });

@@ -60,6 +60,13 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 18,
+    file: 'devices/atc.ts',
+    find: '  for (const { iovaPage, pagesLg2 } of entries) ranges.delete(iovaPage, pagesLg2);',
+    replace: '  for (const { iovaPage, pagesLg2 } of entries) if (iovaPage >= firstPage) ranges.delete(iovaPage, pagesLg2);',
+    why: 'an ATC keeps a large translation of which a page in the middle is invalidated',
+  },
+  {
+    invariant: 18,
     file: 'machine/mappings.ts',
     find: 'const error = tablesOf(domain).map(',
     replace:

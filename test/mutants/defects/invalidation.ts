@@ -41,6 +41,13 @@ export const invalidationDefects: readonly Defect[] = [
     why: 'a late completion does not pay its debt first',
   },
   {
+    invariant: 36,
+    file: SETTLE,
+    find: '    const first = alignedDown(page, lg2);',
+    replace: '    const first = alignedDown(page, 0);',
+    why: 'an invalidation overtakes the completion of a large translation only by pages behind the one that was asked for',
+  },
+  {
     invariant: 37,
     file: SETTLE,
     find: 'if (timedOut) operation.timedOut++;',
@@ -61,6 +68,13 @@ export const invalidationDefects: readonly Defect[] = [
     replace:
       "    this.#trace.emit('invalidation-completed', invalidation.bdf, invalidation.itag);\n    this.#settle(invalidation, true);\n    this.#send(",
     why: 'Unsupported Request fails an invalidation',
+  },
+  {
+    invariant: 38,
+    file: 'machine/dma-ledger.ts',
+    find: '    m.invalidations.complete(fn.bdf, request.itags, 1);',
+    replace: '    for (const { bdf } of m.functionList) if (bdf >= fn.bdf) m.invalidations.complete(bdf, request.itags, 1);',
+    why: 'a completion completes the same tags of other functions',
   },
   {
     invariant: 38,
