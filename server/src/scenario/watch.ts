@@ -62,7 +62,7 @@ export class Watch {
       const inWindow = fn !== undefined && was !== undefined && fenced(was) && fenced(fn);
       if (inWindow && kind === 'invalidation-sent')
         return { invariant: 15, text: `an ATC invalidation was sent to ${name}, which is blocked` };
-      if (inWindow && (kind === 'ats-granted' || (kind === 'dma-performed' && c >= 0 && !leavesOpen(fn, c)))) {
+      if (inWindow && (kind === 'ats-granted' || (kind === 'dma-performed' && c >= 0 && !leavesOpen(fn, c) && !this.#isLeftOpen(fn)))) {
         return {
           invariant: 17,
           text: `${name} is blocked, and ${kind === 'ats-granted' ? 'was granted a translation' : 'reached memory'}`,
@@ -73,6 +73,11 @@ export class Watch {
       }
     }
     return undefined;
+  }
+
+  /** Linux goes on where the hardware refuses the move of a PASID, and warns: its requests still reach memory. */
+  #isLeftOpen({ pasids }: InspectedFunction): boolean {
+    return this.#refuses && pasids.some(isOpen);
   }
 
   #mayReach(bdf: number, page: number): boolean {
