@@ -33,6 +33,7 @@ export function restOf(fn: InspectedFunction, refuses: boolean): Violation | und
     };
   }
   const other = refuses ? undefined : pasids.find((entry) => entry.physical?.id !== entry.logical?.id);
+  if (other === undefined && !fn.gateOpen) return { invariant: 20, text: `${name} is in no window, and its gate is closed` };
   return other === undefined
     ? undefined
     : { invariant: 13, text: `PASID ${other.pasid} of ${name} is on domain ${other.physical?.id}, and its group has ${other.logical?.id}` };

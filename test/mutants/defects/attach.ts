@@ -78,7 +78,7 @@ export const attachDefects: readonly Defect[] = [
     invariant: 13,
     file: FENCE,
     find: FENCE_HEAD,
-    replace: `const RETAINED = new WeakMap<GroupDevice, GroupDevice['physical']>();\n\n${FENCE_HEAD}\n  RETAINED.set(device, device.group.domain);`,
+    replace: `const RETAINED = new WeakMap<GroupDevice, GroupDevice['physical']>();\n\n${FENCE_HEAD}\n  RETAINED.set(device, device.group.domain ?? device.physical);`,
     also: {
       find: RESTORE_HEAD,
       replace: RESTORE_HEAD.replace(
@@ -107,7 +107,7 @@ export const attachDefects: readonly Defect[] = [
     file: 'iommu/domain-invalidation.ts',
     find: 'if (!atcInUse(device) || device.atcFenced) continue;',
     replace: 'if (!atcInUse(device) && !device.atsWanted) continue;',
-    also: { find: 'domain: device.physical }', replace: 'domain: device.group.domain }' },
+    also: { find: 'domain: device.physical }', replace: 'domain: device.group.domain ?? device.physical }' },
     why: 'unmap asks every function whose group has the domain, in a window or not',
   },
   {

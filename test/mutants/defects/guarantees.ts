@@ -33,8 +33,8 @@ export const guaranteeDefects: readonly Defect[] = [
     invariant: 17,
     file: LOW_LEVEL,
     find: "{ kind: 'iotlb', device, spaces },",
-    replace: "{ kind: 'iotlb', device, spaces: spaces.slice(0, 1) },",
-    why: 'what was translated under a PASID is not awaited',
+    replace: "{ kind: 'iotlb', device, spaces: spaces.slice(1) },",
+    why: 'what was translated for the RID is not awaited',
   },
   {
     invariant: 17,

@@ -1,4 +1,4 @@
-/** Invariants 17 and 49: page requests of a blocked function, and what whoever goes leaves behind. */
+/** Invariant 49: what whoever goes leaves behind, and what comes while it goes. */
 import type { Defect } from '../defect.ts';
 
 const FAULTS = 'iommu/page-faults.ts';
@@ -6,11 +6,11 @@ const MACHINE = 'machine/page-faults.ts';
 
 export const pageFaultDefects: readonly Defect[] = [
   {
-    invariant: 17,
+    invariant: 49,
     file: MACHINE,
     find: 'const allowed = fn?.gateOpen === true && mayFault(m, fn, request.pasid);',
     replace: 'const allowed = fn !== undefined;',
-    why: 'page requests of a blocked function are taken in, and find a domain that it has not',
+    why: 'page requests of a function whose gate is closed are taken in',
   },
   {
     invariant: 49,

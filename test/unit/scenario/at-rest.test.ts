@@ -17,6 +17,7 @@ function inspected(fields: Partial<InspectedFunction>, domain: InspectedGroup['d
     resetDepth: 1,
     attachDeferred: false,
     atsEnabled: false,
+    gateOpen: false,
     physical: WINDOW,
     windowDomain: BLOCKING,
     directRegions: [],
@@ -42,10 +43,13 @@ describe('a blocked function', () => {
 });
 
 describe('an open function', () => {
-  const open = { blocked: false, resetDepth: 0, windowDomain: WINDOW } as const;
+  const open = { blocked: false, resetDepth: 0, gateOpen: true, windowDomain: WINDOW } as const;
   it('is not left on the domain of its window', () => {
     expect(invariant(inspected({ ...open, physical: WINDOW }))).toBe(13);
     expect(invariant(inspected({ ...open, physical: DEFAULT }))).toBeUndefined();
+  });
+  it('has its gate open', () => {
+    expect(invariant(inspected({ ...open, physical: DEFAULT, gateOpen: false }))).toBe(20);
   });
   it('blocks where its group has no domain', () => {
     const none: InspectedFunction = { ...inspected(open), group: { ...inspected(open).group, domain: undefined } };

@@ -15,6 +15,8 @@ export interface InspectedFunction {
   readonly resetDepth: number;
   readonly attachDeferred: boolean;
   readonly atsEnabled: boolean;
+  /** It may issue requests; closed in a window of `strict`. */
+  readonly gateOpen: boolean;
   /** Of the context without PASID; its type too, since a domain may be gone from the tables of hosts. */
   readonly physical: InspectedDomain;
   /** What a window puts it on. */
@@ -71,7 +73,11 @@ export function inspect(m: Parts): Inspection {
   return { functions, nextAlarmNs: m.clock.nextNs() };
 }
 
-function inspectFunction(m: Parts, { bdf, device }: FunctionState, before: readonly InspectedFunction[]): InspectedFunction | undefined {
+function inspectFunction(
+  m: Parts,
+  { bdf, device, gateOpen }: FunctionState,
+  before: readonly InspectedFunction[],
+): InspectedFunction | undefined {
   if (device === undefined) return undefined;
   const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, windowDomain, directRegions, pasidPhysical } =
     device;
@@ -87,6 +93,7 @@ function inspectFunction(m: Parts, { bdf, device }: FunctionState, before: reado
     resetDepth,
     attachDeferred,
     atsEnabled,
+    gateOpen,
     physical,
     windowDomain,
     directRegions,
