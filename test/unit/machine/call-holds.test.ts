@@ -119,7 +119,7 @@ describe('a hold', () => {
     expect(prepare.reply).toBeUndefined();
     m.detachPeer(host);
     expect(prepare.reply).toMatchObject({ kind: 'reset-prepare' });
-    expect(m.startPrepare(PROBE, 'again').reply).toBeDefined();
+    expect(m.startPrepare(PROBE, 'again').reply).toMatchObject({ kind: 'reset-prepare', depth: 2 });
   });
 
   it('keeps an Invalidate Request from the function, which then answers too late', () => {

@@ -12,7 +12,9 @@ function probe(): { space: ConfigSpace; registers: PageRequestRegisters; at: num
 
 describe('the Page Request capability', () => {
   it('is there where the function has it', () => {
-    expect(probe().registers).toBeDefined();
+    const { space, at } = probe();
+    expect(space.read(at, 2)).toBe(PRI_ID);
+    expect(space.pageRequests).toMatchObject({ enabled: false, capacity: 512 });
     expect(new ConfigSpace(dmaProbeConfig({ integrated: true, ats: false })).pageRequests).toBeUndefined();
   });
 
