@@ -42,13 +42,13 @@ export const STAGE_VERBS: Readonly<Record<string, { readonly usage: string; read
   leave: { usage: 'leave NAME', does: 'its connection breaks' },
 };
 
-interface Told {
+interface Read {
   readonly command: Command;
   readonly used: ReadonlyMap<string, Value>;
 }
 
 /** The command of a statement is the same while the names that it uses stand for the same: an explorer tells each some thousand times. */
-const COMMANDS = new WeakMap<Statement, Told>();
+const COMMANDS = new WeakMap<Statement, Read>();
 
 const REFUSED_WHOLE = { kind: 'refused', about: '', elapsedNs: 0, message: '' } as const;
 

@@ -65,8 +65,8 @@ export const stepDefects: readonly Defect[] = [
   {
     invariant: 17,
     file: 'machine/prepare.ts',
-    find: '  return task.pending === 0;\n}\n\nfunction count(',
-    replace: '  return task.pending >= 0;\n}\n\nfunction count(',
+    find: '  LANDED,\n',
+    replace: '  { ...LANDED, run: () => true },\n',
     why: 'prepare does not await what a PASID translated before it was moved',
   },
   {

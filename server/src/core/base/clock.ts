@@ -12,7 +12,10 @@ export interface Alarm {
   readonly id: number;
 }
 
-/** What an alarm wakes: an operation's own timer, an ITag's timeout, a held request, a function's readiness, the completions that it gathers, a domain's flush queue. */
+/**
+ * What an alarm wakes: an operation's own timer, an ITag's timeout, a held request, a function's readiness, the completions that it gathers, a domain's
+ * flush queue.
+ */
 export type AlarmOwner = 'operation' | 'invalidation' | 'request' | 'function' | 'gathered' | 'flush-queue';
 
 export const TIME_NS_MAX = Number.MAX_SAFE_INTEGER;

@@ -67,8 +67,9 @@ export function planRelease(group: Group, fixed: Fixed): Plan {
 
 /**
  * iommu_attach_device_pasid / iommu_replace_device_pasid, for every member that has PASIDs.
- * -EOPNOTSUPP when none has, or the driver has no blocked domain for them to go back to; -EINVAL for PASID 0, one too large, or a domain that is not paging; -EBUSY in a window, or when occupied (attach);
- * -EINVAL when nothing is there to replace. A failure puts earlier members back and keeps the table.
+ * -EOPNOTSUPP when none has, or the driver has no blocked domain for them to go back to; -EINVAL for PASID 0, one too large, or a domain that is not
+ * paging; -EBUSY in a window, or when occupied (attach); -EINVAL when nothing is there to replace. A failure puts earlier members back and keeps the
+ * table.
  */
 export function planAttachPasid(group: Group, pasid: Pasid, domain: Domain, replace: boolean): Plan {
   const capable = group.members.filter((device) => device.pasidsMax > 0);

@@ -16,6 +16,9 @@ export interface Phase<T> {
   run(m: Parts, call: T): boolean;
 }
 
+/** A phase of its own: what the steps before it have sent, or have found in flight, has been answered or performed. */
+export const LANDED: Phase<SteppedCall> = { step: undefined, run: (_m, call) => call.pending === 0 };
+
 /** The fields of a call that begins. */
 export function atStart(call: CallName, bdf: Stepped['bdf']): Omit<Stepped, keyof Pending> {
   return { call, bdf, phase: 0, todo: [], error: OK, heldBy: 0, passes: false };

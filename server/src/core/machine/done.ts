@@ -1,7 +1,7 @@
 /** reset-done: pci_dev_reset_iommu_done(), which closes a window, and with the last one restores translation (design §7). */
 import { errno, errorName, formatBdf } from '../base/index.ts';
 import { step } from '../iommu/index.ts';
-import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetDone } from './command.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
@@ -44,7 +44,7 @@ const DONE: readonly Phase<DoneTask>[] = [
   { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
   { step: 'check', run: check },
   // What was let through in the window has been performed.
-  { step: undefined, run: (_m, task) => task.pending === 0 },
+  LANDED,
   { step: 'count', run: count },
   { step: 'unlock', run: answer },
 ];

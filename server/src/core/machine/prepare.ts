@@ -1,7 +1,7 @@
 /** reset-prepare: the window of `iommu/reset-window.ts` opened (design §7). */
 import { OK, formatBdf } from '../base/index.ts';
 import { step, type GroupDevice, type WindowEffect, type WindowInput } from '../iommu/index.ts';
-import { atStart, conclude, walk, type Phase } from './call-runner.ts';
+import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetPrepare } from './command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
 import { tryLock, unlock } from './mutex.ts';
@@ -62,7 +62,8 @@ const PREPARE: readonly Phase<PrepareTask>[] = [
   { step: undefined, run: fence },
   { step: 'atc-completed', run: settled },
   { step: undefined, run: commit },
-  { step: undefined, run: landed },
+  // In Linux nothing keeps a PASID's requests back before it is moved; strict has drained them.
+  LANDED,
   { step: 'count', run: count },
   { step: 'unlock', run: answer },
 ];
@@ -211,11 +212,6 @@ function settled(m: Parts, task: PrepareTask): boolean {
 function commit(m: Parts, task: PrepareTask): boolean {
   if (m.iommu !== undefined) task.todo = [...m.iommu.planCommit(task.device)];
   return true;
-}
-
-/** In Linux nothing keeps a PASID's requests back before it is moved; strict has drained them. */
-function landed(_m: Parts, task: PrepareTask): boolean {
-  return task.pending === 0;
 }
 
 function count(m: Parts, task: PrepareTask): boolean {
