@@ -50,7 +50,8 @@ const PAIRS: Readonly<Record<string, string>> = {
 
 /** Of which two would end differently, and do not beside a third. */
 const LATE =
-  "the detach of the PASID awaits a completion that is late too, and comes with its timeout: the clock passes when nobody else can go on, and so the claim after it is everybody's last step";
+  'the detach of the PASID awaits a completion that is late too, and comes with its timeout: the clock passes when nobody else can go on, and so the ' +
+  "claim after it is everybody's last step";
 const TRIPLES: Readonly<Record<string, string>> = {
   'detach+pasid-detach+invalidation': LATE,
   'pasid-attach+pasid-detach+invalidation': LATE,

@@ -61,7 +61,8 @@ export class Iommu {
 
   /**
    * Probes one group: its default domain is a paging domain of its own with the direct regions in it, and every member is attached to it that does
-   * not defer. Where it cannot be allocated the group has no domain at all (bus_iommu_probe goes on with the next), and its members no context. Throws {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
+   * not defer. Where it cannot be allocated the group has no domain at all (bus_iommu_probe goes on with the next), and its members no context. Throws
+   * {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
    */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
     const blockingDomain = this.#makeBlocking();

@@ -6,7 +6,10 @@ import type { DmaTask } from './state.ts';
 /** Instead of a page: the translation agent wants an untranslated request there. Less than minus any status. */
 export const UNTRANSLATED = -1000;
 
-/** The page that the function's ATC has, after a translation request where it has none; UNTRANSLATED, or minus the status when that fails, or minus WAITING. */
+/**
+ * The page that the function's ATC has, after a translation request where it has none; UNTRANSLATED, or minus the status when that fails, or minus
+ * WAITING.
+ */
 export function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access: number): number {
   const { atc } = task.fn.model;
   if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
