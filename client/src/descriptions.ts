@@ -1,8 +1,8 @@
 /** What a machine says of itself, its functions and their groups. */
 import type { iommud } from '../../proto/index.ts';
 import { bdfText } from './bdf.ts';
-import { DMA_OPERATION, DOMAIN_TYPE, FAULT_KIND, REQUEST_POINT, RESET_METHOD } from './names.ts';
-import type { DmaOperation, DomainType, FaultKind, RequestPoint, ResetMethod } from './names.ts';
+import { DEFAULT_DOMAIN_TYPE, DMA_OPERATION, DOMAIN_TYPE, FAULT_KIND, REQUEST_POINT, RESET_METHOD } from './names.ts';
+import type { DefaultDomainType, DmaOperation, DomainType, FaultKind, RequestPoint, ResetMethod } from './names.ts';
 import { bigintOf, numberOf } from './numbers.ts';
 import { shown } from './shown.ts';
 
@@ -106,6 +106,8 @@ export interface GroupInfo {
   readonly members: readonly string[];
   readonly domain: DomainSummary | undefined;
   readonly defaultDomain: DomainSummary | undefined;
+  /** As sysfs `type` of a group has it, in lower case; undefined where there is no default domain. */
+  readonly defaultType: DefaultDomainType | undefined;
   /** Members in a reset window (`recovery_cnt`). */
   readonly recoveryCount: number;
   readonly owned: boolean;
@@ -193,6 +195,7 @@ export function groupInfo(body: iommud.v1.GroupInfoReply): GroupInfo {
     members: body.members.map(bdfText),
     domain: domainSummary(body.domain),
     defaultDomain: domainSummary(body.defaultDomain),
+    defaultType: body.defaultType === 0 ? undefined : DEFAULT_DOMAIN_TYPE.nameOf(body.defaultType),
     recoveryCount: body.recoveryCount,
     owned: body.owned,
     busy: body.busy,

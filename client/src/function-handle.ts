@@ -8,7 +8,7 @@ import { FaultInjection } from './fault-injection.ts';
 import type { Ioas } from './ioas.ts';
 import { Mappings } from './mappings.ts';
 import { Model } from './model.ts';
-import type { ResetMethod } from './names.ts';
+import { DEFAULT_DOMAIN_TYPE, type DefaultDomainType, type ResetMethod } from './names.ts';
 import { u32 } from './numbers.ts';
 import { PasidHandle } from './pasid.ts';
 import { CONFIG, ROM, Region } from './region.ts';
@@ -100,6 +100,15 @@ export class FunctionHandle {
   /** Gives the group back to its default domain. Errors: EINVAL (not claimed). */
   async releaseOwner(options?: CallOptions): Promise<Waited> {
     return waited((await ask(this.#channel, 'ownerRelease', this.#at, options)).body.elapsedNs);
+  }
+
+  /**
+   * Gives its group another default domain, as sysfs `type` does; `auto`: the one that is chosen when a group is probed. Errors: EINVAL (no default domain; a
+   * member insists on another type, or is untrusted), EPERM (claimed, or another domain or a PASID is attached), EBUSY (a window is open), ENOMEM.
+   */
+  async setDefaultDomain(type: DefaultDomainType, options?: CallOptions): Promise<Waited> {
+    const request = { ...this.#at, type: DEFAULT_DOMAIN_TYPE.numberOf(type, 'type') };
+    return waited((await ask(this.#channel, 'defaultDomainSet', request, options)).body.elapsedNs);
   }
 
   /** What it has in flight, in issue order. */

@@ -27,13 +27,15 @@ export type { EventQueue } from './event-queue.ts';
 export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
 export type { ArmOptions, FaultInjection } from './fault-injection.ts';
 export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
-export type { AreaRequest, Ioas, Ioases, IovaRange, IovaRanges } from './ioas.ts';
+export type { AreaRequest, Ioas, Ioases, IovaRanges } from './ioas.ts';
+export type { FoundRange, IovaRange } from './iova-range.ts';
 export type { Allocation, Memory } from './memory.ts';
 export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
 export type { Atomic, Model, ModelOptions } from './model.ts';
 export type {
   Access,
   DmaOperation,
+  DefaultDomainType,
   DomainType,
   EventClass,
   FaultKind,

@@ -1,19 +1,14 @@
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
 import { codeOf, type ErrorCode } from './errors.ts';
+import { foundRange, type FoundRange, type IovaRange } from './iova-range.ts';
 import type { MapReport, UnmapReport } from './mappings.ts';
 import { accessBits, type Access } from './names.ts';
 import { bigintOf, msOfNs, numberOf, u32, u64 } from './numbers.ts';
 import { shown } from './shown.ts';
 
-/** Both ends are in it. */
-export interface IovaRange {
-  readonly first: bigint | number;
-  readonly last: bigint | number;
-}
-
 export interface IovaRanges {
-  readonly ranges: readonly { readonly first: bigint; readonly last: bigint }[];
+  readonly ranges: readonly FoundRange[];
   /** How many there are. */
   readonly count: number;
   /** What addresses and sizes of areas are multiples of. */
@@ -67,7 +62,7 @@ export class Ioas {
     const max = which.max === undefined ? null : u32(which.max, 'max');
     const { body } = await ask(this.#channel, 'ioasRanges', { ioas: this.id, unmapped: which.unmapped ?? null, max }, options);
     return shown({
-      ranges: body.ranges.map(({ first, last }) => ({ first: first ? bigintOf(first) : 0n, last: last ? bigintOf(last) : 0n })),
+      ranges: body.ranges.map(foundRange),
       count: body.count,
       alignment: bigintOf(body.alignment),
       error: body.error === 0 ? undefined : codeOf(body.error),

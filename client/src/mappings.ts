@@ -1,5 +1,6 @@
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
+import { foundRange, type FoundRange } from './iova-range.ts';
 import { accessBits, type Access } from './names.ts';
 import { bigintOf, msOfNs, numberOf, u64 } from './numbers.ts';
 import { shown } from './shown.ts';
@@ -107,6 +108,23 @@ export class Mappings {
     const { body, data } = await ask(this.#channel, 'dirtyRead', request, options);
     const elapsedMs = msOfNs(numberOf(body.elapsedNs));
     return shown({ bitmap: data ?? new Uint8Array(0), timedOut: body.timedOut, elapsedMs });
+  }
+
+  /**
+   * The parts of a range that nothing is mapped in, rising, both ends in them. Errors: EINVAL (alignment, width, 0 bytes; the domain has no mappings), ENOENT,
+   * ENODEV, EOPNOTSUPP (a guest writes its tables).
+   */
+  async unmapped(range: { readonly iova: bigint | number; readonly bytes: bigint | number }, options?: CallOptions): Promise<FoundRange[]> {
+    let iova = bigintOf(u64(range.iova, 'iova'));
+    const end = iova + bigintOf(u64(range.bytes, 'bytes'));
+    const found: FoundRange[] = [];
+    for (;;) {
+      const request = { ...this.#target, iova: u64(iova, 'iova'), bytes: u64(end - iova, 'bytes') };
+      const { body } = await ask(this.#channel, 'unmappedRanges', request, options);
+      found.push(...body.ranges.map(foundRange));
+      if (!body.nextIova) return found;
+      iova = bigintOf(body.nextIova);
+    }
   }
 
   /** The physical address that an IOVA maps to; undefined for none. Errors: ENOENT, ENODEV. */

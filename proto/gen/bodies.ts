@@ -69,6 +69,10 @@ export const BODY = {
   dirtyTrackingSetReply: 101,
   dirtyRead: 102,
   dirtyReadReply: 103,
+  unmappedRanges: 104,
+  unmappedRangesReply: 105,
+  defaultDomainSet: 106,
+  defaultDomainSetReply: 107,
   pageResponse: 110,
   pageResponseReply: 111,
   modelPageRequest: 112,
@@ -180,6 +184,8 @@ export interface Calls {
   callsHeld: { request: iommud.v1.CallsHeld.$Properties; decoded: iommud.v1.CallsHeld; reply: iommud.v1.CallsHeldReply };
   dirtyTrackingSet: { request: iommud.v1.DirtyTrackingSet.$Properties; decoded: iommud.v1.DirtyTrackingSet; reply: iommud.v1.DirtyTrackingSetReply };
   dirtyRead: { request: iommud.v1.DirtyRead.$Properties; decoded: iommud.v1.DirtyRead; reply: iommud.v1.DirtyReadReply };
+  unmappedRanges: { request: iommud.v1.UnmappedRanges.$Properties; decoded: iommud.v1.UnmappedRanges; reply: iommud.v1.UnmappedRangesReply };
+  defaultDomainSet: { request: iommud.v1.DefaultDomainSet.$Properties; decoded: iommud.v1.DefaultDomainSet; reply: iommud.v1.DefaultDomainSetReply };
   pageResponse: { request: iommud.v1.PageResponse.$Properties; decoded: iommud.v1.PageResponse; reply: iommud.v1.PageResponseReply };
   modelPageRequest: { request: iommud.v1.ModelPageRequest.$Properties; decoded: iommud.v1.ModelPageRequest; reply: iommud.v1.ModelPageRequestReply };
   pageRequest: { request: iommud.v1.PageRequest.$Properties; decoded: iommud.v1.PageRequest; reply: iommud.v1.PageRequestReply };
@@ -297,6 +303,10 @@ codecs[100] = v1.DirtyTrackingSet;
 codecs[101] = v1.DirtyTrackingSetReply;
 codecs[102] = v1.DirtyRead;
 codecs[103] = v1.DirtyReadReply;
+codecs[104] = v1.UnmappedRanges;
+codecs[105] = v1.UnmappedRangesReply;
+codecs[106] = v1.DefaultDomainSet;
+codecs[107] = v1.DefaultDomainSetReply;
 codecs[110] = v1.PageResponse;
 codecs[111] = v1.PageResponseReply;
 codecs[112] = v1.ModelPageRequest;

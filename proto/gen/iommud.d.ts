@@ -1271,6 +1271,25 @@ export namespace iommud {
             type $Shape = iommud.v1.TraceEvent.$Properties;
         }
 
+        /** What a group's default domain is, as sysfs `type` has it. */
+        enum DefaultDomainType {
+
+            /** DEFAULT_DOMAIN_TYPE_UNSPECIFIED value */
+            DEFAULT_DOMAIN_TYPE_UNSPECIFIED = 0,
+
+            /** Addresses are physical. */
+            DEFAULT_DOMAIN_TYPE_IDENTITY = 1,
+
+            /** The DMA API maps, and each unmap is flushed at once. */
+            DEFAULT_DOMAIN_TYPE_DMA = 2,
+
+            /** Unmaps of the DMA API are flushed later, many together. */
+            DEFAULT_DOMAIN_TYPE_DMA_FQ = 3,
+
+            /** Asked for: as it is chosen when a group is probed. */
+            DEFAULT_DOMAIN_TYPE_AUTO = 4
+        }
+
         /** DomainType enum. */
         enum DomainType {
 
@@ -1497,6 +1516,9 @@ export namespace iommud {
             /** Calls that wait for it. */
             waiting: number;
 
+            /** Unspecified where there is no default domain. */
+            defaultType: iommud.v1.DefaultDomainType;
+
             /**
              * Encodes the specified GroupInfoReply message. Does not implicitly {@link iommud.v1.GroupInfoReply.verify|verify} messages.
              * @param message GroupInfoReply message or plain object to encode
@@ -1544,6 +1566,9 @@ export namespace iommud {
 
                 /** Calls that wait for it. */
                 waiting?: number;
+
+                /** Unspecified where there is no default domain. */
+                defaultType?: iommud.v1.DefaultDomainType;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2601,6 +2626,117 @@ export namespace iommud {
         }
 
         /**
+         * Gives the group of the function another default domain (sysfs `type` of a group). From DMA to DMA-FQ the domain stays as it is; otherwise it is a new one,
+         * with the direct regions, and every member moves to it. The one that was is gone. Role: host. Class: control. Errors: ENODEV, EINVAL (the group has no default
+         * domain; a member insists on another type, or is untrusted), EPERM (a driver uses the group: it is claimed, or another domain or a PASID is attached),
+         * EBUSY (a window is open), ENOMEM.
+         */
+        class DefaultDomainSet {
+
+            /**
+             * Constructs a new DefaultDomainSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DefaultDomainSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DefaultDomainSet function. */
+            function: (number|null);
+
+            /** DefaultDomainSet type. */
+            type: (iommud.v1.DefaultDomainType|null);
+
+            /**
+             * Encodes the specified DefaultDomainSet message. Does not implicitly {@link iommud.v1.DefaultDomainSet.verify|verify} messages.
+             * @param message DefaultDomainSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DefaultDomainSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DefaultDomainSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DefaultDomainSet & iommud.v1.DefaultDomainSet.$Shape} DefaultDomainSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DefaultDomainSet & iommud.v1.DefaultDomainSet.$Shape;
+        }
+
+        namespace DefaultDomainSet {
+
+            /** Properties of a DefaultDomainSet. */
+            interface $Properties {
+
+                /** DefaultDomainSet function */
+                "function"?: (number|null);
+
+                /** DefaultDomainSet type */
+                type?: (iommud.v1.DefaultDomainType|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DefaultDomainSet. */
+            type $Shape = iommud.v1.DefaultDomainSet.$Properties;
+        }
+
+        /** Represents a DefaultDomainSetReply. */
+        class DefaultDomainSetReply {
+
+            /**
+             * Constructs a new DefaultDomainSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DefaultDomainSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DefaultDomainSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DefaultDomainSetReply message. Does not implicitly {@link iommud.v1.DefaultDomainSetReply.verify|verify} messages.
+             * @param message DefaultDomainSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DefaultDomainSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DefaultDomainSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DefaultDomainSetReply & iommud.v1.DefaultDomainSetReply.$Shape} DefaultDomainSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DefaultDomainSetReply & iommud.v1.DefaultDomainSetReply.$Shape;
+        }
+
+        namespace DefaultDomainSetReply {
+
+            /** Properties of a DefaultDomainSetReply. */
+            interface $Properties {
+
+                /** DefaultDomainSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DefaultDomainSetReply. */
+            type $Shape = iommud.v1.DefaultDomainSetReply.$Properties;
+        }
+
+        /**
          * Maps physical memory into a domain: named by number, or the one that a function (or a PASID of it) has attached. Exactly one of
          * `domain` and `function` is needed. Role: host. Class: control. Errors: EINVAL (not a multiple of a page, wider than the format, not
          * canonical, no access), EADDRINUSE (overlaps a mapping), ENOENT, ENODEV, ENOMEM, EOPNOTSUPP (not a paging
@@ -3016,6 +3152,139 @@ export namespace iommud {
 
             /** Shape of an IovaToPhysReply. */
             type $Shape = iommud.v1.IovaToPhysReply.$Properties;
+        }
+
+        /**
+         * Which parts of a range nothing is mapped in. Which domain: as in DmaMap. Roles: host, observer. Class: control. Errors: ENOENT, ENODEV, EINVAL (not
+         * multiples of the smallest page, 0 bytes, wider than the format; the domain has no mappings), EOPNOTSUPP (a guest writes its tables).
+         */
+        class UnmappedRanges {
+
+            /**
+             * Constructs a new UnmappedRanges.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.UnmappedRanges.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UnmappedRanges domain. */
+            domain: (number|null);
+
+            /** UnmappedRanges function. */
+            function: (number|null);
+
+            /** 20 bits. */
+            pasid: (number|null);
+
+            /** UnmappedRanges iova. */
+            iova: (Long|null);
+
+            /** UnmappedRanges bytes. */
+            bytes: (Long|null);
+
+            /**
+             * Encodes the specified UnmappedRanges message. Does not implicitly {@link iommud.v1.UnmappedRanges.verify|verify} messages.
+             * @param message UnmappedRanges message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.UnmappedRanges.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UnmappedRanges message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.UnmappedRanges & iommud.v1.UnmappedRanges.$Shape} UnmappedRanges
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.UnmappedRanges & iommud.v1.UnmappedRanges.$Shape;
+        }
+
+        namespace UnmappedRanges {
+
+            /** Properties of an UnmappedRanges. */
+            interface $Properties {
+
+                /** UnmappedRanges domain */
+                domain?: (number|null);
+
+                /** UnmappedRanges function */
+                "function"?: (number|null);
+
+                /** 20 bits. */
+                pasid?: (number|null);
+
+                /** UnmappedRanges iova */
+                iova?: (Long|null);
+
+                /** UnmappedRanges bytes */
+                bytes?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UnmappedRanges. */
+            type $Shape = iommud.v1.UnmappedRanges.$Properties;
+        }
+
+        /** Represents an UnmappedRangesReply. */
+        class UnmappedRangesReply {
+
+            /**
+             * Constructs a new UnmappedRangesReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.UnmappedRangesReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Rising; the first 1024 of them. */
+            ranges: iommud.v1.IovaRange[];
+
+            /** Where to ask on; absent: there are no more. */
+            nextIova: (Long|null);
+
+            /**
+             * Encodes the specified UnmappedRangesReply message. Does not implicitly {@link iommud.v1.UnmappedRangesReply.verify|verify} messages.
+             * @param message UnmappedRangesReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.UnmappedRangesReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UnmappedRangesReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.UnmappedRangesReply & iommud.v1.UnmappedRangesReply.$Shape} UnmappedRangesReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.UnmappedRangesReply & iommud.v1.UnmappedRangesReply.$Shape;
+        }
+
+        namespace UnmappedRangesReply {
+
+            /** Properties of an UnmappedRangesReply. */
+            interface $Properties {
+
+                /** Rising; the first 1024 of them. */
+                ranges?: iommud.v1.IovaRange.$Properties[];
+
+                /** Where to ask on; absent: there are no more. */
+                nextIova?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UnmappedRangesReply. */
+            type $Shape = iommud.v1.UnmappedRangesReply.$Properties;
         }
 
         /**

@@ -15,6 +15,18 @@ describe('9 to 12 attach and detach in the window', () => {
     expect([m.info(FIRST), m.info(SECOND), m.group(FIRST)]).toEqual(before);
   });
 
+  it('9 another default domain is EBUSY in the window, and the old one is kept with what is mapped in it', () => {
+    const m = new CoreMachine({ functions: SIBLINGS });
+    m.map(FIRST, IOVA, m.allocPage());
+    m.prepare(FIRST);
+    const before = [m.info(FIRST), m.info(SECOND), m.group(FIRST)];
+    for (const type of ['identity', 'dma', 'auto'] as const)
+      expect(m.refusal({ kind: 'default-domain-set', bdf: SECOND, type })).toBe('EBUSY');
+    expect([m.info(FIRST), m.info(SECOND), m.group(FIRST)]).toEqual(before);
+    m.done(FIRST);
+    expect(m.outcome(FIRST, IOVA)).toBe('performed');
+  });
+
   it('10 attach and replace of a PASID are EBUSY group-wide, and the table is as before', () => {
     const m = new CoreMachine({ functions: SIBLINGS });
     const [domain, other] = [m.allocDomain(), m.allocDomain()];
@@ -168,6 +180,17 @@ describe('28 and 43 to 46', () => {
     expect(m.group(PROBE)).toMatchObject({ owned: false, domain: { type: 'paging' } });
     m.done(PROBE);
     expect(m.info(PROBE).physicalDomain).toEqual(m.group(PROBE).defaultDomain);
+  });
+
+  it('44 a default domain that the hardware refuses one member is not the default of any', () => {
+    const m = new CoreMachine({ functions: SIBLINGS });
+    m.map(FIRST, IOVA, m.allocPage());
+    const before = [m.info(FIRST), m.info(SECOND), m.group(FIRST)];
+    m.arm(SECOND, 'attach-fails');
+    expect(m.refusal({ kind: 'default-domain-set', bdf: FIRST, type: 'identity' })).toBe('EIO');
+    const armed = [m.info(FIRST), m.info(SECOND), m.group(FIRST)];
+    expect(armed).toEqual(before);
+    expect([m.outcome(FIRST, IOVA), m.outcome(SECOND, IOVA)]).toEqual(['performed', 'performed']);
   });
 
   it('44 a failed attach of several devices puts the earlier ones back', () => {

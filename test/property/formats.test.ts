@@ -66,6 +66,18 @@ class Model {
     return 0;
   }
 
+  /** [first, pages] of each run of pages in a range that are not mapped. */
+  holes(first: number, pages: number): number[][] {
+    const found: number[][] = [];
+    for (let page = first; page < first + pages; page++) {
+      if (this.mapped.has(page)) continue;
+      const last = found.at(-1);
+      if (last !== undefined && last[0]! + last[1]! === page) last[1]!++;
+      else found.push([page, 1]);
+    }
+    return found;
+  }
+
   unmap(iova: number, pages: number): number {
     let undone = 0;
     while (undone < pages) {
@@ -76,6 +88,17 @@ class Model {
     }
     return undone;
   }
+}
+
+/** The first `most` holes of a range, as the tables tell them, in pages of the granule. */
+function holesOf(tables: RadixTables, address: (page: number) => bigint, first: number, pages: number, most = Infinity): number[][] {
+  const found: number[][] = [];
+  const told = tables.holes(address(first), address(pages), (iova, bytes) => {
+    found.push([Number(iova / address(1)), Number(bytes / address(1))]);
+    return found.length < most;
+  });
+  expect(told).toBe(true);
+  return found;
 }
 
 /** Places where ranges begin, in pages of the granule: the start, the end, and borders of levels. */
@@ -123,6 +146,11 @@ function run(format: Format, operations: readonly Op[]): void {
       [page, found?.address, (found?.access ?? 0) & (READ | WRITE)],
       [page, leaf === undefined ? undefined : address(leaf.page) + 5n, leaf === undefined ? 0 : rightsOf(format, leaf.access)],
     );
+  }
+  for (const base of starts) {
+    const room = Math.min(ROOM, 2 ** (format.inputBits - format.spanLg2[0]!) - base);
+    same(holesOf(tables, address, base, room), model.holes(base, room));
+    same(holesOf(tables, address, base + 1, room - 1, 2), model.holes(base + 1, room - 1).slice(0, 2));
   }
   tables.free();
   expect(tables.mappedBytes).toBe(0n);

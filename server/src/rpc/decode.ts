@@ -8,7 +8,18 @@ import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../..
 import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
 import { PAGE_ROWS } from './decode-pages.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
-import { DOMAIN_TYPES, FAULTS, INVALIDATE_TYPES, METHODS, ON_DEADLINE, ON_FAULT, OPERATIONS, POINTS, type RoleName } from './enums.ts';
+import {
+  DEFAULT_DOMAIN_TYPES,
+  DOMAIN_TYPES,
+  FAULTS,
+  INVALIDATE_TYPES,
+  METHODS,
+  ON_DEADLINE,
+  ON_FAULT,
+  OPERATIONS,
+  POINTS,
+  type RoleName,
+} from './enums.ts';
 import {
   needBigint,
   needBoolean,
@@ -109,6 +120,10 @@ const ROWS = {
   reportBroken: { roles: HOST, decode: (b) => ({ kind: 'report-broken', bdf: needFunction(b.function) }) },
   ownerClaim: { roles: HOST, decode: (b) => ({ kind: 'owner-claim', bdf: needFunction(b.function) }) },
   ownerRelease: { roles: HOST, decode: (b) => ({ kind: 'owner-release', bdf: needFunction(b.function) }) },
+  defaultDomainSet: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'default-domain-set', bdf: needFunction(b.function), type: needWord(b.type, 'type', DEFAULT_DOMAIN_TYPES) }),
+  },
   dmaMap: {
     roles: HOST,
     decode: (b) => ({
@@ -125,6 +140,15 @@ const ROWS = {
     decode: (b) => ({ kind: 'unmap', target: targetOf(b), iova: needBigint(b.iova, 'iova'), bytes: needBigint(b.bytes, 'bytes') }),
   },
   iovaToPhys: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'iova-to-phys', target: targetOf(b), iova: needBigint(b.iova, 'iova') }) },
+  unmappedRanges: {
+    roles: HOST_OR_OBSERVER,
+    decode: (b) => ({
+      kind: 'unmapped-ranges',
+      target: targetOf(b),
+      iova: needBigint(b.iova, 'iova'),
+      bytes: needBigint(b.bytes, 'bytes'),
+    }),
+  },
   dirtyTrackingSet: {
     roles: HOST,
     decode: (b) => ({ kind: 'dirty-tracking-set', target: targetOf(b), on: needBoolean(b.on, 'on') }),

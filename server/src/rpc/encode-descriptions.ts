@@ -1,7 +1,7 @@
 /** What a machine says of functions, groups and domains, to bodies of the wire. */
 import { u64FromBigint } from '../../../proto/index.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail } from '../core/machine/index.ts';
-import { DOMAIN_TYPES, FAULTS, METHODS } from './enums.ts';
+import { DEFAULT_DOMAIN_TYPES, DOMAIN_TYPES, FAULTS, METHODS } from './enums.ts';
 import type { Send } from './send.ts';
 
 export function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
@@ -60,6 +60,7 @@ export function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {
     members: [...group.members],
     domain: domainOrNull(group.domain),
     defaultDomain: domainOrNull(group.defaultDomain),
+    defaultType: group.defaultType === undefined ? 0 : DEFAULT_DOMAIN_TYPES.number[group.defaultType],
   };
 }
 

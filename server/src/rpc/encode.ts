@@ -6,7 +6,7 @@ import { functionDetail, functionSummary, groupDetail } from './encode-descripti
 import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
-import { invalidateBody, rangesBody } from './ioas-fields.ts';
+import { invalidateBody, rangesBody, unmappedBody } from './ioas-fields.ts';
 import type { Send } from './send.ts';
 
 /** The body of a reply. Its number is {@link replyNumber}; its bulk bytes are {@link replyData}. */
@@ -72,6 +72,8 @@ function coldBody(reply: Cold): object {
       return invalidateBody(reply);
     case 'iova-to-phys':
       return { mapped: reply.mapped, address: u64FromBigint(reply.address) } satisfies Send<'IovaToPhysReply'>;
+    case 'unmapped-ranges':
+      return unmappedBody(reply);
     case 'dirty-tracking-set':
     case 'dirty-read':
       return { timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'DirtyReadReply'>;

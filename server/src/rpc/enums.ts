@@ -2,6 +2,7 @@ import { iommud } from '../../../proto/index.ts';
 /** Core's words and the contract's enums: one list of names for each, and a name that one of them lacks does not compile. */
 import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
 import {
+  DEFAULT_TYPES,
   FAULT_KINDS,
   type DomainType,
   type FaultKind,
@@ -49,6 +50,7 @@ function every<Word extends string>(words: Readonly<Record<Word, true>>): readon
 export type RoleName = keyof PeerRoles;
 export const ROLES = enumMap('ROLE', every<RoleName>({ host: true, device: true, memory: true, observer: true }), v1.Role);
 export const DOMAIN_TYPES = enumMap('DOMAIN_TYPE', every<DomainType>({ paging: true, identity: true, blocked: true }), v1.DomainType);
+export const DEFAULT_DOMAIN_TYPES = enumMap('DEFAULT_DOMAIN_TYPE', [...DEFAULT_TYPES, 'auto'] as const, v1.DefaultDomainType);
 export const INVALIDATE_TYPES = enumMap('INVALIDATE_TYPE', every<InvalidateType>({ 'vtd-s1': true }), v1.InvalidateType);
 export const ON_DEADLINE = enumMap('ON_DEADLINE', every<OnDeadline>({ abort: true, fail: true }), v1.OnDeadline);
 export const METHODS = enumMap('RESET_METHOD', RESET_METHODS, v1.ResetMethod);

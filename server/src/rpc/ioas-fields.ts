@@ -44,11 +44,19 @@ function checkedList<T>(list: readonly T[], field: string): readonly T[] {
 
 export function rangesBody(reply: Extract<Reply, { kind: 'ioas-ranges' }>): iommud.v1.IoasRangesReply.$Properties {
   return {
-    ranges: reply.ranges.map(({ first, last }) => ({ first: u64FromBigint(first), last: u64FromBigint(last) })),
+    ranges: reply.ranges.map(rangeBody),
     count: reply.count,
     alignment: u64FromBigint(reply.alignment),
     error: reply.count > reply.ranges.length ? ERRORS.EMSGSIZE.wire : 0,
   };
+}
+
+export function unmappedBody(reply: Extract<Reply, { kind: 'unmapped-ranges' }>): iommud.v1.UnmappedRangesReply.$Properties {
+  return { ranges: reply.ranges.map(rangeBody), nextIova: reply.next === undefined ? null : u64FromBigint(reply.next) };
+}
+
+function rangeBody({ first, last }: Ranges[number]): iommud.v1.IovaRange.$Properties {
+  return { first: u64FromBigint(first), last: u64FromBigint(last) };
 }
 
 export function invalidateBody(reply: Extract<Reply, { kind: 'domain-invalidate' }>): iommud.v1.DomainInvalidateReply.$Properties {

@@ -47,6 +47,11 @@ export class Arguments {
   bigint(what: string): bigint {
     return this.#number(this.#take(what).text, what);
   }
+  /** Undefined for the word `any`. */
+  bigintOrAny(what: string): bigint | undefined {
+    const { text } = this.#take(what);
+    return text === 'any' ? undefined : this.#number(text, what);
+  }
   number(what: string): number {
     return Number(this.bigint(what));
   }

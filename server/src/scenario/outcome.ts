@@ -48,6 +48,14 @@ export function outcomeOf(reply: Reply): Outcome {
       return came('ok', () => ({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' }));
     case 'calls-held':
       return came('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
+    case 'unmapped-ranges': {
+      const [first] = reply.ranges;
+      return came('ok', () => ({
+        ranges: reply.ranges.length,
+        first: `0x${(first?.first ?? 0n).toString(16)}`,
+        last: `0x${(first?.last ?? 0n).toString(16)}`,
+      }));
+    }
     case 'clock':
       return came('ok', () => ({ now: reply.nowNs }));
     default:
@@ -85,6 +93,7 @@ function groupFields(group: GroupDetail): Readonly<Record<string, unknown>> {
     members: group.members.map(formatBdf).join(','),
     domain: idOf(group.domain),
     default: group.domain?.id === group.defaultDomain?.id,
+    type: group.defaultType ?? 'none',
     recovery: group.recoveryCount,
     owned: group.owned,
     busy: group.busy,

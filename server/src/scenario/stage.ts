@@ -155,6 +155,7 @@ export class Stage {
     if (reply === undefined) return;
     if (reply.kind === 'memory-alloc') this.names.set(name, reply.address);
     else if (reply.kind === 'domain-alloc') this.names.set(name, BigInt(reply.domain));
+    else if (reply.kind === 'mapped') this.names.set(name, reply.iova);
     else if (reply.kind === 'call-hold') this.names.set(name, BigInt(reply.hold));
   }
 

@@ -1,6 +1,14 @@
 /** What can be done in a scenario: a verb is a command of the machine, or a step of the stage itself (`stage.ts`). */
 import { ACCESS, HOLD_POINTS, NO_PASID, REGION, RESET_METHODS, high32, low32, type DmaOperation } from '../core/base/index.ts';
-import { FAULT_KINDS, type CallName, type Command, type DomainTarget, type ModelDma, type StepName } from '../core/machine/index.ts';
+import {
+  DEFAULT_TYPES,
+  FAULT_KINDS,
+  type CallName,
+  type Command,
+  type DomainTarget,
+  type ModelDma,
+  type StepName,
+} from '../core/machine/index.ts';
 import type { Arguments } from './arguments.ts';
 import { at } from './syntax.ts';
 
@@ -59,6 +67,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   claim: { usage: 'claim FUNCTION', does: 'claims ownership of the group', command: (a) => ({ kind: 'owner-claim', bdf: a.fn() }) },
   disclaim: { usage: 'disclaim FUNCTION', does: 'releases it', command: (a) => ({ kind: 'owner-release', bdf: a.fn() }) },
+  'default-type': {
+    usage: 'default-type FUNCTION identity|dma|dma-fq|auto',
+    does: 'gives the group another default domain, as sysfs `type` does',
+    command: (a) => ({ kind: 'default-domain-set', bdf: a.fn(), type: oneOf(a, a.word('a type'), [...DEFAULT_TYPES, 'auto'] as const) }),
+  },
   'pasid-attach': {
     usage: 'pasid-attach FUNCTION PASID DOMAIN',
     does: 'attaches a domain to a PASID',
@@ -75,12 +88,12 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => ({ kind: 'pasid-detach', bdf: a.fn(), pasid: a.pasid() }),
   },
   map: {
-    usage: 'map DOMAIN|FUNCTION IOVA ADDRESS BYTES [access=rw] [pasid=N]',
-    does: 'maps a range in a domain, or in the one that the function has attached',
+    usage: 'map DOMAIN|FUNCTION IOVA|any ADDRESS BYTES [access=rw] [pasid=N]',
+    does: 'maps a range in a domain, or in the one that the function has attached; `any`: where the DMA API chooses, which is its value',
     command: (a) => ({
       kind: 'map',
       target: target(a),
-      iova: a.bigint('an IOVA'),
+      iova: a.bigintOrAny('an IOVA, or any'),
       address: a.bigint('an address'),
       bytes: a.bigint('a number of bytes'),
       access: ACCESS_OF[a.optionWord('access', ['r', 'w', 'rw'], 'rw')],
@@ -95,6 +108,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'phys DOMAIN|FUNCTION IOVA [pasid=N]',
     does: 'what the tables say; field `address`',
     command: (a) => ({ kind: 'iova-to-phys', target: target(a), iova: a.bigint('an IOVA') }),
+  },
+  unmapped: {
+    usage: 'unmapped DOMAIN|FUNCTION IOVA BYTES [pasid=N]',
+    does: 'which parts of a range nothing is mapped in; fields `ranges` (how many), `first`, `last` (of the first)',
+    command: (a) => ({ kind: 'unmapped-ranges', target: target(a), iova: a.bigint('an IOVA'), bytes: a.bigint('a number of bytes') }),
   },
   prepare: {
     usage: 'prepare FUNCTION WINDOW [deadline=10ms] [on-deadline=abort|fail]',

@@ -5,7 +5,7 @@ const ATTACH = 'iommu/attach.ts';
 const FENCE = 'iommu/fence.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
 const DIRECT = "  if (blocksDirect(group, domain)) return refused('EINVAL');\n";
-const MOVE = `${DIRECT}  return { error: OK, steps: moveGroup(group, domain) };`;
+const MOVE = `${DIRECT}  return { error: OK, steps: moveGroup(group, domain, undo) };`;
 const BUSY = "  if (group.recoveryCount > 0) return refused('EBUSY');\n";
 const SAME = '  if (domain === group.domain) return NOTHING;\n';
 const ARGUMENTS =
@@ -16,6 +16,13 @@ const NOT_OWNED = "  if (!group.owned) return refused('EINVAL');\n";
 const CURRENT = '  const current = group.pasids.get(pasid);';
 
 export const attachDefects: readonly Defect[] = [
+  {
+    invariant: 44,
+    file: 'iommu/default-domain.ts',
+    find: 'planAttach(group, fresh, [named(group.defaultDomain)])',
+    replace: 'planAttach(group, fresh)',
+    why: 'a default domain that a member was refused stays the default',
+  },
   { invariant: 9, file: ATTACH, find: BUSY + MOVE, replace: MOVE, why: 'attach does not ask for a window' },
   {
     invariant: 9,

@@ -10,15 +10,15 @@ export const blockingDomainDefects: readonly Defect[] = [
   {
     invariant: 23,
     file: IOMMU,
-    find: "this.#makeDomain('blocked', false) : this.#makeOwn();",
-    replace: "this.#makeDomain('blocked', false) : this.#makeDomain('identity', false);",
+    find: "this.#domains.make('blocked') : this.#domains.makeOwn();",
+    replace: "this.#domains.make('blocked') : this.#domains.make('identity');",
     why: 'without a blocked domain an identity domain serves, and every address is reached',
   },
   {
     invariant: 23,
     file: IOMMU,
-    find: "this.#makeDomain('blocked', false) : this.#makeOwn();",
-    replace: "this.#makeDomain('blocked', false) : this.#makeDomain('paging', false);",
+    find: "this.#domains.make('blocked') : this.#domains.makeOwn();",
+    replace: "this.#domains.make('blocked') : this.#domains.make('paging');",
     why: 'a host maps into the empty paging domain that blocks',
   },
   {

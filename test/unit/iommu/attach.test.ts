@@ -12,14 +12,15 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
   const iommu = new Iommu({
     translation,
     policy: { atsOffFirst: true, staysBlockedOnFailure: false, restsOnBlocking: false, looksAgain: false, fixes: new Set(FIX_NAMES) },
-    lazy: false,
+    defaultType: 'dma',
     blockedDomain: true,
     isolation: 'blocked',
     hostWindows: [],
     attachFails: () => false,
   });
   const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };
-  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true, noDefaultDomain: false }]);
+  const wish = { bdf: AT, wants: undefined, untrusted: false };
+  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true, noDefaultDomain: false, wish }]);
   return { device: iommu.device(AT)!, translation };
 }
 

@@ -104,6 +104,16 @@ export const EXAMPLES: Examples = {
   reportBroken: { ...place, command: { kind: 'report-broken', bdf } },
   ownerClaim: { ...place, command: { kind: 'owner-claim', bdf } },
   ownerRelease: { ...place, command: { kind: 'owner-release', bdf } },
+  defaultDomainSet: {
+    body: { function: FUNCTION, type: 3 },
+    needs: ['function', 'type'],
+    command: { kind: 'default-domain-set', bdf, type: 'dma-fq' },
+  },
+  unmappedRanges: {
+    body: { domain: 5, iova: WIDE, bytes: PHYSICAL },
+    needs: ['domain', 'iova', 'bytes'],
+    command: { kind: 'unmapped-ranges', target: { domain: 5 }, iova: WIDE_BIG, bytes: PHYSICAL_BIG },
+  },
   dmaMap: {
     body: { domain: 5, iova: WIDE, address: PHYSICAL, bytes: { low: 0x2000, high: 0 }, access: 3 },
     needs: ['domain', 'address', 'bytes', 'access'],

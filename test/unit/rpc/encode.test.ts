@@ -92,7 +92,16 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     direct_regions: [{ address: '2130706432', bytes: '65536', relaxable: true }],
     reserved_regions: [{ address: '2130706432', bytes: '65536', type: 'direct-relaxable' }],
   },
-  groupInfo: { group: 3, members: [16, 17], domain: DOMAIN, recovery_count: 1, owned: true, busy: true, waiting: 2 },
+  groupInfo: {
+    group: 3,
+    members: [16, 17],
+    domain: DOMAIN,
+    default_type: 'DEFAULT_DOMAIN_TYPE_DMA_FQ',
+    recovery_count: 1,
+    owned: true,
+    busy: true,
+    waiting: 2,
+  },
   callHold: { hold: 3 },
   callsHeld: { calls: [{ id: 4, call: 'prepare', step: 'atc-sent', function: 16, hold: 3, since_ns: '5' }] },
   domainAlloc: { domain: 12 },
@@ -106,6 +115,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   dmaUnmap: { bytes: '281474976710656', timed_out: 1, elapsed_ns: '1000000000' },
   dirtyTrackingSet: { timed_out: 2, elapsed_ns: '3' },
   dirtyRead: { timed_out: 1, elapsed_ns: '2' },
+  unmappedRanges: { ranges: [{ first: '4096', last: '8191' }], next_iova: '12288' },
   iovaToPhys: { mapped: true, address: '72057594037923840' },
   faultRecords: {
     records: [

@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 52],
+      ['host', 54],
       ['device', 9],
       ['memory', 6],
-      ['observer', 12],
+      ['observer', 13],
     ]);
-    expect(machine.submitted.length).toBe(52 + 9 + 6 + 12);
+    expect(machine.submitted.length).toBe(54 + 9 + 6 + 13);
   });
 
   it('that are cancelled still get their one reply', async () => {

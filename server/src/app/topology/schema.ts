@@ -69,8 +69,16 @@ const FUNCTION_FIELDS = {
     Type.Boolean({ description: 'The IOMMU attaches the function at its first use only, as after a crash kernel booted. Default false.' }),
   ),
   defaultDomain: Type.Optional(
-    Type.Enum(['paging', 'none'], {
-      description: "none: the default domain of the function's group cannot be allocated, so that the group has no domain. Default paging.",
+    Type.Enum(['paging', 'identity', 'none'], {
+      description:
+        "paging, identity: what the IOMMU's driver insists on for the function; identity wins within a group. none: the default domain of the " +
+        "function's group cannot be allocated, so that the group has no domain. Default: as the machine's defaultDomain.",
+    }),
+  ),
+  untrusted: Type.Optional(
+    Type.Boolean({
+      description:
+        'It is behind a port that anybody can plug in: always translated, each unmap is flushed at once, ATS is not used. Default false.',
     }),
   ),
   multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
@@ -102,6 +110,8 @@ export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
   readonly children?: readonly FunctionNode[];
 }
 
+/** IOMMU_DOMAIN_DMA and IOMMU_DOMAIN_IDENTITY. */
+const DEFAULT_DOMAINS = ['paging', 'identity'] as const;
 /** IOMMU_DOMAIN_DMA and IOMMU_DOMAIN_DMA_FQ. */
 const DMA_FLUSHES = ['strict', 'lazy'] as const;
 
@@ -146,6 +156,12 @@ const MACHINE_FIELDS = {
                   'What a function reaches in its reset window: nothing, or, by untranslated requests, its direct regions. Default blocked.',
               }),
             ),
+            defaultDomain: Type.Optional(
+              Type.Enum([...DEFAULT_DOMAINS], {
+                description:
+                  'What groups have where no function insists on another: translated, or physical addresses (iommu.passthrough=1). Default paging.',
+              }),
+            ),
             blockedDomain: Type.Optional(
               Type.Boolean({
                 description:
@@ -187,7 +203,7 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
-  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush', 'isolation', 'blockedDomain'],
+  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush', 'isolation', 'blockedDomain', 'defaultDomain'],
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],

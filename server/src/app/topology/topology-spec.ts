@@ -90,7 +90,7 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
   if (document.iommu === 'none') return undefined;
   const text = document.iommu?.invalidationTimeout ?? DEFAULT_INVALIDATION_TIMEOUT;
   const path = ['iommu', 'invalidationTimeout'];
-  const { pageRequestQueue: queue, dmaFlush, isolation, blockedDomain } = document.iommu ?? {};
+  const { pageRequestQueue: queue, dmaFlush, isolation, blockedDomain, defaultDomain } = document.iommu ?? {};
   if (queue !== undefined && !(Number.isInteger(queue) && queue >= 1 && queue <= PAGE_REQUEST_QUEUE_MAX)) {
     const allowed = `an integer from 1 to ${PAGE_REQUEST_QUEUE_MAX}`;
     refuse(source, ['iommu', 'pageRequestQueue'], `pageRequestQueue is ${queue}; it is ${allowed}`);
@@ -101,6 +101,7 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
     ...(dmaFlush === undefined ? {} : { dmaFlush }),
     ...(isolation === undefined ? {} : { isolation }),
     ...(blockedDomain === undefined ? {} : { blockedDomain }),
+    ...(defaultDomain === undefined ? {} : { defaultDomain }),
   };
 }
 
@@ -143,6 +144,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFu
       : { reservedRegions: node.reservedRegions.map((one, i) => reservedRegion(source, [...path, 'reservedRegions', i], one)) }),
     ...(node.deferAttach === undefined ? {} : { deferAttach: node.deferAttach }),
     ...(node.defaultDomain === undefined ? {} : { defaultDomain: node.defaultDomain }),
+    ...(node.untrusted === undefined ? {} : { untrusted: node.untrusted }),
   };
 }
 
@@ -213,6 +215,7 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'reservedRegions', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'deferAttach', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'defaultDomain', models: ['dma-probe', 'remote', 'replay'] },
+  { key: 'untrusted', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
 ];
 

@@ -11,13 +11,13 @@ const NOTHING: Plan = { error: OK, steps: [] };
 
 /**
  * Attaches the whole group. 0 at once when it is the current domain; -EBUSY while any member is in a reset window; -EINVAL for a blocking
- * domain where a member has direct regions; an error of one member puts the earlier ones back.
+ * domain where a member has direct regions; an error of one member puts the earlier ones back, and does `undo`.
  */
-export function planAttach(group: Group, domain: Domain): Plan {
+export function planAttach(group: Group, domain: Domain, undo: readonly GroupStep[] = []): Plan {
   if (domain === group.domain) return NOTHING;
   if (group.recoveryCount > 0) return refused('EBUSY');
   if (blocksDirect(group, domain)) return refused('EINVAL');
-  return { error: OK, steps: moveGroup(group, domain) };
+  return { error: OK, steps: moveGroup(group, domain, undo) };
 }
 
 /**
@@ -109,12 +109,12 @@ function detachBlocked(device: GroupDevice, pasid: Pasid): readonly GroupStep[] 
   return [movePasid(device, pasid, undefined, true), { kind: 'atc-sent', device, pasid, spaces }];
 }
 
-function moveGroup(group: Group, domain: Domain): readonly GroupStep[] {
+function moveGroup(group: Group, domain: Domain, undo: readonly GroupStep[] = []): readonly GroupStep[] {
   const open = group.members.filter((device) => !device.blocked);
   const steps = open.map((device, moved): GroupStep => {
     // Linux leaves them where they are if they had none; here they block again.
     const back = open.slice(0, moved).map((earlier) => moveRid(earlier, group.domain ?? group.blockingDomain, true));
-    return { kind: 'rid', device, domain, must: false, refused: { steps: back, goesOn: false } };
+    return { kind: 'rid', device, domain, must: false, refused: { steps: [...back, ...undo], goesOn: false } };
   });
   return [...steps, { kind: 'group-domain', group, domain }];
 }

@@ -7,7 +7,7 @@ import type { ReservedRegion } from './reserved-regions.ts';
 export interface DmaDomain {
   readonly iova: IovaSpace;
   /** IOMMU_DOMAIN_DMA_FQ: what is unmapped is flushed later, many addresses at once. */
-  readonly lazy: boolean;
+  lazy: boolean;
   readonly queue: FlushQueue;
 }
 

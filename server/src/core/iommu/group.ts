@@ -32,6 +32,15 @@ export interface Domain {
   auto: boolean;
 }
 
+/** What of a function counts when its group's default domain is chosen. */
+export interface DefaultWish {
+  readonly bdf: Bdf;
+  /** What the IOMMU's driver insists on for this function (iommu_ops.def_domain_type). */
+  readonly wants: 'identity' | 'dma' | undefined;
+  /** It can be plugged in by anybody (pci_dev.untrusted): it is translated, each unmap is flushed at once, and its ATS is not used. */
+  readonly untrusted: boolean;
+}
+
 /** struct group_device, with what the machine knows of the function. */
 export interface GroupDevice {
   readonly bdf: Bdf;
@@ -39,6 +48,8 @@ export interface GroupDevice {
   /** dev->iommu->max_pasids: 0 when the function has no PASID capability. */
   readonly pasidsMax: number;
   readonly atsSupported: boolean;
+  /** What it has to say where a default domain is chosen. */
+  readonly wish: DefaultWish;
   /** The IOMMU core runs ATS for this function while a paging domain is attached. */
   readonly atsWanted: boolean;
   /** Invalidate Queue Depth, 1 to 32. */
@@ -81,9 +92,9 @@ export interface Group {
   readonly id: number;
   readonly members: GroupDevice[];
   /** Undefined: it could not be allocated when the group was probed. */
-  readonly defaultDomain: Domain | undefined;
+  defaultDomain: Domain | undefined;
   /** What the group goes back to when nobody has it. Undefined: nothing, so that it keeps what it has. */
-  readonly restDomain: Domain | undefined;
+  restDomain: Domain | undefined;
   /** Nothing is mapped in it and no ATS request is honoured: the driver's blocked domain, or (type `paging`) an empty one where it has none. */
   readonly blockingDomain: Domain;
   /** The logical current domain: what is restored when a window closes. Undefined until the first attach where there was no default domain. */

@@ -1,5 +1,5 @@
-import { NO_PASID, OK, errno, ModelError, type Bdf, type Errno, type Pasid } from '../base/index.ts';
-import type { AddressSpace, TablesChoice, Translation } from '../translation/index.ts';
+import { NO_PASID, OK, ModelError, formatBdf, type Bdf, type Errno, type Pasid } from '../base/index.ts';
+import type { Translation } from '../translation/index.ts';
 import {
   moveRid,
   planAttach,
@@ -11,24 +11,27 @@ import {
   planRelease,
   type Fixed,
 } from './attach.ts';
+import { chooseDefault, planDefault, type DefaultType } from './default-domain.ts';
 import { mapDirect } from './direct-regions.ts';
 import { readDirty, setDirtyTracking, type Cleared, type OnDirty } from './dirty-tracking.ts';
-import { dmaDomain, type HostWindow } from './dma-domain.ts';
+import type { HostWindow } from './dma-domain.ts';
 import { atcFlush, atcInvalidations, flushIotlb, invalidateIotlb } from './domain-invalidation.ts';
+import { DomainTable, type DomainChoice } from './domain-table.ts';
 import { planCommit, planFence, planQuarantine, planRestore, type FencePolicy } from './fence.ts';
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import type { Isolation } from './isolation.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
 import { deviceOf, type ProbedFunction } from './probe.ts';
 import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
-import { reservedOf } from './reserved-regions.ts';
+import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
+import { tablesOf } from './tables-of.ts';
 
 export interface IommuPorts {
   readonly translation: Translation;
   readonly policy: FencePolicy;
-  /** Default domains are lazy (iommu.strict=0). */
-  readonly lazy: boolean;
+  /** What default domains are where no member insists on another (iommu.passthrough, iommu.strict). */
+  readonly defaultType: DefaultType;
   /** Whether its driver has a blocked domain (iommu_ops.blocked_domain); without one an empty paging domain blocks. */
   readonly blockedDomain: boolean;
   readonly isolation: Isolation;
@@ -37,21 +40,18 @@ export interface IommuPorts {
   attachFails(bdf: Bdf): boolean;
 }
 
-/** How many domains one machine may have: each costs a table page and an IOTLB tag. */
-export const DOMAINS_MAX = 4096;
-
 /** Groups, domains and attachments: the software core above the translation hardware, as `drivers/iommu/iommu.c` is. */
 export class Iommu {
   readonly #ports: IommuPorts;
   readonly #attach: AttachPorts;
   readonly #fixed: Fixed;
   readonly #devices = new Map<Bdf, GroupDevice>();
-  readonly #domains = new Map<number, Domain>();
+  readonly #domains: DomainTable;
   readonly groups: Group[] = [];
-  #nextDomain = 1;
 
   constructor(ports: IommuPorts) {
     this.#ports = ports;
+    this.#domains = new DomainTable(ports.translation, ports.hostWindows);
     this.#fixed = (fix) => ports.policy.fixes.has(fix);
     this.#attach = {
       translation: ports.translation,
@@ -60,13 +60,13 @@ export class Iommu {
   }
 
   /**
-   * Probes one group: its default domain is a paging domain of its own with the direct regions in it, and every member is attached to it that does
-   * not defer. Where it cannot be allocated the group has no domain at all (bus_iommu_probe goes on with the next), and its members no context. Throws
-   * {@link ModelError} EINVAL for a direct region that cannot be, ENOMEM where there is no room for their tables.
+   * Probes one group: its default domain is chosen and made, and every member is attached to it that does not defer. Where it cannot be allocated the
+   * group has no domain at all (bus_iommu_probe goes on with the next), and its members no context. Throws {@link ModelError} EINVAL where the members
+   * cannot agree on a default domain, and for a direct region that cannot be; ENOMEM where there is no room for their tables.
    */
   addGroup(functions: readonly ProbedFunction[]): readonly IommuEffect[] {
     const blockingDomain = this.#makeBlocking();
-    const defaultDomain = functions.some((probed) => probed.noDefaultDomain) ? undefined : this.#makeDomain('paging', false);
+    const defaultDomain = functions.some((probed) => probed.noDefaultDomain) ? undefined : this.#firstDefault(functions);
     const group: Group = {
       id: this.groups.length,
       members: [],
@@ -78,20 +78,32 @@ export class Iommu {
       recoveryCount: 0,
       owned: false,
     };
-    const reserved = functions.map((probed) => reservedOf(probed.bdf, probed.directRegions, probed.reservedRegions));
-    if (defaultDomain !== undefined) {
-      mapDirect(tablesOf(defaultDomain), functions);
-      defaultDomain.dma = dmaDomain(this.#ports.lazy, reserved.flat(), this.#ports.hostWindows);
-    }
     this.groups.push(group);
     const effects: IommuEffect[] = [];
-    for (const [at, probed] of functions.entries()) {
-      const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reserved[at]!);
+    for (const probed of functions) {
+      const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reservedFor(probed));
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
       if (defaultDomain !== undefined && !probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
     }
     return effects;
+  }
+
+  #firstDefault(functions: readonly ProbedFunction[]): Domain {
+    const wishes = functions.map(({ wish }) => wish);
+    const type = chooseDefault(wishes, undefined, this.#ports.defaultType);
+    if (type === undefined) {
+      const names = wishes.filter(({ untrusted, wants }) => untrusted || wants === 'identity').map(({ bdf }) => formatBdf(bdf));
+      throw new ModelError(
+        'EINVAL',
+        `${names.join(' and ')} cannot be probed: one is untrusted, and one has to be identity`,
+        'defaultDomain',
+      );
+    }
+    return this.#domains.makeDefault(
+      type,
+      functions.map((probed) => ({ ...probed, reservedRegions: reservedFor(probed) })),
+    );
   }
 
   /** Steps with all that follows from them, at once: nothing goes on between them. */
@@ -118,23 +130,26 @@ export class Iommu {
     return this.#domains.get(id);
   }
 
-  /**
-   * -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. `parent`: the second stage of a nested domain. `faults`: page requests in it become page
-   * faults. Throws {@link ModelError} for tables that cannot be, as {@link TablesChoice} has it.
-   */
-  allocDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain | undefined {
-    return this.#domains.size >= DOMAINS_MAX ? undefined : this.#makeDomain(type, sharedAddress, tables, parent, faults);
+  /** -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. Throws {@link ModelError} for tables that cannot be. */
+  allocDomain(type: DomainType, choice: DomainChoice): Domain | undefined {
+    return this.#domains.isFull ? undefined : this.#domains.make(type, choice);
   }
 
   /** -ENOENT for none, -EBUSY while anything rests on it (a group, a PASID, a nested domain) or a call is at work on it. */
   freeDomain(id: number): Errno {
-    const domain = this.#domains.get(id);
-    if (domain === undefined) return errno('ENOENT');
-    if (domain.pins > 0 || domain.nested.size > 0 || this.groups.some((group) => usesDomain(group, domain))) return errno('EBUSY');
-    this.#domains.delete(id);
-    domain.parent?.nested.delete(domain);
-    this.#ports.translation.destroySpace(domain.space);
-    return OK;
+    return this.#domains.free(id, this.groups);
+  }
+
+  /**
+   * What a group's default domain would be: the one that it has where that is identity already. -EINVAL where it has none, or the members do not agree;
+   * -EPERM while a driver uses it; -ENOMEM when {@link DOMAINS_MAX} are in use. `asked` undefined: as it is chosen when a group is probed.
+   */
+  allocDefault({ members, defaultDomain }: Group, asked: DefaultType | undefined): Domain | 'EINVAL' | 'ENOMEM' {
+    const wishes = members.map(({ wish }) => wish);
+    const type = chooseDefault(wishes, asked, this.#ports.defaultType);
+    if (type === undefined) return 'EINVAL';
+    if (type === 'identity' && defaultDomain?.type === 'identity') return defaultDomain;
+    return this.#domains.isFull ? 'ENOMEM' : this.#domains.makeDefault(type, members);
   }
 
   planAttach(device: GroupDevice, domain: Domain): Plan {
@@ -142,6 +157,9 @@ export class Iommu {
   }
   planDetach(device: GroupDevice): Plan {
     return planDetach(device.group, this.#fixed);
+  }
+  planDefault(device: GroupDevice, fresh: Domain): Plan {
+    return planDefault(device.group, fresh);
   }
   planDeferredAttach(device: GroupDevice): Plan {
     return planDeferredAttach(device, this.#ports.policy.looksAgain, this.#fixed);
@@ -234,56 +252,17 @@ export class Iommu {
 
   /** __iommu_group_alloc_blocking_domain(). */
   #makeBlocking(): Domain {
-    return this.#ports.blockedDomain ? this.#makeDomain('blocked', false) : this.#makeOwn();
+    return this.#ports.blockedDomain ? this.#domains.make('blocked') : this.#domains.makeOwn();
   }
 
   #windowDomainOf(probed: ProbedFunction, blockingDomain: Domain): Domain {
     if (this.#ports.isolation === 'blocked') return blockingDomain;
-    const domain = this.#makeOwn();
+    const domain = this.#domains.makeOwn();
     mapDirect(tablesOf(domain), [probed]);
     return domain;
   }
-
-  /** A paging domain that is nobody's to map in: hosts know no such number. */
-  #makeOwn(): Domain {
-    const domain = this.#makeDomain('paging', false);
-    this.#domains.delete(domain.id);
-    return domain;
-  }
-
-  #makeDomain(type: DomainType, sharedAddress: boolean, tables?: TablesChoice, parent?: Domain, faults = false): Domain {
-    const space = this.#ports.translation.createSpace(type, { ...tables, parent: parent?.space });
-    const capable = type === 'paging' && (faults || sharedAddress);
-    const domain: Domain = {
-      id: this.#nextDomain++,
-      type,
-      sharedAddress,
-      faults: capable,
-      space,
-      pins: 0,
-      parent,
-      nested: new Set(),
-      dma: undefined,
-      guestTables: tables?.root !== undefined,
-      ioas: undefined,
-      auto: false,
-    };
-    this.#domains.set(domain.id, domain);
-    parent?.nested.add(domain);
-    return domain;
-  }
 }
 
-/** The tables of a paging domain; another type is EINVAL. */
-export function tablesOf(domain: Domain): NonNullable<AddressSpace['tables']> {
-  if (domain.space.tables === undefined) {
-    throw new ModelError('EINVAL', `domain ${domain.id} is ${domain.type}; only a paging domain has mappings`, 'domain');
-  }
-  return domain.space.tables;
-}
-
-function usesDomain(group: Group, domain: Domain): boolean {
-  if (group.domain === domain || group.defaultDomain === domain || group.blockingDomain === domain) return true;
-  for (const attached of group.pasids.values()) if (attached === domain) return true;
-  return group.members.some((device) => device.physical === domain || [...device.pasidPhysical.values()].includes(domain));
+function reservedFor({ bdf, directRegions, reservedRegions }: ProbedFunction): readonly ReservedRegion[] {
+  return reservedOf(bdf, directRegions, reservedRegions);
 }

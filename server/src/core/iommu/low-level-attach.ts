@@ -47,6 +47,10 @@ export function performStep(ports: AttachPorts, step: GroupStep): Performed {
     case 'group-domain':
       step.group.domain = step.domain;
       return did([]);
+    case 'default-domain':
+      step.group.defaultDomain = step.domain;
+      step.group.restDomain = step.domain;
+      return did([]);
     case 'pasid-table':
       if (step.domain === undefined) step.group.pasids.delete(step.pasid);
       else step.group.pasids.set(step.pasid, step.domain);

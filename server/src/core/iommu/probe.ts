@@ -1,7 +1,7 @@
 /** A function when it is probed (iommu_init_device): what the IOMMU core is told of it, and what it keeps. */
 import type { Bdf } from '../base/index.ts';
 import type { DirectRegion } from './direct-regions.ts';
-import type { Domain, Group, GroupDevice } from './group.ts';
+import type { DefaultWish, Domain, Group, GroupDevice } from './group.ts';
 import type { ReservedRegion } from './reserved-regions.ts';
 
 /** What the IOMMU core is told of a function when it is probed. */
@@ -19,6 +19,8 @@ export interface ProbedFunction {
   readonly deferAttach: boolean;
   /** The default domain of its group cannot be allocated. */
   readonly noDefaultDomain: boolean;
+  /** What it has to say where a default domain is chosen. */
+  readonly wish: DefaultWish;
 }
 
 /** Attached to nothing yet: the device context points nowhere, which is as if it blocked. */
@@ -28,13 +30,14 @@ export function deviceOf(
   windowDomain: Domain,
   reservedRegions: readonly ReservedRegion[],
 ): GroupDevice {
-  const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach } = probed;
+  const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach, wish } = probed;
   return {
     bdf,
     pasidsMax,
     atsSupported,
     atsWanted,
     invalidateQueueDepth,
+    wish,
     requireDirect: directRegions.some((region) => !region.relaxable),
     reservedRegions,
     dma32First: true,

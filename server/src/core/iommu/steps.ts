@@ -47,6 +47,7 @@ export type GroupStep =
   | { readonly kind: 'ats-enable'; readonly device: GroupDevice; readonly on: boolean }
   | { readonly kind: 'blocked'; readonly device: GroupDevice; readonly on: boolean }
   | { readonly kind: 'group-domain'; readonly group: Group; readonly domain: Domain }
+  | { readonly kind: 'default-domain'; readonly group: Group; readonly domain: Domain | undefined }
   | { readonly kind: 'pasid-table'; readonly group: Group; readonly pasid: Pasid; readonly domain: Domain | undefined }
   | { readonly kind: 'owner'; readonly group: Group; readonly owned: boolean }
   | { readonly kind: 'warning'; readonly device: GroupDevice; readonly text: string };

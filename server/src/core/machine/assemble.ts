@@ -48,7 +48,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
       : new Iommu({
           translation,
           policy: { atsOffFirst: !strict, staysBlockedOnFailure: strict, restsOnBlocking: strict, looksAgain: strict, fixes },
-          lazy: spec.iommu.dmaFlush === 'lazy',
+          defaultType: spec.iommu.defaultDomain === 'identity' ? 'identity' : spec.iommu.dmaFlush === 'lazy' ? 'dma-fq' : 'dma',
           blockedDomain: spec.iommu.blockedDomain ?? true,
           isolation: spec.iommu.isolation ?? 'blocked',
           hostWindows: hostWindows(configs.values()),
@@ -124,6 +124,7 @@ function makeFunctions(
       atcKept: false,
       needsReset: false,
       claimedBy: 0,
+      warnedDirect: false,
       armed: new Map(),
       gathered: undefined,
       closedWindows: new Map(),
@@ -151,17 +152,25 @@ function attachAll(m: Parts): void {
 }
 
 function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
-  const { config } = fn;
+  const { config, spec } = fn;
+  const untrusted = spec.untrusted ?? false;
+  // pci_ats_supported(): of a function that is not trusted nobody uses it.
+  const atsSupported = config.atsSupported && !untrusted;
   return {
     bdf: fn.bdf,
     pasidsMax: config.pasidSupported ? 1 << config.pasidWidth : 0,
-    atsSupported: config.atsSupported,
+    atsSupported,
     // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.
-    atsWanted: config.atsSupported && fn.model.atc !== undefined,
+    atsWanted: atsSupported && fn.model.atc !== undefined,
     invalidateQueueDepth: config.atsQueueDepth,
-    directRegions: [...(fn.spec.directRegions ?? []), ...directAmong(fn.spec.reservedRegions ?? [])],
-    reservedRegions: fn.spec.reservedRegions ?? [],
-    deferAttach: fn.spec.deferAttach ?? false,
-    noDefaultDomain: fn.spec.defaultDomain === 'none',
+    directRegions: [...(spec.directRegions ?? []), ...directAmong(spec.reservedRegions ?? [])],
+    reservedRegions: spec.reservedRegions ?? [],
+    deferAttach: spec.deferAttach ?? false,
+    noDefaultDomain: spec.defaultDomain === 'none',
+    wish: { bdf: fn.bdf, wants: wishOf(spec.defaultDomain), untrusted },
   };
+}
+
+function wishOf(asked: FunctionSpec['defaultDomain']): 'identity' | 'dma' | undefined {
+  return asked === 'paging' ? 'dma' : asked === 'identity' ? asked : undefined;
 }

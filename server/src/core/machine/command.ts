@@ -7,7 +7,7 @@
  * would make is a reply of kind `refused`.
  */
 import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
-import type { IovaRange } from '../iommu/index.ts';
+import type { DefaultType, IovaRange } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */
@@ -122,8 +122,23 @@ export interface OwnerRelease {
   readonly kind: 'owner-release';
   readonly bdf: Bdf;
 }
+/** Another default domain for the group (sysfs `type`). */
+export interface DefaultDomainSet {
+  readonly kind: 'default-domain-set';
+  readonly bdf: Bdf;
+  /** `auto`: as it is chosen when a group is probed. */
+  readonly type: DefaultType | 'auto';
+}
 /** What changes a group under its mutex. */
-export type ChangeCommand = DomainAttach | DomainDetach | PasidAttach | PasidDetach | DeferredAttach | OwnerClaim | OwnerRelease;
+export type ChangeCommand =
+  | DomainAttach
+  | DomainDetach
+  | PasidAttach
+  | PasidDetach
+  | DeferredAttach
+  | OwnerClaim
+  | OwnerRelease
+  | DefaultDomainSet;
 /** A domain by number, or the one that a function (with a PASID, or without: NO_PASID) has attached. */
 export type DomainTarget = { readonly domain: number } | { readonly bdf: Bdf; readonly pasid: Pasid };
 export interface MapPages {
@@ -147,6 +162,13 @@ export interface IovaToPhys {
   readonly kind: 'iova-to-phys';
   readonly target: DomainTarget;
   readonly iova: bigint;
+}
+/** Which parts of a range nothing is mapped in. */
+export interface UnmappedRanges {
+  readonly kind: 'unmapped-ranges';
+  readonly target: DomainTarget;
+  readonly iova: bigint;
+  readonly bytes: bigint;
 }
 
 /** Notes which pages functions write from now on, all clean at first (IOMMU_HWPT_SET_DIRTY_TRACKING), or notes no more. */
@@ -480,9 +502,11 @@ export type HostCommand =
   | ReportBroken
   | OwnerClaim
   | OwnerRelease
+  | DefaultDomainSet
   | MapPages
   | UnmapPages
   | IovaToPhys
+  | UnmappedRanges
   | IoasAlloc
   | IoasFree
   | IoasMap

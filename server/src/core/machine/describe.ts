@@ -1,6 +1,6 @@
 /** What a machine says of itself. */
 import { addressOfPage, join64 } from '../base/index.ts';
-import { directAmong, reservedName, type Domain } from '../iommu/index.ts';
+import { defaultType, directAmong, reservedName, type Domain } from '../iommu/index.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, Reply } from './reply.ts';
 import type { FunctionState, Request } from './state.ts';
@@ -79,6 +79,7 @@ export function groupDetail(m: Parts, fn: FunctionState): GroupDetail | undefine
     members: group.members.map((device) => device.bdf),
     domain: summary(group.domain),
     defaultDomain: summary(group.defaultDomain),
+    defaultType: defaultType(group.defaultDomain),
     recoveryCount: group.recoveryCount,
     owned: group.owned,
     busy: mutex !== undefined && mutex.holder !== 0,

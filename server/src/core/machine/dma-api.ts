@@ -14,6 +14,7 @@ import {
 } from '../base/index.ts';
 import { PAGES_32BIT, tablesOf, type DmaDomain, type Domain, type GroupDevice } from '../iommu/index.ts';
 import type { MapPages } from './command.ts';
+import { isDirect, warnDirect } from './dma-direct.ts';
 import { deviceOf } from './iommu-commands.ts';
 import type { Parts } from './parts.ts';
 import type { Origin } from './state.ts';
@@ -24,19 +25,24 @@ const BYTES_MAX = 1n << 47n;
 /** Addresses that are tried where somebody has mapped by hand what is free: then it is as if there were no room. */
 const TRIES_MAX = 1024;
 
-/** iommu_dma_map_phys(): maps where there is room, and replies with the address. */
+/** iommu_dma_map_phys(): maps where there is room, and replies with the address; dma_direct_map_phys() where there is nothing to map in. */
 export function dmaMap(m: Parts, origin: Origin, command: MapPages): void {
   const { target, bytes, access } = command;
   if ('domain' in target || target.pasid !== NO_PASID) {
     throw new ModelError('EINVAL', 'iova is missing: only in the default domain of a function is one chosen', 'iova');
   }
-  const device = deviceOf(m, target.bdf);
   const address = physicalAddress(command.address);
-  const text = `map of ${hex(bytes)} bytes at ${hex(address)} for ${formatBdf(device.bdf)}`;
+  const text = `map of ${hex(bytes)} bytes at ${hex(address)} for ${formatBdf(target.bdf)}`;
   if (bytes === 0n || (address | bytes) % PAGE !== 0n || (access & ACCESS.readWrite) === 0) {
     m.outbox.refuse(origin, 'EINVAL', `${text}: address and size are multiples of 4 KiB; readable or writable`, 'bytes');
     return;
   }
+  if (isDirect(m, target.bdf)) {
+    warnDirect(m, target.bdf);
+    m.outbox.reply(origin, { kind: 'mapped', iova: address, elapsedNs: 0 });
+    return;
+  }
+  const device = deviceOf(m, target.bdf);
   const domain = device.group.defaultDomain;
   if (domain === undefined) {
     m.outbox.refuse(origin, 'EOPNOTSUPP', `${text}: its group has no default domain`, 'function');

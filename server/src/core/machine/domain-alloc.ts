@@ -34,7 +34,8 @@ export function domainAlloc(m: Parts, origin: Origin, command: DomainAlloc): voi
   const ioas = command.ioas === undefined ? undefined : ioasOf(m, command.ioas);
   const tables = { format, root, dirtyTracking, accessedDirty };
   const iommu = iommuOf(m);
-  const domain = iommu.allocDomain(type, sharedAddress, tables, parent === undefined ? undefined : domainOf(m, parent, 'parent'), faults);
+  const second = parent === undefined ? undefined : domainOf(m, parent, 'parent');
+  const domain = iommu.allocDomain(type, { sharedAddress, tables, parent: second, faults });
   if (domain === undefined) {
     m.outbox.refuse(origin, 'ENOMEM', 'this machine has as many domains as it may have; free one');
     return;

@@ -1,14 +1,16 @@
 /** Attach, detach, PASIDs, ownership: calls that change a group under its mutex. */
-import { ModelError, OK, formatBdf, type Errno } from '../base/index.ts';
-import { join, refusalText, type Domain, type Plan } from '../iommu/index.ts';
+import { ModelError, OK, errno, formatBdf, type Errno } from '../base/index.ts';
+import { join, mayChangeDefault, refusalText, type Domain, type Iommu, type Plan } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, DeferredAttach, DomainAttach } from './command.ts';
+import type { ChangeCommand, DefaultDomainSet, DeferredAttach, DomainAttach } from './command.ts';
 import { attachedDomain, dropUnused, ioasOf } from './ioas-domains.ts';
 import { deviceOf, domainOf, iommuOf } from './iommu-commands.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { ChangeTask, FunctionState, Origin } from './state.ts';
+
+const DONE: Plan = { error: OK, steps: [] };
 
 const CALL = {
   'domain-attach': 'attach',
@@ -18,6 +20,7 @@ const CALL = {
   'deferred-attach': 'deferred-attach',
   'owner-claim': 'claim',
   'owner-release': 'release',
+  'default-domain-set': 'default-domain',
 } as const satisfies Record<ChangeCommand['kind'], CallName>;
 
 /** The reply waits until the old translations cannot be used any more. */
@@ -33,6 +36,7 @@ export function change(m: Parts, origin: Origin, command: ChangeCommand): void {
     command,
     device,
     pinned: undefined,
+    outgoing: [],
   });
   resumeChange(m, call);
 }
@@ -101,6 +105,8 @@ function planOf(m: Parts, call: ChangeTask): Plan {
       return iommu.planClaim(device);
     case 'owner-release':
       return iommu.planRelease(device);
+    case 'default-domain-set':
+      return planDefault(iommu, call, command);
   }
 }
 
@@ -109,6 +115,27 @@ function planJoin(m: Parts, call: ChangeTask, command: DomainAttach): Plan {
   const domain = pin(call, attachedDomain(m, command));
   const error = join(call.device.group, domain);
   return error === OK ? iommuOf(m).planAttach(call.device, domain) : { error, steps: [] };
+}
+
+/**
+ * iommu_group_store_type(): a flush queue is brought up as it is, without a look at the rules; anything else is a domain of its own, which the members
+ * move to.
+ */
+function planDefault(iommu: Iommu, call: ChangeTask, { type }: DefaultDomainSet): Plan {
+  const { device } = call;
+  const { group } = device;
+  const current = group.defaultDomain;
+  if (type === 'dma-fq' && current?.dma !== undefined) {
+    current.dma.lazy = true;
+    return DONE;
+  }
+  const refusal = mayChangeDefault(group);
+  if (refusal !== undefined) return { error: errno(refusal), steps: [] };
+  const fresh = iommu.allocDefault(group, type === 'auto' ? undefined : type);
+  if (typeof fresh === 'string') return { error: errno(fresh), steps: [] };
+  if (fresh === current) return DONE;
+  call.outgoing = [pin(call, fresh), ...(current === undefined ? [] : [current])];
+  return iommu.planDefault(device, fresh);
 }
 
 function pin(call: ChangeTask, domain: Domain): Domain {
@@ -130,6 +157,8 @@ function release(m: Parts, call: ChangeTask): void {
   call.pinned = undefined;
   unlock(m, call.device.group);
   conclude(m, call);
+  // Whichever of the two default domains the group does not have. One that a call is still at work on stays, as a domain that a host may free.
+  for (const domain of call.outgoing) iommuOf(m).freeDomain(domain.id);
   dropUnused(m);
 }
 
@@ -154,5 +183,7 @@ function nameOf(command: ChangeCommand): string {
       return 'detach';
     case 'deferred-attach':
       return 'deferred attach';
+    case 'default-domain-set':
+      return `default domain ${command.type}`;
   }
 }

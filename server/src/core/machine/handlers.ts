@@ -26,6 +26,7 @@ import { prepare } from './prepare.ts';
 import { regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
 import type { FunctionState, Origin } from './state.ts';
+import { unmappedRanges } from './unmapped-ranges.ts';
 
 type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;
 type Handlers = { readonly [K in CommandKind]: Handler<K> };
@@ -71,9 +72,11 @@ const HANDLERS: Handlers = {
   'report-broken': (m, origin, c) => reportBroken(m, origin, fnOf(m, c.bdf), c),
   'owner-claim': change,
   'owner-release': change,
+  'default-domain-set': change,
   map,
   unmap,
   'iova-to-phys': iovaToPhys,
+  'unmapped-ranges': unmappedRanges,
   'ioas-alloc': ioasAlloc,
   'ioas-free': ioasFree,
   'ioas-map': ioasMap,

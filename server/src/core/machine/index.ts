@@ -11,10 +11,12 @@ export {
   type MemoryRangeSpec,
 } from './spec.ts';
 export {
+  DEFAULT_TYPES,
   FIXES,
   FIX_NAMES,
   ISOLATIONS,
   RESERVED_TYPES,
+  type DefaultType,
   type DirectRegion,
   type Fix,
   type Isolation,

@@ -16,7 +16,7 @@ export function attachedDomain(m: Parts, { domain, ioas }: Pick<DomainAttach | P
   if (ioas === undefined) return domainOf(m, domain);
   const space = ioasOf(m, ioas);
   for (const made of space.domains) if (made.auto) return made;
-  const made = iommuOf(m).allocDomain('paging', false);
+  const made = iommuOf(m).allocDomain('paging', {});
   if (made === undefined) throw new ModelError('ENOMEM', 'this machine has as many domains as it may have; free one');
   fillDomain(m, space, made);
   made.auto = true;

@@ -2,6 +2,7 @@
 import { ModelError, NO_PASID, OK, errno, formatBdf, type Bdf } from '../base/index.ts';
 import type { Domain, GroupDevice, Iommu } from '../iommu/index.ts';
 import type { DomainFree, DomainTarget, IovaToPhys } from './command.ts';
+import { isDirectTarget } from './dma-direct.ts';
 import type { Parts } from './parts.ts';
 import type { Origin } from './state.ts';
 
@@ -44,6 +45,10 @@ export function domainFree(m: Parts, origin: Origin, command: DomainFree): void 
 
 /** iommu_iova_to_phys(): what the tables say, whatever is attached. */
 export function iovaToPhys(m: Parts, origin: Origin, command: IovaToPhys): void {
+  if (isDirectTarget(m, command.target)) {
+    m.outbox.reply(origin, { kind: 'iova-to-phys', mapped: true, address: command.iova });
+    return;
+  }
   const domain = targetOf(m, command.target);
   if (domain.type === 'identity') {
     m.outbox.reply(origin, { kind: 'iova-to-phys', mapped: true, address: command.iova });

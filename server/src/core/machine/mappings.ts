@@ -4,6 +4,7 @@ import { tablesOf, type Domain } from '../iommu/index.ts';
 import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { MapPages, UnmapPages } from './command.ts';
 import { dmaMap } from './dma-api.ts';
+import { isDirectTarget } from './dma-direct.ts';
 import { giveBack, leaveIova, queueUnmapped } from './dma-flush.ts';
 import { applyEffects } from './invalidation.ts';
 import { iommuOf, targetOf } from './iommu-commands.ts';
@@ -40,9 +41,13 @@ function mapRefusal(command: MapPages, iova: bigint, domain: Domain, error: Errn
 
 /**
  * Replies when its pages may be reused: every request translated with the old entries was performed, and every ATC invalidation
- * completed or timed out (design §6).
+ * completed or timed out (design §6). 0 bytes at once where addresses are physical.
  */
 export function unmap(m: Parts, origin: Origin, command: UnmapPages): void {
+  if (isDirectTarget(m, command.target)) {
+    m.outbox.reply(origin, { kind: 'unmap', bytes: 0n, timedOut: 0, elapsedNs: 0 });
+    return;
+  }
   const domain = targetOf(m, command.target);
   tablesOf(domain);
   if (refusedForIoas(m, origin, domain)) return;

@@ -1,6 +1,6 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
-import type { DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
+import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
@@ -74,6 +74,8 @@ export interface GroupDetail {
   readonly members: readonly Bdf[];
   readonly domain: DomainSummary | undefined;
   readonly defaultDomain: DomainSummary | undefined;
+  /** Undefined where there is none. */
+  readonly defaultType: DefaultType | undefined;
   /** Devices in a window (group recovery_cnt). */
   readonly recoveryCount: number;
   readonly owned: boolean;
@@ -209,6 +211,8 @@ export type Reply =
   | { readonly kind: 'mapped'; readonly iova: bigint; readonly elapsedNs: number }
   | { readonly kind: 'unmap'; readonly bytes: bigint; readonly timedOut: number; readonly elapsedNs: number }
   | { readonly kind: 'iova-to-phys'; readonly mapped: boolean; readonly address: bigint }
+  /** `next`: where to ask on; undefined when these are all. */
+  | { readonly kind: 'unmapped-ranges'; readonly ranges: readonly IovaRange[]; readonly next: bigint | undefined }
   | { readonly kind: 'dirty-tracking-set'; readonly timedOut: number; readonly elapsedNs: number }
   /** A bit for each page of the range, the first in bit 0 of the first byte. `timedOut`: functions that may write unseen. */
   | { readonly kind: 'dirty-read'; readonly data: Uint8Array; readonly timedOut: number; readonly elapsedNs: number }
@@ -249,6 +253,7 @@ export interface ReplyKinds {
   map: 'ok' | 'mapped';
   unmap: 'unmap';
   'iova-to-phys': 'iova-to-phys';
+  'unmapped-ranges': 'unmapped-ranges';
   'ioas-alloc': 'ioas-alloc';
   'ioas-map': 'mapped';
   'ioas-copy': 'mapped';

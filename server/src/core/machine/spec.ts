@@ -42,6 +42,8 @@ export interface IommuSpec {
   readonly pageRequestQueue?: number;
   /** How unmaps of the DMA API are flushed: each at once (`strict`, as absent), or many together (`lazy`; iommu.strict=0). */
   readonly dmaFlush?: 'strict' | 'lazy';
+  /** What default domains are where no function says otherwise: `paging`, as absent, or `identity` (iommu.passthrough=1). */
+  readonly defaultDomain?: 'paging' | 'identity';
   /** Whether its driver has a blocked domain, as absent; without one an empty paging domain serves, and there are no PASIDs. */
   readonly blockedDomain?: boolean;
   /** What a function has in its reset window: nothing (`blocked`, as absent), or its direct regions. */
@@ -65,8 +67,13 @@ export interface FunctionSpec {
   readonly reservedRegions?: readonly ReservedRegion[];
   /** The function keeps the context that firmware left, which is none, until its driver's first use (`deferred-attach`). */
   readonly deferAttach?: boolean;
-  /** `none`: the default domain of its group cannot be allocated when it is probed. Absent: `paging`. */
-  readonly defaultDomain?: 'paging' | 'none';
+  /**
+   * What the IOMMU's driver insists on for it (iommu_ops.def_domain_type). `none`: the default domain of its group cannot be allocated when it is probed.
+   * Absent: as the machine was booted.
+   */
+  readonly defaultDomain?: 'paging' | 'identity' | 'none';
+  /** It is behind a port that anybody can plug in (pci_dev.untrusted): it is translated, and its ATS is not used. */
+  readonly untrusted?: boolean;
 }
 
 /** The fixes that a machine's Linux has, in the order of {@link FIX_NAMES}. */

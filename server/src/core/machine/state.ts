@@ -61,6 +61,8 @@ export interface FunctionState {
   needsReset: boolean;
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
+  /** It has been said that its DMA addresses are physical. */
+  warnedDirect: boolean;
   readonly armed: Map<FaultKind, ArmedFault>;
   /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */
   gathered: { itags: number; readonly alarm: number } | undefined;
@@ -250,6 +252,8 @@ export interface ChangeTask extends Stepped {
   readonly device: GroupDevice;
   /** The domain that it attaches. */
   pinned: Domain | undefined;
+  /** Of a change of the default domain: the one that was made, and the one that was there. */
+  outgoing: readonly Domain[];
 }
 
 export interface PrepareTask extends Stepped {

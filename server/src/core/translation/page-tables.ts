@@ -28,6 +28,11 @@ export interface PageTables {
   unmap(iova: bigint, bytes: bigint): bigint;
   /** What an IOVA maps to: its physical address with the offset in the page, the rights, and the size of the page it lies in. */
   lookup(iova: bigint): Lookup | undefined;
+  /**
+   * Tells of the parts of a range that nothing is mapped in, in rising order, until `onHole` says false. False, with nothing told, for a range that is
+   * misaligned, empty or impossible. Undefined where a guest writes the tables: they are in its memory.
+   */
+  holes(iova: bigint, bytes: bigint, onHole: (iova: bigint, bytes: bigint) => boolean): boolean | undefined;
   readonly mappedBytes: bigint;
   /** Of tables that track writes. */
   readonly dirty: DirtyTracking | undefined;

@@ -88,6 +88,10 @@ export class GuestTables extends LoopTables {
     return bytes;
   }
 
+  override holes(): undefined {
+    return undefined;
+  }
+
   override free(): void {
     // They are the guest's.
   }

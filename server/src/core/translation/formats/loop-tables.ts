@@ -37,6 +37,7 @@ export abstract class LoopTables implements WalkedTables {
   abstract map(iova: bigint, address: bigint, bytes: bigint, access: number): Errno;
   abstract unmap(iova: bigint, bytes: bigint): bigint;
   abstract free(): void;
+  abstract holes(iova: bigint, bytes: bigint, onHole: (iova: bigint, bytes: bigint) => boolean): boolean | undefined;
 
   get marksWrites(): boolean {
     return this.keepsFlags;

@@ -68,6 +68,40 @@ export class RadixTables extends LoopTables {
     this.#mappedPages = 0;
   }
 
+  override holes(iova: bigint, bytes: bigint, onHole: (iova: bigint, bytes: bigint) => boolean): boolean {
+    if (!this.isRange(iova, bytes)) return false;
+    const first = this.inputPage(iova);
+    const end = first + pageOf(bytes);
+    let from = first;
+    const tell = (to: number): boolean => onHole(iova + addressOfPage(from - first), addressOfPage(to - from));
+    const onLeaf = (page: number, pages: number): boolean => {
+      if (page > from && !tell(page)) return false;
+      from = page + pages;
+      return true;
+    };
+    const all = this.root === NO_ROOT || this.#leaves(this.root, this.shape.top, first, end - first, onLeaf);
+    if (all && from < end) tell(end);
+    return true;
+  }
+
+  /** Tells of the leaves that a range touches, in rising order, each as a whole, until `onLeaf` says false. */
+  #leaves(table: number, level: number, first: number, pages: number, onLeaf: (page: number, pages: number) => boolean): boolean {
+    for (let page = first; page < first + pages;) {
+      const kind = this.#read(table, level, page);
+      const count = this.#pagesInEntry(level, page, first + pages - page);
+      if (kind === KIND.leaf) {
+        const span = 2 ** this.#sizeOfLeaf(table, level, page).sizeLg2;
+        const start = page - (page % span);
+        if (!onLeaf(start, span)) return false;
+        page = start + span;
+        continue;
+      }
+      if (kind === KIND.table && !this.#leaves(this.#entry.page, level - 1, page, count, onLeaf)) return false;
+      page += count;
+    }
+    return true;
+  }
+
   /**
    * How many tables a mapping would add below `table` (0: one that is still to be made); -1 when part of the range is mapped. Stops counting
    * past what the pool has.
