@@ -154,7 +154,7 @@ describe('configuration space', () => {
           of.maxPayloadBytes,
           of.maxReadRequestBytes,
           of.atsEnabled,
-          of.stuLg2,
+          of.unitPagesLg2,
           of.pasidEnabled,
           of.priEnabled,
           of.powerState,

@@ -159,7 +159,7 @@ class Machine {
     const expected = !canonical(iova) ? 'not-canonical' : outcomeOf(leaf, access);
     same(status, STATUS[expected], `page ${iova}`);
     if (status !== STATUS.performed) return;
-    same([t.resultPage, t.resultAccess, t.resultPages], [leaf?.page, (leaf?.access ?? 0) | EXECUTE, leaf?.pages]);
+    same([t.resultPage, t.resultAccess, 2 ** t.resultPagesLg2], [leaf?.page, (leaf?.access ?? 0) | EXECUTE, leaf?.pages]);
   }
 
   /** With nothing stale left, every page answers as the model says, also those beside it. */

@@ -36,7 +36,7 @@ describe('reset', () => {
       busMaster: false,
       memorySpace: false,
       atsEnabled: false,
-      stuLg2: 12,
+      unitPagesLg2: 0,
       pasidEnabled: false,
       priEnabled: false,
     });
@@ -87,7 +87,7 @@ describe('save and restore', () => {
     space.reset('flr');
     const effects = space.restore(saved);
     expect(space.image()).toEqual(saved);
-    expect(space).toMatchObject({ busMaster: true, memorySpace: true, atsEnabled: true, stuLg2: 13, pasidEnabled: true });
+    expect(space).toMatchObject({ busMaster: true, memorySpace: true, atsEnabled: true, unitPagesLg2: 1, pasidEnabled: true });
     // Command, ATS, BARs, PASID, MSI-X.
     expect(effects & (1 | 4 | 16 | 128 | 2048)).toBe(1 | 4 | 16 | 128 | 2048);
   });

@@ -49,7 +49,7 @@ describe('a dma-probe at power-up', () => {
       atsSupported: true,
       atsEnabled: false,
       atsQueueDepth: 32,
-      stuLg2: 12,
+      unitPagesLg2: 0,
       pasidSupported: true,
       pasidEnabled: false,
       pasidWidth: 20,
@@ -140,9 +140,27 @@ describe('writing', () => {
 
   it('of ATS Enable reports it', () => {
     expect(space.write(ATS_CONTROL, 2, 0x8003)).toBe(CONFIG_EFFECT.ats);
-    expect([space.atsEnabled, space.stuLg2]).toEqual([true, 15]);
+    expect([space.atsEnabled, space.unitPagesLg2]).toEqual([true, 3]);
     space.setAtsEnable(false);
-    expect([space.atsEnabled, space.stuLg2]).toEqual([false, 15]);
+    expect([space.atsEnabled, space.unitPagesLg2]).toEqual([false, 3]);
+  });
+
+  it('of the Smallest Translation Unit is taken while ATS Enable is clear, and in the write that sets it', () => {
+    space.write(ATS_CONTROL, 2, 0x0009);
+    expect(space.unitPagesLg2).toBe(9);
+    space.write(ATS_CONTROL, 2, 0x8004);
+    for (const [bytes, value] of [
+      [1, 7],
+      [2, 0x8000],
+      [2, 0x0001],
+    ] as const) {
+      space.setAtsEnable(true);
+      space.write(ATS_CONTROL, bytes, value);
+      expect(space.unitPagesLg2).toBe(4);
+    }
+    expect(space.atsEnabled).toBe(false);
+    space.write(ATS_CONTROL, 1, 0xff);
+    expect([space.unitPagesLg2, space.read(ATS_CONTROL, 2)]).toEqual([31, 0x1f]);
   });
 
   it('of PASID, PRI and MSI-X reports each', () => {

@@ -55,4 +55,12 @@ export { PageRanges, spanLg2 } from './page-ranges.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
 export { TRACE_KINDS, Trace, type TraceKind, type TraceRecord, type TraceSink } from './trace.ts';
-export { TRANSLATION, translationHigh, translationLow, translationPage, translationPagesLg2 } from './translation-entry.ts';
+export {
+  TRANSLATION,
+  translationAccess,
+  translationHigh,
+  translationLow,
+  translationPage,
+  translationPagesLg2,
+  type TranslationEntry,
+} from './translation-entry.ts';

@@ -6,6 +6,7 @@
  * Bits 8:6 (AMA) and bit 9 (CXL.io) are zero: no memory attributes are modelled.
  */
 import { alignedDown } from './address.ts';
+import { ACCESS } from './bus.ts';
 import { onesOf } from './page-ranges.ts';
 
 /** Bits of the low half. R, W, Exe, Priv and Global speak of the requests that may use the entry; N of how. */
@@ -23,6 +24,12 @@ export const TRANSLATION = {
   nonSnooped: 1 << 10,
   size: 1 << 11,
 } as const;
+
+/** Its halves. */
+export interface TranslationEntry {
+  readonly low: number;
+  readonly high: number;
+}
 
 /** The whole of 64 bits: bits 62:12 all ones, bit 63 zero. */
 const EVERYTHING_LG2 = 52;
@@ -49,6 +56,11 @@ export function translationPagesLg2(low: number, high: number): number {
 /** The first page of the range. */
 export function translationPage(low: number, high: number): number {
   return alignedDown((low >>> 12) + (high >>> 0) * 2 ** LOW_PAGE_BITS, translationPagesLg2(low, high));
+}
+
+/** ACCESS bits of an entry with this low half: R and W stand where they do there. */
+export function translationAccess(low: number): number {
+  return (low & ACCESS.readWrite) | ((low & TRANSLATION.execute) === 0 ? 0 : ACCESS.execute);
 }
 
 function codedPage(page: number, lg2: number): number {

@@ -1,4 +1,5 @@
-import { ACCESS, NO_PASID, PageRanges, TRANSLATION, alignedDown, translationPage, translationPagesLg2, type Pasid } from '../base/index.ts';
+import { NO_PASID, PageRanges, TRANSLATION, alignedDown, translationAccess, translationPage, translationPagesLg2 } from '../base/index.ts';
+import type { Pasid, TranslationEntry } from '../base/index.ts';
 
 /** One cached translation: a range of pages, with the rights that every page of it has. */
 interface AtcEntry {
@@ -35,8 +36,8 @@ export class Atc {
     return page < 0 && pasid !== NO_PASID ? pageIn(this.#global, iovaPage, access) : page;
   }
 
-  /** Keeps an entry of a Translation Completion (its two halves) that this page was asked for. */
-  install(pasid: Pasid, iovaPage: number, low: number, high: number): void {
+  /** Keeps the entry of a Translation Completion that this page was asked for. */
+  install(pasid: Pasid, iovaPage: number, { low, high }: TranslationEntry): void {
     if ((low & TRANSLATION.untranslatedOnly) !== 0) return;
     const ranges = (low & TRANSLATION.global) === 0 ? this.#rangesOf(pasid) : this.#global;
     const pagesLg2 = translationPagesLg2(low, high);
@@ -44,7 +45,7 @@ export class Atc {
       if (this.#entries >= ATC_ENTRIES_MAX) this.#evictOldest();
       this.#entries++;
     }
-    const access = rightsOf(low);
+    const access = translationAccess(low);
     ranges.set(iovaPage, pagesLg2, { iovaPage: alignedDown(iovaPage, pagesLg2), page: translationPage(low, high), pagesLg2, access });
   }
 
@@ -98,9 +99,4 @@ function drop(ranges: PageRanges<AtcEntry>, firstPage: number, pages: number): n
   const entries = ranges.overlapping(firstPage, pages);
   for (const { iovaPage, pagesLg2 } of entries) ranges.delete(iovaPage, pagesLg2);
   return entries.length;
-}
-
-/** ACCESS bits of an entry: R and W stand where they do there. */
-function rightsOf(low: number): number {
-  return (low & ACCESS.readWrite) | ((low & TRANSLATION.execute) === 0 ? 0 : ACCESS.execute);
 }

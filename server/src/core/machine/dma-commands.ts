@@ -156,9 +156,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     requests: 0,
     failedAt: fields.bytes,
     outcome: 0,
-    grantLow: 0,
-    grantHigh: 0,
-    grantAccess: 0,
+    completion: undefined,
   };
   m.operations.add(task);
   issueDma(m, task);

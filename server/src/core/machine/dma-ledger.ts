@@ -101,10 +101,8 @@ function statusFor(m: Parts, request: Request, task: DmaTask): number {
   const ph = pageHigh(request.iovaHigh);
   const { translation } = m;
   if (request.kind === 'translation') {
-    const status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged);
-    task.grantLow = translation.completionLow;
-    task.grantHigh = translation.completionHigh;
-    task.grantAccess = translation.resultAccess;
+    const status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged, request.fn.config.unitPagesLg2);
+    if (status === STATUS.performed) task.completion = translation.completion;
     return status;
   }
   if (request.viaAtc && !request.translated) {
@@ -201,7 +199,8 @@ function installGrant(request: Request): void {
   const { task, fn } = request;
   if (task === undefined) return;
   const iovaPage = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-  if (!request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, task.grantLow, task.grantHigh);
+  const { completion } = task;
+  if (completion !== undefined && !request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, completion);
 }
 
 function sendToOwner(m: Parts, request: Request, owner: number): void {

@@ -5,9 +5,11 @@ import {
   TRANSLATION,
   addressOfPage,
   join64,
+  translationAccess,
   translationPage,
   translationPagesLg2,
   type DmaOperation,
+  type TranslationEntry,
 } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import type { Parts } from './parts.ts';
@@ -46,19 +48,19 @@ function resultOf(m: Parts, task: DmaTask): Reply {
     bytesDone: task.failedAt,
     data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
     failedIova: whole ? undefined : iovaAt(task, task.failedAt),
-    grant: whole && task.operation === 'translate' ? grantOf(task) : undefined,
+    grant: whole && task.completion !== undefined ? grantOf(task.completion) : undefined,
     elapsedNs: m.outbox.elapsed(task.origin),
   };
 }
 
-function grantOf({ grantLow, grantHigh, grantAccess }: DmaTask): GrantSummary {
+function grantOf({ low, high }: TranslationEntry): GrantSummary {
   return {
-    address: addressOfPage(translationPage(grantLow, grantHigh)),
-    bytes: PAGE_BYTES * 2 ** translationPagesLg2(grantLow, grantHigh),
-    access: grantAccess,
-    ...((grantLow & TRANSLATION.untranslatedOnly) === 0 ? {} : { untranslatedOnly: true }),
-    ...((grantLow & TRANSLATION.privileged) === 0 ? {} : { privileged: true }),
-    ...((grantLow & TRANSLATION.global) === 0 ? {} : { global: true }),
+    address: addressOfPage(translationPage(low, high)),
+    bytes: PAGE_BYTES * 2 ** translationPagesLg2(low, high),
+    access: translationAccess(low),
+    ...((low & TRANSLATION.untranslatedOnly) === 0 ? {} : { untranslatedOnly: true }),
+    ...((low & TRANSLATION.privileged) === 0 ? {} : { privileged: true }),
+    ...((low & TRANSLATION.global) === 0 ? {} : { global: true }),
   };
 }
 

@@ -167,10 +167,10 @@ function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, hel
 function overtakeTranslations(fn: FunctionState, { pasid, firstPage, pages }: Invalidation): void {
   for (const request of fn.entries) {
     const { task } = request;
-    if (request.kind !== 'translation' || request.point === 'issued' || task === undefined) continue;
+    if (request.kind !== 'translation' || request.point === 'issued' || task?.completion === undefined) continue;
     if (pasid !== NO_PASID && pasid !== request.pasid) continue;
     const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-    const lg2 = translationPagesLg2(task.grantLow, task.grantHigh);
+    const lg2 = translationPagesLg2(task.completion.low, task.completion.high);
     const first = alignedDown(page, lg2);
     const everywhere = pasid === NO_PASID && request.pasid !== NO_PASID;
     if (everywhere || (first < firstPage + pages && firstPage < first + 2 ** lg2)) request.overtaken = true;

@@ -146,6 +146,7 @@ function awaitRoom(m: Parts, task: PageRequestTask): void {
 /** Pages of the DMA that the ATC has not with this access, and a translation request does not grant. */
 function missingPages(m: Parts, task: PageRequestTask, dma: ModelDma, access: number): readonly number[] {
   const { atc } = task.fn.model;
+  const { unitPagesLg2 } = task.fn.config;
   const context = m.translation.contextHandle(task.fn.bdf, dma.pasid);
   const start = join64(dma.iovaLow, dma.iovaHigh);
   const missing: number[] = [];
@@ -154,11 +155,11 @@ function missingPages(m: Parts, task: PageRequestTask, dma: ModelDma, access: nu
     const high = pageHigh(high32(address));
     const page = pageNumber(low, high);
     if (atc !== undefined && atc.lookup(dma.pasid, page, access) >= 0) continue;
-    const status = m.translation.translationRequest(context, low, high, access);
+    const status = m.translation.translationRequest(context, low, high, access, false, unitPagesLg2);
     // The operation itself waits for the owner of the tables, and learns then.
     if (status === WAITING) continue;
     const granted = status === STATUS.performed ? m.translation.resultAccess : ACCESS.none;
-    if ((granted & access) === access) atc?.install(dma.pasid, page, m.translation.completionLow, m.translation.completionHigh);
+    if ((granted & access) === access) atc?.install(dma.pasid, page, m.translation.completion);
     else missing.push(page);
   }
   return missing;

@@ -3,7 +3,7 @@
  * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
  * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
  */
-import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
+import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMethod, TranslationEntry } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
@@ -175,10 +175,8 @@ export interface DmaTask extends Pending {
   failedAt: number;
   /** Index into OUTCOMES, of the request at `failedAt`. */
   outcome: number;
-  /** `translate`: the entry of its completion, as the bus has it (base/translation-entry.ts), and ACCESS bits of what it grants. */
-  grantLow: number;
-  grantHigh: number;
-  grantAccess: number;
+  /** `translate`: the entry of its completion. */
+  completion: TranslationEntry | undefined;
 }
 
 /** A call that goes through named steps (`call-steps.ts`), and may be held before any. */

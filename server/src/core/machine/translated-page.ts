@@ -18,10 +18,10 @@ export function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, 
   const cached = task.privileged ? -1 : atc.lookup(task.pasid, iovaPage, access);
   if (cached >= 0) return cached;
   const { translation } = m;
-  const status = translation.translationRequest(task.context, pl, ph, access, task.privileged);
+  const status = translation.translationRequest(task.context, pl, ph, access, task.privileged, task.fn.config.unitPagesLg2);
   if (status !== STATUS.performed) return -status;
   if ((translation.resultAccess & access) !== access) return -STATUS['no-access'];
-  const { completionLow, completionHigh } = translation;
-  if (!task.privileged) atc.install(task.pasid, iovaPage, completionLow, completionHigh);
-  return (completionLow & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
+  const { completion } = translation;
+  if (!task.privileged) atc.install(task.pasid, iovaPage, completion);
+  return (completion.low & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
 }

@@ -24,6 +24,11 @@ export const POWER = { state: 3, noSoftReset: 8 } as const;
 export const EXPRESS_FLR = 1 << 28;
 export const TRANSACTIONS_PENDING = 0x20;
 
+/** D1 and D2 are optional: a write of one that the function lacks is dropped (§7.5.2.2). `capabilities`: Power Management Capabilities; `state`: 0 to 3. */
+export function hasPowerState(capabilities: number, state: number): boolean {
+  return state === 1 ? (capabilities & 0x200) !== 0 : state === 2 ? (capabilities & 0x400) !== 0 : true;
+}
+
 const readOnly = (): RegisterTable => ({});
 
 export const CAPABILITIES: readonly CapabilityKind[] = [

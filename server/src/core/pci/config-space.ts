@@ -5,10 +5,10 @@
 import { ModelError, type ResetMethod } from '../base/index.ts';
 import { alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
-import { EXPRESS, EXPRESS_FLR, POWER, TRANSACTIONS_PENDING } from './capability-table.ts';
+import { EXPRESS, EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
-import { ACS_ISOLATION, ATS_ENABLE } from './extended-capability-table.ts';
+import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE } from './extended-capability-table.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
 import { PageRequestRegisters } from './page-request-registers.ts';
 import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
@@ -59,7 +59,7 @@ export class ConfigSpace {
   #maxPayloadBytes = 128;
   #maxReadRequestBytes = 512;
   #atsEnabled = false;
-  #stuLg2 = 12;
+  #unitPagesLg2 = 0;
   #pasidEnabled = false;
   #powerState = 0;
   #secondaryBus = 0;
@@ -113,9 +113,9 @@ export class ConfigSpace {
   get atsEnabled(): boolean {
     return this.#atsEnabled;
   }
-  /** log2 of the Smallest Translation Unit in bytes. */
-  get stuLg2(): number {
-    return this.#stuLg2;
+  /** log2 of the pages (4 KiB) of the Smallest Translation Unit. */
+  get unitPagesLg2(): number {
+    return this.#unitPagesLg2;
   }
   get pasidEnabled(): boolean {
     return this.#pasidEnabled;
@@ -153,17 +153,21 @@ export class ConfigSpace {
   /** Writes what is writable and returns the {@link CONFIG_EFFECT} bits. The access must have passed {@link checkConfigAccess}. */
   write(offset: number, bytes: number, value: number): number {
     const { writable, clearedByOne, triggers, effect, triggerEffect } = this.#masks;
+    // The Smallest Translation Unit is taken only while ATS Enable is clear before the write: Linux sets both in one (pci_enable_ats).
+    const fixed = this.#atsEnabled ? this.#at.ats + ATS_CONTROL : -1;
     let effects = 0;
     for (let i = 0; i < bytes; i++) {
       const at = offset + i;
       const given = (value >>> (8 * i)) & 0xff;
       const old = this.#data[at]!;
-      const mask = writable[at]!;
+      const mask = at === fixed ? 0 : writable[at]!;
       const next = (old & ~mask & ~(clearedByOne[at]! & given)) | (given & mask);
       if ((given & triggers[at]!) !== 0) effects |= triggerEffect[at]!;
       if (next === old) continue;
       this.#data[at] =
-        at === this.#at.powerControl && !this.#powerStateSupported(next & POWER.state) ? (next & ~POWER.state) | (old & POWER.state) : next;
+        at === this.#at.powerControl && !hasPowerState(this.#u16(at - 2), next & POWER.state)
+          ? (next & ~POWER.state) | (old & POWER.state)
+          : next;
       effects |= effect[at]!;
     }
     if (effects !== 0) this.#changed(effects);
@@ -173,8 +177,8 @@ export class ConfigSpace {
   /** As a write of ATS Control's Enable bit; nothing without the capability. */
   setAtsEnable(on: boolean): void {
     if (!this.atsSupported) return;
-    const control = this.#u16(this.#at.ats + 6);
-    this.write(this.#at.ats + 6, 2, on ? control | ATS_ENABLE : control & ~ATS_ENABLE);
+    const control = this.#u16(this.#at.ats + ATS_CONTROL);
+    this.write(this.#at.ats + ATS_CONTROL, 2, on ? control | ATS_ENABLE : control & ~ATS_ENABLE);
   }
 
   /** As a write of the Command register. */
@@ -251,12 +255,6 @@ export class ConfigSpace {
     this.#data[offset] = on ? this.#data[offset]! | bits : this.#data[offset]! & ~bits;
   }
 
-  /** D1 and D2 are optional: a write of one that the function lacks is dropped (PCIe §7.5.2.2). */
-  #powerStateSupported(state: number): boolean {
-    const capabilities = this.#u16(this.#at.powerControl - 2);
-    return state === 1 ? (capabilities & 0x200) !== 0 : state === 2 ? (capabilities & 0x400) !== 0 : true;
-  }
-
   #changed(effects: number): void {
     if ((effects & CONFIG_EFFECT.barSize) !== 0) this.#resizeBars();
     this.#decode();
@@ -287,9 +285,9 @@ export class ConfigSpace {
     }
     if (at.powerControl >= 0) this.#powerState = this.#data[at.powerControl]! & POWER.state;
     if (at.ats >= 0) {
-      const control = this.#u16(at.ats + 6);
+      const control = this.#u16(at.ats + ATS_CONTROL);
       this.#atsEnabled = (control & ATS_ENABLE) !== 0;
-      this.#stuLg2 = 12 + (control & 0x1f);
+      this.#unitPagesLg2 = control & 0x1f;
     }
     if (at.pasid >= 0) this.#pasidEnabled = (this.#data[at.pasid + 6]! & 1) !== 0;
     if (at.acs >= 0) {

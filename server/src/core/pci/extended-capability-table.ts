@@ -36,7 +36,8 @@ export const EXTENDED_CAPABILITY = {
 
 const readOnly = (): RegisterTable => ({});
 
-/** Bit of ATS Control (§10.5.1.3). */
+/** Offset of ATS Control (§10.5.1.3): the Smallest Translation Unit in its first byte, Enable in its second. */
+export const ATS_CONTROL = 6;
 export const ATS_ENABLE = 0x8000;
 /** Source Validation, Request Redirect, Completion Redirect, Upstream Forwarding: Linux's REQ_ACS_FLAGS (drivers/iommu/iommu.c). */
 export const ACS_ISOLATION = 0x01 | 0x04 | 0x08 | 0x10;
@@ -92,7 +93,13 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
     cite: '§10.5.1',
     bytes: () => 8,
     registers: () => ({
-      control: { offset: 6, bytes: 2, cite: '§10.5.1.3', effect: CONFIG_EFFECT.ats, fields: { smallestUnit: rw(0, 4), enable: rw(15) } },
+      control: {
+        offset: ATS_CONTROL,
+        bytes: 2,
+        cite: '§10.5.1.3',
+        effect: CONFIG_EFFECT.ats,
+        fields: { smallestUnit: rw(0, 4), enable: rw(15) },
+      },
     }),
   },
   { id: EXTENDED_CAPABILITY.sriov, name: 'Single Root I/O Virtualization', cite: '§9.3.3', bytes: () => 0x40, registers: sriovRegisters },

@@ -24,17 +24,17 @@ export function rightsGranted(found: number, asked: number): number {
 
 /**
  * log2 of the pages of the range that is granted: of the mapping, and where other pages in it are for untranslated requests only, of the largest part of it
- * without them. The Smallest Translation Unit is the function's, and the agent is not told: software sets it to no more than the smallest page.
+ * without them.
  */
 export function pagesLg2Granted(pasid: number, page: number, mappingLg2: number): number {
-  if (pasid !== NO_PASID) return mappingLg2;
-  const end = INTERRUPT_PAGES.first + INTERRUPT_PAGES.count;
   let lg2 = mappingLg2;
-  for (; lg2 > 0; lg2--) {
-    const first = alignedDown(page, lg2);
-    if (first >= end || first + 2 ** lg2 <= INTERRUPT_PAGES.first) break;
-  }
+  while (lg2 > 0 && hasInterrupts(pasid, alignedDown(page, lg2), 2 ** lg2)) lg2--;
   return lg2;
+}
+
+/** Whether untranslated requests only may go to some of these pages. */
+export function hasInterrupts(pasid: number, first: number, pages: number): boolean {
+  return pasid === NO_PASID && first < INTERRUPT_PAGES.first + INTERRUPT_PAGES.count && first + pages > INTERRUPT_PAGES.first;
 }
 
 /** The fields of the entry for these rights: bits of {@link TRANSLATION}. N stays clear: the function decides whether to snoop. */

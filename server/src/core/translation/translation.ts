@@ -5,11 +5,19 @@
  * `ats-forbidden` to the others. Nothing here records a fault, and changing a context drops neither IOTLB entries (they belong to
  * the space) nor grants (the function still holds them): invalidation does.
  */
-import { ACCESS, NO_PASID, PAGE_BYTES, TRANSLATION, pageNumber, pageOf, translationHigh, translationLow } from '../base/index.ts';
-import type { Bdf, Pasid, Trace } from '../base/index.ts';
+import {
+  ACCESS,
+  PAGE_BYTES,
+  alignedDown,
+  pageNumber,
+  pageOf,
+  translationAccess,
+  translationPage,
+  translationPagesLg2,
+} from '../base/index.ts';
+import type { Bdf, Pasid, Trace, TranslationEntry } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts';
-import { fieldsOf, isUntranslatedOnly, pagesLg2Granted, refusalOf, rightsGranted } from './ats-answers.ts';
 import { Contexts, doubled } from './contexts.ts';
 import { AwaitedEntries } from './formats/awaited-entries.ts';
 import { GrantShadow, type GrantHistory, type RevokedWhy } from './grant-shadow.ts';
@@ -17,6 +25,7 @@ import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, isGlobalR
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { Spaces } from './spaces.ts';
 import { STATUS } from './status.ts';
+import { TranslationRequests } from './translation-requests.ts';
 
 const PERFORMED = STATUS.performed;
 const NOT_PERMITTED = STATUS['not-permitted'];
@@ -24,8 +33,6 @@ const TOO_WIDE = STATUS['too-wide'];
 const BLOCKED = STATUS['blocked-domain'];
 const ATS_FORBIDDEN = STATUS['ats-forbidden'];
 const STALE_ATC = STATUS['stale-atc'];
-const NO_ACCESS = STATUS['no-access'];
-const COMPLETER_ABORT = STATUS['completer-abort'];
 
 // The layout of an IOTLB entry as in iotlb.ts: imported values cost a load at each use, these are folded.
 const SPREAD_SHIFT = 17;
@@ -41,15 +48,12 @@ export class Translation {
   /** Of the last answer `performed`, as the IOTLB has it: taken apart only when somebody asks. */
   #resultLow = 0;
   #resultRest = 0;
-  /** Of the last translation request `performed`: the entry of its completion, as the bus has it (base/translation-entry.ts). */
-  completionLow = 0;
-  completionHigh = 0;
   #faultTables: Space['tables'];
   readonly #trace: Trace;
   readonly #now: () => number;
   readonly #iotlb = new Iotlb();
   readonly #shadow = new GrantShadow();
-  #grantsMade = 0;
+  readonly #requests: TranslationRequests;
   readonly #spaces: Spaces;
   #lastTag = 0;
   /** What walks wait for: translations end in WAITING there, beside the statuses. */
@@ -66,6 +70,7 @@ export class Translation {
     this.#trace = ports.trace;
     this.#now = ports.now;
     this.#spaces = new Spaces(new SpaceTables(ports.memory, this.awaited));
+    this.#requests = new TranslationRequests(this, ports);
   }
 
   /** Of the last answer `performed`: the physical page, an exact double. */
@@ -77,9 +82,17 @@ export class Translation {
   get resultAccess(): number {
     return accessOfRest(this.#resultRest);
   }
-  /** The size of its mapping in 4 KiB pages; more than 2^30 is told as that. */
-  get resultPages(): number {
-    return 2 ** pagesLg2OfRest(this.#resultRest);
+  /** log2 of the size of its mapping in 4 KiB pages; more than 30 is told as that. */
+  get resultPagesLg2(): number {
+    return pagesLg2OfRest(this.#resultRest);
+  }
+  /** It is the same in every process, as its tables say. */
+  get resultGlobal(): boolean {
+    return isGlobalRest(this.#resultRest);
+  }
+  /** Of the last translation request `performed`: the entry of its completion. */
+  get completion(): TranslationEntry {
+    return this.#requests.completion;
   }
 
   /** The stage at which the last translation that was refused ended: 1 or 2; 0 where no tables were walked. */
@@ -159,10 +172,6 @@ export class Translation {
     return this.#walk(context, low, high, access, true);
   }
 
-  #ask(context: number, low: number, high: number, access: number, privileged: boolean): number {
-    return privileged ? this.#walk(context, low, high, access, true) : this.translate(context, low, high, access);
-  }
-
   #walk(context: number, low: number, high: number, access: number, privileged = false): number {
     const space = this.#contexts[context]!.space;
     this.#faultTables = space?.tables;
@@ -208,46 +217,22 @@ export class Translation {
   }
 
   /**
-   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: NW=0. `performed`:
-   * granted, with a live grant in the shadow; {@link completionLow} and the result fields tell of page, range and rights, which may be less than asked. With U
-   * set there only untranslated requests may use the page, and no grant is made. Otherwise `no-access`: success with R=W=0; `ats-forbidden`: the context
-   * does not allow it (Unsupported Request); `completer-abort`: broken tables, or no room for another grant.
+   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: NW=0. `unitLg2`: log2 of
+   * the pages of the function's Smallest Translation Unit. `performed`: granted, with a live grant in the shadow; {@link completion} and the result fields
+   * tell of page, range (of a unit at least) and rights, which may be less than asked. With U set there only untranslated requests may use the page, and no
+   * grant is made. Otherwise `no-access`: success with R=W=0; `ats-forbidden`: the context does not allow it (Unsupported Request); `completer-abort`: broken
+   * tables, or no room for another grant.
    */
-  translationRequest(context: number, low: number, high: number, access: number, privileged = false): number {
-    const { ats, bdf, pasid, grants, space } = this.#contexts[context]!;
-    if (!ats) return ATS_FORBIDDEN;
+  translationRequest(context: number, low: number, high: number, access: number, privileged = false, unitLg2 = 0): number {
+    const status = this.#requests.answer(this.#contexts[context]!, context, low, high, access, privileged, unitLg2);
+    if (status !== PERFORMED) return status;
+    const { low: entryLow, high: entryHigh } = this.completion;
+    const lg2 = translationPagesLg2(entryLow, entryHigh);
     const page = pageNumber(low, high);
-    if (isUntranslatedOnly(pasid, page)) return this.#untranslatedOnly(page, access);
-    // The write that the function announces is one that the tables' dirty flag is set for, where there is one: it may write without asking again.
-    const marks = space?.tables?.marksWrites === true && (access & ACCESS.write) !== 0;
-    let status = marks ? this.#ask(context, low, high, ACCESS.write, privileged) : NOT_PERMITTED;
-    if (status === NOT_PERMITTED) status = this.#ask(context, low, high, ACCESS.none, privileged);
-    if (status !== PERFORMED) return refusalOf(status);
-    const rights = rightsGranted(this.resultAccess, access);
-    if (rights === ACCESS.none) return NO_ACCESS;
-    const lg2 = pagesLg2Granted(pasid, page, pagesLg2OfRest(this.#resultRest));
-    const { resultPage } = this;
-    if (!grants.add(pasid, page, resultPage, rights, this.#now(), this.#grantsMade + 1, lg2)) return COMPLETER_ABORT;
-    this.#grantsMade++;
-    this.#trace.emit('ats-granted', bdf, page, resultPage, rights);
-    const global = pasid !== NO_PASID && isGlobalRest(this.#resultRest);
-    this.#resultRest = packRest(this.#resultRest, rights, lg2, global);
-    this.#complete(resultPage, lg2, fieldsOf(rights, privileged, global));
+    const result = translationPage(entryLow, entryHigh) + (page - alignedDown(page, lg2));
+    this.#resultLow = result | 0;
+    this.#resultRest = packRest(Math.floor(result / 2 ** 32), translationAccess(entryLow), lg2);
     return PERFORMED;
-  }
-
-  /** Only writes make interrupts. */
-  #untranslatedOnly(page: number, access: number): number {
-    if ((access & ACCESS.write) === 0) return NO_ACCESS;
-    this.#resultLow = page;
-    this.#resultRest = packRest(0, ACCESS.write, 0);
-    this.#complete(page, 0, TRANSLATION.write | TRANSLATION.untranslatedOnly);
-    return PERFORMED;
-  }
-
-  #complete(page: number, pagesLg2: number, fields: number): void {
-    this.completionLow = translationLow(page, pagesLg2, fields);
-    this.completionHigh = translationHigh(page, pagesLg2);
   }
 
   /**
@@ -275,7 +260,7 @@ export class Translation {
 
   /** How many grants have been made in the life of the machine. */
   get grantsMade(): number {
-    return this.#grantsMade;
+    return this.#requests.grantsMade;
   }
 
   liveGrants(bdf: Bdf): number {
