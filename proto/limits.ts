@@ -40,6 +40,8 @@ export const FEATURE_CHARS_MAX = 64;
 export const FORMAT_CHARS_MAX = 64;
 /** Elements of a list in a call: allowed ranges, invalidation requests. Four pages of an invalidation queue; the next go in another call. */
 export const LIST_ITEMS_MAX = 1024;
+/** Translations that one translation request may ask for. 8 bytes each in one completion of 64 bytes, the smaller Read Completion Boundary. */
+export const TRANSLATIONS_MAX = 8;
 /** Characters of an error's sentence: it is for a person. */
 export const ERROR_MESSAGE_CHARS_MAX = 1024;
 /** Characters of what an error is about. */

@@ -3,11 +3,11 @@ import { OUTCOME, accessText, type Outcome } from './names.ts';
 import { bigintOf, msOfNs, numberOf } from './numbers.ts';
 import { shown } from './shown.ts';
 
-/** What a translation request was granted: the range, in which the page that was asked for is, that one translation has. */
+/** What a translation request was granted: the range that one translation has. In the first is the page that was asked for. */
 export interface Grant {
   /** Physical, of the first byte of the range. */
   readonly address: bigint;
-  /** Size of the range, a power of two: the IOVA of its first byte is the one asked for, with the bits below the size cleared. */
+  /** Size of the range, a power of two: the IOVA of the first one's first byte is the one asked for, with the bits below the size cleared. */
   readonly bytes: bigint;
   /** `r`, `rw`, …; empty for none. */
   readonly access: string;
@@ -31,8 +31,10 @@ export interface DmaResult {
   readonly data: Uint8Array | undefined;
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
-  /** Of a translation request. */
+  /** Of a translation request: the first of `grants`. */
   readonly grant: Grant | undefined;
+  /** Of a translation request: what it was granted, of consecutive ranges of one size in rising order; perhaps less than was asked for. */
+  readonly grants: readonly Grant[] | undefined;
   /** How far the machine's clock moved meanwhile; undefined when it did not. */
   readonly elapsedMs: number | undefined;
 }
@@ -47,6 +49,7 @@ export function dmaResult(result: iommud.v1.DmaResult, data: Uint8Array | undefi
     data,
     failedIova: result.failedIova ? bigintOf(result.failedIova) : undefined,
     grant: grant ? grantOf(grant) : undefined,
+    grants: grant ? (result.grants.length === 0 ? [grant] : result.grants).map(grantOf) : undefined,
     elapsedMs: elapsedNs === 0 ? undefined : msOfNs(elapsedNs),
   });
 }

@@ -16,6 +16,8 @@ export interface ModelOptions extends CallOptions {
   readonly execute?: boolean;
   /** Of a translation request: it asks for the right to write too. Absent: false. */
   readonly write?: boolean;
+  /** Of a translation request: how many translations it asks for, of consecutive Smallest Translation Units. 1 to 8. Absent: 1. */
+  readonly translations?: number;
   /** Holds each request at this point, until it is released or a reset drops it. */
   readonly hold?: HoldPoint;
   /** A held request goes on by itself after this time on the machine's clock. */
@@ -58,8 +60,8 @@ export class Model {
   }
 
   /**
-   * An ATS translation request for one translation, that of the page at this address: `grant` of the result is all of the range that it has. `bytes` are not
-   * looked at.
+   * An ATS translation request for one translation, that of the page at this address, or with `translations` for more behind it: `grants` of the result are
+   * the ranges that they have. `bytes` are not looked at.
    */
   translate(iova: bigint | number, bytes = 1, options?: ModelOptions): Promise<DmaResult> {
     return this.#operate('translate', iova, bytes, options);
@@ -104,6 +106,7 @@ export class Model {
       privileged: options?.privileged ?? null,
       execute: options?.execute ?? null,
       write: options?.write ?? null,
+      translations: options?.translations === undefined ? null : u32(options.translations, 'translations'),
       hold: options?.hold === undefined ? null : REQUEST_POINT.numberOf(options.hold, 'hold'),
       holdNs: options?.holdMs === undefined ? null : nsOfMs(options.holdMs, 'holdMs'),
       onFault: options?.onFault === undefined ? null : ON_FAULT.numberOf(options.onFault, 'onFault'),

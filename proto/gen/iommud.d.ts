@@ -372,7 +372,7 @@ export namespace iommud {
             OUTCOME_ADDRESS_SIZE = 18
         }
 
-        /** What a translation request was granted: the range, in which the page that was asked for is, that one translation has. */
+        /** What a translation request was granted: the range that one translation has. In the first is the page that was asked for. */
         class Grant {
 
             /**
@@ -384,7 +384,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared. */
+            /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared, in the first translation. */
             address: Long;
 
             /** Size of the range, a power of two. */
@@ -426,7 +426,7 @@ export namespace iommud {
             /** Properties of a Grant. */
             interface $Properties {
 
-                /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared. */
+                /** Physical, of the first byte of the range. The IOVA of that is the one asked for with the bits below the size cleared, in the first translation. */
                 address?: Long;
 
                 /** Size of the range, a power of two. */
@@ -476,11 +476,14 @@ export namespace iommud {
             /** The first address that did not take effect; absent when all did. */
             failedIova: (Long|null);
 
-            /** Of a translation request. */
+            /** Of a translation request: the first of `grants`. */
             grant: (iommud.v1.Grant|null);
 
             /** DmaResult elapsedNs. */
             elapsedNs: Long;
+
+            /** Of a translation request: what its completion has, all of one size, of consecutive IOVAs in rising order. It may be less than was asked for. */
+            grants: iommud.v1.Grant[];
 
             /**
              * Encodes the specified DmaResult message. Does not implicitly {@link iommud.v1.DmaResult.verify|verify} messages.
@@ -518,11 +521,14 @@ export namespace iommud {
                 /** The first address that did not take effect; absent when all did. */
                 failedIova?: (Long|null);
 
-                /** Of a translation request. */
+                /** Of a translation request: the first of `grants`. */
                 grant?: (iommud.v1.Grant.$Properties|null);
 
                 /** DmaResult elapsedNs */
                 elapsedNs?: Long;
+
+                /** Of a translation request: what its completion has, all of one size, of consecutive IOVAs in rising order. It may be less than was asked for. */
+                grants?: iommud.v1.Grant.$Properties[];
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6066,7 +6072,7 @@ export namespace iommud {
             /** DMA_OPERATION_COMPARE_AND_SWAP value */
             DMA_OPERATION_COMPARE_AND_SWAP = 5,
 
-            /** An ATS translation request for one translation (Length of 2 DW): what it is granted is the range that this has, of a page or more. */
+            /** An ATS translation request: what it is granted are the ranges that its translations have, each of a page or more. */
             DMA_OPERATION_TRANSLATE = 6,
 
             /** DMA_OPERATION_MSI value */
@@ -6121,8 +6127,8 @@ export namespace iommud {
          * Makes a `dma-probe` do one operation. The reply comes when it has ended and says what became of it, which a real function does not learn of
          * a posted write. `data` of the call: what a write writes, or an atomic's operands (little-endian; compare-and-swap: compare, then
          * swap). `data` of the reply: what a read or atomic got. Role: host. Class: dma.
-         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length, mode without a PASID, `write` of
-         * what is no translation request), EAGAIN (its ledger is full).
+         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (bytes, alignment of an atomic, `data` missing or of another length, mode without a PASID, `write` or
+         * `translations` of what is no translation request), EAGAIN (its ledger is full).
          */
         class ModelDma {
 
@@ -6170,6 +6176,9 @@ export namespace iommud {
 
             /** Of a translation request: it asks for the right to write too (NW clear). Absent: false. */
             write: (boolean|null);
+
+            /** Of a translation request: how many translations it asks for, of consecutive Smallest Translation Units from that of `iova` on. 1 to 8. Absent: 1. */
+            translations: (number|null);
 
             /**
              * Encodes the specified ModelDma message. Does not implicitly {@link iommud.v1.ModelDma.verify|verify} messages.
@@ -6230,6 +6239,9 @@ export namespace iommud {
 
                 /** Of a translation request: it asks for the right to write too (NW clear). Absent: false. */
                 write?: (boolean|null);
+
+                /** Of a translation request: how many translations it asks for, of consecutive Smallest Translation Units from that of `iova` on. 1 to 8. Absent: 1. */
+                translations?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

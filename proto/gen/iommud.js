@@ -614,6 +614,7 @@ export const iommud = $root.iommud = (() => {
         })();
         v1.DmaResult = (function() {
             const DmaResult = function (properties) {
+                this.grants = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -625,6 +626,7 @@ export const iommud = $root.iommud = (() => {
             DmaResult.prototype.failedIova = null;
             DmaResult.prototype.grant = null;
             DmaResult.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DmaResult.prototype.grants = $util.emptyArray;
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             DmaResult.encode = function (message, writer, _depth) {
@@ -646,6 +648,9 @@ export const iommud = $root.iommud = (() => {
                     $root.iommud.v1.Grant.encode(message.grant, writer.uint32(42).fork(), _depth + 1).ldelim();
                 if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
                     writer.uint32(49).fixed64(message.elapsedNs);
+                if (message.grants != null && message.grants.length)
+                    for (let i = 0; i < message.grants.length; ++i)
+                        $root.iommud.v1.Grant.encode(message.grants[i], writer.uint32(58).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -724,6 +729,14 @@ export const iommud = $root.iommud = (() => {
                                 message.elapsedNs = value;
                             else
                                 delete message.elapsedNs;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.grants && message.grants.length))
+                                message.grants = [];
+                            message.grants.push($root.iommud.v1.Grant.decode(reader, reader.size(), $undefined, _depth + 1));
                             continue;
                         }
                     }
@@ -8952,6 +8965,8 @@ export const iommud = $root.iommud = (() => {
             ModelDma.prototype.execute = null;
             ModelDma.prototype.onFault = null;
             ModelDma.prototype.write = null;
+            ModelDma.prototype.translations = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -8995,6 +9010,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(88).int32(message.onFault);
                 if (message.write != null && $Object.hasOwnProperty.call(message, "write"))
                     writer.uint32(96).bool(message.write);
+                if (message.translations != null && $Object.hasOwnProperty.call(message, "translations"))
+                    writer.uint32(104).uint32(message.translations);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9097,6 +9114,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.write = reader.bool();
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 0)
+                                break;
+                            message.translations = reader.uint32();
                             continue;
                         }
                     }

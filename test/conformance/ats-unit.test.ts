@@ -53,7 +53,7 @@ describe('a function with units of 4 pages', () => {
     outcomes(m);
     expect(m.traced('ats-granted', PROBE)).toHaveLength(1);
     const at = { iovaLow: UNIT + 0x1234, iovaHigh: 0, bytes: 1, pasid: NO_PASID, hold: undefined, holdNs: 0 } as const;
-    const { grant } = m.call('dma', { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, ...at });
-    expect(grant?.bytes).toBe(0x4000);
+    const { grants } = m.call('dma', { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, ...at });
+    expect(grants?.[0]?.bytes).toBe(0x4000);
   });
 });

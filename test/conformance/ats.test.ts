@@ -43,7 +43,7 @@ function unmap(m: CoreMachine, iova: number, bytes: number): ReturnType<CoreMach
 }
 function translate(m: CoreMachine, iova: number): unknown {
   const at = { iovaLow: iova, iovaHigh: 0, bytes: 4096, pasid: NO_PASID, hold: undefined, holdNs: 0 };
-  return m.call('dma', { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, ...at }).grant;
+  return m.call('dma', { kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, ...at }).grants?.[0];
 }
 
 describe('a translation of a large page', () => {
@@ -156,8 +156,8 @@ describe('a translation request', () => {
 
   it('is granted the right to write where it asks for it (NW clear)', () => {
     const { m } = mapped();
-    expect(m.call('dma', asked).grant).toMatchObject({ access: 1 });
-    expect(m.call('dma', { ...asked, write: true }).grant).toMatchObject({ access: 3 });
+    expect(m.call('dma', asked).grants?.[0]).toMatchObject({ access: 1 });
+    expect(m.call('dma', { ...asked, write: true }).grants?.[0]).toMatchObject({ access: 3 });
     expect(m.outcome(PROBE, SMALL, 'x', TRANSLATED)).toBe('performed');
     expect(m.traced('ats-granted')).toHaveLength(2);
     expect(() => m.start({ ...asked, operation: 'read', write: true })).toThrow(/only a translation request/);
@@ -167,12 +167,12 @@ describe('a translation request', () => {
     const { m, domain, root } = guest();
     const window = { ...asked, iovaLow: 0xfee0_1000 | 0, write: true };
     const untranslated = { address: 0xfee0_1000n, bytes: 4096, access: 2, untranslatedOnly: true };
-    expect(m.call('dma', window).grant).toEqual(untranslated);
+    expect(m.call('dma', window).grants?.[0]).toEqual(untranslated);
     m.call('ok', m.attachPasid(PROBE, 5, domain));
     // G set, and U clear.
     m.call('ok', { kind: 'memory-write', address: root, data: Uint8Array.of(0xef) });
     const whole = { address: 0n, bytes: 2 ** 30, access: 1, privileged: true, global: true };
-    expect(m.call('dma', { ...asked, iovaLow: 0x1000, pasid: 5 as never, privileged: true }).grant).toEqual(whole);
+    expect(m.call('dma', { ...asked, iovaLow: 0x1000, pasid: 5 as never, privileged: true }).grants?.[0]).toEqual(whole);
   });
 });
 

@@ -83,7 +83,7 @@ describe('grants of every size', () => {
         for (const made of events) {
           const granted = grantedBy(made);
           if (made.grants) {
-            atc.install(made.pasid as never, made.page, { low: entry(granted, made.lg2), high: 0 });
+            atc.install(made.pasid as never, made.page, [{ low: entry(granted, made.lg2), high: 0 }]);
             kept.set(`${made.pasid} ${granted.first} ${granted.end}`, granted);
           } else {
             for (const [key, other] of kept) if (!survives(made, other)) kept.delete(key);

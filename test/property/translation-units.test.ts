@@ -25,39 +25,55 @@ interface Leaf {
   readonly access: number;
 }
 
+const request = fc.record({
+  page: fc.nat(PAGES - 1),
+  unit: fc.nat(5),
+  count: fc.integer({ min: 1, max: 8 }),
+  access: fc.constantFrom(READ, READ_WRITE),
+});
+
 describe('a Translation Completion', () => {
-  it('has a unit or more, and each page of it has what it says', () => {
+  it('has a unit or more in each entry, of which each page has what it says, and no fewer entries than it can', () => {
     fc.assert(
-      fc.property(
-        fc.array(mapping, { maxLength: 6 }),
-        fc.nat(PAGES - 1),
-        fc.nat(5),
-        fc.constantFrom(READ, READ_WRITE),
-        (made, page, unit, access) => {
-          const t = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
-          const space = t.createSpace('paging');
-          const leaves = new Map<number, Leaf>();
-          for (const { first, count, distance, access: rights } of made) {
-            for (let at = first; at < Math.min(first + count, PAGES) && !leaves.has(at); at++) {
-              space.tables?.map(BigInt(at) << 12n, BigInt(at + distance) << 12n, 4096n, rights);
-              leaves.set(at, { page: at + distance, access: rights });
-            }
+      fc.property(fc.array(mapping, { maxLength: 6 }), request, (made, { page, unit, count, access }) => {
+        const t = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
+        const space = t.createSpace('paging');
+        const leaves = new Map<number, Leaf>();
+        for (const { first, count: pages, distance, access: rights } of made) {
+          for (let at = first; at < Math.min(first + pages, PAGES) && !leaves.has(at); at++) {
+            space.tables?.map(BigInt(at) << 12n, BigInt(at + distance) << 12n, 4096n, rights);
+            leaves.set(at, { page: at + distance, access: rights });
           }
-          t.setContext(nic, NO_PASID, space, true);
-          const granted = t.translationRequest(t.contextHandle(nic, NO_PASID), page, 0, access, false, unit) === 0;
-          const size = 2 ** unit;
-          const first = page - (page % size);
-          const all = Array.from({ length: size }, (_, index) => leaves.get(first + index));
-          const start = all[0]?.page ?? -1;
-          same(granted, start >= 0 && start % size === 0 && all.every((leaf, index) => leaf?.page === start + index));
-          if (!granted) return;
-          const { low, high } = t.completion;
-          same([translationPage(low, high), translationPagesLg2(low, high)], [start, unit]);
-          const common = all.reduce((rights, leaf) => rights & (leaf?.access ?? 0), READ_WRITE);
-          same(translationAccess(low), common & (access | READ));
-          same(t.liveGrants(nic), 1);
-        },
-      ),
+        }
+        t.setContext(nic, NO_PASID, space, true);
+        const granted = t.translationRequest(t.contextHandle(nic, NO_PASID), page, 0, access, false, unit, count) === 0;
+        const expected: (readonly number[])[] = [];
+        for (let at = alignedTo(page, unit); expected.length < count; at += 2 ** unit) {
+          const entry = unitAt(leaves, at, unit, access);
+          if (entry === undefined) break;
+          expected.push(entry);
+        }
+        const entries = t.completion.map(({ low, high }) => [
+          translationPage(low, high),
+          translationPagesLg2(low, high),
+          translationAccess(low),
+        ]);
+        same([granted, ...entries], [expected.length > 0, ...expected]);
+        same(t.liveGrants(nic), new Set(expected.map(String)).size);
+      }),
     );
   });
 });
+
+function alignedTo(page: number, lg2: number): number {
+  return page - (page % 2 ** lg2);
+}
+
+/** Page, log2 of its pages and rights of what a unit may be granted as, of mappings that all have 4 KiB. */
+function unitAt(leaves: ReadonlyMap<number, Leaf>, first: number, unit: number, asked: number): readonly number[] | undefined {
+  const all = Array.from({ length: 2 ** unit }, (_, index) => leaves.get(first + index));
+  const start = all[0]?.page ?? -1;
+  if (start < 0 || start % 2 ** unit !== 0 || !all.every((leaf, index) => leaf?.page === start + index)) return undefined;
+  const common = all.reduce((rights, leaf) => rights & (leaf?.access ?? 0), READ_WRITE);
+  return [start, unit, common & (asked | READ)];
+}

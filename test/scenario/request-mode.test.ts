@@ -3,6 +3,8 @@ import { expect } from 'vitest';
 import { refusal, scenario, type ScenarioMachine } from '../kit/scenario.ts';
 
 const GIB = 1n << 30n;
+const IOVA = 0x10_0000n;
+const PAGE = 4096n;
 
 /** Puts an Sv39 page of 1 GiB into a root table: the one that `address` lies in, at the GiB of `iova`. */
 async function mapGib(m: ScenarioMachine, table: bigint, iova: bigint, address: bigint, bits: bigint): Promise<void> {
@@ -70,4 +72,21 @@ scenario('mode without a PASID, and executing what is written, are refused by na
   expect(await refused(dev.model.read(0, 4, { execute: true }))).toMatchObject({ code: 'EINVAL', about: 'execute' });
   expect(await refused(dev.model.write(0, 'x', { execute: true, pasid: 5 }))).toMatchObject({ code: 'EINVAL', about: 'execute' });
   expect(await refusal(dev.model.atomic(0, { fetchAdd: 1 }, { execute: true, pasid: 5 }))).toBe('EINVAL');
+});
+
+scenario('one translation request is for several pages', {}, async (m) => {
+  const dev = m.function('00:02.0');
+  const page = await m.pages(3);
+  await dev.dma.map({ iova: IOVA, address: page + PAGE, bytes: PAGE, access: 'rw' });
+  await dev.dma.map({ iova: IOVA + PAGE, address: page, bytes: PAGE, access: 'r' });
+  await dev.dma.map({ iova: IOVA + 2n * PAGE, address: page + 2n * PAGE, bytes: PAGE, access: 'rw' });
+  const { outcome, requests, grant, grants } = await dev.model.translate(IOVA, 1, { translations: 8, write: true });
+  expect([outcome, requests, grant]).toEqual(['performed', 1, grants?.[0]]);
+  expect(grants).toEqual([
+    { address: page + PAGE, bytes: PAGE, access: 'rw' },
+    { address: page, bytes: PAGE, access: 'r' },
+    { address: page + 2n * PAGE, bytes: PAGE, access: 'rw' },
+  ]);
+  expect((await dev.model.translate(IOVA)).grants).toHaveLength(1);
+  await expect(dev.model.translate(IOVA, 1, { translations: 9 })).rejects.toMatchObject({ code: 'EINVAL' });
 });

@@ -1,6 +1,6 @@
 // long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, TRANSLATIONS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
@@ -311,6 +311,7 @@ const ROWS = {
         ...(b.privileged === null ? {} : { privileged: b.privileged }),
         ...(b.execute === null ? {} : { execute: b.execute }),
         ...(b.write === null ? {} : { write: b.write }),
+        ...(b.translations === null ? {} : { translations: needCount(b.translations, 'translations', TRANSLATIONS_MAX) }),
         hold: optionalWord(b.hold, 'hold', POINTS),
         holdNs: optionalNumber(b.holdNs, 'hold_ns'),
         ...(b.onFault === null ? {} : { onFault: needWord(b.onFault, 'on_fault', ON_FAULT) }),

@@ -188,7 +188,8 @@ function windowReport(report: WindowReport): Send<'WindowReport'> {
 }
 
 function dmaResult(result: DmaResult): Send<'DmaResult'> {
-  const { grant, failedIova } = result;
+  const { grants = [], failedIova } = result;
+  const [grant] = grants;
   return {
     outcome: OUTCOME.number[result.outcome],
     requests: result.requests,
@@ -196,10 +197,11 @@ function dmaResult(result: DmaResult): Send<'DmaResult'> {
     failedIova: failedIova === undefined ? null : u64FromBigint(failedIova),
     grant: grant === undefined ? null : grantOf(grant),
     elapsedNs: u64FromNumber(result.elapsedNs),
+    grants: grants.map(grantOf),
   };
 }
 
-function grantOf(grant: NonNullable<DmaResult['grant']>): Send<'Grant'> {
+function grantOf(grant: NonNullable<DmaResult['grants']>[number]): Send<'Grant'> {
   const { address, bytes, access, untranslatedOnly = false, privileged = false, global = false } = grant;
   return { address: u64FromBigint(address), bytes: u64FromNumber(bytes), access, untranslatedOnly, privileged, global };
 }

@@ -166,11 +166,13 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'read', a.number('a number of bytes'), undefined),
   },
   translate: {
-    usage: 'translate FUNCTION IOVA [for=read|write] [pasid=N] [hold=…]',
-    does: 'the function makes an ATS translation request, and caches what it gets; `for=write`: it asks for the right to write too',
+    usage: 'translate FUNCTION IOVA [for=read|write] [count=1] [pasid=N] [hold=…]',
+    does: 'the function makes an ATS translation request, and caches what it gets; `for=write`: it asks for the right to write too; `count`: for several',
     command: (a) => {
       const write = a.optionWord('for', ['read', 'write'], 'read') === 'write';
-      return { ...dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'translate', 1, undefined), write };
+      const request = dma(a, { bdf: a.fn(), iova: a.bigint('an IOVA') }, 'translate', 1, undefined);
+      const translations = a.optionNumber('count', 1);
+      return { ...request, write, ...(translations === 1 ? {} : { translations }) };
     },
   },
   'let-go': {

@@ -169,7 +169,7 @@ describe('a walk of tables that a peer has', () => {
     const asked = m.start({ kind: 'model-dma', bdf: PROBE, operation: 'translate', data: undefined, translated: false, ...at });
     expect(asked.reply).toBeUndefined();
     serve();
-    expect(asked.reply).toMatchObject({ outcome: 'performed', grant: { address: page, bytes: 4096 } });
+    expect(asked.reply).toMatchObject({ outcome: 'performed', grants: [{ address: page, bytes: 4096 }] });
     unmap();
     const lost = m.write(PROBE, IOVA, 'x', { translated: true });
     m.silence(owner);

@@ -100,6 +100,7 @@ describe('a value that cannot be is EINVAL naming the field', () => {
     ['resetPrepare', 'deadline_ns', { ...at, token: 'x', deadlineNs: beyondSafe }],
     ['resetDone', 'token', { ...at, all: true, token: 'x'.repeat(65) }],
     ['modelDma', 'operation', { ...at, operation: 7, iova: half(0), bytes: 1 }],
+    ['modelDma', 'translations', { ...at, operation: 6, iova: half(0), bytes: 1, translations: 9 }],
     ['modelDma', 'hold', { ...at, operation: 1, iova: half(0), bytes: 1, hold: 4 }],
     ['modelDma', 'hold_ns', { ...at, operation: 1, iova: half(0), bytes: 1, holdNs: beyondSafe }],
     ['modelDma', 'bytes', { ...at, operation: 1, iova: half(0), bytes: 0 }],

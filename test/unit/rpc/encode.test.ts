@@ -141,7 +141,9 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   resetFunction: { method: 'RESET_METHOD_FLR', pending_timed_out: true, warning: 'late', report: REPORT, elapsed_ns: '7' },
   dmaRead: { result: DMA },
   dmaWrite: { result: { outcome: 'OUTCOME_PERFORMED', requests: 2, bytes_done: 4096, elapsed_ns: '17' } },
-  modelDma: { result: { ...DMA, grant: { address: '8192', bytes: '4096', access: 3 } } },
+  modelDma: {
+    result: { ...DMA, grant: { address: '8192', bytes: '4096', access: 3 }, grants: [{ address: '8192', bytes: '4096', access: 3 }] },
+  },
   ledger: {
     entries: [
       {

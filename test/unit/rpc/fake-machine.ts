@@ -133,7 +133,7 @@ const DMA = {
   bytesDone: 4096,
   data: undefined,
   failedIova: 0xffff_8000_0000_1000n,
-  grant: undefined,
+  grants: undefined,
   elapsedNs: 17,
 } as const;
 
@@ -219,7 +219,7 @@ const REPLIES = {
   reset: { kind: 'reset', method: 'flr', pendingTimedOut: true, warning: 'late', ...REPORT, elapsedNs: 7 },
   'dma-read': { ...DMA, data: Uint8Array.of(9, 8) },
   'dma-write': { ...DMA, outcome: 'performed', failedIova: undefined },
-  'model-dma': { ...DMA, grant: { address: 0x2000n, bytes: 4096, access: 3 } },
+  'model-dma': { ...DMA, grants: [{ address: 0x2000n, bytes: 4096, access: 3 }] },
   ledger: {
     kind: 'ledger',
     entries: [

@@ -11,7 +11,8 @@ beforeEach(() => {
 });
 
 /** The entry of the last Translation Completion, as PCIe Base 6.0 §10.2.3 lays it out. */
-function completion({ completion: { low, high } }: Translation): bigint {
+function completion({ completion: [entry] }: Translation): bigint {
+  const { low = 0, high = 0 } = entry ?? {};
   return (BigInt.asUintN(32, BigInt(high)) << 32n) | BigInt.asUintN(32, BigInt(low));
 }
 

@@ -36,8 +36,16 @@ export class Atc {
     return page < 0 && pasid !== NO_PASID ? pageIn(this.#global, iovaPage, access) : page;
   }
 
-  /** Keeps the entry of a Translation Completion that this page was asked for. */
-  install(pasid: Pasid, iovaPage: number, { low, high }: TranslationEntry): void {
+  /** Keeps the entries of a Translation Completion that this page was asked for: of consecutive ranges, the first with that page in it. */
+  install(pasid: Pasid, iovaPage: number, completion: readonly TranslationEntry[]): void {
+    let page = iovaPage;
+    for (const { low, high } of completion) {
+      this.#keep(pasid, page, low, high);
+      page += 2 ** translationPagesLg2(low, high);
+    }
+  }
+
+  #keep(pasid: Pasid, iovaPage: number, low: number, high: number): void {
     if ((low & TRANSLATION.untranslatedOnly) !== 0) return;
     const ranges = (low & TRANSLATION.global) === 0 ? this.#rangesOf(pasid) : this.#global;
     const pagesLg2 = translationPagesLg2(low, high);

@@ -324,6 +324,8 @@ export interface ModelDma extends IovaHalves {
   readonly execute?: boolean;
   /** Of `translate`: it asks for the right to write too (NW clear); absent: false. */
   readonly write?: boolean;
+  /** Of `translate`: how many translations it asks for, 1 to 8, of consecutive units (Length of 2 DW for each); absent: 1. */
+  readonly translations?: number;
   readonly hold: HoldPoint | undefined;
   /** A held request goes on by itself after this time; 0: only by `dma-release`. */
   readonly holdNs: number;

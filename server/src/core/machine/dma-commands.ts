@@ -11,6 +11,9 @@ import type { DmaTask, FunctionState, Origin } from './state.ts';
 /** Requests that a function may have in flight before it is refused more: some 40 MB of entries, and posted calls take no credit. */
 const LEDGER_ENTRIES_MAX = 131_072;
 
+/** Translations that one request may ask for: 8 bytes each, in one completion of the smaller Read Completion Boundary, 64 bytes. */
+const TRANSLATIONS_MAX = 8;
+
 const EMPTY = new Uint8Array(0);
 const ATOMIC_BYTES = [4, 8, 16];
 
@@ -40,6 +43,7 @@ export function runModelDma(m: Parts, origin: Origin, fn: FunctionState, command
     write: command.write ?? false,
     hold,
     holdNs,
+    translations: command.translations ?? 1,
   });
 }
 
@@ -52,6 +56,7 @@ function checkModelDma(command: ModelDma): void {
   if (hold !== undefined && !HOLD_POINTS.includes(hold)) throw new ModelError('EINVAL', `unknown hold point "${String(hold)}"`, 'hold');
   checkBytes(bytes);
   checkMode(command);
+  checkTranslations(command);
   const isAtomic = operation !== 'read' && operation !== 'write' && operation !== 'translate';
   if (isAtomic && (!ATOMIC_BYTES.includes(bytes) || (bytes === 16 && operation !== 'compare-and-swap') || command.iovaLow % bytes !== 0)) {
     throw new ModelError('EINVAL', `${operation} has 4 or 8 bytes (compare-and-swap also 16), naturally aligned`, 'bytes');
@@ -74,6 +79,19 @@ function checkMode({ operation, pasid, privileged, execute, write }: ModelDma): 
   }
 }
 
+function checkTranslations({ operation, translations = 1 }: ModelDma): void {
+  if (translations !== 1 && operation !== 'translate') {
+    throw new ModelError('EINVAL', `only a translation request asks for translations, and a ${operation} for none`, 'translations');
+  }
+  if (!Number.isInteger(translations) || translations < 1 || translations > TRANSLATIONS_MAX) {
+    throw new ModelError(
+      'EINVAL',
+      `a translation request asks for 1 to ${TRANSLATIONS_MAX} translations, not ${translations}`,
+      'translations',
+    );
+  }
+}
+
 export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, command: DmaRead): void {
   checkBytes(command.bytes);
   const { bytes } = command;
@@ -87,6 +105,7 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
     write: false,
     hold: undefined,
     holdNs: 0,
+    translations: 1,
   });
 }
 
@@ -103,10 +122,14 @@ export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, comm
     write: false,
     hold: undefined,
     holdNs: 0,
+    translations: 1,
   });
 }
 
-type DmaFields = Pick<DmaTask, 'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'write' | 'hold' | 'holdNs'>;
+type DmaFields = Pick<
+  DmaTask,
+  'operation' | 'bytes' | 'data' | 'translated' | 'privileged' | 'execute' | 'write' | 'hold' | 'holdNs' | 'translations'
+>;
 
 interface Place {
   readonly iovaLow: number;
@@ -156,6 +179,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     requests: 0,
     failedAt: fields.bytes,
     outcome: 0,
+    translations: fields.translations,
     completion: undefined,
   };
   m.operations.add(task);

@@ -101,7 +101,8 @@ function statusFor(m: Parts, request: Request, task: DmaTask): number {
   const ph = pageHigh(request.iovaHigh);
   const { translation } = m;
   if (request.kind === 'translation') {
-    const status = translation.translationRequest(task.context, pl, ph, request.access, task.privileged, request.fn.config.unitPagesLg2);
+    const { context, privileged, translations, fn } = task;
+    const status = translation.translationRequest(context, pl, ph, request.access, privileged, fn.config.unitPagesLg2, translations);
     if (status === STATUS.performed) task.completion = translation.completion;
     return status;
   }

@@ -48,7 +48,7 @@ function resultOf(m: Parts, task: DmaTask): Reply {
     bytesDone: task.failedAt,
     data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
     failedIova: whole ? undefined : iovaAt(task, task.failedAt),
-    grant: whole && task.completion !== undefined ? grantOf(task.completion) : undefined,
+    grants: whole ? task.completion?.map(grantOf) : undefined,
     elapsedNs: m.outbox.elapsed(task.origin),
   };
 }

@@ -37,6 +37,8 @@ export function hashCommand(hash: TraceHash, command: Command): void {
       hash.addNumber(command.holdNs);
       if (command.privileged === true) hash.addText('privileged');
       if (command.execute === true) hash.addText('execute');
+      if (command.write === true) hash.addText('write');
+      if (command.translations !== undefined) hash.addNumber(command.translations);
       if (command.onFault !== undefined) hash.addText(command.onFault);
       if (command.data !== undefined) hash.addBytes(command.data);
       break;
@@ -79,7 +81,7 @@ function hashReply(hash: TraceHash, reply: Reply): void {
     hash.addInt(reply.bytesDone);
     hash.addNumber(reply.elapsedNs);
     if (reply.data !== undefined) hash.addRead(reply.data);
-    if (reply.grant !== undefined) hash.addValue(reply.grant);
+    if (reply.grants !== undefined) hash.addValue(reply.grants);
   } else if (reply.kind === 'memory-read') {
     hash.addRead(reply.data);
   } else {

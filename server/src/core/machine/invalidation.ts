@@ -168,12 +168,13 @@ function overtakeTranslations(fn: FunctionState, { pasid, firstPage, pages }: In
   for (const request of fn.entries) {
     const { task } = request;
     if (request.kind !== 'translation' || request.point === 'issued' || task?.completion === undefined) continue;
+    const { low, high } = task.completion[0]!;
     if (pasid !== NO_PASID && pasid !== request.pasid) continue;
     const page = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
-    const lg2 = translationPagesLg2(task.completion.low, task.completion.high);
+    const lg2 = translationPagesLg2(low, high);
     const first = alignedDown(page, lg2);
     const everywhere = pasid === NO_PASID && request.pasid !== NO_PASID;
-    if (everywhere || (first < firstPage + pages && firstPage < first + 2 ** lg2)) request.overtaken = true;
+    if (everywhere || (first < firstPage + pages && firstPage < first + task.completion.length * 2 ** lg2)) request.overtaken = true;
   }
 }
 

@@ -162,11 +162,11 @@ export interface DmaResult extends Waited {
   readonly data: Uint8Array | undefined;
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
-  /** `translate`: the range that was granted, which has the page asked for, by its first address; its size and rights. */
-  readonly grant: GrantSummary | undefined;
+  /** `translate`: the ranges that were granted, lowest first, of consecutive IOVAs; the first has the page asked for. */
+  readonly grants: readonly GrantSummary[] | undefined;
 }
 
-/** An entry of a Translation Completion. Absent: false. */
+/** An entry of a Translation Completion: a range by its first address, its size and rights. Absent: false. */
 export interface GrantSummary {
   readonly address: bigint;
   readonly bytes: number;

@@ -175,8 +175,9 @@ export interface DmaTask extends Pending {
   failedAt: number;
   /** Index into OUTCOMES, of the request at `failedAt`. */
   outcome: number;
-  /** `translate`: the entry of its completion. */
-  completion: TranslationEntry | undefined;
+  /** `translate`: how many translations it asks for, and the entries of its completion. */
+  readonly translations: number;
+  completion: readonly TranslationEntry[] | undefined;
 }
 
 /** A call that goes through named steps (`call-steps.ts`), and may be held before any. */

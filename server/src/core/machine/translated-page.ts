@@ -23,5 +23,5 @@ export function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, 
   if ((translation.resultAccess & access) !== access) return -STATUS['no-access'];
   const { completion } = translation;
   if (!task.privileged) atc.install(task.pasid, iovaPage, completion);
-  return (completion.low & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
+  return (completion[0]!.low & TRANSLATION.untranslatedOnly) === 0 ? translation.resultPage : UNTRANSLATED;
 }

@@ -5,11 +5,11 @@
  * page (Linux: pci_enable_ats). Here the agent knows it, so that no completion has less: a unit of several mappings is one range where they are contiguous and
  * its physical address is aligned, with the rights that all of them have. Where they are not, the unit is answered R=W=0: no entry could be true of it.
  */
-import { ACCESS, INTERRUPT_PAGES, NO_PASID, TRANSLATION, alignedDown, pageNumber, translationHigh, translationLow } from '../base/index.ts';
+import { ACCESS, INTERRUPT_PAGES, NO_PASID, TRANSLATION, alignedDown, translationHigh, translationLow } from '../base/index.ts';
 import type { Trace, TranslationEntry } from '../base/index.ts';
 import type { Context } from './address-space.ts';
 import { fieldsOf, hasInterrupts, isUntranslatedOnly, pagesLg2Granted, refusalOf, rightsGranted } from './ats-answers.ts';
-import { STATUS } from './status.ts';
+import { STATUS, WAITING } from './status.ts';
 
 const PERFORMED = STATUS.performed;
 const NOT_PERMITTED = STATUS['not-permitted'];
@@ -18,6 +18,7 @@ const NO_ACCESS = STATUS['no-access'];
 const UNIT_MAPPINGS_MAX = 512;
 const INTERRUPTS_LG2 = Math.log2(INTERRUPT_PAGES.count);
 const WORD = 2 ** 32;
+const PAGES_END = 2 ** 52;
 
 /** Translations as any request has them, and what the last one found. */
 export interface Walks {
@@ -30,7 +31,7 @@ export interface Walks {
 }
 
 /** What a request asks. */
-interface Ask {
+export interface Ask {
   readonly context: Context;
   readonly handle: number;
   /** With the write bit: NW=0. */
@@ -38,6 +39,8 @@ interface Ask {
   readonly privileged: boolean;
   /** log2 of the pages of the function's Smallest Translation Unit. */
   readonly unitLg2: number;
+  /** How many units from the first on: Length, in units of 2 DW. */
+  readonly count: number;
 }
 
 /** One entry of a completion. */
@@ -52,8 +55,8 @@ interface Range {
 }
 
 export class TranslationRequests {
-  /** Of the last request `performed`: the entry of its completion. */
-  completion: TranslationEntry = { low: 0, high: 0 };
+  /** Of the last request `performed`: the entries of its completion, one or more. */
+  completion: readonly TranslationEntry[] = [];
   /** How many grants have been made in the life of the machine. */
   grantsMade = 0;
   readonly #walks: Walks;
@@ -67,14 +70,34 @@ export class TranslationRequests {
   }
 
   /** `Translation.translationRequest`, with the context of that handle. */
-  answer(context: Context, handle: number, low: number, high: number, access: number, privileged: boolean, unitLg2: number): number {
-    if (!context.ats) return STATUS['ats-forbidden'];
-    const page = pageNumber(low, high);
-    const range = this.#rangeAt({ context, handle, access, privileged, unitLg2 }, page);
-    if (typeof range === 'number') return range;
-    if (!this.#grant(context, range, page)) return STATUS['completer-abort'];
-    this.completion = entryOf(range);
+  answer(ask: Ask, page: number): number {
+    if (!ask.context.ats) return STATUS['ats-forbidden'];
+    const first = this.#rangeAt(ask, page);
+    if (typeof first === 'number') return first;
+    const ranges = ask.count > 1 ? this.#rangesFrom(ask, page, first) : [first];
+    // Nothing is granted before all of it is found: the request may have to wait for page tables, and is answered from newer ones then.
+    if (ranges === WAITING) return WAITING;
+    const granted = ranges.findIndex((range, index) => !this.#grant(ask.context, range, index === 0 ? page : range.iovaPage));
+    if (granted === 0) return STATUS['completer-abort'];
+    this.completion = (granted < 0 ? ranges : ranges.slice(0, granted)).map(entryOf);
     return PERFORMED;
+  }
+
+  /**
+   * The entries of one completion are of consecutive ranges and have one size. They end before a range that has no access or is smaller, and with the last
+   * unit that was asked for: fewer entries than that are allowed.
+   */
+  #rangesFrom(ask: Ask, page: number, first: Range): readonly Range[] | typeof WAITING {
+    const { lg2 } = first;
+    const end = Math.min(alignedDown(page, ask.unitLg2) + ask.count * 2 ** ask.unitLg2, PAGES_END);
+    const ranges = [first];
+    for (let next = first.iovaPage + 2 ** lg2; next < end; next += 2 ** lg2) {
+      const range = this.#rangeAt(ask, next);
+      if (range === WAITING) return WAITING;
+      if (typeof range === 'number' || range.lg2 < lg2) break;
+      ranges.push({ ...range, iovaPage: next, page: range.page + (next - range.iovaPage), lg2 });
+    }
+    return ranges;
   }
 
   /** False: no room for another grant. What only untranslated requests may use is no grant. */

@@ -90,8 +90,8 @@ export class Translation {
   get resultGlobal(): boolean {
     return isGlobalRest(this.#resultRest);
   }
-  /** Of the last translation request `performed`: the entry of its completion. */
-  get completion(): TranslationEntry {
+  /** Of the last translation request `performed`: the entries of its completion, one or more: of consecutive ranges of one size, lowest first. */
+  get completion(): readonly TranslationEntry[] {
     return this.#requests.completion;
   }
 
@@ -217,21 +217,21 @@ export class Translation {
   }
 
   /**
-   * An ATS translation request for one translation (Length of 2 DW), through the IOTLB as any other. `access` with the write bit: NW=0. `unitLg2`: log2 of
-   * the pages of the function's Smallest Translation Unit. `performed`: granted, with a live grant in the shadow; {@link completion} and the result fields
-   * tell of page, range (of a unit at least) and rights, which may be less than asked. With U set there only untranslated requests may use the page, and no
-   * grant is made. Otherwise `no-access`: success with R=W=0; `ats-forbidden`: the context does not allow it (Unsupported Request); `completer-abort`: broken
-   * tables, or no room for another grant.
+   * An ATS translation request, through the IOTLB as any other. `access` with the write bit: NW=0. `unitLg2`: log2 of the pages of the function's Smallest
+   * Translation Unit; `count`: how many of these it asks for (Length of 2 DW for each), 1 or more. `performed`: granted, with a live grant in the shadow for
+   * each entry of {@link completion}, which may be fewer than asked; the result fields tell of page, range (of a unit at least) and rights of the first, which
+   * may be less than asked. With U set there only untranslated requests may use the range, and no grant is made. Otherwise `no-access`: success with R=W=0;
+   * `ats-forbidden`: the context does not allow it (Unsupported Request); `completer-abort`: broken tables, or no room for another grant.
    */
-  translationRequest(context: number, low: number, high: number, access: number, privileged = false, unitLg2 = 0): number {
-    const status = this.#requests.answer(this.#contexts[context]!, context, low, high, access, privileged, unitLg2);
-    if (status !== PERFORMED) return status;
-    const { low: entryLow, high: entryHigh } = this.completion;
-    const lg2 = translationPagesLg2(entryLow, entryHigh);
+  translationRequest(handle: number, low: number, high: number, access: number, privileged = false, unitLg2 = 0, count = 1): number {
     const page = pageNumber(low, high);
-    const result = translationPage(entryLow, entryHigh) + (page - alignedDown(page, lg2));
+    const status = this.#requests.answer({ context: this.#contexts[handle]!, handle, access, privileged, unitLg2, count }, page);
+    if (status !== PERFORMED) return status;
+    const first = this.completion[0]!;
+    const lg2 = translationPagesLg2(first.low, first.high);
+    const result = translationPage(first.low, first.high) + (page - alignedDown(page, lg2));
     this.#resultLow = result | 0;
-    this.#resultRest = packRest(Math.floor(result / 2 ** 32), translationAccess(entryLow), lg2);
+    this.#resultRest = packRest(Math.floor(result / 2 ** 32), translationAccess(first.low), lg2);
     return PERFORMED;
   }
 
