@@ -105,6 +105,26 @@ describe('an ATS translation request', () => {
     expect(t.liveGrants(nic)).toBe(1);
   });
 
+  it('of an identity space is granted 1 GiB, up to the end of its addresses and not into interrupts', () => {
+    const space = t.createSpace('identity');
+    t.setContext(nic, NO_PASID, space, true);
+    t.setContext(nic, FIVE, space, true);
+    const granted = (iova: bigint, id: Pasid = NO_PASID, access = RW): unknown => [
+      probe.request(nic, id, iova, access),
+      2 ** t.resultPagesLg2,
+      t.resultAccess,
+    ];
+    expect(granted(5n * GIB1 + 0x7000n)).toEqual([0x14_0007, 2 ** 18, RW]);
+    expect(completion(t)).toBe(5n * GIB1 + 0x1fff_f803n);
+    expect(granted((1n << 52n) - KIB4)).toEqual([2 ** 40 - 1, 2 ** 18, RW]);
+    expect(probe.request(nic, NO_PASID, 1n << 52n)).toBe('no-access');
+    expect(granted(0xc000_0000n)).toEqual([0xc_0000, 2 ** 17, RW]);
+    expect(granted(0xfef0_0000n)).toEqual([0xf_ef00, 256, RW]);
+    expect(granted(0xfee0_0000n, NO_PASID, W)).toEqual([0xf_ee00, 1, W]);
+    expect([0xc_0000, 0xf_ee00, 0xf_efff].map((page) => probe.translated(nic, page, R))).toEqual(['performed', 'stale-atc', 'performed']);
+    expect(granted(0xfee0_0000n, FIVE)).toEqual([0xf_ee00, 2 ** 18, RW]);
+  });
+
   it.each(['external-abort', 'reserved-bits'] as const)('is aborted by the completer when the walk ends in %s', (outcome) => {
     const space = probe.paging([0n, 0x5000n, KIB4]);
     Object.assign(space.tables ?? {}, { walk: () => STATUS[outcome] });

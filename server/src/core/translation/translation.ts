@@ -42,6 +42,8 @@ const ACCESS_SHIFT = 12;
 const HIGH_MASK = 0xfffff;
 /** An identity space passes 52-bit addresses: page numbers whose high half is below this. */
 const IDENTITY_HIGH_END = 1 << 8;
+/** log2 of the pages that one translation of it has: 1 GiB, as the largest pages of the formats, for which ATCs are made. */
+const IDENTITY_PAGES_LG2 = 18;
 const PAGE_LAST = BigInt(PAGE_BYTES - 1);
 
 export class Translation {
@@ -194,7 +196,7 @@ export class Translation {
   #identity(low: number, high: number): number {
     if (high >>> 0 >= IDENTITY_HIGH_END) return TOO_WIDE;
     this.#resultLow = low;
-    this.#resultRest = packRest(high, ACCESS.readWrite, 0);
+    this.#resultRest = packRest(high, ACCESS.readWrite, IDENTITY_PAGES_LG2);
     return PERFORMED;
   }
 
