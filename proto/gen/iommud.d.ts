@@ -1613,9 +1613,9 @@ export namespace iommud {
 
             /**
              * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
-             * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it is silent past
-             * the watchdog or gone they are external aborts, as are the flags of `accessed_dirty` there. Absent: the domain owns its tables. With `parent` it is an
-             * address of the guest, below which the parent translates.
+             * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it errs, is
+             * silent past the watchdog or gone they are external aborts. Absent: the domain owns its tables. With `parent` it is an address of the guest, below which
+             * the parent translates.
              */
             root: (Long|null);
 
@@ -1628,7 +1628,10 @@ export namespace iommud {
             /** Of a paging domain without `root`: DirtyTrackingSet and DirtyRead work on it (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). Absent: false. */
             dirtyTracking: (boolean|null);
 
-            /** Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. Absent: false. */
+            /**
+             * Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. A peer that owns them is asked for the entry once more,
+             * and where that is unchanged to write its low 4 bytes (MemoryRead, MemoryWrite): no atomic operation, as hardware's is. Absent: false.
+             */
             accessedDirty: (boolean|null);
 
             /**
@@ -1681,9 +1684,9 @@ export namespace iommud {
 
                 /**
                  * Of a paging domain: the physical address of tables that a guest wrote, a multiple of 64. DmaMap then is EOPNOTSUPP, and DmaUnmap writes
-                 * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it is silent past
-                 * the watchdog or gone they are external aborts, as are the flags of `accessed_dirty` there. Absent: the domain owns its tables. With `parent` it is an
-                 * address of the guest, below which the parent translates.
+                 * nothing: it invalidates what is cached of the range. Entries in memory that a peer owns are read there, and requests wait for them; where it errs, is
+                 * silent past the watchdog or gone they are external aborts. Absent: the domain owns its tables. With `parent` it is an address of the guest, below which
+                 * the parent translates.
                  */
                 root?: (Long|null);
 
@@ -1696,7 +1699,10 @@ export namespace iommud {
                 /** Of a paging domain without `root`: DirtyTrackingSet and DirtyRead work on it (IOMMU_HWPT_ALLOC_DIRTY_TRACKING). Absent: false. */
                 dirtyTracking?: (boolean|null);
 
-                /** Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. Absent: false. */
+                /**
+                 * Of a paging domain with `root`: the hardware sets accessed and dirty flags in the guest's tables. A peer that owns them is asked for the entry once more,
+                 * and where that is unchanged to write its low 4 bytes (MemoryRead, MemoryWrite): no atomic operation, as hardware's is. Absent: false.
+                 */
                 accessedDirty?: (boolean|null);
 
                 /**

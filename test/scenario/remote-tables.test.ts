@@ -31,8 +31,17 @@ class SlowTables {
     return data;
   }
 
-  write(): void {
-    throw new Error('nobody writes tables here');
+  write(address: bigint, data: Uint8Array): void {
+    const entry = new Uint8Array(new BigUint64Array([this.entry(address)]).buffer);
+    entry.set(data);
+    this.#entries.set(address, new DataView(entry.buffer).getBigUint64(0, true));
+  }
+
+  entry(address: bigint): bigint {
+    return this.#entries.get(address) ?? 0n;
+  }
+  put(address: bigint, value: bigint): void {
+    this.#entries.set(address, value);
   }
 
   letThrough(): void {
@@ -47,13 +56,13 @@ interface Cast {
   readonly page: bigint;
 }
 
-async function raise(m: ScenarioMachine): Promise<Cast> {
+async function raise(m: ScenarioMachine, accessedDirty = false): Promise<Cast> {
   const dev = m.function('00:02.0');
   const page = await m.pages(1);
   const tables = new SlowTables(page);
   const owner = await m.connect(['memory']);
   await owner.serveMemory({ address: OWNED, bytes: 4n * PAGE }, tables);
-  await dev.attach(await m.domains.alloc({ root: OWNED }));
+  await dev.attach(await m.domains.alloc({ root: OWNED, accessedDirty }));
   return { dev, tables, owner, page };
 }
 
@@ -81,4 +90,20 @@ scenario('a DMA ends in an external abort when the owner of its page tables goes
   await dev.detach();
   await dev.dma.map({ iova: IOVA, address: page, bytes: PAGE, access: 'rw' });
   expect((await dev.model.write(IOVA, 'alive')).outcome).toBe('performed');
+});
+
+scenario('accessed and dirty flags reach tables whose owner answers late, before the DMA does its work', {}, async (m) => {
+  const { dev, tables, page } = await raise(m, true);
+  for (const level of [0n, 1n, 2n]) tables.put(OWNED + level * PAGE, tables.entry(OWNED + level * PAGE) & ~0x20n);
+  tables.put(OWNED + 3n * PAGE + 8n, page | 7n);
+  const write = dev.model.write(IOVA, 'marked');
+  // Each entry is read, read again, and then written.
+  for (let calls = 1; calls <= 8; calls++) {
+    await eventually(() => expect(tables.asked).toHaveLength(calls));
+    expect(await settled(write, m)).toBe(false);
+    tables.letThrough();
+  }
+  expect((await write).outcome).toBe('performed');
+  expect([0n, 1n, 2n].map((level) => tables.entry(OWNED + level * PAGE) & 0xfffn)).toEqual([TABLE, TABLE, TABLE]);
+  expect(tables.entry(OWNED + 3n * PAGE + 8n)).toBe(page | LEAF);
 });

@@ -79,6 +79,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     hash,
     timedHolds: new Map(),
     tableReads: new Map(),
+    tableUpdates: new Map(),
     invalidationAlarms: new Map(),
     windowReports: new Map(),
     callHolds: new Map(),

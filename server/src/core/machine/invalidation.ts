@@ -8,6 +8,7 @@ import { advance, enter } from './dma-ledger.ts';
 import { faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState, Operation } from './state.ts';
+import { awaitUpdates } from './table-updates.ts';
 
 /** Does what the IOMMU core asks; `operation` awaits the invalidations and the settling. */
 export function applyEffects(m: Parts, operation: Operation | undefined, effects: readonly IommuEffect[]): void {
@@ -16,7 +17,9 @@ export function applyEffects(m: Parts, operation: Operation | undefined, effects
     if (fn === undefined) continue;
     switch (effect.kind) {
       case 'settle':
-        if (operation !== undefined) awaitTranslated(fn, effect.space.id, 0, Infinity, operation);
+        if (operation === undefined) break;
+        awaitTranslated(fn, effect.space.id, 0, Infinity, operation);
+        awaitUpdates(m, fn, operation);
         break;
       case 'invalidate':
         m.invalidations.request(

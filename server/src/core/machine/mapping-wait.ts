@@ -5,12 +5,14 @@ import { awaitTranslated } from './dma-drain.ts';
 import { applyEffects, awaitInvalidationsOf } from './invalidation.ts';
 import type { Parts } from './parts.ts';
 import type { Operation } from './state.ts';
+import { awaitUpdates } from './table-updates.ts';
 
-/** `operation` awaits requests in flight that were translated by the range. */
+/** `operation` awaits requests in flight that were translated by the range, and flags on their way into page tables. */
 export function awaitInFlight(m: Parts, operation: Operation, domain: Domain, iova: bigint, bytes: bigint): void {
   for (const fn of m.functionList) {
     awaitTranslated(fn, domain.space.id, pageOf(iova), pageOf(bytes), operation);
     for (const { space } of domain.nested) awaitTranslated(fn, space.id, 0, Infinity, operation);
+    awaitUpdates(m, fn, operation);
   }
 }
 

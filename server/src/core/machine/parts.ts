@@ -13,6 +13,7 @@ import type { WindowReport } from './reply.ts';
 import type { MachineSpec } from './spec.ts';
 import type { FunctionState, Request } from './state.ts';
 import type { TableRead } from './table-reads.ts';
+import type { TableUpdate } from './table-updates.ts';
 import type { TraceHash } from './trace-hash.ts';
 
 /** Everything a machine consists of. The files of this room are functions over it; `machine.ts` makes it. */
@@ -41,6 +42,8 @@ export interface Parts {
   readonly timedHolds: Map<number, Request>;
   /** Entries of page tables that owners have been asked for, by `entryKey`. */
   readonly tableReads: Map<number, TableRead>;
+  /** Of these the ones that are given flags. */
+  readonly tableUpdates: Map<number, TableUpdate>;
   /** Timeout alarms of Invalidate Requests, by the invalidation's id. */
   readonly invalidationAlarms: Map<number, number>;
   /** What the prepare of each open window was answered, by function and token: the same token gets the same answer. */

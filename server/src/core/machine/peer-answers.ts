@@ -15,7 +15,8 @@ import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
 import { functionMayBeReady } from './reset.ts';
 import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
-import { entryAnswered, type TableRead } from './table-reads.ts';
+import { entryAnswered } from './table-reads.ts';
+import { updateAnswered } from './table-updates.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
   switch (owed.kind) {
@@ -26,7 +27,12 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       break;
     case 'table-read':
       peer.memoryOutstanding--;
-      walkOn(m, owed.read, answer);
+      walkOn(m, entryAnswered(m, owed.read, answer));
+      giveCredit(m, peer);
+      break;
+    case 'table-update':
+      peer.memoryOutstanding--;
+      walkOn(m, updateAnswered(m, peer, owed.update, answer));
       giveCredit(m, peer);
       break;
     case 'fence': {
@@ -60,9 +66,9 @@ function requestAnswered(m: Parts, request: Request, answer: PeerAnswer): void {
   advance(m, fn);
 }
 
-/** Requests that waited for an entry of page tables walk again; `answer` undefined: the owner has given none in time. */
-function walkOn(m: Parts, read: TableRead, answer: PeerAnswer | undefined): void {
-  for (const fn of entryAnswered(m, read, answer)) advance(m, fn);
+/** Requests of these that waited for an entry of page tables walk again. */
+function walkOn(m: Parts, functions: ReadonlySet<FunctionState>): void {
+  for (const fn of functions) advance(m, fn);
 }
 
 /** The owner takes another access: requests that waited for it go on, function by function. */
@@ -130,7 +136,8 @@ export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
     if (owed.kind === 'fence') giveUpFence(m, owed.requests);
-    else if (owed.kind === 'table-read') walkOn(m, owed.read, undefined);
+    else if (owed.kind === 'table-read') walkOn(m, entryAnswered(m, owed.read, undefined));
+    else if (owed.kind === 'table-update') walkOn(m, updateAnswered(m, peer, owed.update, undefined));
   }
   // Walks that wait for its credit end too.
   giveCredit(m, peer);

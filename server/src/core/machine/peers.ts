@@ -4,12 +4,14 @@ import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 import type { Request } from './state.ts';
-import { TABLE_ENTRY_BYTES, type TableRead } from './table-reads.ts';
+import type { TableRead } from './table-reads.ts';
+import { TABLE_ENTRY_BYTES, type TableUpdate } from './table-updates.ts';
 
 /** What an unanswered call was for. */
 export type Owed =
   | { readonly kind: 'request'; readonly request: Request }
   | { readonly kind: 'table-read'; readonly read: TableRead }
+  | { readonly kind: 'table-update'; readonly update: TableUpdate }
   | { readonly kind: 'fence'; readonly bdf: Bdf; readonly requests: readonly Request[] }
   | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf };
@@ -100,6 +102,9 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
     case 'request':
       if (owed.request.operation !== 'read') return answer.kind === 'ok';
       return answer.kind === 'data' && answer.data.byteLength === owed.request.bytes;
+    case 'table-update':
+      if (owed.update.writes) return answer.kind === 'ok';
+      return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'table-read':
       return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'fence':

@@ -5,13 +5,11 @@
  * What is read before an invalidation, or before a context changes, is not used after it.
  */
 import { PAGE_BYTES, assert } from '../base/index.ts';
-import { entryKey, type EntryWords } from '../translation/index.ts';
+import { entryKey } from '../translation/index.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState, Request, TableWalk } from './state.ts';
-
-/** Bytes of an entry. */
-export const TABLE_ENTRY_BYTES = 8;
+import { TABLE_ENTRY_BYTES, startUpdate, wordsOf } from './table-updates.ts';
 
 /** An entry that an owner has been asked for, by the first of the requests that wait for it. */
 export interface TableRead {
@@ -36,10 +34,11 @@ export function useAnswers(m: Parts, { walk }: Request): void {
 }
 
 /**
- * The walk of this request has ended in WAITING. True: it waits for an owner, or for its credit. False: nobody will give the entry, and a walk says so.
+ * The walk of this request has ended in WAITING. True: it waits for an owner, or for its credit. False: nobody will give or write the entry, and a
+ * walk says so.
  */
 export function waitsForEntry(m: Parts, request: Request): boolean {
-  const { page, offset, changes } = m.translation.awaited;
+  const { page, offset, changes, marked } = m.translation.awaited;
   const walk: TableWalk = (request.walk ??= { answers: new Map(), changes, owner: 0 });
   const owner = m.memory.ownerOf(page);
   const peer = m.peers.get(owner);
@@ -49,16 +48,22 @@ export function waitsForEntry(m: Parts, request: Request): boolean {
     return false;
   }
   const asked = m.tableReads.get(key);
-  if (asked?.changes === changes) {
+  const update = m.tableUpdates.get(key);
+  const address = addressOfEntry(page, offset);
+  if (marked !== undefined && update !== undefined) {
+    update.waiting.push(request);
+  } else if (marked === undefined && asked?.changes === changes) {
     asked.requests.push(request);
   } else if (peer.memoryOutstanding >= peer.memoryDepth) {
     peer.waitingForCredit.add(request.fn.bdf);
     return true;
+  } else if (marked !== undefined) {
+    peer.memoryOutstanding++;
+    startUpdate(m, peer, request, { key, address, changes, marked });
   } else {
     const read: TableRead = { key, changes, requests: [request] };
     m.tableReads.set(key, read);
     peer.memoryOutstanding++;
-    const address = BigInt(page) * BigInt(PAGE_BYTES) + BigInt(offset);
     const call = { kind: 'memory-read', address, bytes: TABLE_ENTRY_BYTES, epoch: request.epoch } as const;
     m.peers.call(peer, call, { kind: 'table-read', read });
   }
@@ -84,7 +89,6 @@ export function entryAnswered(m: Parts, read: TableRead, answer: PeerAnswer | un
 
 const NOBODY: PeerId = 0;
 
-function wordsOf(data: Uint8Array): EntryWords {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  return { low: view.getInt32(0, true), high: view.getInt32(4, true) };
+function addressOfEntry(page: number, offset: number): bigint {
+  return BigInt(page) * BigInt(PAGE_BYTES) + BigInt(offset);
 }

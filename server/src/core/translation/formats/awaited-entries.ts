@@ -13,13 +13,15 @@ export function entryKey(page: number, offset: number): number {
 }
 
 /**
- * Entries of page tables in memory that peers own. A walk does not wait for one: it ends in WAITING with the entry's place here, and is done again, from the
+ * Entries of page tables in memory that peers own, and accessed and dirty flags that walks set in them. A walk does not wait for one: it ends in WAITING with the entry's place here, and is done again, from the
  * root, when the owner has answered. Answers are of one request's walk: another reads for itself, as it may begin after the tables have changed.
  */
 export class AwaitedEntries {
-  /** The place of the entry that the last walk lacked. */
+  /** The place of the entry that the last walk lacked, or has to write. */
   page = -1;
   offset = 0;
+  /** The low half with the flags that it has to write there; undefined: it lacks the entry. */
+  marked: number | undefined;
   /** By {@link entryKey}, for the walk that comes next; undefined: the owner gave none. */
   answers = NONE;
   #changes = 0;

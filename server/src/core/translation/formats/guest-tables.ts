@@ -35,10 +35,10 @@ export class RamMemory implements TableMemory {
     return true;
   }
 
-  /** No owner is asked to write an entry, which hardware does by an atomic operation: there the flags cannot be kept. */
   store(page: number, offset: number, low: number): boolean {
     this.failed = EXTERNAL_ABORT;
-    if (this.#memory.ownerOf(page) !== SERVER) return false;
+    const owner = this.#memory.ownerOf(page);
+    if (owner !== SERVER) return this.#await(owner, page, offset, low);
     this.#words.setInt32(0, low, true);
     this.#memory.write(page, offset, this.#entry, 0, 4);
     return true;
@@ -46,20 +46,24 @@ export class RamMemory implements TableMemory {
 
   #loadAnswer(owner: number, page: number, offset: number): boolean {
     this.failed = EXTERNAL_ABORT;
-    const awaited = this.#awaited;
-    if (awaited === undefined || owner < SERVER) return false;
+    const answers = this.#awaited?.answers;
     const key = entryKey(page, offset);
-    const words = awaited.answers.get(key);
-    if (words === undefined) {
-      if (awaited.answers.has(key)) return false;
-      awaited.page = page;
-      awaited.offset = offset;
-      this.failed = WAITING;
-      return false;
-    }
+    const words = answers?.get(key);
+    if (words === undefined) return answers?.has(key) !== true && this.#await(owner, page, offset, undefined);
     this.low = words.low;
     this.high = words.high;
     return true;
+  }
+
+  /** False: the walk ends in WAITING, or where there is nobody to ask, in an external abort. */
+  #await(owner: number, page: number, offset: number, marked: number | undefined): false {
+    const awaited = this.#awaited;
+    if (awaited === undefined || owner < SERVER) return false;
+    awaited.page = page;
+    awaited.offset = offset;
+    awaited.marked = marked;
+    this.failed = WAITING;
+    return false;
   }
 }
 
