@@ -127,7 +127,10 @@ export class Mappings {
     }
   }
 
-  /** The physical address that an IOVA maps to; undefined for none. Errors: ENOENT, ENODEV. */
+  /**
+   * The physical address that an IOVA maps to; undefined for none. Errors: ENOENT, ENODEV; where page tables lie in memory that a peer owns, which is asked for
+   * them: ETIMEDOUT (it is silent), EIO (it erred or is gone), EPERM (this connection only observes).
+   */
   async iovaToPhys(iova: bigint | number, options?: CallOptions): Promise<bigint | undefined> {
     const { body } = await ask(this.#channel, 'iovaToPhys', { ...this.#target, iova: u64(iova, 'iova') }, options);
     return body.mapped ? bigintOf(body.address) : undefined;

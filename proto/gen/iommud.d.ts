@@ -3042,7 +3042,11 @@ export namespace iommud {
             type $Shape = iommud.v1.DmaUnmapReply.$Properties;
         }
 
-        /** What an IOVA maps to (iommu_iova_to_phys). Which domain: as in DmaMap. Roles: host, observer. Class: control. Errors: ENOENT, ENODEV. */
+        /**
+         * What an IOVA maps to (iommu_iova_to_phys). Where page tables lie in memory that a peer owns, it is asked for them, and the reply waits. Which domain: as in
+         * DmaMap. Roles: host, observer. Class: control. Errors: ENOENT, ENODEV; where a peer has tables: ETIMEDOUT (it is silent past the watchdog), EIO (it erred or is
+         * gone), EPERM (of an observer: nothing is asked for it).
+         */
         class IovaToPhys {
 
             /**

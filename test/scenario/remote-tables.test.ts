@@ -1,7 +1,7 @@
 /** Page tables in memory that another process owns: it answers late, or never. */
 import { expect } from 'vitest';
 import type { Connection, FunctionHandle } from '../../client/src/index.ts';
-import { eventually, scenario, settled, type ScenarioMachine } from '../kit/scenario.ts';
+import { eventually, refusal, scenario, settled, type ScenarioMachine } from '../kit/scenario.ts';
 
 const IOVA = 0x1000n;
 const OWNED = 0x8000_0000n;
@@ -106,4 +106,19 @@ scenario('accessed and dirty flags reach tables whose owner answers late, before
   expect((await write).outcome).toBe('performed');
   expect([0n, 1n, 2n].map((level) => tables.entry(OWNED + level * PAGE) & 0xfffn)).toEqual([TABLE, TABLE, TABLE]);
   expect(tables.entry(OWNED + 3n * PAGE + 8n)).toBe(page | LEAF);
+});
+
+scenario('a lookup asks the owner of the tables, and says so when it does not answer', {}, async (m) => {
+  const { dev, tables, owner, page } = await raise(m);
+  const found = dev.dma.iovaToPhys(IOVA + 7n);
+  for (let level = 1; level <= 4; level++) {
+    await eventually(() => expect(tables.asked).toHaveLength(level));
+    expect(await settled(found, m)).toBe(false);
+    tables.letThrough();
+  }
+  expect(await found).toBe(page + 7n);
+  const lost = refusal(dev.dma.iovaToPhys(IOVA));
+  await eventually(() => expect(tables.asked).toHaveLength(5));
+  await owner.close();
+  expect(await lost).toBe('EIO');
 });

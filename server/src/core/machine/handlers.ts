@@ -14,7 +14,7 @@ import { faultArm, faultDisarm } from './fault-commands.ts';
 import { change, deferredAttach } from './group-changes.ts';
 import { deliver } from './invalidation.ts';
 import { ioasAlloc, ioasAllow, ioasCopy, ioasFree, ioasMap, ioasRanges, ioasUnmap } from './ioas-commands.ts';
-import { domainFree, iovaToPhys } from './iommu-commands.ts';
+import { domainFree } from './iommu-commands.ts';
 import { map, unmap } from './mappings.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
@@ -26,6 +26,7 @@ import { prepare } from './prepare.ts';
 import { regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
 import type { FunctionState, Origin } from './state.ts';
+import { iovaToPhys } from './table-lookups.ts';
 import { unmappedRanges } from './unmapped-ranges.ts';
 
 type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;

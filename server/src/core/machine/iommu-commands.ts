@@ -1,8 +1,7 @@
 /** Domains: commands that the IOMMU core carries out by itself, and how commands name functions and domains. */
 import { ModelError, NO_PASID, OK, errno, formatBdf, type Bdf } from '../base/index.ts';
 import type { Domain, GroupDevice, Iommu } from '../iommu/index.ts';
-import type { DomainFree, DomainTarget, IovaToPhys } from './command.ts';
-import { isDirectTarget } from './dma-direct.ts';
+import type { DomainFree, DomainTarget } from './command.ts';
 import type { Parts } from './parts.ts';
 import type { Origin } from './state.ts';
 
@@ -41,19 +40,4 @@ export function domainFree(m: Parts, origin: Origin, command: DomainFree): void 
   for (const domain of ioas?.domains ?? []) if (error === OK && domain.id === command.domain) ioas?.domains.delete(domain);
   if (error === OK) m.outbox.ok(origin);
   else m.outbox.refuse(origin, error, `domain ${command.domain} ${error === errno('ENOENT') ? 'does not exist' : 'is attached'}`, 'domain');
-}
-
-/** iommu_iova_to_phys(): what the tables say, whatever is attached. */
-export function iovaToPhys(m: Parts, origin: Origin, command: IovaToPhys): void {
-  if (isDirectTarget(m, command.target)) {
-    m.outbox.reply(origin, { kind: 'iova-to-phys', mapped: true, address: command.iova });
-    return;
-  }
-  const domain = targetOf(m, command.target);
-  if (domain.type === 'identity') {
-    m.outbox.reply(origin, { kind: 'iova-to-phys', mapped: true, address: command.iova });
-    return;
-  }
-  const found = domain.space.tables?.lookup(command.iova);
-  m.outbox.reply(origin, { kind: 'iova-to-phys', mapped: found !== undefined, address: found?.address ?? 0n });
 }

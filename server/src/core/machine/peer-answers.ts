@@ -15,6 +15,7 @@ import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
 import { functionMayBeReady } from './reset.ts';
 import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
+import { lookupAnswered } from './table-lookups.ts';
 import { entryAnswered } from './table-reads.ts';
 import { updateAnswered } from './table-updates.ts';
 
@@ -40,6 +41,9 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       if (fn !== undefined) forget(m, fn, owed.requests);
       break;
     }
+    case 'lookup':
+      lookupAnswered(m, m.operations.get(owed.operation), owed.key, answer);
+      break;
     case 'access':
       accessAnswered(m, m.operations.get(owed.operation), answer);
       break;
@@ -130,13 +134,14 @@ function functionGone(m: Parts, fn: FunctionState): void {
 }
 
 /**
- * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks that wait for its page tables end.
+ * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks and lookups that wait for its page tables end.
  */
 export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
     if (owed.kind === 'fence') giveUpFence(m, owed.requests);
     else if (owed.kind === 'table-read') walkOn(m, entryAnswered(m, owed.read, undefined));
+    else if (owed.kind === 'lookup') lookupAnswered(m, m.operations.get(owed.operation), owed.key, undefined);
     else if (owed.kind === 'table-update') walkOn(m, updateAnswered(m, peer, owed.update, undefined));
   }
   // Walks that wait for its credit end too.

@@ -12,6 +12,7 @@ export type Owed =
   | { readonly kind: 'request'; readonly request: Request }
   | { readonly kind: 'table-read'; readonly read: TableRead }
   | { readonly kind: 'table-update'; readonly update: TableUpdate }
+  | { readonly kind: 'lookup'; readonly operation: number; readonly key: number }
   | { readonly kind: 'fence'; readonly bdf: Bdf; readonly requests: readonly Request[] }
   | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf };
@@ -106,6 +107,7 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
       if (owed.update.writes) return answer.kind === 'ok';
       return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'table-read':
+    case 'lookup':
       return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'fence':
     case 'device-reset':

@@ -37,6 +37,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   },
   'ioas-unmap': nothing,
   'peer-access': nothing,
+  lookup: nothing,
   advance: nothing,
 };
 

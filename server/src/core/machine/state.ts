@@ -309,6 +309,16 @@ export interface PeerAccessTask extends Pending {
   readonly reply: 'region-read' | 'memory-read' | 'ok';
 }
 
+/** What an IOVA maps to, by tables in memory that a peer owns: waits for one entry after the other. */
+export interface LookupTask extends Pending {
+  readonly kind: 'lookup';
+  readonly domain: Domain;
+  readonly iova: bigint;
+  /** As {@link TableWalk} has them. */
+  readonly answers: Map<number, EntryWords | undefined>;
+  changes: number;
+}
+
 /** A BAR read whose reply waits until earlier posted writes of the function are performed. */
 export interface BarReadTask extends Pending {
   readonly kind: 'bar-read';
@@ -349,6 +359,7 @@ export type Operation =
   | DirtyTask
   | ResetTask
   | PeerAccessTask
+  | LookupTask
   | BarReadTask
   | PageRequestTask
   | AdvanceTask;

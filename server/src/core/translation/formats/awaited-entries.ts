@@ -17,7 +17,7 @@ export function entryKey(page: number, offset: number): number {
  * root, when the owner has answered. Answers are of one request's walk: another reads for itself, as it may begin after the tables have changed.
  */
 export class AwaitedEntries {
-  /** The place of the entry that the last walk lacked, or has to write. */
+  /** The place of the entry that the last walk lacked, or has to write, where it is in no memory too; page -1: since {@link begin} none. */
   page = -1;
   offset = 0;
   /** The low half with the flags that it has to write there; undefined: it lacks the entry. */
@@ -34,6 +34,12 @@ export class AwaitedEntries {
   /** Walks that wait begin anew: none that is under way goes on past an invalidation with what it read before. */
   restart(): void {
     this.#changes++;
+  }
+
+  /** The next walk has these answers. */
+  begin(answers: ReadonlyMap<number, EntryWords | undefined>): void {
+    this.page = -1;
+    this.answers = answers;
   }
 
   forget(): void {

@@ -58,11 +58,11 @@ export class RamMemory implements TableMemory {
   /** False: the walk ends in WAITING, or where there is nobody to ask, in an external abort. */
   #await(owner: number, page: number, offset: number, marked: number | undefined): false {
     const awaited = this.#awaited;
-    if (awaited === undefined || owner < SERVER) return false;
+    if (awaited === undefined) return false;
     awaited.page = page;
     awaited.offset = offset;
     awaited.marked = marked;
-    this.failed = WAITING;
+    if (owner > SERVER) this.failed = WAITING;
     return false;
   }
 }
