@@ -17,6 +17,8 @@ export interface Grant {
   readonly privileged?: boolean;
   /** It may serve every PASID of the function. Absent: false. */
   readonly global?: boolean;
+  /** Requests that use it have to be snooped (N). Absent: false, the function decides. */
+  readonly snooped?: boolean;
 }
 
 /** How an operation ended. What a model's own posted write became comes from the trace: a real function does not learn it. */
@@ -54,7 +56,7 @@ export function dmaResult(result: iommud.v1.DmaResult, data: Uint8Array | undefi
   });
 }
 
-function grantOf({ address, bytes, access, untranslatedOnly, privileged, global }: iommud.v1.Grant): Grant {
+function grantOf({ address, bytes, access, untranslatedOnly, privileged, global, snooped }: iommud.v1.Grant): Grant {
   return {
     address: bigintOf(address),
     bytes: bigintOf(bytes),
@@ -62,5 +64,6 @@ function grantOf({ address, bytes, access, untranslatedOnly, privileged, global 
     ...(untranslatedOnly ? { untranslatedOnly } : {}),
     ...(privileged ? { privileged } : {}),
     ...(global ? { global } : {}),
+    ...(snooped ? { snooped } : {}),
   };
 }

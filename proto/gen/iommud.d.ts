@@ -402,6 +402,9 @@ export namespace iommud {
             /** It may serve every PASID of the function: the guest's tables say that the range is the same in all (Global). */
             global: boolean;
 
+            /** Requests that use it have to be snooped, with No Snoop clear, as its page tables demand (N); false: the function decides. */
+            snooped: boolean;
+
             /**
              * Encodes the specified Grant message. Does not implicitly {@link iommud.v1.Grant.verify|verify} messages.
              * @param message Grant message or plain object to encode
@@ -443,6 +446,9 @@ export namespace iommud {
 
                 /** It may serve every PASID of the function: the guest's tables say that the range is the same in all (Global). */
                 global?: boolean;
+
+                /** Requests that use it have to be snooped, with No Snoop clear, as its page tables demand (N); false: the function decides. */
+                snooped?: boolean;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

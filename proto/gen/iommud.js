@@ -489,6 +489,7 @@ export const iommud = $root.iommud = (() => {
             Grant.prototype.untranslatedOnly = false;
             Grant.prototype.privileged = false;
             Grant.prototype.global = false;
+            Grant.prototype.snooped = false;
             Grant.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -508,6 +509,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(40).bool(message.privileged);
                 if (message.global != null && $Object.hasOwnProperty.call(message, "global") && message.global !== false)
                     writer.uint32(48).bool(message.global);
+                if (message.snooped != null && $Object.hasOwnProperty.call(message, "snooped") && message.snooped !== false)
+                    writer.uint32(56).bool(message.snooped);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -592,6 +595,15 @@ export const iommud = $root.iommud = (() => {
                                 message.global = value;
                             else
                                 delete message.global;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.snooped = value;
+                            else
+                                delete message.snooped;
                             continue;
                         }
                     }

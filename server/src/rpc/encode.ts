@@ -202,8 +202,8 @@ function dmaResult(result: DmaResult): Send<'DmaResult'> {
 }
 
 function grantOf(grant: NonNullable<DmaResult['grants']>[number]): Send<'Grant'> {
-  const { address, bytes, access, untranslatedOnly = false, privileged = false, global = false } = grant;
-  return { address: u64FromBigint(address), bytes: u64FromNumber(bytes), access, untranslatedOnly, privileged, global };
+  const { address, bytes, access, untranslatedOnly = false, privileged = false, global = false, snooped = false } = grant;
+  return { address: u64FromBigint(address), bytes: u64FromNumber(bytes), access, untranslatedOnly, privileged, global, snooped };
 }
 
 function ledgerEntry(entry: LedgerEntry): Send<'LedgerEntry'> {

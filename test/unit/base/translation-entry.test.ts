@@ -38,7 +38,7 @@ describe('an entry of a Translation Completion', () => {
       execute: 8,
       privileged: 0x10,
       global: 0x20,
-      nonSnooped: 0x400,
+      snooped: 0x400,
       size: 0x800,
     });
     expect(coded(5, 0, TRANSLATION.read | TRANSLATION.global)).toBe(0x5021n);

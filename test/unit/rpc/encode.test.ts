@@ -142,7 +142,11 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   dmaRead: { result: DMA },
   dmaWrite: { result: { outcome: 'OUTCOME_PERFORMED', requests: 2, bytes_done: 4096, elapsed_ns: '17' } },
   modelDma: {
-    result: { ...DMA, grant: { address: '8192', bytes: '4096', access: 3 }, grants: [{ address: '8192', bytes: '4096', access: 3 }] },
+    result: {
+      ...DMA,
+      grant: { address: '8192', bytes: '4096', access: 3, snooped: true },
+      grants: [{ address: '8192', bytes: '4096', access: 3, snooped: true }],
+    },
   },
   ledger: {
     entries: [

@@ -219,7 +219,7 @@ const REPLIES = {
   reset: { kind: 'reset', method: 'flr', pendingTimedOut: true, warning: 'late', ...REPORT, elapsedNs: 7 },
   'dma-read': { ...DMA, data: Uint8Array.of(9, 8) },
   'dma-write': { ...DMA, outcome: 'performed', failedIova: undefined },
-  'model-dma': { ...DMA, grants: [{ address: 0x2000n, bytes: 4096, access: 3 }] },
+  'model-dma': { ...DMA, grants: [{ address: 0x2000n, bytes: 4096, access: 3, snooped: true }] },
   ledger: {
     kind: 'ledger',
     entries: [

@@ -53,6 +53,55 @@ describe('Global', () => {
   });
 });
 
+describe('N', () => {
+  const SNOOPED = 0x400;
+  function bits(page: number, unitLg2 = 0): number {
+    expect(t.translationRequest(t.contextHandle(nic, NO_PASID), page, 0, RW, false, unitLg2)).toBe(0);
+    return (t.completion[0]?.low ?? 0) & (SNOOPED | RW);
+  }
+
+  it('is SNP of a VT-d second-stage leaf, also out of the IOTLB', () => {
+    put(ROOT, (ROOT + 0x1000n) | 3n);
+    put(ROOT + 0x1000n, (ROOT + 0x2000n) | 0x803n);
+    put(ROOT + 0x2000n, 0x4000_0000n | 0x803n);
+    put(ROOT + 0x2008n, 0x4000_1000n | 3n);
+    put(ROOT + 8n, 0x8000_0000n | 0x883n);
+    t.setContext(nic, NO_PASID, t.createSpace('paging', { format: 'vtd-second-stage-3level', root: ROOT }), true);
+    expect([0, 0, 1, 1, 2 ** 18].map((page) => bits(page))).toEqual([RW | SNOOPED, RW | SNOOPED, RW, RW, RW | SNOOPED]);
+    // One entry for both pages demands it for both.
+    expect(bits(1, 1)).toBe(RW | SNOOPED);
+  });
+
+  it('is FC of an AMD leaf, which every mapping of a domain has', () => {
+    const space = t.createSpace('paging', { format: 'amd-v1-3level' });
+    space.tables?.map(0n, 0x4000_0000n, 0x1000n, RW);
+    t.setContext(nic, NO_PASID, space, true);
+    expect(bits(0)).toBe(RW | SNOOPED);
+    put(ROOT, 0x4000_0000n | 1n | (7n << 60n));
+    put(ROOT + 8n, 0x4000_1000n | 1n | (6n << 60n));
+    t.setContext(nic, NO_PASID, t.createSpace('paging', { format: 'amd-v1-1level', root: ROOT }), true);
+    expect([bits(0), bits(1)]).toEqual([RW | SNOOPED, RW]);
+  });
+
+  it('of two stages is that of either', () => {
+    const second = t.createSpace('paging', { format: 'vtd-second-stage-3level', root: ROOT });
+    put(ROOT, (ROOT + 0x1000n) | 3n);
+    put(ROOT + 0x1000n, (ROOT + 0x2000n) | 3n);
+    // The guest's table at 0 and its pages at 1 and 2, of which the host has the first snooped.
+    put(ROOT + 0x2000n, (ROOT + 0x3000n) | 3n);
+    put(ROOT + 0x2008n, 0x4000_1000n | 0x803n);
+    put(ROOT + 0x2010n, 0x4000_2000n | 3n);
+    for (const level of [0n, 1n, 2n]) {
+      put(ROOT + 0x2018n + level * 8n, (ROOT + 0x4000n + level * 0x1000n) | 3n);
+      put(ROOT + 0x3000n + level * 0x1000n, ((3n + level) << 12n) | 0x27n);
+    }
+    put(ROOT + 0x6000n, 0x1067n);
+    put(ROOT + 0x6008n, 0x2067n);
+    t.setContext(nic, NO_PASID, t.createSpace('paging', { root: 0n, parent: second }), true);
+    expect([bits(0), bits(1)]).toEqual([RW | SNOOPED, RW]);
+  });
+});
+
 describe('a contiguous group of Arm tables', () => {
   it('is one range where its entry is in step with it', () => {
     const group = (1n << 52n) | 0x743n;

@@ -20,8 +20,8 @@ export const TRANSLATION = {
   privileged: 1 << 4,
   /** The entry may serve every PASID of the function. */
   global: 1 << 5,
-  /** Requests that use it have No Snoop clear. */
-  nonSnooped: 1 << 10,
+  /** N: requests that use it have No Snoop clear. */
+  snooped: 1 << 10,
   size: 1 << 11,
 } as const;
 

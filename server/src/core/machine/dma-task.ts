@@ -61,6 +61,7 @@ function grantOf({ low, high }: TranslationEntry): GrantSummary {
     ...((low & TRANSLATION.untranslatedOnly) === 0 ? {} : { untranslatedOnly: true }),
     ...((low & TRANSLATION.privileged) === 0 ? {} : { privileged: true }),
     ...((low & TRANSLATION.global) === 0 ? {} : { global: true }),
+    ...((low & TRANSLATION.snooped) === 0 ? {} : { snooped: true }),
   };
 }
 

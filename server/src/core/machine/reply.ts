@@ -174,6 +174,7 @@ export interface GrantSummary {
   readonly untranslatedOnly?: boolean;
   readonly privileged?: boolean;
   readonly global?: boolean;
+  readonly snooped?: boolean;
 }
 
 /** A call that a hold has stopped before a step. */

@@ -37,13 +37,14 @@ export function hasInterrupts(pasid: number, first: number, pages: number): bool
   return pasid === NO_PASID && first < INTERRUPT_PAGES.first + INTERRUPT_PAGES.count && first + pages > INTERRUPT_PAGES.first;
 }
 
-/** The fields of the entry for these rights: bits of {@link TRANSLATION}. N stays clear: the function decides whether to snoop. */
-export function fieldsOf(rights: number, privileged: boolean, global: boolean): number {
+/** The fields of the entry for these rights: bits of {@link TRANSLATION}. `snooped`: N, as the tables demand; clear: the function decides. */
+export function fieldsOf(rights: number, privileged: boolean, global: boolean, snooped: boolean): number {
   return (
     ((rights & read) === 0 ? 0 : TRANSLATION.read) |
     ((rights & write) === 0 ? 0 : TRANSLATION.write) |
     ((rights & execute) === 0 ? 0 : TRANSLATION.execute) |
     (privileged ? TRANSLATION.privileged : 0) |
-    (global ? TRANSLATION.global : 0)
+    (global ? TRANSLATION.global : 0) |
+    (snooped ? TRANSLATION.snooped : 0)
   );
 }

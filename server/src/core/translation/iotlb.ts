@@ -3,7 +3,7 @@
  * fault and no absent page is cached.
  *
  * Words: page number 31:0; page number 51:32 with the tag above; physical page 31:0; physical page 43:32 (bits 11:0), ACCESS bits (14:12),
- * valid (15), log2 of the mapping's pages (20:16), the same in every process (21). A large page is held as the 4 KiB slices that were used.
+ * valid (15), log2 of the mapping's pages (20:16), the same in every process (21), to be snooped (22). A large page is held as the 4 KiB slices that were used.
  */
 
 import { PAGE_LG2 } from '../base/index.ts';
@@ -26,10 +26,12 @@ const ACCESS_SHIFT = 12;
 const VALID = 1 << 15;
 const PAGES_LG2_SHIFT = 16;
 const GLOBAL = 1 << 21;
+const SNOOPED = 1 << 22;
 
 /** The last word of an entry, with bits 43:32 of the physical page lowest. `pagesLg2`: at most 31. */
-export function packRest(foundHigh: number, access: number, pagesLg2: number, global = false): number {
-  return (foundHigh & HIGH_PAGE_MASK) | (access << ACCESS_SHIFT) | VALID | (pagesLg2 << PAGES_LG2_SHIFT) | (global ? GLOBAL : 0);
+export function packRest(foundHigh: number, access: number, pagesLg2: number, global = false, snooped = false): number {
+  const flags = (global ? GLOBAL : 0) | (snooped ? SNOOPED : 0);
+  return (foundHigh & HIGH_PAGE_MASK) | (access << ACCESS_SHIFT) | VALID | (pagesLg2 << PAGES_LG2_SHIFT) | flags;
 }
 /** ACCESS bits. */
 export function accessOfRest(rest: number): number {
@@ -37,6 +39,9 @@ export function accessOfRest(rest: number): number {
 }
 export function isGlobalRest(rest: number): boolean {
   return (rest & GLOBAL) !== 0;
+}
+export function isSnoopedRest(rest: number): boolean {
+  return (rest & SNOOPED) !== 0;
 }
 /** log2 of the mapping's size in 4 KiB pages. */
 export function pagesLg2OfRest(rest: number): number {

@@ -69,6 +69,8 @@ export interface WalkedTables extends PageTables {
   readonly foundPagesLg2: number;
   /** The tables of a process say that the page is the same in every process. */
   readonly foundGlobal: boolean;
+  /** The leaf, or that of either stage, demands that requests are snooped, whatever they ask. */
+  readonly foundSnooped: boolean;
   /** Which stage the last walk ended in, or refused its access if it was refused: 1 or 2. */
   readonly faultStage: number;
   /** A page that was not written yet is found without the right to write: a walk for a write may find more. */

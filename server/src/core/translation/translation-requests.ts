@@ -26,6 +26,7 @@ export interface Walks {
   readonly resultAccess: number;
   readonly resultPagesLg2: number;
   readonly resultGlobal: boolean;
+  readonly resultSnooped: boolean;
   translate(context: number, low: number, high: number, access: number): number;
   translatePrivileged(context: number, low: number, high: number, access: number): number;
 }
@@ -121,7 +122,7 @@ export class TranslationRequests {
     if (rights === ACCESS.none) return NO_ACCESS;
     const lg2 = pagesLg2Granted(pasid, page, resultPagesLg2);
     if (lg2 < unitLg2) return this.#unitAt(ask, alignedDown(page, unitLg2));
-    const fields = fieldsOf(rights, privileged, this.#isGlobal(context));
+    const fields = fieldsOf(rights, privileged, this.#isGlobal(context), this.#walks.resultSnooped);
     return { iovaPage: alignedDown(page, lg2), page: alignedDown(resultPage, lg2), lg2, rights, fields };
   }
 
@@ -133,6 +134,7 @@ export class TranslationRequests {
     let physical = 0;
     let rights: number = ACCESS.readWrite | ACCESS.execute;
     let global = true;
+    let snooped = false;
     let mappings = 0;
     for (let page = first; page < end;) {
       if (mappings++ === UNIT_MAPPINGS_MAX) return NO_ACCESS;
@@ -143,10 +145,11 @@ export class TranslationRequests {
       if (resultPage !== physical + (page - first) || physical !== alignedDown(physical, unitLg2)) return NO_ACCESS;
       rights &= rightsGranted(resultAccess, access);
       global &&= this.#isGlobal(context);
+      snooped ||= this.#walks.resultSnooped;
       page = alignedDown(page, resultPagesLg2) + 2 ** resultPagesLg2;
     }
     if (rights === ACCESS.none) return NO_ACCESS;
-    return { iovaPage: first, page: physical, lg2: unitLg2, rights, fields: fieldsOf(rights, privileged, global) };
+    return { iovaPage: first, page: physical, lg2: unitLg2, rights, fields: fieldsOf(rights, privileged, global, snooped) };
   }
 
   /** The write that the function announces is one that the tables' dirty flag is set for, where there is one: it may write without asking again. */

@@ -21,7 +21,17 @@ import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts
 import { Contexts, doubled } from './contexts.ts';
 import { AwaitedEntries } from './formats/awaited-entries.ts';
 import { GrantShadow, type GrantHistory, type RevokedWhy } from './grant-shadow.ts';
-import { Iotlb, SHOWN_PAGES_LG2_MAX, TAG_MAX, TAG_SHIFT, accessOfRest, isGlobalRest, packRest, pagesLg2OfRest } from './iotlb.ts';
+import {
+  Iotlb,
+  SHOWN_PAGES_LG2_MAX,
+  TAG_MAX,
+  TAG_SHIFT,
+  accessOfRest,
+  isGlobalRest,
+  isSnoopedRest,
+  packRest,
+  pagesLg2OfRest,
+} from './iotlb.ts';
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { Spaces } from './spaces.ts';
 import { STATUS } from './status.ts';
@@ -88,9 +98,12 @@ export class Translation {
   get resultPagesLg2(): number {
     return pagesLg2OfRest(this.#resultRest);
   }
-  /** It is the same in every process, as its tables say. */
+  /** It is the same in every process; it has to be snooped: as its tables say. */
   get resultGlobal(): boolean {
     return isGlobalRest(this.#resultRest);
+  }
+  get resultSnooped(): boolean {
+    return isSnoopedRest(this.#resultRest);
   }
   /** Of the last translation request `performed`: the entries of its completion, one or more: of consecutive ranges of one size, lowest first. */
   get completion(): readonly TranslationEntry[] {
@@ -185,7 +198,7 @@ export class Translation {
     if (tables.foundAccess === 0 || (tables.foundAccess & access) !== access) return NOT_PERMITTED;
     const pagesLg2 = Math.min(tables.foundPagesLg2, SHOWN_PAGES_LG2_MAX);
     this.#resultLow = tables.foundLow;
-    this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2, tables.foundGlobal);
+    this.#resultRest = packRest(tables.foundHigh, tables.foundAccess, pagesLg2, tables.foundGlobal, tables.foundSnooped);
     if (privileged) return PERFORMED;
     if (space.tag === 0) this.#giveTag(space);
     if (tables.foundPagesLg2 > space.cachedPagesLg2) space.cachedPagesLg2 = tables.foundPagesLg2;

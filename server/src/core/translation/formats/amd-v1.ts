@@ -59,6 +59,8 @@ export function amdV1(mode: 1 | 2 | 3 | 4 | 5 | 6): Format {
     decode,
     putTable,
     putLeaf,
+    // The state of FC is what an ATS response has as N (48882 §2.2.3).
+    snooped: (_low, high) => (high & FORCE_COHERENT) !== 0,
     flags: flagBits(ACCESSED, DIRTY, () => true),
     bitNames,
   };

@@ -85,6 +85,8 @@ export interface Format {
   putLeaf(words: Int32Array, at: number, page: number, access: number, size: LeafSize, slot: number): void;
   /** log2 of the 4 KiB pages of the contiguous group that a leaf belongs to, where the walker does not say it as the leaf's size. */
   groupOf?(low: number, high: number, level: number): number;
+  /** Whether a leaf demands that what goes to it is snooped; absent: none does. */
+  snooped?(low: number, high: number): boolean;
   readonly flags: AccessedDirty;
   /** What the specification calls the faults that its walks end in. */
   readonly causes: Readonly<Partial<Record<Outcome, string>>>;

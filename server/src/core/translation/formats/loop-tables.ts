@@ -16,6 +16,7 @@ export abstract class LoopTables implements WalkedTables {
   foundAccess = 0;
   foundPagesLg2 = 0;
   foundGlobal = false;
+  foundSnooped = false;
   protected readonly shape: Format;
   /** Physical page and byte offset of the table at which a walk begins; page -1 while there is none. */
   protected root = NO_ROOT;
@@ -64,7 +65,9 @@ export abstract class LoopTables implements WalkedTables {
     this.foundHigh = walker.foundHigh;
     this.foundAccess = privileged ? walker.foundPrivileged : walker.foundAccess;
     this.foundGlobal = walker.foundGlobal;
-    if (status === PERFORMED) this.foundPagesLg2 = walker.groupLg2(low);
+    if (status !== PERFORMED) return status;
+    this.foundPagesLg2 = walker.groupLg2(low);
+    this.foundSnooped = walker.foundSnooped;
     return status;
   }
 

@@ -105,6 +105,7 @@ export class NestedTables extends GuestTables {
     this.foundLow = second.foundLow;
     this.foundHigh = second.foundHigh;
     this.foundAccess &= second.foundAccess;
+    this.foundSnooped ||= second.foundSnooped;
     this.foundPagesLg2 = Math.min(this.foundPagesLg2, second.foundPagesLg2);
     return end;
   }

@@ -102,6 +102,11 @@ export class RadixWalker {
     return inStep ? Math.max(lg2, this.foundPagesLg2) : this.foundPagesLg2;
   }
 
+  /** Whether the last leaf demands snooping. */
+  get foundSnooped(): boolean {
+    return this.#format.snooped?.(this.#memory.low, this.#memory.high) ?? false;
+  }
+
   /** Sets the flags of the entry that was just loaded. Returns the rights that are left, or -1 when it could not be written. */
   #mark(page: number, offset: number, level: number, rights: number, access: number, privileged: boolean): number {
     const { flags } = this.#format;

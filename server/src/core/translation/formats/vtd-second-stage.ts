@@ -25,6 +25,8 @@ const LARGE = 1 << 7;
 /** Kept by the hardware where the space tracks writes (SSADE in the PASID table entry). */
 const ACCESSED = 1 << 8;
 const DIRTY = 1 << 9;
+/** Snoop Behaviour: No Snoop of a request is not heeded (VT-d spec §9.8). */
+const SNOOP = 1 << 11;
 const NAMES = { 0: 'R', 1: 'W', 2: 'X', 62: 'TM' } as const;
 
 /** VT-d spec §7.1.3, second stage. */
@@ -50,6 +52,7 @@ export function vtdSecondStage(levels: 3 | 4 | 5): Format {
     decode,
     putTable,
     putLeaf,
+    snooped: (low) => (low & SNOOP) !== 0,
     flags: flagBits(ACCESSED, DIRTY, () => true),
     bitNames,
   };
