@@ -35,7 +35,7 @@ describe('a translation request for several', () => {
     expect(m.call('dma', translate({ translations: 2 })).grants).toHaveLength(2);
   });
 
-  it('17 18 loses to an unmap the one of its page, and keeps the others', () => {
+  it('18 loses to an unmap the one of its page, and keeps the others', () => {
     const m = machine();
     m.call('dma', translate());
     expect(m.startUnmap(PROBE, (FIRST_PAGE + 2) * 0x1000).reply).toMatchObject({ bytes: 0x1000n });

@@ -37,7 +37,7 @@ describe('a function with units of 4 pages', () => {
     expect(m.text(address + 0x3000n, 1)).toBe('x');
   });
 
-  it('17 18 loses a unit with a page of it, and is not granted it again: the page is missing', () => {
+  it('18 loses a unit with a page of it, and is not granted it again: the page is missing', () => {
     const { m } = machine();
     outcomes(m);
     expect(m.startUnmap(PROBE, UNIT + 0x2000).reply).toMatchObject({ bytes: 0x1000n, timedOut: 0 });

@@ -67,6 +67,13 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 18,
+    file: 'translation/translation-requests.ts',
+    find: 'for (let page = first; page < end;) {',
+    replace: 'for (let page = first; page < Math.min(end, first + 1);) {',
+    why: 'a Smallest Translation Unit is granted whole where its first page is mapped',
+  },
+  {
+    invariant: 18,
     file: 'machine/mappings.ts',
     find: 'const error = tablesOf(domain).map(',
     replace:

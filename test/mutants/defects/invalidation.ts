@@ -48,6 +48,13 @@ export const invalidationDefects: readonly Defect[] = [
     why: 'an invalidation overtakes the completion of a large translation only by pages behind the one that was asked for',
   },
   {
+    invariant: 36,
+    file: SETTLE,
+    find: 'firstPage < first + task.completion.length * 2 ** lg2',
+    replace: 'firstPage < first + 2 ** lg2',
+    why: 'an invalidation overtakes a completion of several translations only by what the first of them has',
+  },
+  {
     invariant: 37,
     file: SETTLE,
     find: 'if (timedOut) operation.timedOut++;',
