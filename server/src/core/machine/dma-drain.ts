@@ -1,43 +1,37 @@
 /** What a reset does with the ledger: wait for it, answer it, drop it; and the fence that a memory owner answers for dropped writes. */
 import { addressOfPage, pageHigh, pageLow, pageNumber, PAGE_BYTES, type ResetMethod } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import { advance, end, wake } from './dma-ledger.ts';
+import { advance, end } from './dma-ledger.ts';
 import type { Parts } from './parts.ts';
 import type { IndeterminateRange } from './reply.ts';
 import type { FunctionState, Operation, Request } from './state.ts';
-
-/** A list of one is made with room for one: a reset makes one for each request in flight. */
-function withWatcher(watchers: number[] | undefined, id: number): number[] {
-  if (watchers === undefined) return [id];
-  watchers.push(id);
-  return watchers;
-}
+import { NOBODY, wake, withWatcher } from './watchers.ts';
 
 /** Answers pending translation requests with success and R=W=0, as a translation agent does that has nothing to grant. */
 export function answerTranslationRequests(m: Parts, fn: FunctionState): number {
-  let answered = 0;
-  fn.entries = fn.entries.filter((request) => {
-    if (request.kind !== 'translation') return true;
-    answered++;
-    end(m, request, STATUS['no-access']);
-    return false;
-  });
+  const { entries } = fn;
+  let kept = 0;
+  for (const request of entries) {
+    if (request.kind === 'translation') end(m, request, STATUS['no-access']);
+    else entries[kept++] = request;
+  }
+  const answered = entries.length - kept;
+  entries.length = kept;
   return answered;
 }
 
 /**
- * `operation` goes on when every request that is in the ledger now has ended; returns how many. Not awaited: Invalidate Completions, which the
+ * The operation with this number is woken at the end of every request that is in the ledger now; returns how many. Not awaited: Invalidate Completions, which the
  * fence awaits by their requests, and writes whose owner is silent and owes a fence, for whose fate nobody waits any more.
  */
-export function awaitLedger(m: Parts, fn: FunctionState, operation: Operation): number {
+export function awaitLedger(m: Parts, fn: FunctionState, operation: number): number {
   let awaited = 0;
   for (const request of fn.entries) {
     if (request.kind === 'invalidation-completion') continue;
     if (request.point === 'indeterminate' && m.peers.get(request.owner)?.silent === true) continue;
-    request.onEnded = withWatcher(request.onEnded, operation.id);
+    request.onEnded = withWatcher(request.onEnded, operation);
     awaited++;
   }
-  operation.pending += awaited;
   return awaited;
 }
 
@@ -60,6 +54,8 @@ export function awaitTranslated(fn: FunctionState, spaceId: number, firstPage: n
 
 export interface AbortReport {
   readonly aborted: number;
+  /** Of them, those whose end only the operation with the given number awaited: it is not woken by each. */
+  readonly ended: number;
   readonly indeterminate: readonly IndeterminateRange[];
 }
 
@@ -67,9 +63,10 @@ export interface AbortReport {
  * Drops what is in flight. A request that was not sent is dropped; a read that was sent is forgotten; a write that was sent cannot be
  * recalled: it is indeterminate, and stays in the ledger until its owner answers a fence or is gone.
  */
-export function abortLedger(m: Parts, fn: FunctionState): AbortReport {
+export function abortLedger(m: Parts, fn: FunctionState, awaiting = NOBODY): AbortReport {
   const indeterminate: Request[] = [];
   let aborted = 0;
+  let ended = 0;
   const entries = fn.entries;
   fn.entries = [];
   fn.epoch++;
@@ -87,19 +84,23 @@ export function abortLedger(m: Parts, fn: FunctionState): AbortReport {
       m.trace.emit('dma-aborted', fn.bdf, request.id, 0, 0);
       request.dead = true;
       aborted++;
+      if (awaiting !== NOBODY && request.onEnded === awaiting) {
+        request.onEnded = NOBODY;
+        ended++;
+      }
       end(m, request, STATUS.aborted);
     }
   }
   askForFences(m, fn, indeterminate);
   advance(m, fn);
-  return { aborted, indeterminate: indeterminate.map(rangeOf) };
+  return { aborted, ended, indeterminate: indeterminate.map(rangeOf) };
 }
 
 /** Its task learns that nobody knows; the entry itself stays. Whoever awaits its end or its performance goes on waiting. */
 function makeIndeterminate(m: Parts, request: Request): void {
   const { onPerformed, onEnded } = request;
-  request.onPerformed = undefined;
-  request.onEnded = undefined;
+  request.onPerformed = NOBODY;
+  request.onEnded = NOBODY;
   request.dead = true;
   end(m, request, STATUS.indeterminate);
   request.point = 'indeterminate';
@@ -126,8 +127,8 @@ function askForFences(m: Parts, fn: FunctionState, requests: readonly Request[])
 /** The owner is silent past the watchdog: nobody waits for its fence, and the ranges stay in the ledger until it answers or is gone. */
 export function giveUpFence(m: Parts, requests: readonly Request[]): void {
   for (const request of requests) {
-    wake(m, request.onEnded);
-    request.onEnded = undefined;
+    wake(m.operations, request.onEnded);
+    request.onEnded = NOBODY;
   }
 }
 
@@ -136,10 +137,10 @@ export function forget(m: Parts, fn: FunctionState, requests: readonly Request[]
   const gone = new Set(requests);
   fn.entries = fn.entries.filter((request) => !gone.has(request));
   for (const request of requests) {
-    wake(m, request.onPerformed);
-    wake(m, request.onEnded);
-    request.onPerformed = undefined;
-    request.onEnded = undefined;
+    wake(m.operations, request.onPerformed);
+    wake(m.operations, request.onEnded);
+    request.onPerformed = NOBODY;
+    request.onEnded = NOBODY;
   }
   advance(m, fn);
 }

@@ -11,6 +11,7 @@ import { closedGate, faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, Request, RequestKind } from './state.ts';
 import { UNTRANSLATED, translatedPage } from './translated-page.ts';
+import { NOBODY } from './watchers.ts';
 
 const MSI_PAGE_FIRST = INTERRUPT_PAGES.first;
 const MSI_PAGES = INTERRUPT_PAGES.count;
@@ -177,8 +178,8 @@ function makeRequest(
     owner: 0,
     dead: false,
     overtaken: false,
-    onPerformed: undefined,
-    onEnded: undefined,
+    onPerformed: NOBODY,
+    onEnded: NOBODY,
   };
   m.trace.emit('dma-issued', task.fn.bdf, request.id, pageNumber(pl, ph), bytes);
   return request;

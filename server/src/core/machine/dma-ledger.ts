@@ -12,6 +12,7 @@ import type { Parts } from './parts.ts';
 import type { DmaTask, FunctionState, Request } from './state.ts';
 import { useAnswers, waitsForEntry } from './table-reads.ts';
 import { translatedPage } from './translated-page.ts';
+import { NOBODY, wake } from './watchers.ts';
 
 /**
  * Puts a new request into its function's ledger and translates it unless it is held before that. False when translation refused it:
@@ -173,8 +174,8 @@ function performHere(m: Parts, task: DmaTask, request: Request): void {
 export function performed(m: Parts, request: Request): void {
   request.point = 'performed';
   m.trace.emit('dma-performed', request.fn.bdf, request.id, request.page, request.bytes);
-  wake(m, request.onPerformed);
-  request.onPerformed = undefined;
+  wake(m.operations, request.onPerformed);
+  request.onPerformed = NOBODY;
 }
 
 /** The message comes to the translation agent. */
@@ -249,15 +250,11 @@ export function end(m: Parts, request: Request, status: number): void {
     m.timedHolds.delete(request.id);
   }
   m.trace.emit('dma-completed', fn.bdf, request.id, status, request.bytes);
-  wake(m, request.onPerformed);
-  request.onPerformed = undefined;
-  wake(m, request.onEnded);
-  request.onEnded = undefined;
-  if (task !== undefined) m.operations.settle(task.id);
-}
-
-export function wake(m: Parts, watchers: readonly number[] | undefined): void {
-  if (watchers !== undefined) for (const id of watchers) m.operations.settle(id);
+  wake(m.operations, request.onPerformed);
+  request.onPerformed = NOBODY;
+  wake(m.operations, request.onEnded);
+  request.onEnded = NOBODY;
+  if (task !== undefined) m.operations.settleDma(task);
 }
 
 /** True when the request is held at this point; notes it, and sets the alarm that releases it. */

@@ -33,8 +33,8 @@ export function noteFailure(task: DmaTask, offset: number, status: number): bool
 
 /** Every request has ended: what the operation came to. */
 export function endDma(m: Parts, task: DmaTask): void {
+  if (!m.operations.end(task)) return;
   task.fn.model.operationEnded();
-  m.operations.end(task);
   m.outbox.reply(task.origin, resultOf(m, task));
 }
 

@@ -9,6 +9,7 @@ import { faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState, Operation } from './state.ts';
 import { awaitUpdates } from './table-updates.ts';
+import { NOBODY } from './watchers.ts';
 
 /** Does what the IOMMU core asks; `operation` awaits the invalidations and the settling. */
 export function applyEffects(m: Parts, operation: Operation | undefined, effects: readonly IommuEffect[]): void {
@@ -160,8 +161,8 @@ function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, hel
     owner: 0,
     dead: false,
     overtaken: false,
-    onPerformed: undefined,
-    onEnded: undefined,
+    onPerformed: NOBODY,
+    onEnded: NOBODY,
   });
   advance(m, fn);
 }

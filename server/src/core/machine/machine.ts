@@ -2,6 +2,7 @@ import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
+import { endDma } from './dma-task.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
@@ -230,6 +231,10 @@ export class Machine implements MachinePort {
         handleInvalidation(m, effect);
       }
       if (settlePageRequests(m)) busy = true;
+      for (const task of m.operations.takeReadyDma()) {
+        busy = true;
+        endDma(m, task);
+      }
       for (const operation of m.operations.takeReady()) {
         busy = true;
         resume(m, operation);

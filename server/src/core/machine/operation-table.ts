@@ -1,6 +1,6 @@
 /** The calls that wait, by number, and who waits for whom. */
 import type { Bdf } from '../base/index.ts';
-import type { AdvanceTask, Deferred, Operation, Origin, Pending } from './state.ts';
+import type { AdvanceTask, Deferred, DmaTask, Operation, Origin, Pending } from './state.ts';
 
 type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
 
@@ -10,6 +10,7 @@ export class OperationTable {
   readonly #advances = new Set<AdvanceTask>();
   #nextId = 1;
   #ready: Operation[] = [];
+  #readyDma: DmaTask[] = [];
   /** Operations that besides its requester await an invalidation, by the invalidation's id. */
   readonly invalidationWatchers = new Map<number, number[]>();
   /** Who holds a group's mutex, by group id, and the calls that wait for it, by number. */
@@ -42,22 +43,41 @@ export class OperationTable {
     return this.#advances;
   }
 
-  /** Removes it; whatever it still watches wakes nobody. */
-  end(operation: Operation): void {
-    this.#byId.delete(operation.id);
+  /** Removes it; whatever it still watches wakes nobody. False where it has ended before. */
+  end(operation: Operation): boolean {
     if (operation.kind === 'advance') this.#advances.delete(operation);
+    return this.#byId.delete(operation.id);
   }
 
   /** One of the things awaited has come; at zero the operation is ready. */
   settle(id: number): void {
     const operation = this.#byId.get(id);
-    if (operation === undefined) return;
-    if (--operation.pending === 0) this.#ready.push(operation);
+    if (operation !== undefined) this.settleMany(operation, 1);
+  }
+
+  /** The same of so many at once, of an operation that has not ended. */
+  settleMany(operation: Operation, came: number): void {
+    if (came === 0) return;
+    operation.pending -= came;
+    if (operation.pending === 0) this.#ready.push(operation);
+  }
+
+  /** One request of a DMA has ended. They come in thousands: in a list of their own, so that code that V8 has made for them meets nothing else. */
+  settleDma(task: DmaTask): void {
+    if (--task.pending === 0) this.#readyDma.push(task);
   }
 
   /** Ready as it stands: nothing is awaited. */
   wake(operation: Operation): void {
     this.#ready.push(operation);
+  }
+
+  /** Before {@link takeReady}: a DMA is answered before what has waited for it. */
+  takeReadyDma(): readonly DmaTask[] {
+    if (this.#readyDma.length === 0) return NO_DMA;
+    const ready = this.#readyDma;
+    this.#readyDma = [];
+    return ready;
   }
 
   takeReady(): readonly Operation[] {
@@ -69,3 +89,4 @@ export class OperationTable {
 }
 
 const NONE: readonly Operation[] = [];
+const NO_DMA: readonly DmaTask[] = [];

@@ -8,6 +8,7 @@ import { enter } from './dma-ledger.ts';
 import { holdsBackLater } from './gate.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
+import { NOBODY } from './watchers.ts';
 
 /** Whether the function may send page requests now. Bus Master Enable does not gate messages. One that another program plays has no ATC, and needs no ATS. */
 export function maySendPageRequests(fn: FunctionState): boolean {
@@ -61,8 +62,8 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     owner: 0,
     dead: false,
     overtaken: false,
-    onPerformed: undefined,
-    onEnded: undefined,
+    onPerformed: NOBODY,
+    onEnded: NOBODY,
   });
 }
 

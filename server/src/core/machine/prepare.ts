@@ -173,14 +173,18 @@ function drain(m: Parts, task: PrepareTask): void {
   const { fn } = task;
   setGate(m, fn, false);
   answerPageRequests(m, fn);
-  task.inFlight = answerTranslationRequests(m, fn) + awaitLedger(m, fn, task);
+  const answered = answerTranslationRequests(m, fn);
+  const awaited = awaitLedger(m, fn, task.id);
+  task.pending += awaited;
+  task.inFlight = answered + awaited;
   if (task.pending === 0) return;
   if (task.deadlineNs === 0) prepareDeadline(m, task);
   else task.alarm = m.clock.set(task.deadlineNs, 'operation', task.id);
 }
 
 function abort(m: Parts, task: PrepareTask): void {
-  const { aborted, indeterminate } = abortLedger(m, task.fn);
+  const { aborted, ended, indeterminate } = abortLedger(m, task.fn, task.id);
+  m.operations.settleMany(task, ended);
   task.aborted = aborted;
   task.indeterminate = indeterminate;
 }

@@ -9,6 +9,7 @@ import type { Parts } from './parts.ts';
 import { triggerHardware } from './reset.ts';
 import { routePaths } from './routing.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
+import { withWatcher } from './watchers.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
 
@@ -26,7 +27,7 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
     const task = m.operations.start<BarReadTask>(origin, { kind: 'bar-read', fn, region, offset, bytes });
     for (const request of fn.entries) {
       if (!holdsBackLater(request)) continue;
-      (request.onPerformed ??= []).push(task.id);
+      request.onPerformed = withWatcher(request.onPerformed, task.id);
       task.pending++;
     }
   } else {

@@ -13,6 +13,7 @@ import type { ChangeCommand, Command, FaultKind, InvalidateRequest, ModelDma, On
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
+import type { Watchers } from './watchers.ts';
 
 /** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end). */
 export interface ArmedFault {
@@ -119,8 +120,8 @@ export interface Request {
   /** An invalidation overtook this translation request: its completion is not cached. */
   overtaken: boolean;
   /** Operations to wake when it has been performed (or will never be), and when it has ended. */
-  onPerformed: number[] | undefined;
-  onEnded: number[] | undefined;
+  onPerformed: Watchers;
+  onEnded: Watchers;
 }
 
 /** What owners of memory have answered for a request's walk of page tables. */
