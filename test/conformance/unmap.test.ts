@@ -93,6 +93,34 @@ describe('unmap in strict while a translated request has passed the translation 
     expect(m.text(page, 5)).toBe('MINE!');
   });
 
+  it('18 and when one has that passed it while the invalidation that times out was on its way', () => {
+    const { m, domain, page } = writing({}, 'issued');
+    m.release(PROBE);
+    m.arm(PROBE, 'ignore-invalidations');
+    const unmap = m.startUnmap({ domain }, IOVA);
+    const late = m.write(PROBE, IOVA, 'STALE', { translated: true, hold: 'translated' });
+    m.advance(TIMEOUT_MS);
+    expect([late.reply, unmap.reply]).toEqual([undefined, undefined]);
+    m.release(PROBE);
+    expect(late.reply).toMatchObject({ outcome: 'performed' });
+    expect(unmap.reply).toMatchObject({ kind: 'unmap', timedOut: 1 });
+    reuse(m, page);
+  });
+
+  it('18 and when one has that passed it while its function was leaving the domain', () => {
+    const { m, domain, page } = writing({}, 'issued');
+    m.release(PROBE);
+    m.arm(PROBE, 'ignore-invalidations');
+    const attach = m.start(m.attach(PROBE, m.allocDomain()));
+    const late = m.write(PROBE, IOVA, 'STALE', { translated: true, hold: 'translated' });
+    m.advance(TIMEOUT_MS);
+    expect([late.reply, attach.reply]).toEqual([undefined, undefined]);
+    m.release(PROBE);
+    expect(attach.reply).toMatchObject({ kind: 'ok' });
+    expect(m.startUnmap({ domain }, IOVA).reply).toMatchObject({ kind: 'unmap' });
+    reuse(m, page);
+  });
+
   it('linux-7.1 does not await it: the timeout ends the unmap', () => {
     const { m, domain } = writing({ behaviour: 'linux-7.1' }, 'translated');
     const unmap = m.startUnmap({ domain }, IOVA);

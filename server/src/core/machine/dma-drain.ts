@@ -52,6 +52,15 @@ export function awaitTranslated(fn: FunctionState, spaceId: number, firstPage: n
   }
 }
 
+/** `operation` goes on when the translated requests that the translation agent has let pass have been performed, whatever they reach. */
+export function awaitPassed(fn: FunctionState, operation: Operation): void {
+  for (const request of fn.entries) {
+    if (!request.translated || (request.point !== 'translated' && request.point !== 'sent')) continue;
+    request.onPerformed = withWatcher(request.onPerformed, operation.id);
+    operation.pending++;
+  }
+}
+
 export interface AbortReport {
   readonly aborted: number;
   /** Of them, those whose end only the operation with the given number awaited: it is not woken by each. */

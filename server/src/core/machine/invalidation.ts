@@ -3,7 +3,7 @@ import { NO_PASID, alignedDown, formatBdf, pageHigh, pageLow, pageNumber, transl
 import type { IommuEffect } from '../iommu/index.ts';
 import type { Invalidation, InvalidationEffect } from '../translation/index.ts';
 import { stopsDelivery } from './call-holds.ts';
-import { awaitTranslated } from './dma-drain.ts';
+import { awaitPassed, awaitTranslated } from './dma-drain.ts';
 import { advance, enter } from './dma-ledger.ts';
 import { faultActs } from './gate.ts';
 import type { Parts } from './parts.ts';
@@ -196,12 +196,14 @@ function settled(m: Parts, invalidation: Invalidation, timedOut: boolean): void 
   }
   const watchers = m.operations.invalidationWatchers.get(invalidation.id) ?? [];
   m.operations.invalidationWatchers.delete(invalidation.id);
-  for (const id of [invalidation.waiter, ...watchers]) count(m, id, timedOut);
+  for (const id of [invalidation.waiter, ...watchers]) count(m, id, timedOut, m.strict ? m.functions.get(bdf) : undefined);
 }
 
-function count(m: Parts, id: number, timedOut: boolean): void {
+/** `strict`: the completion, which stands behind what the ATC has let through until then, does not come; that itself is awaited in its place. */
+function count(m: Parts, id: number, timedOut: boolean, fn: FunctionState | undefined): void {
   const operation = m.operations.get(id);
   if (operation === undefined) return;
+  if (timedOut && fn !== undefined) awaitPassed(fn, operation);
   if (timedOut) operation.timedOut++;
   else operation.completed++;
   m.operations.settle(id);
