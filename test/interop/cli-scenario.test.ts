@@ -77,6 +77,8 @@ describe('iommud run', () => {
     [['run', DETACH, '--without-fix', 'abc'], '--without-fix abc: it is one of'],
     [['run', DETACH, '--seed', 'x'], '--seed x is no whole number'],
     [['explore', DETACH], 'has no actors'],
+    [['explore', DETACH, '--machine', 'nested'], '--machine is of built-in actors'],
+    [['explore', '--machine', 'vax'], '--machine vax: it is one of plain, direct-regions, nested, or all'],
   ])('%j is wrong usage', { timeout: TIMEOUT_MS }, async (args, text) => {
     const { code, err } = await iommud(...args);
     expect([code, err]).toEqual([2, expect.stringContaining(text)]);
@@ -127,5 +129,13 @@ describe('iommud explore', () => {
     const { code, out } = await iommud('explore', '--first', '--orders', '3000', '--without-fix', '5474e6e17a26', '--out', folder);
     expect(code).toBe(1);
     expect(out).toMatch(/invariant 12: .*\n {2}iommud run .*reset\+detach\.scenario\n/);
+  });
+
+  test('on another machine too, which the name of the set says', { timeout: 4 * TIMEOUT_MS }, async () => {
+    const wanted = ['--machine', 'nested', '--without-fix', 'b296ca1fb43a'];
+    const { code, out } = await iommud('explore', '--first', '--orders', '3000', ...wanted, '--out', folder);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^nested: reset\+sibling-reset: /m);
+    expect(out).toMatch(/iommud run .*nested-reset\+sibling-reset\.scenario\n/);
   });
 });

@@ -20,12 +20,13 @@ import {
 } from './scenario-room.ts';
 import { runJobs } from './worker-pool.ts';
 
-type KindName = Parameters<ScenarioRoom['alikeReason']>[0][number];
+type SettingName = ScenarioRoom['SETTING_NAMES'][number];
 
 interface Options {
   readonly orders?: string;
   readonly seed?: string;
   readonly jobs?: string;
+  readonly machine?: string;
   readonly behaviour?: string;
   readonly withoutFix?: readonly string[];
   readonly first?: true;
@@ -50,6 +51,7 @@ export function registerExplore(program: Command): void {
     .option('--orders <number>', `orders to run in all, about; ${ORDERS} when absent`)
     .option('--seed <number>', 'draws orders where there are too many')
     .option('--jobs <number>', 'worker threads; one for each core when absent')
+    .option('--machine <name>', 'what the built-in actors act on: plain when absent, direct-regions, nested, or all')
     .option('--behaviour <name>', 'strict, linux-7.1 or linux-7.0, in place of what the file says')
     .option('--without-fix <commits...>', 'fixes of Linux to switch off')
     .option('--first', 'stop at the first set with a violation')
@@ -75,23 +77,37 @@ async function exploreCommand(file: string | undefined, options: Options): Promi
     behaviour: await behaviourOf(options.behaviour),
     withoutFixes: await fixesOf(options.withoutFix),
   };
-  const wanted = file === undefined ? builtIn(room, plan) : [fromFile(file, room, plan)];
+  if (file !== undefined && options.machine !== undefined)
+    throw new Exit(EXIT.usage, `--machine is of built-in actors; ${file} has its own`);
+  const sets = file === undefined ? builtIn(room, settingsOf(room, options.machine), plan) : undefined;
+  const wanted = sets === undefined ? [fromFile(file ?? '', room, plan)] : [...sets.keys()];
   const results = await exploreAll(wanted, plan, options.first === true);
   const failures = results.filter(({ explored }) => (explored?.violations ?? 0) > 0);
   if (failures.length > 0) mkdirSync(options.out, { recursive: true });
   for (const result of failures) writeFileSync(fileOf(options.out, result), failingText(room, result, plan, options.out));
+  const reasons = new Map([...(sets ?? [])].map(([{ name }, reason]) => [name, reason]));
   const unexplained =
-    file === undefined
-      ? results.filter(
-          (result) => isAlike(result) && isKnown(result) && room.alikeReason(result.name.split('+') as KindName[]) === undefined,
-        )
-      : [];
+    sets === undefined ? [] : results.filter((result) => isAlike(result) && isKnown(result) && reasons.get(result.name) === undefined);
   if (failures.length > 0 || unexplained.length > 0) process.exitCode = EXIT.failed;
-  print(options.json, results.map(shownResult), () => report(results, room, options.out));
+  print(options.json, results.map(shownResult), () => report(results, reasons, options.out));
 }
 
-function builtIn(room: ScenarioRoom, plan: Plan): readonly Job[] {
-  return [...room.sets()].map((kinds) => job(kinds.join('+'), room.scenarioOf(kinds), plan, {}));
+function settingsOf({ SETTING_NAMES }: ScenarioRoom, wanted = 'plain'): readonly SettingName[] {
+  const names = SETTING_NAMES.filter((name) => wanted === 'all' || name === wanted);
+  if (names.length === 0) throw new Exit(EXIT.usage, `--machine ${wanted}: it is one of ${SETTING_NAMES.join(', ')}, or all`);
+  return names;
+}
+
+/** Every set on each of the machines, with why its orders all end alike, where they may. */
+function builtIn(room: ScenarioRoom, machines: readonly SettingName[], plan: Plan): ReadonlyMap<Job, string | undefined> {
+  const jobs = new Map<Job, string | undefined>();
+  for (const machine of machines) {
+    for (const kinds of room.sets()) {
+      const name = `${machine === 'plain' ? '' : `${machine}: `}${kinds.join('+')}`;
+      jobs.set(job(name, room.scenarioOf(kinds, machine), plan, {}), room.alikeReason(kinds, machine));
+    }
+  }
+  return jobs;
 }
 
 function fromFile(file: string, room: ScenarioRoom, plan: Plan): Job {
@@ -184,7 +200,7 @@ function isAlike({ explored }: JobResult): boolean {
   return explored?.violations === 0 && explored.endStates.size <= 1;
 }
 
-function report(results: readonly JobResult[], room: ScenarioRoom, out: string): string {
+function report(results: readonly JobResult[], reasons: ReadonlyMap<string, string | undefined>, out: string): string {
   const lines: string[] = [];
   let orders = 0;
   let violations = 0;
@@ -196,9 +212,7 @@ function report(results: readonly JobResult[], room: ScenarioRoom, out: string):
     const possible = `${explored.exact ? '' : 'about '}${number(explored.possible)}`;
     lines.push(`${name}: ${possible} orders possible, ${number(explored.run)} run, ${explored.endStates.size} end states`);
     if (isAlike(result) && results.length > 1)
-      lines.push(
-        `  all ${isKnown(result) ? '' : 'of these few '}end alike: ${room.alikeReason(name.split('+') as KindName[]) ?? 'no reason is known'}`,
-      );
+      lines.push(`  all ${isKnown(result) ? '' : 'of these few '}end alike: ${reasons.get(name) ?? 'no reason is known'}`);
     const { failure } = explored;
     if (failure === undefined) continue;
     const what = failure.invariant === 0 ? failure.text : `invariant ${failure.invariant}: ${failure.text}`;

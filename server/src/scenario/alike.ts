@@ -3,6 +3,7 @@
  * ends alike without a reason here, is a finding of `iommud explore`.
  */
 import type { KindName } from './kinds.ts';
+import type { SettingName } from './settings.ts';
 
 const PASSES = 'what must succeed passes the window, and done restores what is current then';
 const DEFERRAL =
@@ -58,14 +59,18 @@ const TRIPLES: Readonly<Record<string, string>> = {
   'pasid-detach+unmap+invalidation': LATE,
 };
 
+/** By machine and pair, where it has another reason than the plain one. */
+const PAIRS_ON: Readonly<Partial<Record<SettingName, Readonly<Record<string, string>>>>> = {};
+
 /** Undefined where an order may matter. */
-export function alikeReason(kinds: readonly KindName[]): string | undefined {
+export function alikeReason(kinds: readonly KindName[], on: SettingName = 'plain'): string | undefined {
   const whole = TRIPLES[kinds.join('+')];
   if (whole !== undefined) return whole;
   const reasons = new Set<string>();
   for (const [i, one] of kinds.entries()) {
     for (const two of kinds.slice(i + 1)) {
-      const reason = PAIRS[`${one}+${two}`];
+      const pair = `${one}+${two}`;
+      const reason = PAIRS_ON[on]?.[pair] ?? PAIRS[pair];
       if (reason === undefined) return undefined;
       reasons.add(reason);
     }

@@ -81,6 +81,14 @@ export class Arguments {
     const text = this.#option(name);
     return text === undefined ? fallback : Number(this.#number(text, name));
   }
+  optionBigint(name: string): bigint | undefined {
+    const text = this.#option(name);
+    return text === undefined ? undefined : this.#number(text, name);
+  }
+  optionDomain(name: string): number | undefined {
+    const domain = this.optionBigint(name);
+    return domain === undefined ? undefined : Number(domain);
+  }
   optionPasid(): Pasid {
     const text = this.#option('pasid');
     return text === undefined ? NO_PASID : pasid(Number(this.#number(text, 'pasid')));

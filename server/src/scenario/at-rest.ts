@@ -2,6 +2,8 @@
 import { formatBdf } from '../core/base/index.ts';
 import type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid } from '../core/machine/index.ts';
 
+const PAGE = 4096n;
+
 export interface Violation {
   /** The number of the invariant; 0 for a call that is never answered, or an expectation of the file's own. */
   readonly invariant: number;
@@ -60,4 +62,15 @@ export function idOf(domain: InspectedDomain | undefined): string {
 /** On the blocking domain; in its window perhaps on the one that the machine's isolation gives it, which is the same where that is `blocked`. */
 function isIsolated({ physical, windowDomain, group, resetDepth }: InspectedFunction): boolean {
   return physical.id === group.blockingDomain.id || (resetDepth > 0 && physical.id === windowDomain.id);
+}
+
+/** What isolation by direct regions leaves a function in its window; `blocked` leaves it nothing, since the domain is the blocking one. */
+export function leavesOpen(fn: InspectedFunction, page: number): boolean {
+  const { physical, windowDomain, group } = fn;
+  return physical.id === windowDomain.id && windowDomain.id !== group.blockingDomain.id && isDirectPage(fn, BigInt(page));
+}
+
+export function isDirectPage({ directRegions }: InspectedFunction, page: bigint): boolean {
+  const at = page * PAGE;
+  return directRegions.some(({ address, bytes }) => at >= address && at < address + bytes);
 }

@@ -4,6 +4,7 @@ export { runScenario, type RunOptions, type RunResult } from './run.ts';
 export { estimateOrders, explore, type Explored, type ExploreOptions, type Failure } from './explore.ts';
 export { alikeReason } from './alike.ts';
 export { scenarioOf, sets, type KindName } from './kinds.ts';
+export { SETTINGS, SETTING_NAMES, type SettingName } from './settings.ts';
 export { withOrder, type RepeatedOn } from './with-order.ts';
 export { VERBS } from './verbs.ts';
 export { STAGE_VERBS, type Done } from './stage.ts';

@@ -40,13 +40,15 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => ({ kind: 'memory-read', address: a.bigint('an address'), bytes: a.number('a number of bytes') }),
   },
   domain: {
-    usage: 'domain paging|identity|blocked [shared=yes] [format=F]',
-    does: 'allocates a domain; its value is the number',
+    usage: 'domain paging|identity|blocked [shared=yes] [format=F] [root=ADDRESS] [parent=DOMAIN]',
+    does: 'allocates a domain; its value is the number. `root`: of tables that a guest wrote; `parent`: the second stage of a nested one',
     command: (a) => ({
       kind: 'domain-alloc',
       type: oneOf(a, a.word('a type'), ['paging', 'identity', 'blocked']),
       sharedAddress: a.optionWord('shared', ['yes', 'no'], 'no') === 'yes',
       format: a.optionText('format'),
+      root: a.optionBigint('root'),
+      parent: a.optionDomain('parent'),
     }),
   },
   'free-domain': { usage: 'free-domain DOMAIN', does: 'frees it', command: (a) => ({ kind: 'domain-free', domain: a.number('a domain') }) },

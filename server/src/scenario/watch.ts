@@ -3,9 +3,11 @@
  * tests). What a call has in the middle of its work is not looked at until the group's mutex is free.
  */
 import { NO_PASID, formatBdf, join64, type TraceRecord } from '../core/base/index.ts';
-import type { InspectedFunction, InspectedPasid, Inspection, ModelDma } from '../core/machine/index.ts';
+import type { InspectedDomain, InspectedFunction, InspectedPasid, Inspection, ModelDma } from '../core/machine/index.ts';
 import { ANSWERS } from './answers.ts';
-import { countOf, fenced, isOpen, restOf, type Violation } from './at-rest.ts';
+import { countOf, fenced, isDirectPage, isOpen, leavesOpen, restOf, type Violation } from './at-rest.ts';
+import { DomainPages } from './domain-pages.ts';
+import { OnTheWay } from './on-the-way.ts';
 import type { Play } from './play.ts';
 import type { Done } from './stage.ts';
 import type { Statement } from './syntax.ts';
@@ -13,14 +15,16 @@ import type { Statement } from './syntax.ts';
 const PAGE = 4096n;
 const MUST_SUCCEED = new Set(['detach', 'disclaim']);
 const QUEUE_MAX = 32;
+/** The phase that the trace of a prepare has when its drain's deadline passes. */
+const ABORTING = 2;
 
 export class Watch {
   readonly #play: Play;
   #before: Inspection;
-  /** Physical pages that each domain maps, as the statements had it. */
-  readonly #pages = new Map<number, Map<bigint, number>>();
+  readonly #pages = new DomainPages();
+  readonly #onTheWay = new OnTheWay();
   /** By function: the domains that it had since its group was last at rest. */
-  readonly #domains = new Map<number, Set<number>>();
+  readonly #domains = new Map<number, Set<InspectedDomain>>();
   #running: readonly Statement[] = [];
   /** Functions that left an invalidation unanswered: Linux goes on, and what their ATC holds may still be used; `strict` refuses it. */
   readonly #unanswered = new Set<number>();
@@ -43,7 +47,12 @@ export class Watch {
     const { stage } = this.#play;
     const now = stage.machine.inspect();
     const found =
-      this.#traced(stage.trace, now) ?? this.#answers(done, now) ?? this.#moved(done, now) ?? this.#atRest(now) ?? fromFile(done);
+      this.#onTheWay.after(stage.trace, done, this.#before, now) ??
+      this.#traced(stage.trace, now) ??
+      this.#answers(done, now) ??
+      this.#moved(done, now) ??
+      this.#atRest(now) ??
+      fromFile(done);
     for (const each of done) this.#follow(each);
     this.#noteDomains(now, true);
     this.#before = now;
@@ -54,11 +63,13 @@ export class Watch {
   /** What went on in the step: of a function that was in its window before and after, and of pages that it may not reach. */
   #traced(trace: readonly TraceRecord[], now: Inspection): Violation | undefined {
     this.#noteDomains(now);
-    for (const { kind, a, c } of trace) {
+    for (const { kind, a, b, c } of trace) {
       if (kind === 'invalidation-timeout') this.#unanswered.add(a);
       const fn = now.functions.find(({ bdf }) => bdf === a);
       const was = this.#before.functions.find(({ bdf }) => bdf === a);
       const name = fn === undefined ? '' : formatBdf(fn.bdf);
+      if (kind === 'prepare' && b === ABORTING && was?.inFlight === 0)
+        return { invariant: 16, text: `the drain of ${name} ran into its deadline, and there was nothing to be drained` };
       const inWindow = fn !== undefined && was !== undefined && fenced(was) && fenced(fn);
       if (inWindow && kind === 'invalidation-sent')
         return { invariant: 15, text: `an ATC invalidation was sent to ${name}, which is blocked` };
@@ -68,7 +79,7 @@ export class Watch {
           text: `${name} is blocked, and ${kind === 'ats-granted' ? 'was granted a translation' : 'reached memory'}`,
         };
       }
-      if (kind === 'dma-performed' && c >= 0 && !this.#mayReach(a, c) && !(fn !== undefined && this.#isDirect(fn, c))) {
+      if (kind === 'dma-performed' && c >= 0 && !this.#mayReach(a, b, c) && !(fn !== undefined && this.#isDirect(fn, c))) {
         return { invariant: 18, text: `${name} reached page 0x${c.toString(16)}, which no domain maps for it any more` };
       }
     }
@@ -80,18 +91,17 @@ export class Watch {
     return this.#refuses && pasids.some(isOpen);
   }
 
-  #mayReach(bdf: number, page: number): boolean {
-    if (this.#pages.size === 0 || (!this.#strict && this.#unanswered.has(bdf))) return true;
-    for (const domain of this.#domains.get(bdf) ?? []) {
-      for (const mapped of this.#pages.get(domain)?.values() ?? []) if (mapped === page) return true;
-    }
+  #mayReach(bdf: number, request: number, page: number): boolean {
+    if (this.#pages.areUnknown || (!this.#strict && this.#unanswered.has(bdf))) return true;
+    const asked = this.#onTheWay.pageOf(request);
+    for (const domain of this.#domains.get(bdf) ?? []) if (this.#pages.reach(domain, page, asked)) return true;
     return false;
   }
 
   /** Direct regions are in the default domain and in the one of its window, and no statement maps them. */
   #isDirect(fn: InspectedFunction, page: number): boolean {
     const domains = this.#domains.get(fn.bdf);
-    const may = [fn.group.defaultDomain, fn.windowDomain].some((domain) => domain !== undefined && domains?.has(domain.id) === true);
+    const may = [fn.group.defaultDomain, fn.windowDomain].some((domain) => domain !== undefined && domains?.has(domain) === true);
     return may && isDirectPage(fn, BigInt(page));
   }
 
@@ -105,6 +115,9 @@ export class Watch {
       if (command.kind === 'model-dma' && command.operation === 'write' && outcome.word === 'performed' && !this.#maps(fn, command)) {
         return { invariant: 18, text: `a write of ${formatBdf(fn.bdf)} was performed where its domain maps nothing: ${statement.text}` };
       }
+      // Linux does not look again at what it found without the mutex.
+      if (command.kind === 'deferred-attach' && outcome.word === 'EBUSY' && this.#strict && !fn.attachDeferred)
+        return { invariant: 42, text: `deferred attach of ${formatBdf(fn.bdf)} is EBUSY, and nothing is deferred any more` };
       const found = ANSWERS[command.kind]?.(outcome, fn, was, command);
       if (found !== undefined) return found;
     }
@@ -117,8 +130,7 @@ export class Watch {
     if (pasid !== NO_PASID) return true;
     const page = join64(iovaLow, iovaHigh) / PAGE;
     if (fenced(fn) && physical.id === windowDomain.id) return leavesOpen(fn, Number(page));
-    const pages = this.#pages.get(physical.id);
-    return pages === undefined || pages.has(page * PAGE) || (physical.id === group.defaultDomain?.id && isDirectPage(fn, page));
+    return this.#pages.mayMap(physical, page) || (physical.id === group.defaultDomain?.id && isDirectPage(fn, page));
   }
 
   /** What a window keeps from being changed by who may be refused. */
@@ -170,26 +182,24 @@ export class Watch {
   /** Adds the domains that a function has now to those that it had; once its group rests it has only these. */
   #noteDomains(now: Inspection, rested = false): void {
     for (const { bdf, physical, pasids, group } of now.functions) {
-      let ids = this.#domains.get(bdf);
-      if (ids === undefined) this.#domains.set(bdf, (ids = new Set()));
-      else if (rested && !group.busy) ids.clear();
-      ids.add(physical.id);
-      for (const pasid of pasids) if (pasid.physical !== undefined) ids.add(pasid.physical.id);
+      let domains = this.#domains.get(bdf);
+      if (domains === undefined) this.#domains.set(bdf, (domains = new Set()));
+      else if (rested && !group.busy) domains.clear();
+      domains.add(physical);
+      for (const pasid of pasids) if (pasid.physical !== undefined) domains.add(pasid.physical);
     }
   }
 
   /** Keeps the pages of each domain as map and unmap have them. */
   #follow({ command, outcome }: Done): void {
-    if (outcome.word !== 'ok' || (command?.kind !== 'map' && command?.kind !== 'unmap') || command.iova === undefined) return;
+    if (outcome.word !== 'ok' || command === undefined) return;
+    if (command.kind === 'memory-write') this.#pages.written();
+    if ((command.kind !== 'map' && command.kind !== 'unmap') || command.iova === undefined) return;
     const { target, iova, bytes } = command;
     const domain = 'domain' in target ? target.domain : this.#before.functions.find(({ bdf }) => bdf === target.bdf)?.group.domain?.id;
     if (domain === undefined) return;
-    let pages = this.#pages.get(domain);
-    if (pages === undefined) this.#pages.set(domain, (pages = new Map<bigint, number>()));
-    for (let offset = 0n; offset < bytes; offset += PAGE) {
-      if (command.kind === 'map') pages.set(iova + offset, Number((command.address + offset) / PAGE));
-      else pages.delete(iova + offset);
-    }
+    if (command.kind === 'map') this.#pages.map(domain, iova, command.address, bytes);
+    else this.#pages.unmap(domain, iova, BigInt(outcome.fields['bytes'] ?? 0));
   }
 }
 
@@ -199,17 +209,6 @@ function domainOf({ pasids }: InspectedFunction, pasid: number): number | undefi
 
 function wasOpen({ pasids }: InspectedFunction, { pasid }: InspectedPasid): boolean {
   return pasids.some((entry) => entry.pasid === pasid && isOpen(entry));
-}
-
-/** What isolation by direct regions leaves a function in its window; `blocked` leaves it nothing, since the domain is the blocking one. */
-function leavesOpen(fn: InspectedFunction, page: number): boolean {
-  const { physical, windowDomain, group } = fn;
-  return physical.id === windowDomain.id && windowDomain.id !== group.blockingDomain.id && isDirectPage(fn, BigInt(page));
-}
-
-function isDirectPage({ directRegions }: InspectedFunction, page: bigint): boolean {
-  const at = page * PAGE;
-  return directRegions.some(({ address, bytes }) => at >= address && at < address + bytes);
 }
 
 function fromFile(done: readonly Done[]): Violation | undefined {

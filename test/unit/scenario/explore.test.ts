@@ -6,6 +6,7 @@ import {
   parseScenario,
   runScenario,
   scenarioOf,
+  SETTING_NAMES,
   sets,
   withOrder,
   type Explored,
@@ -103,14 +104,22 @@ describe('the built-in sets', () => {
     expect(new Set(all.map((kinds) => kinds.toSorted().join())).size).toBe(298);
   });
 
-  it.each([...sets()].filter(({ length }) => length === 2).map((kinds) => [kinds.join('+'), kinds] as const))(
-    '%s keeps every invariant',
-    (_name, kinds) => {
-      const { failure, run } = explored(scenarioOf(kinds), 6);
+  const PAIRS = [...sets()].filter(({ length }) => length === 2);
+  it.each(SETTING_NAMES.flatMap((on) => PAIRS.map((kinds) => [kinds.join('+'), on, kinds] as const)))(
+    '%s keeps every invariant: %s',
+    (_name, on, kinds) => {
+      const { failure, run } = explored(scenarioOf(kinds, on), on === 'plain' ? 6 : 2);
       expect(failure).toBeUndefined();
       expect(run).toBeGreaterThan(1);
     },
   );
+
+  it.each(SETTING_NAMES)('are set up without a refusal: %s', (on) => {
+    const [setUp = ''] = scenarioOf(['detach', 'invalidation', 'death'], on).split('\nactor');
+    const { done } = runScenario(parseScenario(setUp), { load: NO_FILES });
+    const words = done.map(({ outcome }) => outcome.word);
+    expect(new Set(words)).toEqual(new Set(['ok', 'performed', 'pending']));
+  });
 
   const FOUND = { b296ca1fb43a: 20, '1615e8896a8f': 3, '0d5fd7a9323c': 5, fc3523b16d2b: 15, '5474e6e17a26': 12 } as const;
   const SHOWN_BY = {

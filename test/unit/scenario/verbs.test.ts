@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { EXPLORED_STEPS } from '../../../server/src/scenario/play.ts';
+import { SETTINGS } from '../../../server/src/scenario/settings.ts';
 import { STAGE_VERBS } from '../../../server/src/scenario/stage.ts';
 import { VERBS } from '../../../server/src/scenario/verbs.ts';
 
@@ -19,6 +20,11 @@ describe('docs/scenarios.md', () => {
   it('names every step at which actors stop', () => {
     const steps = EXPLORED_STEPS.map((step) => `\`${step}\``).join(', ');
     expect(PAGE.replaceAll(/\s+/g, ' ')).toContain(`(${steps};`);
+  });
+
+  it('has every machine that the built-in actors act on', () => {
+    const rows = [...PAGE.matchAll(/^\| `(?<name>[a-z-]+)` \| (?<does>.+?) \|$/gm)].map(({ groups }) => [groups!['name'], groups!['does']]);
+    for (const [name, { does }] of Object.entries(SETTINGS)) expect(rows).toContainEqual([name, does]);
   });
 
   it.each([...Object.entries(VERBS), ...Object.entries(STAGE_VERBS)])('%s begins its usage', (verb, { usage }) => {

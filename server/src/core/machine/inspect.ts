@@ -15,6 +15,10 @@ export interface InspectedFunction {
   readonly resetDepth: number;
   readonly attachDeferred: boolean;
   readonly atsEnabled: boolean;
+  /** A fence has asked for its whole ATC, and its translation is not restored: no context of it honours ATS. */
+  readonly atcFenced: boolean;
+  /** An invalidation timed out in `strict`: no context of it honours ATS until the next attach. */
+  readonly translatedRefused: boolean;
   /** It may issue requests; closed in a window of `strict`. */
   readonly gateOpen: boolean;
   /** Of the context without PASID; its type too, since a domain may be gone from the tables of hosts. */
@@ -25,12 +29,18 @@ export interface InspectedFunction {
   readonly pasids: readonly InspectedPasid[];
   /** Outstanding invalidations. */
   readonly itags: number;
+  /** Requests in its ledger that a drain awaits. */
+  readonly inFlight: number;
   readonly group: InspectedGroup;
 }
 
 export interface InspectedDomain {
   readonly id: number;
   readonly type: DomainType;
+  /** The second stage of a nested domain. */
+  readonly parent?: InspectedDomain | undefined;
+  /** A guest writes its tables. */
+  readonly guestTables?: boolean;
 }
 
 /** Of the group's table, and contexts that are not in it. */
@@ -75,17 +85,19 @@ export function inspect(m: Parts): Inspection {
 
 function inspectFunction(
   m: Parts,
-  { bdf, device, gateOpen }: FunctionState,
+  { bdf, device, gateOpen, entries }: FunctionState,
   before: readonly InspectedFunction[],
 ): InspectedFunction | undefined {
   if (device === undefined) return undefined;
-  const { group, blocked, quarantined, resetDepth, attachDeferred, atsEnabled, physical, windowDomain, directRegions, pasidPhysical } =
-    device;
+  const { group, blocked, quarantined, resetDepth, attachDeferred, physical, windowDomain, directRegions, pasidPhysical } = device;
+  const { atsEnabled, atcFenced, translatedRefused } = device;
   const pasids: InspectedPasid[] = [];
   for (const [pasid, logical] of group.pasids) pasids.push({ pasid, logical, physical: pasidPhysical.get(pasid) });
   for (const [pasid, left] of pasidPhysical) if (!group.pasids.has(pasid)) pasids.push({ pasid, logical: undefined, physical: left });
   const inspected = (group.members.length > 1 ? groupAmong(before, group.id) : undefined) ?? inspectGroup(m, group);
   const itags = m.invalidations.outstanding(bdf);
+  let inFlight = 0;
+  for (const { kind } of entries) if (kind !== 'invalidation-completion') inFlight++;
   return {
     bdf,
     blocked,
@@ -93,12 +105,15 @@ function inspectFunction(
     resetDepth,
     attachDeferred,
     atsEnabled,
+    atcFenced,
+    translatedRefused,
     gateOpen,
     physical,
     windowDomain,
     directRegions,
     pasids,
     itags,
+    inFlight,
     group: inspected,
   };
 }
