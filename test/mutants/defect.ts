@@ -9,6 +9,8 @@ export interface Defect {
   readonly replace: string;
   /** A second place of the same file, where one alone changes nothing because another part stands in for it. */
   readonly also?: { readonly find: string; readonly replace: string };
+  /** Which of the explorer's machines shows it; absent: the plain one. */
+  readonly machine?: 'direct-regions' | 'nested';
   /** What the defect is, as a reviewer would say it. */
   readonly why: string;
 }

@@ -15,9 +15,9 @@ const ATTEMPTS: readonly (readonly string[])[] = [
   ['--orders', '6000'],
   ['--orders', '6000', '--behaviour', 'linux-7.1'],
   ['--orders', '60000'],
+  ['--orders', '60000', '--behaviour', 'linux-7.1'],
+  ['--orders', '200000', '--behaviour', 'linux-7.1'],
 ];
-/** Defects of what no built-in actor has. */
-const NOT_ACTED = /second stage|direct regions/;
 
 interface Hunt {
   readonly name: string;
@@ -32,21 +32,19 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: '' } 
 const pattern = new RegExp(values.only);
 const hunts: readonly Hunt[] = [
   ...FIX_NAMES.map((fix) => ({ name: `without ${fix}`, defect: undefined, args: ['--without-fix', fix] })),
-  ...DEFECTS.filter(({ invariant, why }) => OF_RACES(invariant) && !NOT_ACTED.test(why)).map((defect) => ({
+  ...DEFECTS.filter(({ invariant }) => OF_RACES(invariant)).map((defect) => ({
     name: `${defect.invariant} ${defect.file}: ${defect.why}`,
     defect,
-    args: [],
+    args: defect.machine === undefined ? [] : ['--machine', defect.machine],
   })),
 ].filter(({ name }) => pattern.test(name));
 
+/** With what it was found, and what was. */
 async function explore(copy: WorkingCopy, args: readonly string[]): Promise<string | undefined> {
   for (const attempt of ATTEMPTS) {
     const { found, output } = await copy.explore([...attempt, ...args]);
-    if (found)
-      return output
-        .split('\n')
-        .find((line) => line.includes('the shortest has'))
-        ?.trim();
+    const what = output.split('\n').find((line) => line.includes('the shortest has'));
+    if (found && what !== undefined) return `${[...attempt, ...args].join(' ')}: ${what.trim()}`;
   }
   return undefined;
 }

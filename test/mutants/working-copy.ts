@@ -13,6 +13,8 @@ const COPIED = ['server', 'client', 'proto', 'test', 'package.json', 'tsconfig.b
 const REPORT = 'report.json';
 /** A defect that loops must not hold the rest up. */
 const RUN_MS = 120_000;
+/** The longest exploring has some ten times the orders of the others. */
+const EXPLORE_MS = 600_000;
 /** One worker without isolation: twice as fast, and the tests share no state. What the defect is not in is transformed once for all runs of a copy. */
 const TESTS = ['run', '--project', 'conformance', '--pool', 'threads', '--no-isolate', '--maxWorkers', '1', '--no-cache'];
 const TRANSFORMED = ['--experimental.fsModuleCache', '--experimental.fsModuleCachePath'];
@@ -71,14 +73,14 @@ export class WorkingCopy implements Disposable {
   /** The last lines of `iommud explore` up to its first violation, and whether there was one. */
   async explore(args: readonly string[]): Promise<{ readonly found: boolean; readonly output: string }> {
     const command = ['--import', 'tsx', 'client/cli/main.ts', 'explore', '--first', '--jobs', '1', '--out', this.#folder, ...args];
-    const { code, output } = await this.#run(command);
+    const { code, output } = await this.#run(command, EXPLORE_MS);
     return { found: code === 1 && output.includes(' violations; the shortest has '), output };
   }
 
-  #run(args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  #run(args: readonly string[], timeout = RUN_MS): Promise<{ code: number | null; output: string }> {
     // The tests of core need no server, whatever the caller's own tests are pointed at.
     const { IOMMUD_URL: _, ...env } = process.env;
-    const child = spawn(process.execPath, args, { cwd: this.#folder, env, signal: this.#signal, timeout: RUN_MS, killSignal: 'SIGKILL' });
+    const child = spawn(process.execPath, args, { cwd: this.#folder, env, signal: this.#signal, timeout, killSignal: 'SIGKILL' });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));

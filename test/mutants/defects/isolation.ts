@@ -20,6 +20,7 @@ export const isolationDefects: readonly Defect[] = [
     file: ISOLATION,
     find: 'if (tables?.lookup(at) === undefined) return false;',
     replace: 'if (tables === undefined) return false;',
+    machine: 'direct-regions',
     why: 'the gate lets every untranslated request by, outside the direct regions too',
   },
   {
@@ -27,6 +28,7 @@ export const isolationDefects: readonly Defect[] = [
     file: ISOLATION,
     find: 'physical !== windowDomain || windowDomain === group.blockingDomain',
     replace: 'physical === group.blockingDomain || windowDomain === group.blockingDomain',
+    machine: 'direct-regions',
     why: 'the gate lets requests to direct regions by while it drains, and the domain that is still there translates them',
   },
   {
@@ -34,6 +36,7 @@ export const isolationDefects: readonly Defect[] = [
     file: GATE,
     find: "translated || operation === 'translate'",
     replace: "(translated && pasid !== NO_PASID) || operation === 'translate'",
+    machine: 'direct-regions',
     why: 'the gate lets translated requests to direct regions by',
   },
   {
@@ -41,6 +44,7 @@ export const isolationDefects: readonly Defect[] = [
     file: DONE,
     find: '  LANDED,\n',
     replace: '  { ...LANDED, run: () => true },\n',
+    machine: 'direct-regions',
     why: 'done does not await what was let through to direct regions in the window',
   },
   {
