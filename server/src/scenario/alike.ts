@@ -3,7 +3,7 @@
  * ends alike without a reason here, is a finding of `iommud explore`.
  */
 import type { KindName } from './kinds.ts';
-import type { SettingName } from './settings.ts';
+import { isAttached, type SettingName } from './settings.ts';
 
 const PASSES = 'what must succeed passes the window, and done restores what is current then';
 const DEFERRAL =
@@ -33,8 +33,6 @@ const PAIRS: Readonly<Record<string, string>> = {
   'detach+invalidation': SETTLES,
   'pasid-attach+deferred-attach': APART,
   'pasid-attach+unmap': 'the unmap is of other domains',
-  'pasid-attach+dma': 'the DMA is of another PASID',
-  'pasid-attach+ats': 'the requests are of another PASID',
   'pasid-attach+invalidation': SETTLES,
   'pasid-detach+deferred-attach': APART,
   'pasid-detach+invalidation': SETTLES,
@@ -53,24 +51,44 @@ const PAIRS: Readonly<Record<string, string>> = {
 const LATE =
   'the detach of the PASID awaits a completion that is late too, and comes with its timeout: the clock passes when nobody else can go on, and so the ' +
   "claim after it is everybody's last step";
+const EMPTY = "the range has left the PASID's tables already, and the domain that replaces it has nothing there";
 const TRIPLES: Readonly<Record<string, string>> = {
   'detach+pasid-detach+invalidation': LATE,
   'pasid-attach+pasid-detach+invalidation': LATE,
   'pasid-detach+unmap+invalidation': LATE,
+  'pasid-attach+dma+invalidation': EMPTY,
+  'pasid-attach+ats+invalidation': EMPTY,
 };
 
-/** By machine and pair, where it has another reason than the plain one. */
-const PAIRS_ON: Readonly<Partial<Record<SettingName, Readonly<Record<string, string>>>>> = {};
+/** Where the function has a domain from the start, whoever acts. */
+const UNCLAIMED = 'nobody can claim a group that has been attached, and the PASID goes whatever comes between';
+const NOTHING_DEFERRED = 'a function that was attached has nothing deferred';
+const ATTACHED: typeof PAIRS = {
+  'reset+pasid-detach': UNCLAIMED,
+  'sibling-reset+pasid-detach': UNCLAIMED,
+  'attach+pasid-detach': UNCLAIMED,
+  'pasid-detach+pasid-detach': UNCLAIMED,
+  'pasid-detach+unmap': UNCLAIMED,
+  'pasid-detach+death': UNCLAIMED,
+  'deferred-attach+dma': NOTHING_DEFERRED,
+  'deferred-attach+ats': NOTHING_DEFERRED,
+  'deferred-attach+death': NOTHING_DEFERRED,
+};
+const NESTED_TRIPLES: typeof TRIPLES = {
+  'unmap+dma+invalidation':
+    'what the guest invalidates goes to the sibling too, and nobody delivers that: the second stage is unmapped when the clock passes, after all else',
+};
 
 /** Undefined where an order may matter. */
 export function alikeReason(kinds: readonly KindName[], on: SettingName = 'plain'): string | undefined {
-  const whole = TRIPLES[kinds.join('+')];
+  const set = kinds.join('+');
+  const whole = TRIPLES[set] ?? (on === 'nested' ? NESTED_TRIPLES[set] : undefined);
   if (whole !== undefined) return whole;
   const reasons = new Set<string>();
   for (const [i, one] of kinds.entries()) {
     for (const two of kinds.slice(i + 1)) {
       const pair = `${one}+${two}`;
-      const reason = PAIRS_ON[on]?.[pair] ?? PAIRS[pair];
+      const reason = PAIRS[pair] ?? (isAttached(on) ? ATTACHED[pair] : undefined);
       if (reason === undefined) return undefined;
       reasons.add(reason);
     }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FIX_NAMES } from '../../../server/src/core/machine/index.ts';
 import {
+  alikeReason,
   explore,
   machineOf,
   parseScenario,
@@ -119,6 +120,16 @@ describe('the built-in sets', () => {
     const { done } = runScenario(parseScenario(setUp), { load: NO_FILES });
     const words = done.map(({ outcome }) => outcome.word);
     expect(new Set(words)).toEqual(new Set(['ok', 'performed', 'pending']));
+  });
+
+  it.each([
+    [['deferred-attach', 'dma'], 'plain', undefined],
+    [['deferred-attach', 'dma'], 'nested', 'a function that was attached has nothing deferred'],
+    [['unmap', 'dma', 'invalidation'], 'direct-regions', undefined],
+    [['unmap', 'dma', 'invalidation'], 'nested', 'what the guest invalidates goes to the sibling too'],
+  ] as const)('of %j on %s all orders end alike: %s', (kinds, on, reason) => {
+    if (reason === undefined) expect(alikeReason(kinds, on)).toBeUndefined();
+    else expect(alikeReason(kinds, on)).toContain(reason);
   });
 
   const FOUND = { b296ca1fb43a: 20, '1615e8896a8f': 3, '0d5fd7a9323c': 5, fc3523b16d2b: 15, '5474e6e17a26': 12 } as const;
