@@ -5,7 +5,7 @@
 import { NO_PASID, formatBdf, join64, type TraceRecord } from '../core/base/index.ts';
 import type { InspectedDomain, InspectedFunction, InspectedPasid, Inspection, ModelDma } from '../core/machine/index.ts';
 import { ANSWERS } from './answers.ts';
-import { countOf, fenced, isDirectPage, isOpen, leavesOpen, restOf, type Violation } from './at-rest.ts';
+import { countOf, fenced, idOf, isDirectPage, isOpen, leavesOpen, restOf, type Violation } from './at-rest.ts';
 import { DomainPages } from './domain-pages.ts';
 import { OnTheWay } from './on-the-way.ts';
 import type { Play } from './play.ts';
@@ -147,9 +147,13 @@ export class Watch {
           text: `${formatBdf(was.bdf)} is blocked, and its PASID ${opened.pasid} has got domain ${opened.physical?.id}`,
         };
       }
-      if (was.group.recoveryCount === 0 || group.recoveryCount === 0) continue;
       const name = `group ${group.id}`;
-      if (was.group.domain?.id !== group.domain?.id && !this.#mustSucceed(done)) {
+      const renamed = was.group.domain?.id !== group.domain?.id;
+      if (renamed && !fn.blocked && !fn.attachDeferred && ![group.domain?.id, group.blockingDomain.id].includes(fn.physical.id)) {
+        return { invariant: 12, text: `${name} has domain ${idOf(group.domain)} before ${formatBdf(fn.bdf)} has left ${fn.physical.id}` };
+      }
+      if (was.group.recoveryCount === 0 || group.recoveryCount === 0) continue;
+      if (renamed && !this.#mustSucceed(done)) {
         return { invariant: 9, text: `${name} got another domain in a reset window` };
       }
       const added = pasids.find(({ pasid, logical }) => logical !== undefined && domainOf(was, pasid) !== logical.id);
