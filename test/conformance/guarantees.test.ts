@@ -73,6 +73,62 @@ describe('16 to 18 what the window guarantees', () => {
     expect(prepare.reply).toMatchObject({ kind: 'reset-prepare', drained: 0, aborted: 0, completed: 0, timedOut: 2 });
   });
 
+  it('18 strict: after a timeout translated requests are refused in every context, until the next attach', () => {
+    const { m } = mapped({ clock: 'manual' });
+    const [domain, other] = [m.allocDomain(), m.allocDomain()];
+    for (const each of [domain, other]) m.map({ domain: each }, IOVA, m.allocPage());
+    m.call('ok', m.attachPasid(PROBE, 5, domain));
+    const refused = (): boolean | undefined => m.machine.inspect().functions[0]?.translatedRefused;
+    const both = (): readonly string[] =>
+      [undefined, 5].map((pasid) => m.outcome(PROBE, IOVA, 'x', { translated: true, ...(pasid === undefined ? {} : { pasid }) }));
+    m.map(PROBE, IOVA + 0x1000, m.allocPage());
+    expect(both()).toEqual(['performed', 'performed']);
+    expect(m.outcome(PROBE, IOVA + 0x1000, 'x', { translated: true })).toBe('performed');
+    m.arm(PROBE, 'ignore-invalidations');
+    const unmap = m.startUnmap(PROBE, IOVA + 0x1000);
+    expect(refused()).toBe(false);
+    m.advance(1000);
+    expect(unmap.reply).toMatchObject({ timedOut: 1 });
+    expect(refused()).toBe(true);
+    expect(both()).toEqual(['ats-forbidden', 'ats-forbidden']);
+    m.call('ok', m.attach(PROBE, other));
+    expect(refused()).toBe(false);
+    expect(both()[0]).toBe('performed');
+  });
+
+  it('18 an unmap in a domain that the function is leaving awaits the Invalidate Request of the leaving', () => {
+    const { m } = mapped({ clock: 'manual' });
+    const [domain, other] = [m.allocDomain(), m.allocDomain()];
+    m.map({ domain }, IOVA, m.allocPage());
+    m.call('ok', m.attach(PROBE, domain));
+    expect(m.outcome(PROBE, IOVA, 'x', { translated: true })).toBe('performed');
+    m.arm(PROBE, 'late-invalidations', { count: 0, delayMs: 100 });
+    const attach = m.start(m.attach(PROBE, other));
+    const sent = m.traced('invalidation-sent', PROBE).length;
+    const unmap = m.startUnmap({ domain }, IOVA);
+    expect(m.traced('invalidation-sent', PROBE)).toHaveLength(sent);
+    m.advance(99);
+    expect([attach.reply, unmap.reply]).toEqual([undefined, undefined]);
+    m.advance(1);
+    expect(attach.reply).toMatchObject({ kind: 'ok' });
+    expect(unmap.reply).toMatchObject({ timedOut: 0, bytes: 4096n });
+  });
+
+  it.each(['strict', 'linux-7.1'] as const)(
+    '15 %s: a function whose ATS is not on is sent nothing when it leaves a domain',
+    (behaviour) => {
+      const trusted = probe(PROBE);
+      for (const fn of [probe(PROBE, { ats: false }), { ...trusted, untrusted: true }]) {
+        const m = new CoreMachine({ behaviour, functions: [fn] });
+        for (const domain of [m.allocDomain(), m.allocDomain()]) m.call('ok', m.attach(PROBE, domain));
+        m.call('ok', { kind: 'domain-detach', bdf: PROBE });
+        m.prepare(PROBE);
+        m.done(PROBE);
+        expect(m.traced('invalidation-sent')).toEqual([]);
+      }
+    },
+  );
+
   it('17 linux-7.1: what was translated under a PASID is performed before prepare answers', () => {
     const { m } = mapped({ behaviour: 'linux-7.1', clock: 'manual' });
     const domain = m.allocDomain();

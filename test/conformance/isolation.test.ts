@@ -276,6 +276,21 @@ describe('strict: a window that leaves direct regions open', () => {
     expect(m.info(PROBE).blocked).toBe(true);
   });
 
+  it('39 a done that leaves it blocked awaits what was let through before', () => {
+    const { m } = machine('strict', { clock: 'manual' });
+    m.prepare(PROBE);
+    const held = m.write(PROBE, at, 'firmware', { hold: 'translated' });
+    m.arm(PROBE, 'never-ready');
+    m.start({ kind: 'reset-trigger', bdf: PROBE, method: 'flr' });
+    m.advance(70_000);
+    const done = m.start({ kind: 'reset-done', bdf: PROBE, token: 'w', all: false });
+    expect([done.reply, held.reply]).toEqual([undefined, undefined]);
+    m.release(PROBE);
+    expect(done.reply).toMatchObject({ kind: 'reset-done', depth: 0 });
+    expect(held.reply).toMatchObject({ outcome: 'performed' });
+    expect(m.info(PROBE)).toMatchObject({ blocked: true, physicalDomain: { type: 'blocked' } });
+  });
+
   it('40 a function that is reported broken in its window is shut at once, and what was let through is dropped', () => {
     const { m } = machine('strict', { clock: 'manual' });
     m.prepare(PROBE);
