@@ -77,6 +77,37 @@ describe('the default domain of a group', () => {
     m.call('ok', set('identity'));
   });
 
+  it('is with auto as it was when the group was probed', () => {
+    const m = new CoreMachine({ defaultDomain: 'identity' });
+    const { defaultDomain: first } = m.group(PROBE);
+    for (const [type, is] of [
+      ['auto', 'identity'],
+      ['dma', 'dma'],
+      ['auto', 'identity'],
+    ] as const) {
+      m.call('ok', set(type));
+      expect(typeOf(m)).toBe(is);
+    }
+    expect(m.group(PROBE).defaultDomain?.id).not.toBe(first?.id);
+  });
+
+  it.each([
+    ['insists on translation', { defaultDomain: 'paging' } as const, 'identity'],
+    ['insists on identity', { defaultDomain: 'identity' } as const, 'dma'],
+    ['is untrusted', { untrusted: true }, 'identity'],
+  ] as const)('is not what a member that %s does not agree with', (_why, fields, type) => {
+    const m = new CoreMachine({ functions: [{ ...probe(PROBE), ...fields }] });
+    const before = [m.group(PROBE), m.info(PROBE)];
+    expect(m.call('refused', set(type))).toMatchObject({ code: 'EINVAL', message: expect.stringContaining(`default domain ${type}`) });
+    expect([m.group(PROBE), m.info(PROBE)]).toEqual(before);
+    m.call('ok', set('auto'));
+  });
+
+  it('cannot be at all where an untrusted function is to be identity', () => {
+    const fn = { ...probe(PROBE), defaultDomain: 'identity', untrusted: true } as const;
+    expect(() => new CoreMachine({ functions: [fn] })).toThrow('00:02.0 cannot be probed');
+  });
+
   it('is nothing that a group without one could be given', () => {
     const m = new CoreMachine({ functions: [{ ...probe(PROBE), defaultDomain: 'none' }] });
     for (const type of ['identity', 'dma', 'dma-fq', 'auto'] as const) expect(m.refusal(set(type))).toBe('EINVAL');

@@ -141,8 +141,8 @@ export class Iommu {
   }
 
   /**
-   * What a group's default domain would be: the one that it has where that is identity already. -EINVAL where it has none, or the members do not agree;
-   * -EPERM while a driver uses it; -ENOMEM when {@link DOMAINS_MAX} are in use. `asked` undefined: as it is chosen when a group is probed.
+   * What a group's default domain would be: the one that it has where that is identity already. -EINVAL where the members do not agree, -ENOMEM when
+   * {@link DOMAINS_MAX} are in use. `asked` undefined: as it is chosen when a group is probed.
    */
   allocDefault({ members, defaultDomain }: Group, asked: DefaultType | undefined): Domain | 'EINVAL' | 'ENOMEM' {
     const wishes = members.map(({ wish }) => wish);
