@@ -1,3 +1,4 @@
+// long: the invariants of the window once more, for one choice of the machine
 /**
  * Isolation `direct-regions`, a choice of the machine: in its window a function has a paging domain of its own that holds its direct regions and nothing
  * else. The invariants of the window hold with it.

@@ -70,8 +70,8 @@ export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 18,
     file: 'machine/invalidation.ts',
-    find: '  if (timedOut && fn !== undefined) awaitPassed(fn, operation);\n',
-    replace: '',
+    find: 'if (timedOut && fn !== undefined) awaitPassed',
+    replace: 'if (timedOut && fn?.resetting === true) awaitPassed',
     why: 'an unmap in strict whose invalidation times out does not await what the ATC had let through meanwhile',
   },
   {

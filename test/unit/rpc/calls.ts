@@ -1,3 +1,4 @@
+// long: one contract, read as a list
 /** One complete example of every call that a machine serves: what is sent, which of it is needed, and the command that it becomes. */
 import type { Calls } from '../../../proto/index.ts';
 import type { ServedCall } from '../../../server/src/rpc/decode.ts';

@@ -20,7 +20,7 @@ interface Run {
   refused: number;
 }
 
-/** Goes on by so many translations. */
+/** Goes on by so many translations. Sums are of int32, as the floor's are: in doubles each would wait for the one before. */
 export type Batch = (run: Run, count: number) => void;
 
 /** Builds the pages of the work and returns its loop. */
@@ -50,7 +50,7 @@ function hits(translation: Translation, context: number, pages: number): Batch {
     for (let i = 0; i < count; i++) {
       x = xorshift(x);
       const status = translation.translate(context, FIRST_IOVA_PAGE + (x & (pages - 1)), 0, READ);
-      if (status === PERFORMED) sum = (sum + translation.resultPage) | 0;
+      if (status === PERFORMED) sum = (sum + (translation.resultPage | 0)) | 0;
       else run.refused++;
     }
     run.x = x;
@@ -66,7 +66,7 @@ function paths(translation: Translation, contexts: Int32Array, pages: number): B
       const index = x & (pages - 1);
       // A read or a write: the right to write is the bit above the right to read.
       const status = translation.translate(contexts[index % CONTEXTS]!, FIRST_IOVA_PAGE + index, 0, READ + (x >>> 31));
-      if (status === PERFORMED) sum = (sum + translation.resultPage) | 0;
+      if (status === PERFORMED) sum = (sum + (translation.resultPage | 0)) | 0;
       else run.refused++;
     }
     run.x = x;
