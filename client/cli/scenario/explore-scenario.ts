@@ -79,15 +79,15 @@ async function exploreCommand(file: string | undefined, options: Options): Promi
   };
   if (file !== undefined && options.machine !== undefined)
     throw new Exit(EXIT.usage, `--machine is of built-in actors; ${file} has its own`);
-  const sets = file === undefined ? builtIn(room, settingsOf(room, options.machine), plan) : undefined;
-  const wanted = sets === undefined ? [fromFile(file ?? '', room, plan)] : [...sets.keys()];
-  const results = await exploreAll(wanted, plan, options.first === true);
+  const reasonOf =
+    file === undefined ? builtIn(room, settingsOf(room, options.machine), plan) : new Map([[fromFile(file, room, plan), undefined]]);
+  const results = await exploreAll([...reasonOf.keys()], plan, options.first === true);
   const failures = results.filter(({ explored }) => (explored?.violations ?? 0) > 0);
   if (failures.length > 0) mkdirSync(options.out, { recursive: true });
   for (const result of failures) writeFileSync(fileOf(options.out, result), failingText(room, result, plan, options.out));
-  const reasons = new Map([...(sets ?? [])].map(([{ name }, reason]) => [name, reason]));
+  const reasons = new Map([...reasonOf].map(([{ name }, reason]) => [name, reason]));
   const unexplained =
-    sets === undefined ? [] : results.filter((result) => isAlike(result) && isKnown(result) && reasons.get(result.name) === undefined);
+    file !== undefined ? [] : results.filter((result) => isAlike(result) && isKnown(result) && reasons.get(result.name) === undefined);
   if (failures.length > 0 || unexplained.length > 0) process.exitCode = EXIT.failed;
   print(options.json, results.map(shownResult), () => report(results, reasons, options.out));
 }

@@ -21,8 +21,9 @@ export function answerTranslationRequests(m: Parts, fn: FunctionState): number {
 }
 
 /**
- * The operation with this number is woken at the end of every request that is in the ledger now; returns how many. Not awaited: Invalidate Completions, which the
- * fence awaits by their requests, and writes whose owner is silent and owes a fence, for whose fate nobody waits any more.
+ * The operation with this number is told of the end of every request that is in the ledger now; returns how many these are, which it then awaits. Not among
+ * them: Invalidate Completions, which the fence awaits by their requests, and writes whose owner is silent and owes a fence, for whose fate nobody waits any
+ * more.
  */
 export function awaitLedger(m: Parts, fn: FunctionState, operation: number): number {
   let awaited = 0;

@@ -20,26 +20,26 @@ const MSI_PAGES = INTERRUPT_PAGES.count;
 export function issueDma(m: Parts, task: DmaTask): void {
   const { fn } = task;
   fn.model.operationStarted();
+  // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
+  task.pending = 1;
   if (closedGate(fn, task) !== undefined) {
     noteFailure(task, 0, STATUS['gate-closed']);
-    m.operations.wake(task);
+    m.operations.settleDma(task);
     return;
   }
   // A function makes translation requests with its ATS Enable set, and not otherwise.
   if (task.operation === 'translate' && !fn.config.atsEnabled) {
     failAt(m, task, 0, STATUS['ats-forbidden'], ACCESS.read);
-    m.operations.wake(task);
+    m.operations.settleDma(task);
     return;
   }
   const armed = faultActs(fn, 'hold');
   const hold = task.hold ?? armed?.point ?? (fn.spec.latencyNs > 0 ? 'issued' : undefined);
   const holdNs = task.hold !== undefined ? task.holdNs : (armed?.delayNs ?? fn.spec.latencyNs);
-  // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
-  task.pending = 1;
   const direct = hold === undefined && fn.entries.length === 0 && isBulk(task.operation) && !task.privileged && !task.execute;
   const from = direct ? runDirect(m, task) : 0;
   if (from < task.bytes && task.failedAt === task.bytes) issueRequests(m, task, from, hold, holdNs);
-  m.operations.settle(task.id);
+  m.operations.settleDma(task);
 }
 
 function isBulk(operation: DmaOperation): boolean {

@@ -33,7 +33,7 @@ export function noteFailure(task: DmaTask, offset: number, status: number): bool
 
 /** Every request has ended: what the operation came to. */
 export function endDma(m: Parts, task: DmaTask): void {
-  if (!m.operations.end(task)) return;
+  m.operations.end(task);
   task.fn.model.operationEnded();
   m.outbox.reply(task.origin, resultOf(m, task));
 }

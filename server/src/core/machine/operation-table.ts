@@ -43,10 +43,10 @@ export class OperationTable {
     return this.#advances;
   }
 
-  /** Removes it; whatever it still watches wakes nobody. False where it has ended before. */
-  end(operation: Operation): boolean {
+  /** Removes it; whatever it still watches wakes nobody. */
+  end(operation: Operation): void {
     if (operation.kind === 'advance') this.#advances.delete(operation);
-    return this.#byId.delete(operation.id);
+    this.#byId.delete(operation.id);
   }
 
   /** One of the things awaited has come; at zero the operation is ready. */

@@ -2,7 +2,6 @@
 import { resumeDirty } from './dirty-commands.ts';
 import { runModelDma } from './dma-commands.ts';
 import { resumeFlush } from './dma-flush.ts';
-import { endDma } from './dma-task.ts';
 import { resumeInvalidate } from './domain-invalidate.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
@@ -21,7 +20,8 @@ type Resume<K extends Kind> = (m: Parts, operation: Extract<Operation, { kind: K
 const nothing = (): void => undefined;
 
 const RESUME: { readonly [K in Kind]: Resume<K> } = {
-  dma: endDma,
+  // It has a list of its own (OperationTable.takeReadyDma).
+  dma: nothing,
   unmap: resumeUnmap,
   flush: resumeFlush,
   dirty: resumeDirty,

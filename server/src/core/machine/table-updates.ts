@@ -1,6 +1,3 @@
-import type { EntryWords } from '../translation/index.ts';
-import type { PeerAnswer } from './outgoing.ts';
-import type { Parts } from './parts.ts';
 /**
  * Accessed and dirty flags in page tables that peers own. Hardware sets them by one atomic operation, which fails where the entry is not any more what the
  * walk has read. An owner can be asked for no such operation: the entry is read once more and, where it is still the same, its low half is written; else the
@@ -9,6 +6,9 @@ import type { Parts } from './parts.ts';
  *
  * No write is sent after an invalidation, or for a request that was dropped; and whoever waits for an invalidation waits for a write that was sent before.
  */
+import type { EntryWords } from '../translation/index.ts';
+import type { PeerAnswer } from './outgoing.ts';
+import type { Parts } from './parts.ts';
 import type { Peer } from './peers.ts';
 import type { FunctionState, Operation, Request } from './state.ts';
 

@@ -38,7 +38,7 @@ export class RamMemory implements TableMemory {
   store(page: number, offset: number, low: number): boolean {
     this.failed = EXTERNAL_ABORT;
     const owner = this.#memory.ownerOf(page);
-    if (owner !== SERVER) return this.#await(owner, page, offset, low);
+    if (owner !== SERVER) return this.#want(owner, page, offset, low);
     this.#words.setInt32(0, low, true);
     this.#memory.write(page, offset, this.#entry, 0, 4);
     return true;
@@ -49,14 +49,14 @@ export class RamMemory implements TableMemory {
     const answers = this.#awaited?.answers;
     const key = entryKey(page, offset);
     const words = answers?.get(key);
-    if (words === undefined) return answers?.has(key) !== true && this.#await(owner, page, offset, undefined);
+    if (words === undefined) return answers?.has(key) !== true && this.#want(owner, page, offset, undefined);
     this.low = words.low;
     this.high = words.high;
     return true;
   }
 
   /** False: the walk ends in WAITING, or where there is nobody to ask, in an external abort. */
-  #await(owner: number, page: number, offset: number, marked: number | undefined): false {
+  #want(owner: number, page: number, offset: number, marked: number | undefined): false {
     const awaited = this.#awaited;
     if (awaited === undefined) return false;
     awaited.page = page;
