@@ -134,7 +134,8 @@ function functionGone(m: Parts, fn: FunctionState): void {
 }
 
 /**
- * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks and lookups that wait for its page tables end.
+ * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks and lookups that wait for its page
+ * tables end.
  */
 export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;

@@ -14,7 +14,8 @@ export function entryKey(page: number, offset: number): number {
 
 /**
  * Entries of page tables in memory that peers own, and accessed and dirty flags that walks set in them. A walk does not wait for one: it ends in WAITING
- * with the entry's place here, and is done again, from the root, when the owner has answered. Answers are of one request's walk: another reads for itself, as it may begin after the tables have changed.
+ * with the entry's place here, and is done again, from the root, when the owner has answered. Answers are of one request's walk: another
+ * reads for itself, as it may begin after the tables have changed.
  */
 export class AwaitedEntries {
   /** The place of the entry that the last walk lacked, or has to write, where it is in no memory too; page -1: since {@link begin} none. */
