@@ -14,9 +14,9 @@ export interface Alarm {
 
 /**
  * What an alarm wakes: an operation's own timer, an ITag's timeout, a held request, a function's readiness, the completions that it gathers, a domain's
- * flush queue.
+ * flush queue, a function's model.
  */
-export type AlarmOwner = 'operation' | 'invalidation' | 'request' | 'function' | 'gathered' | 'flush-queue';
+export type AlarmOwner = 'operation' | 'invalidation' | 'request' | 'function' | 'gathered' | 'flush-queue' | 'model';
 
 export const TIME_NS_MAX = Number.MAX_SAFE_INTEGER;
 

@@ -2,13 +2,14 @@ import { DmaProbe } from './dma-probe/index.ts';
 import type { FunctionModel } from './model.ts';
 import { PageRequester } from './page-requester.ts';
 import { passiveFunction } from './passive.ts';
+import type { ModelPorts } from './ports.ts';
 
 const CATALOGUE = {
   replay: () => passiveFunction('replay'),
   bridge: () => passiveFunction('bridge'),
   remote: () => passiveFunction('remote', new PageRequester()),
   'dma-probe': () => new DmaProbe(),
-} as const satisfies Record<string, () => FunctionModel>;
+} as const satisfies Record<string, (ports: ModelPorts) => FunctionModel>;
 
 /**
  * The catalogue of function models. `replay`: a dump's bytes with the write masks that its capabilities imply. `dma-probe`: every
@@ -16,6 +17,7 @@ const CATALOGUE = {
  */
 export type ModelName = keyof typeof CATALOGUE;
 
-export function createModel(name: ModelName): FunctionModel {
-  return CATALOGUE[name]();
+export function createModel(name: ModelName, ports: ModelPorts): FunctionModel {
+  const create: (ports: ModelPorts) => FunctionModel = CATALOGUE[name];
+  return create(ports);
 }

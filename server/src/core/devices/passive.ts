@@ -13,9 +13,14 @@ export function passiveFunction(name: string, pageRequester?: PageRequester): Fu
     pageRequester,
     initiatesDma: false,
     barRead: (_bar, _offset, bytes) => (bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1),
+    barReadHigh: () => 0xffff_ffff,
     barWrite: () => undefined,
     operationStarted: () => undefined,
     operationEnded: () => undefined,
+    dmaEnded: () => undefined,
+    alarmRang: () => undefined,
     reset: () => undefined,
+    save: () => ({}),
+    load: () => undefined,
   };
 }

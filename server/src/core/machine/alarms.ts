@@ -3,6 +3,7 @@ import type { Alarm } from '../base/index.ts';
 import { flushQueueTimeout } from './dma-flush.ts';
 import { advance, unhold } from './dma-ledger.ts';
 import { sendGathered } from './invalidation.ts';
+import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
 import { prepareDeadline } from './prepare.ts';
 import { functionMayBeReady, resumeReset } from './reset.ts';
@@ -35,6 +36,9 @@ export function ring(m: Parts, alarm: Alarm): void {
       if (fn !== undefined) functionMayBeReady(m, fn);
       break;
     }
+    case 'model':
+      modelAlarmRang(m, alarm);
+      break;
     case 'operation': {
       const operation = m.operations.get(alarm.id);
       if (operation?.kind === 'prepare') prepareDeadline(m, operation);

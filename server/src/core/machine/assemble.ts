@@ -8,6 +8,7 @@ import { FaultQueue, InvalidationQueue, Translation } from '../translation/index
 import { faultActs } from './gate.ts';
 import { hostWindows } from './host-windows.ts';
 import { applyEffects } from './invalidation.ts';
+import { ModelWiring } from './model-ports.ts';
 import { OperationTable } from './operation-table.ts';
 import { Outbox } from './outbox.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -38,7 +39,8 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
   const translation = new Translation({ trace, now, memory });
   const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
   const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
-  const functions = makeFunctions(spec, configs, topology, translation);
+  const wiring = new ModelWiring();
+  const functions = makeFunctions(spec, configs, topology, translation, wiring);
   const outbox = new Outbox(now, onItem);
   const strict = spec.behaviour === 'strict';
   const fixes = fixesOf(spec);
@@ -88,6 +90,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     nextIoas: 1,
     nextRequest: 1,
   };
+  wiring.parts = parts;
   attachAll(parts);
   return parts;
 }
@@ -102,6 +105,7 @@ function makeFunctions(
   configs: ReadonlyMap<Bdf, ConfigSpace>,
   topology: Topology,
   translation: Translation,
+  wiring: ModelWiring,
 ): ReadonlyMap<Bdf, FunctionState> {
   const functions = new Map<Bdf, FunctionState>();
   const inOrder = spec.functions.toSorted((a, b) => a.bdf - b.bdf);
@@ -111,7 +115,9 @@ function makeFunctions(
       bdf: fn.bdf,
       spec: fn,
       config: configs.get(fn.bdf)!,
-      model: createModel(fn.model),
+      model: createModel(fn.model, wiring.portsOf(index)),
+      modelLife: 0,
+      modelAlarms: [],
       path: [],
       context: translation.contextHandle(fn.bdf, NO_PASID),
       device: undefined,

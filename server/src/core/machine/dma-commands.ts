@@ -21,6 +21,11 @@ export function modelDma(m: Parts, origin: Origin, fn: FunctionState, command: M
   if (!fn.model.initiatesDma) {
     throw new ModelError('EOPNOTSUPP', `${formatBdf(fn.bdf)} is a ${fn.model.name}; only a dma-probe does DMA on command`, 'function');
   }
+  startModelDma(m, origin, fn, command);
+}
+
+/** On command, or of the model's own. */
+export function startModelDma(m: Parts, origin: Origin, fn: FunctionState, command: ModelDma): void {
   checkModelDma(command);
   if (command.onFault === 'page-request') {
     checkPlace(command, command.bytes);

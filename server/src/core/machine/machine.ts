@@ -9,6 +9,7 @@ import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
 import { ioasPartUnmapped } from './ioas-commands.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
+import { modelDmaEnded } from './model-ports.ts';
 import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import { settlePageRequests } from './page-faults.ts';
@@ -239,9 +240,13 @@ export class Machine implements MachinePort {
         busy = true;
         resume(m, operation);
       }
-      for (const { operation, reply } of m.outbox.takeInner()) {
+      for (const { origin, reply } of m.outbox.takeInner()) {
         busy = true;
-        const whole = m.operations.get(operation);
+        if ('model' in origin) {
+          modelDmaEnded(m, origin, reply);
+          continue;
+        }
+        const whole = m.operations.get(origin.operation);
         if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
         else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
       }

@@ -4,7 +4,7 @@ import type { Reply } from './reply.ts';
 import type { Origin } from './state.ts';
 
 interface InnerReply {
-  readonly operation: number;
+  readonly origin: Exclude<Origin, { readonly token: number }>;
   readonly reply: Reply;
 }
 
@@ -19,7 +19,7 @@ export class Outbox {
   #items: Outgoing[] = [];
   readonly #nowNs: () => number;
   readonly #onItem: (item: Outgoing) => void;
-  /** Replies to operations of the machine itself. */
+  /** Replies to operations of the machine itself, and to models. */
   #inner: InnerReply[] = [];
 
   /** `onItem` sees each item as it is put in, for the trace hash. */
@@ -30,8 +30,8 @@ export class Outbox {
 
   /** A posted call (token 0) gets none. */
   reply(origin: Origin, reply: Reply): void {
-    if ('operation' in origin) {
-      this.#inner.push({ operation: origin.operation, reply });
+    if (!('token' in origin)) {
+      this.#inner.push({ origin, reply });
     } else if (origin.token !== 0) {
       this.#put(replyItem(origin.peer, origin.token, reply));
     }

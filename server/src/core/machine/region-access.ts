@@ -53,7 +53,7 @@ function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, of
     return;
   }
   const low = fn.model.barRead(region, offset, bytes);
-  const high = bytes > 4 ? fn.model.barRead(region, offset + 4, 4) : 0;
+  const high = bytes > 4 ? fn.model.barReadHigh(region, offset) : 0;
   answer(m, origin, low, high);
 }
 
@@ -74,8 +74,7 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
     const owed = { kind: 'access', operation: task.id, expects: 'ok', bytes } as const;
     m.peers.call(peer, { kind: 'region-write', bdf: fn.bdf, region, offset, bytes, valueLow, valueHigh }, owed);
   } else {
-    fn.model.barWrite(region, offset, Math.min(bytes, 4), valueLow);
-    if (bytes > 4) fn.model.barWrite(region, offset + 4, 4, valueHigh);
+    fn.model.barWrite(region, offset, bytes, valueLow, valueHigh);
     m.outbox.ok(origin);
   }
 }

@@ -8,6 +8,7 @@ import { discardCompletions } from './dma-drain.ts';
 import { done } from './done.ts';
 import { faultActs } from './gate.ts';
 import { forgetGathered } from './invalidation.ts';
+import { resetModel } from './model-ports.ts';
 import { enqueue } from './mutex.ts';
 import { restorePageRequests } from './page-faults.ts';
 import { forgetPageRequests } from './page-requester.ts';
@@ -167,7 +168,7 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
   discardCompletions(m, fn, method);
   forgetGathered(m, fn);
   if (!fn.atcKept) fn.model.atc?.clear();
-  fn.model.reset();
+  resetModel(m, fn);
   fn.config.reset('flr');
   forgetPageRequests(m, fn);
   fn.readyAtNs = m.clock.nowNs + FLR_WAIT_MS * MS;

@@ -37,6 +37,10 @@ export interface FunctionState {
   readonly spec: FunctionSpec;
   readonly config: ConfigSpace;
   readonly model: FunctionModel;
+  /** Resets of the model: what it started in a life before is none of its business. */
+  modelLife: number;
+  /** Sequence numbers of the alarms that its model has set, by their ids; 0 for none. */
+  readonly modelAlarms: number[];
   /** Bridges from the nearest to the root, as bus numbers route now. */
   path: readonly FunctionState[];
   /** Handle of its device context without PASID. */
@@ -134,10 +138,19 @@ export interface TableWalk {
   owner: PeerId;
 }
 
-/** Who gets the reply: a call of a peer, or an operation that this one is a part of. */
+/** A DMA of a function's model, by index, started in that life of it. */
+export interface ModelOrigin {
+  readonly model: number;
+  readonly tag: number;
+  readonly life: number;
+  readonly sinceNs: number;
+}
+
+/** Who gets the reply: a call of a peer, an operation that this one is a part of, or a model. */
 export type Origin =
   | { readonly peer: PeerId; readonly token: number; readonly sinceNs: number }
-  | { readonly operation: number; readonly sinceNs: number };
+  | { readonly operation: number; readonly sinceNs: number }
+  | ModelOrigin;
 
 export interface Pending {
   readonly id: number;

@@ -1,5 +1,5 @@
 import { Atc } from '../atc.ts';
-import type { FunctionModel } from '../model.ts';
+import type { FunctionModel, ModelState } from '../model.ts';
 import { PageRequester } from '../page-requester.ts';
 import { PROBE_REGISTERS, type ProbeRegister } from './registers.ts';
 
@@ -26,7 +26,12 @@ export class DmaProbe implements FunctionModel {
     return ((this.#values[index]! >>> shift) & mask(bytes)) >>> 0;
   }
 
-  barWrite(bar: number, offset: number, bytes: number, value: number): void {
+  barReadHigh(bar: number, offset: number): number {
+    return this.barRead(bar, offset + 4, 4);
+  }
+
+  barWrite(bar: number, offset: number, bytes: number, value: number, high = 0): void {
+    if (bytes > 4) this.barWrite(bar, offset + 4, 4, high);
     const index = bar === BAR ? registerAt(offset) : -1;
     if (index < 0 || REGISTERS[index]!.access !== 'rw') return;
     const shift = 8 * (offset & 3);
@@ -41,8 +46,19 @@ export class DmaProbe implements FunctionModel {
     this.#values[ENDED]!++;
   }
 
+  dmaEnded(): void {}
+  alarmRang(): void {}
+
   reset(): void {
     for (const [index, register] of REGISTERS.entries()) this.#values[index] = register.reset;
+  }
+
+  save(): ModelState {
+    return { registers: this.#values.slice() };
+  }
+
+  load(state: ModelState): void {
+    this.#values.set(state['registers'] as Uint32Array);
   }
 }
 

@@ -1,0 +1,108 @@
+/** The ports of a machine's models, and what comes back through them. */
+import { assert } from '../base/index.ts';
+import type { Alarm } from '../base/index.ts';
+import { MODEL_ALARMS, type AlarmPort, type DmaEnd, type DmaPort, type DmaRequest, type ModelPorts } from '../devices/index.ts';
+import { startModelDma } from './dma-commands.ts';
+import type { Parts } from './parts.ts';
+import type { Reply } from './reply.ts';
+import type { FunctionState, ModelOrigin } from './state.ts';
+
+/** Models are made before the machine is whole: their ports find it here. */
+export class ModelWiring {
+  parts: Parts | undefined;
+
+  portsOf(index: number): ModelPorts {
+    return new FunctionPorts(this, index);
+  }
+}
+
+/** One object for all ports of a function: a process has thousands. */
+class FunctionPorts implements ModelPorts, DmaPort, AlarmPort {
+  readonly #wiring: ModelWiring;
+  readonly #index: number;
+
+  constructor(wiring: ModelWiring, index: number) {
+    this.#wiring = wiring;
+    this.#index = index;
+  }
+
+  get dma(): DmaPort {
+    return this;
+  }
+  get alarms(): AlarmPort {
+    return this;
+  }
+
+  start(dma: DmaRequest): void {
+    const { m, fn } = this.#place();
+    const { tag, operation, iovaLow, iovaHigh, bytes, data, pasid, translated, pageRequests } = dma;
+    const origin: ModelOrigin = { model: fn.index, tag, life: fn.modelLife, sinceNs: m.clock.nowNs };
+    startModelDma(m, origin, fn, {
+      kind: 'model-dma',
+      bdf: fn.bdf,
+      operation,
+      iovaLow,
+      iovaHigh,
+      bytes,
+      data,
+      pasid,
+      translated,
+      hold: undefined,
+      holdNs: 0,
+      onFault: pageRequests ? 'page-request' : undefined,
+    });
+  }
+
+  get nowNs(): number {
+    return this.#place().m.clock.nowNs;
+  }
+
+  set(id: number, delayNs: number): void {
+    assert(Number.isInteger(id) && id >= 0 && id < MODEL_ALARMS, `alarm ${id} of a model`);
+    const { m, fn } = this.#place();
+    this.cancel(id);
+    fn.modelAlarms[id] = m.clock.set(delayNs, 'model', fn.index * MODEL_ALARMS + id);
+  }
+
+  cancel(id: number): void {
+    const { m, fn } = this.#place();
+    m.clock.cancel(fn.modelAlarms[id] ?? 0);
+    fn.modelAlarms[id] = 0;
+  }
+
+  #place(): { readonly m: Parts; readonly fn: FunctionState } {
+    const m = this.#wiring.parts;
+    const fn = m?.functionList[this.#index];
+    assert(m !== undefined && fn !== undefined, 'a model uses its ports when the machine has called it');
+    return { m, fn };
+  }
+}
+
+/** In the machine's loop, so that a model which starts the next DMA then is not within the start of the last. */
+export function modelDmaEnded(m: Parts, { model, tag, life }: ModelOrigin, reply: Reply): void {
+  const fn = m.functionList[model];
+  if (fn?.modelLife === life) fn.model.dmaEnded(tag, endOf(reply));
+}
+
+/** One that the machine refused, for its ledger is full, was never issued. */
+function endOf(reply: Reply): DmaEnd {
+  if (reply.kind !== 'dma') return { outcome: 'aborted', bytesDone: 0, data: undefined };
+  const { outcome, bytesDone, data } = reply;
+  return { outcome, bytesDone, data };
+}
+
+export function modelAlarmRang(m: Parts, { id: alarm }: Alarm): void {
+  const id = alarm % MODEL_ALARMS;
+  const fn = m.functionList[Math.floor(alarm / MODEL_ALARMS)];
+  if (fn === undefined) return;
+  fn.modelAlarms[id] = 0;
+  fn.model.alarmRang(id);
+}
+
+/** The model is as at power-up: its alarms ring no more, and what it has started ends without it. */
+export function resetModel(m: Parts, fn: FunctionState): void {
+  fn.modelLife++;
+  for (const sequence of fn.modelAlarms) m.clock.cancel(sequence);
+  fn.modelAlarms.length = 0;
+  fn.model.reset();
+}
