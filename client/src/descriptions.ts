@@ -101,6 +101,17 @@ export interface FunctionInfo extends FunctionSummary {
   readonly reservedRegions: readonly ReservedRegion[];
 }
 
+/** A base address register or the expansion ROM, as software has programmed it. */
+export interface RegionInfo {
+  /** 0 to 5 BAR, 6 the ROM. */
+  readonly region: number;
+  readonly kind: 'io' | 'memory32' | 'memory64' | 'rom';
+  readonly prefetchable: boolean;
+  readonly address: bigint;
+  /** Undefined where nothing tells it. */
+  readonly bytes: bigint | undefined;
+}
+
 export interface GroupInfo {
   readonly group: number;
   readonly members: readonly string[];
@@ -186,6 +197,16 @@ export function functionInfo(body: iommud.v1.FunctionInfoReply): FunctionInfo {
       bytes: bigintOf(region.bytes),
       type: region.type,
     })),
+  });
+}
+
+export function regionInfo(body: iommud.v1.RegionInfo.$Properties): RegionInfo {
+  return shown({
+    region: body.region ?? 0,
+    kind: (body.kind ?? 'memory32') as RegionInfo['kind'],
+    prefetchable: body.prefetchable ?? false,
+    address: body.address ? bigintOf(body.address) : 0n,
+    bytes: body.bytes ? bigintOf(body.bytes) : undefined,
   });
 }
 

@@ -1,7 +1,8 @@
 import { ask, type CallOptions } from './ask.ts';
 import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
-import { functionInfo, groupInfo, ledgerEntry, type FunctionInfo, type GroupInfo, type LedgerEntry } from './descriptions.ts';
+import { functionInfo, groupInfo, ledgerEntry, regionInfo } from './descriptions.ts';
+import type { FunctionInfo, GroupInfo, LedgerEntry, RegionInfo } from './descriptions.ts';
 import { attachedTo, type Domain } from './domains.ts';
 import { invalid } from './errors.ts';
 import { FaultInjection } from './fault-injection.ts';
@@ -57,6 +58,11 @@ export class FunctionHandle {
 
   async info(options?: CallOptions): Promise<FunctionInfo> {
     return functionInfo((await ask(this.#channel, 'functionInfo', this.#at, options)).body);
+  }
+
+  /** Where its base address registers are, and how large. */
+  async regions(options?: CallOptions): Promise<RegionInfo[]> {
+    return (await ask(this.#channel, 'functionRegions', this.#at, options)).body.regions.map(regionInfo);
   }
 
   /** Its IOMMU group. Errors: EOPNOTSUPP (no IOMMU). */

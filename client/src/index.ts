@@ -17,6 +17,7 @@ export type {
   LedgerEntry,
   MachineInfo,
   PasidSummary,
+  RegionInfo,
   ReservedRegion,
 } from './descriptions.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';

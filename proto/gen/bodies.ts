@@ -31,6 +31,8 @@ export const BODY = {
   deviceClaimReply: 43,
   deviceRelease: 44,
   deviceReleaseReply: 45,
+  functionRegions: 62,
+  functionRegionsReply: 63,
   groupInfo: 64,
   groupInfoReply: 65,
   domainAlloc: 66,
@@ -165,6 +167,7 @@ export interface Calls {
   functionInfo: { request: iommud.v1.FunctionInfo.$Properties; decoded: iommud.v1.FunctionInfo; reply: iommud.v1.FunctionInfoReply };
   deviceClaim: { request: iommud.v1.DeviceClaim.$Properties; decoded: iommud.v1.DeviceClaim; reply: iommud.v1.DeviceClaimReply };
   deviceRelease: { request: iommud.v1.DeviceRelease.$Properties; decoded: iommud.v1.DeviceRelease; reply: iommud.v1.DeviceReleaseReply };
+  functionRegions: { request: iommud.v1.FunctionRegions.$Properties; decoded: iommud.v1.FunctionRegions; reply: iommud.v1.FunctionRegionsReply };
   groupInfo: { request: iommud.v1.GroupInfo.$Properties; decoded: iommud.v1.GroupInfo; reply: iommud.v1.GroupInfoReply };
   domainAlloc: { request: iommud.v1.DomainAlloc.$Properties; decoded: iommud.v1.DomainAlloc; reply: iommud.v1.DomainAllocReply };
   domainFree: { request: iommud.v1.DomainFree.$Properties; decoded: iommud.v1.DomainFree; reply: iommud.v1.DomainFreeReply };
@@ -265,6 +268,8 @@ codecs[42] = v1.DeviceClaim;
 codecs[43] = v1.DeviceClaimReply;
 codecs[44] = v1.DeviceRelease;
 codecs[45] = v1.DeviceReleaseReply;
+codecs[62] = v1.FunctionRegions;
+codecs[63] = v1.FunctionRegionsReply;
 codecs[64] = v1.GroupInfo;
 codecs[65] = v1.GroupInfoReply;
 codecs[66] = v1.DomainAlloc;

@@ -8566,6 +8566,183 @@ export namespace iommud {
         }
 
         /**
+         * Where a function's base address registers are, and how large (vfio-user's DEVICE_GET_REGION_INFO, of all at once). Roles: any. Class: control.
+         * Errors: ENODEV.
+         */
+        class FunctionRegions {
+
+            /**
+             * Constructs a new FunctionRegions.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionRegions.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FunctionRegions function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified FunctionRegions message. Does not implicitly {@link iommud.v1.FunctionRegions.verify|verify} messages.
+             * @param message FunctionRegions message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionRegions.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionRegions message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionRegions & iommud.v1.FunctionRegions.$Shape} FunctionRegions
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionRegions & iommud.v1.FunctionRegions.$Shape;
+        }
+
+        namespace FunctionRegions {
+
+            /** Properties of a FunctionRegions. */
+            interface $Properties {
+
+                /** FunctionRegions function */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionRegions. */
+            type $Shape = iommud.v1.FunctionRegions.$Properties;
+        }
+
+        /** Represents a FunctionRegionsReply. */
+        class FunctionRegionsReply {
+
+            /**
+             * Constructs a new FunctionRegionsReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionRegionsReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Those that it has, by index. */
+            regions: iommud.v1.RegionInfo[];
+
+            /**
+             * Encodes the specified FunctionRegionsReply message. Does not implicitly {@link iommud.v1.FunctionRegionsReply.verify|verify} messages.
+             * @param message FunctionRegionsReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionRegionsReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionRegionsReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionRegionsReply & iommud.v1.FunctionRegionsReply.$Shape} FunctionRegionsReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionRegionsReply & iommud.v1.FunctionRegionsReply.$Shape;
+        }
+
+        namespace FunctionRegionsReply {
+
+            /** Properties of a FunctionRegionsReply. */
+            interface $Properties {
+
+                /** Those that it has, by index. */
+                regions?: iommud.v1.RegionInfo.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionRegionsReply. */
+            type $Shape = iommud.v1.FunctionRegionsReply.$Properties;
+        }
+
+        /** Represents a RegionInfo. */
+        class RegionInfo {
+
+            /**
+             * Constructs a new RegionInfo.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.RegionInfo.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** As in RegionRead: 0 to 5 BAR, 6 expansion ROM. */
+            region: number;
+
+            /** `io`, `memory32`, `memory64` or `rom`. */
+            kind: string;
+
+            /** RegionInfo prefetchable. */
+            prefetchable: boolean;
+
+            /** As software has programmed it, whether it is decoded or not. */
+            address: Long;
+
+            /** Absent where nothing tells it: of a dump, where the address is 0 and no text has the size. */
+            bytes: (Long|null);
+
+            /**
+             * Encodes the specified RegionInfo message. Does not implicitly {@link iommud.v1.RegionInfo.verify|verify} messages.
+             * @param message RegionInfo message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.RegionInfo.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegionInfo message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.RegionInfo & iommud.v1.RegionInfo.$Shape} RegionInfo
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.RegionInfo & iommud.v1.RegionInfo.$Shape;
+        }
+
+        namespace RegionInfo {
+
+            /** Properties of a RegionInfo. */
+            interface $Properties {
+
+                /** As in RegionRead: 0 to 5 BAR, 6 expansion ROM. */
+                region?: number;
+
+                /** `io`, `memory32`, `memory64` or `rom`. */
+                kind?: string;
+
+                /** RegionInfo prefetchable */
+                prefetchable?: boolean;
+
+                /** As software has programmed it, whether it is decoded or not. */
+                address?: Long;
+
+                /** Absent where nothing tells it: of a dump, where the address is 0 and no text has the size. */
+                bytes?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RegionInfo. */
+            type $Shape = iommud.v1.RegionInfo.$Properties;
+        }
+
+        /**
          * Makes this connection the emulator of a `remote` function: RegionRead, RegionWrite and DeviceReset for it arrive as calls.
          * Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function).
          */

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { refusal, scenario } from '../kit/scenario.ts';
 
 const COMMAND = 0x04;
+const BAR0 = 0x10;
 const CLASS_AND_REVISION = 0x08;
 const BUS_MASTER = 0x4;
 
@@ -33,4 +34,20 @@ scenario('an access that configuration space does not have is refused', { preset
   expect(await refusal(config.read(4096, 4))).toBe('EINVAL');
   expect(await refusal(config.read64(0))).toBe('EINVAL');
   expect(await refusal(m.function('00:1f.7').config.read(0, 4))).toBe('ENODEV');
+});
+
+scenario('a host is told where base address registers are, and how large', { preset: 'basic' }, async (m) => {
+  const dev = m.function('00:02.0');
+  const [bar, msix] = await dev.regions();
+  expect([bar, msix]).toMatchObject([
+    { region: 0, kind: 'memory32', bytes: 4096n },
+    { region: 2, kind: 'memory32', bytes: 65536n },
+  ]);
+  // By sizing: all ones are written, and the address that is left says the size; what it tells follows what software programs.
+  await dev.config.write(BAR0, 4, 0xffff_ffff);
+  expect(~(await dev.config.read(BAR0, 4)) & ~0xf).toBe(4096 - 0x10);
+  await dev.config.write(BAR0, 4, 0xfe00_0000);
+  expect(await dev.regions()).toEqual([{ ...bar, address: 0xfe00_0000n }, msix]);
+  expect(await m.function('00:00.0').regions()).toEqual([]);
+  expect(await refusal(m.function('00:1f.7').regions())).toBe('ENODEV');
 });

@@ -85,6 +85,7 @@ const ROWS = {
   machineInfo: { roles: ANY, decode: () => ({ kind: 'machine-info' }) },
   functionList: { roles: ANY, decode: () => ({ kind: 'function-list' }) },
   functionInfo: { roles: ANY, decode: (b) => ({ kind: 'function-info', bdf: needFunction(b.function) }) },
+  functionRegions: { roles: ANY, decode: (b) => ({ kind: 'function-regions', bdf: needFunction(b.function) }) },
   deviceClaim: { roles: DEVICE, decode: (b) => ({ kind: 'device-claim', bdf: needFunction(b.function) }) },
   deviceRelease: { roles: DEVICE, decode: (b) => ({ kind: 'device-release', bdf: needFunction(b.function) }) },
 

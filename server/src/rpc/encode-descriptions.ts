@@ -1,6 +1,6 @@
 /** What a machine says of functions, groups and domains, to bodies of the wire. */
 import { u64FromBigint } from '../../../proto/index.ts';
-import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail } from '../core/machine/index.ts';
+import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, RegionSummary } from '../core/machine/index.ts';
 import { DEFAULT_DOMAIN_TYPES, DOMAIN_TYPES, FAULTS, METHODS } from './enums.ts';
 import type { Send } from './send.ts';
 
@@ -52,6 +52,11 @@ export function functionDetail(fn: FunctionDetail): Send<'FunctionInfoReply'> {
 
 function directRegion({ address, bytes, relaxable }: FunctionDetail['directRegions'][number]): Send<'DirectRegion'> {
   return { address: u64FromBigint(address), bytes: u64FromBigint(bytes), relaxable };
+}
+
+export function regionInfo({ region, kind, prefetchable, address, bytes }: RegionSummary): Send<'RegionInfo'> {
+  const size = bytes === undefined ? null : u64FromBigint(bytes);
+  return { region, kind, prefetchable, address: u64FromBigint(address), bytes: size };
 }
 
 export function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {

@@ -2,7 +2,7 @@ import { BODY, s64FromNumber, u64FromBigint, u64FromNumber } from '../../../prot
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
 import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply, WindowReport } from '../core/machine/index.ts';
-import { functionDetail, functionSummary, groupDetail } from './encode-descriptions.ts';
+import { functionDetail, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
 import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
@@ -48,6 +48,8 @@ function coldBody(reply: Cold): object {
       return { functions: reply.functions.map(functionSummary) } satisfies Send<'FunctionListReply'>;
     case 'function-info':
       return functionDetail(reply.function);
+    case 'function-regions':
+      return { regions: reply.regions.map(regionInfo) } satisfies Send<'FunctionRegionsReply'>;
     case 'group-info':
       return groupDetail(reply.group);
     case 'call-hold':

@@ -50,6 +50,7 @@ export const EXAMPLES: Examples = {
   machineInfo: { body: {}, needs: [], command: { kind: 'machine-info' } },
   functionList: { body: {}, needs: [], command: { kind: 'function-list' } },
   functionInfo: { ...place, command: { kind: 'function-info', bdf } },
+  functionRegions: { ...place, command: { kind: 'function-regions', bdf } },
   deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },

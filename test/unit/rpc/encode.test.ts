@@ -92,6 +92,12 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     direct_regions: [{ address: '2130706432', bytes: '65536', relaxable: true }],
     reserved_regions: [{ address: '2130706432', bytes: '65536', type: 'direct-relaxable' }],
   },
+  functionRegions: {
+    regions: [
+      { kind: 'memory64', prefetchable: true, address: '240518168576', bytes: '4294967296' },
+      { region: 6, kind: 'rom' },
+    ],
+  },
   groupInfo: {
     group: 3,
     members: [16, 17],

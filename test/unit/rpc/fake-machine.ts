@@ -180,6 +180,13 @@ const REPLIES = {
       reservedRegions: [{ address: 0x7f00_0000n, bytes: 0x1_0000n, type: 'direct-relaxable' }],
     },
   },
+  'function-regions': {
+    kind: 'function-regions',
+    regions: [
+      { region: 0, kind: 'memory64', prefetchable: true, address: 0x38_0000_0000n, bytes: 1n << 32n },
+      { region: 6, kind: 'rom', prefetchable: false, address: 0n, bytes: undefined },
+    ],
+  },
   'group-info': {
     kind: 'group-info',
     group: {

@@ -43,6 +43,10 @@ export interface FunctionInfo {
   readonly kind: 'function-info';
   readonly bdf: Bdf;
 }
+export interface FunctionRegions {
+  readonly kind: 'function-regions';
+  readonly bdf: Bdf;
+}
 export interface GroupInfo {
   readonly kind: 'group-info';
   /** Any member. */
@@ -493,6 +497,7 @@ export type HostCommand =
   | MachineInfo
   | FunctionList
   | FunctionInfo
+  | FunctionRegions
   | GroupInfo
   | DomainAlloc
   | DomainFree

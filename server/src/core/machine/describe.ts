@@ -2,7 +2,7 @@
 import { addressOfPage, join64 } from '../base/index.ts';
 import { defaultType, directAmong, reservedName, type Domain } from '../iommu/index.ts';
 import type { Parts } from './parts.ts';
-import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, Reply } from './reply.ts';
+import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, RegionSummary, Reply } from './reply.ts';
 import type { FunctionState, Request } from './state.ts';
 
 export function machineSummary(m: Parts): Omit<Extract<Reply, { kind: 'machine-info' }>, 'kind'> {
@@ -68,6 +68,16 @@ export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
     directRegions: [...(fn.spec.directRegions ?? []), ...directAmong(fn.spec.reservedRegions ?? [])],
     reservedRegions: (device?.reservedRegions ?? []).map((region) => ({ ...region, type: reservedName(region.type) })),
   };
+}
+
+export function regionSummaries({ config }: FunctionState): readonly RegionSummary[] {
+  return config.bars().map((bar) => ({
+    region: bar.index,
+    kind: bar.kind,
+    prefetchable: bar.prefetchable,
+    address: config.barAddress(bar),
+    bytes: bar.sizeLg2 < 0 ? undefined : 1n << BigInt(bar.sizeLg2),
+  }));
 }
 
 export function groupDetail(m: Parts, fn: FunctionState): GroupDetail | undefined {

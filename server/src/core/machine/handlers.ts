@@ -4,7 +4,7 @@ import { reportBroken } from './broken.ts';
 import { callHold, callRelease, callsHeld } from './call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
-import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary } from './describe.ts';
+import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
 import { dirtyRead, dirtyTrackingSet } from './dirty-commands.ts';
 import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-commands.ts';
 import { domainAlloc } from './domain-alloc.ts';
@@ -58,6 +58,7 @@ const HANDLERS: Handlers = {
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),
   'function-list': (m, origin) => m.outbox.reply(origin, { kind: 'function-list', functions: m.functionList.map(functionSummary) }),
   'function-info': (m, origin, c) => m.outbox.reply(origin, { kind: 'function-info', function: functionDetail(m, fnOf(m, c.bdf)) }),
+  'function-regions': (m, origin, c) => m.outbox.reply(origin, { kind: 'function-regions', regions: regionSummaries(fnOf(m, c.bdf)) }),
   'group-info': (m, origin, c) => {
     const group = groupDetail(m, fnOf(m, c.bdf));
     if (group === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);

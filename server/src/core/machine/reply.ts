@@ -1,6 +1,7 @@
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
+import type { BarKind } from '../pci/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind } from './command.ts';
 
@@ -60,6 +61,15 @@ export interface FunctionDetail extends FunctionSummary {
   readonly directRegions: readonly DirectRegion[];
   /** As sysfs `reserved_regions` has them: merged, by start, with the names that it has for the types. */
   readonly reservedRegions: readonly ReservedSummary[];
+}
+/** A base address register or the expansion ROM, as software has programmed it. */
+export interface RegionSummary {
+  readonly region: number;
+  readonly kind: BarKind;
+  readonly prefetchable: boolean;
+  readonly address: bigint;
+  /** Undefined where nothing tells it. */
+  readonly bytes: bigint | undefined;
 }
 export interface ReservedSummary extends Omit<ReservedRegion, 'type'> {
   readonly type: ReturnType<typeof reservedName>;
@@ -204,6 +214,7 @@ export type Reply =
     }
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
+  | { readonly kind: 'function-regions'; readonly regions: readonly RegionSummary[] }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
   | { readonly kind: 'call-hold'; readonly hold: number }
   | { readonly kind: 'calls-held'; readonly calls: readonly HeldCall[] }
@@ -249,6 +260,7 @@ export interface ReplyKinds {
   'machine-info': 'machine-info';
   'function-list': 'function-list';
   'function-info': 'function-info';
+  'function-regions': 'function-regions';
   'group-info': 'group-info';
   'domain-alloc': 'domain-alloc';
   map: 'ok' | 'mapped';
