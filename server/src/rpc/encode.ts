@@ -25,7 +25,7 @@ export function replyBody(reply: Reply): object {
     case 'refused':
       return errorBody(reply.code, reply.message, reply.about, reply.elapsedNs);
     default:
-      return coldBody(reply);
+      return (COLD[reply.kind] as (reply: Cold) => object)(reply);
   }
 }
 
@@ -40,78 +40,57 @@ export function replyData(reply: Reply): Uint8Array | undefined {
 
 type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'refused' }>;
 
-function coldBody(reply: Cold): object {
-  switch (reply.kind) {
-    case 'machine-info':
-      return { ...reply, nowNs: u64FromNumber(reply.nowNs) } satisfies Send<'MachineInfoReply'>;
-    case 'function-list':
-      return { functions: reply.functions.map(functionSummary) } satisfies Send<'FunctionListReply'>;
-    case 'function-info':
-      return functionDetail(reply.function);
-    case 'function-regions':
-      return { regions: reply.regions.map(regionInfo) } satisfies Send<'FunctionRegionsReply'>;
-    case 'group-info':
-      return groupDetail(reply.group);
-    case 'call-hold':
-      return { hold: reply.hold } satisfies Send<'CallHoldReply'>;
-    case 'calls-held':
-      return { calls: reply.calls.map(heldCall) } satisfies Send<'CallsHeldReply'>;
-    case 'domain-alloc':
-      return { domain: reply.domain } satisfies Send<'DomainAllocReply'>;
-    case 'mapped':
-      return { iova: u64FromBigint(reply.iova), elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'DmaMapReply'>;
-    case 'unmap':
-      return {
-        bytes: u64FromBigint(reply.bytes),
-        timedOut: reply.timedOut,
-        elapsedNs: u64FromNumber(reply.elapsedNs),
-      } satisfies Send<'DmaUnmapReply'>;
-    case 'ioas-alloc':
-      return { ioas: reply.ioas } satisfies Send<'IoasAllocReply'>;
-    case 'ioas-ranges':
-      return rangesBody(reply);
-    case 'domain-invalidate':
-      return invalidateBody(reply);
-    case 'iova-to-phys':
-      return { mapped: reply.mapped, address: u64FromBigint(reply.address) } satisfies Send<'IovaToPhysReply'>;
-    case 'unmapped-ranges':
-      return unmappedBody(reply);
-    case 'dirty-tracking-set':
-    case 'dirty-read':
-      return { timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'DirtyReadReply'>;
-    case 'memory-alloc':
-      return { address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) } satisfies Send<'MemoryAllocReply'>;
-    case 'reset-prepare':
-      return { report: windowReport(reply), elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'ResetPrepareReply'>;
-    case 'reset-done':
-      return {
-        depth: reply.depth,
-        skipped: reply.skipped,
-        warning: reply.warning,
-        elapsedNs: u64FromNumber(reply.elapsedNs),
-      } satisfies Send<'ResetDoneReply'>;
-    case 'reset':
-      return {
-        method: METHODS.number[reply.method],
-        pendingTimedOut: reply.pendingTimedOut,
-        warning: reply.warning,
-        report: windowReport(reply),
-        elapsedNs: u64FromNumber(reply.elapsedNs),
-      } satisfies Send<'ResetFunctionReply'>;
-    case 'page-request':
-      return pageRequestReply(reply);
-    case 'page-faults':
-      return { faults: reply.faults.map(pageFault) } satisfies Send<'PageFaultsReply'>;
-    case 'ledger':
-      return { entries: reply.entries.map(ledgerEntry) } satisfies Send<'LedgerReply'>;
-    case 'fault-records':
-      return { records: reply.records.map(faultRecord), overflow: u64FromNumber(reply.overflow) } satisfies Send<'FaultRecordsReply'>;
-    case 'clock':
-      return { nowNs: u64FromNumber(reply.nowNs), movedNs: u64FromNumber(reply.movedNs) } satisfies Send<'ClockAdvanceReply'>;
-    case 'trace-hash':
-      return { hash: reply.hash } satisfies Send<'TraceHashReply'>;
-  }
-}
+const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) => object } = {
+  'machine-info': (reply) => ({ ...reply, nowNs: u64FromNumber(reply.nowNs) }) satisfies Send<'MachineInfoReply'>,
+  'function-list': (reply) => ({ functions: reply.functions.map(functionSummary) }) satisfies Send<'FunctionListReply'>,
+  'function-info': (reply) => functionDetail(reply.function),
+  'function-regions': (reply) => ({ regions: reply.regions.map(regionInfo) }) satisfies Send<'FunctionRegionsReply'>,
+  'group-info': (reply) => groupDetail(reply.group),
+  'call-hold': (reply) => ({ hold: reply.hold }) satisfies Send<'CallHoldReply'>,
+  'calls-held': (reply) => ({ calls: reply.calls.map(heldCall) }) satisfies Send<'CallsHeldReply'>,
+  'domain-alloc': (reply) => ({ domain: reply.domain }) satisfies Send<'DomainAllocReply'>,
+  mapped: (reply) => ({ iova: u64FromBigint(reply.iova), elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DmaMapReply'>,
+  unmap: (reply) =>
+    ({
+      bytes: u64FromBigint(reply.bytes),
+      timedOut: reply.timedOut,
+      elapsedNs: u64FromNumber(reply.elapsedNs),
+    }) satisfies Send<'DmaUnmapReply'>,
+  'ioas-alloc': (reply) => ({ ioas: reply.ioas }) satisfies Send<'IoasAllocReply'>,
+  'ioas-ranges': rangesBody,
+  'domain-invalidate': invalidateBody,
+  'iova-to-phys': (reply) => ({ mapped: reply.mapped, address: u64FromBigint(reply.address) }) satisfies Send<'IovaToPhysReply'>,
+  'unmapped-ranges': unmappedBody,
+  'dirty-tracking-set': (reply) =>
+    ({ timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DirtyReadReply'>,
+  'dirty-read': (reply) => ({ timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DirtyReadReply'>,
+  'memory-alloc': (reply) =>
+    ({ address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) }) satisfies Send<'MemoryAllocReply'>,
+  'reset-prepare': (reply) =>
+    ({ report: windowReport(reply), elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'ResetPrepareReply'>,
+  'reset-done': (reply) =>
+    ({
+      depth: reply.depth,
+      skipped: reply.skipped,
+      warning: reply.warning,
+      elapsedNs: u64FromNumber(reply.elapsedNs),
+    }) satisfies Send<'ResetDoneReply'>,
+  reset: (reply) =>
+    ({
+      method: METHODS.number[reply.method],
+      pendingTimedOut: reply.pendingTimedOut,
+      warning: reply.warning,
+      report: windowReport(reply),
+      elapsedNs: u64FromNumber(reply.elapsedNs),
+    }) satisfies Send<'ResetFunctionReply'>,
+  'page-request': pageRequestReply,
+  'page-faults': (reply) => ({ faults: reply.faults.map(pageFault) }) satisfies Send<'PageFaultsReply'>,
+  ledger: (reply) => ({ entries: reply.entries.map(ledgerEntry) }) satisfies Send<'LedgerReply'>,
+  'fault-records': (reply) =>
+    ({ records: reply.records.map(faultRecord), overflow: u64FromNumber(reply.overflow) }) satisfies Send<'FaultRecordsReply'>,
+  clock: (reply) => ({ nowNs: u64FromNumber(reply.nowNs), movedNs: u64FromNumber(reply.movedNs) }) satisfies Send<'ClockAdvanceReply'>,
+  'trace-hash': (reply) => ({ hash: reply.hash }) satisfies Send<'TraceHashReply'>,
+};
 
 /** Body number of an event of the machine. */
 export function eventNumber(event: MachineEvent): number {
