@@ -5,6 +5,7 @@ import { registerLspci } from './commands/lspci.ts';
 import { registerMachine } from './commands/machine.ts';
 import { registerReset } from './commands/reset.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerSysfs } from './commands/sysfs.ts';
 import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
 import { EXIT, Exit } from './exit.ts';
@@ -30,6 +31,7 @@ function program(): Command {
     registerMachine,
     registerLspci,
     registerReset,
+    registerSysfs,
     registerTopology,
     registerDemo,
     registerWalk,

@@ -13,3 +13,4 @@ export {
   type SettingsSource,
 } from './settings.ts';
 export { lspciText, type DumpedFunction } from './lspci-text.ts';
+export { sysfsTree, type ShownFunction, type ShownGroup, type SysfsEntry } from './sysfs-tree.ts';

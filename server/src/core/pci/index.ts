@@ -19,4 +19,5 @@ export {
   type ProbeSpec,
 } from './build-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
+export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';
