@@ -13,6 +13,7 @@ const bin = (name) => `node_modules/.bin/${name}`;
 const ALL_STEPS = [
   { name: 'contract', run: [NODE, 'proto/generate.mjs', '--check'] },
   { name: 'limits page', run: [NODE, 'proto/limits-page.mjs', '--check'] },
+  { name: 'register pages', run: [NODE, 'test/tidy/register-pages.mjs', '--check'] },
   { name: 'format', run: [bin('oxfmt'), '--check'] },
   { name: 'lint', run: [bin('oxlint'), '--type-aware'] },
   { name: 'dead code', run: [bin('knip'), '--no-progress', '--no-config-hints'] },

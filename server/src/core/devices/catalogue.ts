@@ -1,4 +1,5 @@
 import { DmaProbe } from './dma-probe/index.ts';
+import { Edu } from './edu/index.ts';
 import type { FunctionModel } from './model.ts';
 import { PageRequester } from './page-requester.ts';
 import { passiveFunction } from './passive.ts';
@@ -8,7 +9,8 @@ const CATALOGUE = {
   replay: () => passiveFunction('replay'),
   bridge: () => passiveFunction('bridge'),
   remote: () => passiveFunction('remote', new PageRequester()),
-  'dma-probe': () => new DmaProbe(),
+  'dma-probe': (ports) => new DmaProbe(ports),
+  edu: (ports) => new Edu(ports),
 } as const satisfies Record<string, (ports: ModelPorts) => FunctionModel>;
 
 /**

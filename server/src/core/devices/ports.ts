@@ -51,7 +51,19 @@ export interface AlarmPort {
   cancel(id: number): void;
 }
 
+/** Interrupts of the function, by the mechanism that its configuration space has enabled. */
+export interface InterruptPort {
+  /**
+   * Interrupt `vector` (from 0) has happened. MSI-X or MSI enabled: one message, or its pending bit where the vector is masked. Neither: the function
+   * has a cause for INTx, until {@link line} takes it back.
+   */
+  raise(vector: number): void;
+  /** Whether the function has a cause for INTx. It shows on its pin while neither MSI nor MSI-X is enabled and Interrupt Disable is clear. */
+  line(asserted: boolean): void;
+}
+
 export interface ModelPorts {
   readonly dma: DmaPort;
   readonly alarms: AlarmPort;
+  readonly interrupts: InterruptPort;
 }

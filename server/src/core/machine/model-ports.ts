@@ -1,7 +1,15 @@
 /** The ports of a machine's models, and what comes back through them. */
 import { assert } from '../base/index.ts';
 import type { Alarm } from '../base/index.ts';
-import { MODEL_ALARMS, type AlarmPort, type DmaEnd, type DmaPort, type DmaRequest, type ModelPorts } from '../devices/index.ts';
+import {
+  MODEL_ALARMS,
+  type AlarmPort,
+  type DmaEnd,
+  type DmaPort,
+  type DmaRequest,
+  type InterruptPort,
+  type ModelPorts,
+} from '../devices/index.ts';
 import { startModelDma } from './dma-commands.ts';
 import type { Parts } from './parts.ts';
 import type { Reply } from './reply.ts';
@@ -17,7 +25,7 @@ export class ModelWiring {
 }
 
 /** One object for all ports of a function: a process has thousands. */
-class FunctionPorts implements ModelPorts, DmaPort, AlarmPort {
+class FunctionPorts implements ModelPorts, DmaPort, AlarmPort, InterruptPort {
   readonly #wiring: ModelWiring;
   readonly #index: number;
 
@@ -30,6 +38,9 @@ class FunctionPorts implements ModelPorts, DmaPort, AlarmPort {
     return this;
   }
   get alarms(): AlarmPort {
+    return this;
+  }
+  get interrupts(): InterruptPort {
     return this;
   }
 
@@ -69,6 +80,10 @@ class FunctionPorts implements ModelPorts, DmaPort, AlarmPort {
     m.clock.cancel(fn.modelAlarms[id] ?? 0);
     fn.modelAlarms[id] = 0;
   }
+
+  /** No mechanism of interrupts is wired to models. */
+  raise(): void {}
+  line(): void {}
 
   #place(): { readonly m: Parts; readonly fn: FunctionState } {
     const m = this.#wiring.parts;

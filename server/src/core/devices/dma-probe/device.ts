@@ -1,74 +1,78 @@
 import { Atc } from '../atc.ts';
 import type { FunctionModel, ModelState } from '../model.ts';
 import { PageRequester } from '../page-requester.ts';
-import { PROBE_REGISTERS, type ProbeRegister } from './registers.ts';
+import type { DmaEnd, ModelPorts } from '../ports.ts';
+import { RegisterMap, registerLayout } from '../register-map.ts';
+import { ProbeQueue } from './queue.ts';
+import { PROBE_QUEUES, PROBE_REGISTERS, QUEUE_BLOCK } from './registers.ts';
 
 const BAR = 0;
 const ALL_ONES = 0xffff_ffff;
-const REGISTERS: readonly ProbeRegister[] = Object.values(PROBE_REGISTERS);
+const LAYOUT = registerLayout(PROBE_REGISTERS);
 
-/** The function that exists to provoke DMA: it does what `model-dma` says, and keeps an ATC. */
+/** The function that exists to provoke DMA: it does what its queues' descriptors and `model-dma` say, and keeps an ATC. */
 export class DmaProbe implements FunctionModel {
   readonly name = 'dma-probe';
   readonly atc = new Atc();
   readonly pageRequester = new PageRequester();
   readonly initiatesDma = true;
-  readonly #values = new Uint32Array(REGISTERS.length);
+  readonly #registers = new RegisterMap(LAYOUT, () => true);
+  readonly #queues: readonly ProbeQueue[];
 
-  constructor() {
-    this.reset();
+  constructor(ports: ModelPorts) {
+    this.#queues = Array.from({ length: PROBE_QUEUES }, (_, index) => new ProbeQueue(index, ports));
   }
 
   barRead(bar: number, offset: number, bytes: number): number {
-    const index = bar === BAR ? registerAt(offset) : -1;
-    if (index < 0) return (ALL_ONES >>> (32 - 8 * Math.min(bytes, 4))) >>> 0;
-    const shift = 8 * (offset & 3);
-    return ((this.#values[index]! >>> shift) & mask(bytes)) >>> 0;
+    if (bar !== BAR) return (ALL_ONES >>> (32 - 8 * Math.min(bytes, 4))) >>> 0;
+    return this.#queueAt(offset)?.read(inQueue(offset), bytes) ?? this.#registers.read(offset, bytes);
   }
 
   barReadHigh(bar: number, offset: number): number {
-    return this.barRead(bar, offset + 4, 4);
+    if (bar !== BAR) return ALL_ONES;
+    return this.#queueAt(offset)?.readHigh(inQueue(offset)) ?? this.#registers.readHigh(offset);
   }
 
-  barWrite(bar: number, offset: number, bytes: number, value: number, high = 0): void {
-    if (bytes > 4) this.barWrite(bar, offset + 4, 4, high);
-    const index = bar === BAR ? registerAt(offset) : -1;
-    if (index < 0 || REGISTERS[index]!.access !== 'rw') return;
-    const shift = 8 * (offset & 3);
-    const bits = mask(bytes) << shift;
-    this.#values[index] = (this.#values[index]! & ~bits) | ((value << shift) & bits);
+  barWrite(bar: number, offset: number, bytes: number, low: number, high = 0): void {
+    if (bar !== BAR) return;
+    const queue = this.#queueAt(offset);
+    if (queue === undefined) this.#registers.write(offset, bytes, low, high);
+    else queue.write(inQueue(offset), bytes, low, high);
   }
 
   operationStarted(): void {
-    this.#values[STARTED]!++;
+    this.#registers.set('started', this.#registers.low('started') + 1);
   }
   operationEnded(): void {
-    this.#values[ENDED]!++;
+    this.#registers.set('ended', this.#registers.low('ended') + 1);
   }
 
-  dmaEnded(): void {}
+  dmaEnded(tag: number, end: DmaEnd): void {
+    this.#queues[tag % PROBE_QUEUES]?.dmaEnded(Math.floor(tag / PROBE_QUEUES), end);
+  }
+
+  /** It sets none. */
   alarmRang(): void {}
 
   reset(): void {
-    for (const [index, register] of REGISTERS.entries()) this.#values[index] = register.reset;
+    this.#registers.reset();
+    for (const queue of this.#queues) queue.reset();
   }
 
   save(): ModelState {
-    return { registers: this.#values.slice() };
+    return { registers: this.#registers.save(), queues: this.#queues.map((queue) => queue.save()) };
   }
 
   load(state: ModelState): void {
-    this.#values.set(state['registers'] as Uint32Array);
+    this.#registers.load(state['registers'] as Uint32Array);
+    for (const [index, queue] of (state['queues'] as readonly ModelState[]).entries()) this.#queues[index]?.load(queue);
+  }
+
+  #queueAt(offset: number): ProbeQueue | undefined {
+    return offset < QUEUE_BLOCK.first ? undefined : this.#queues[Math.floor((offset - QUEUE_BLOCK.first) / QUEUE_BLOCK.each)];
   }
 }
 
-const STARTED = registerAt(PROBE_REGISTERS.started.offset);
-const ENDED = registerAt(PROBE_REGISTERS.ended.offset);
-
-function registerAt(offset: number): number {
-  return REGISTERS.findIndex((register) => register.offset === (offset & ~3));
-}
-
-function mask(bytes: number): number {
-  return bytes >= 4 ? ALL_ONES : (1 << (8 * bytes)) - 1;
+function inQueue(offset: number): number {
+  return (offset - QUEUE_BLOCK.first) % QUEUE_BLOCK.each;
 }

@@ -1,0 +1,1 @@
+export { Edu } from './device.ts';
