@@ -8,7 +8,7 @@ export const PROBE_QUEUES = 4;
 /** A ring is at most 16 KiB: 256 descriptors are what a doorbell may set going at once. */
 export const RING_ENTRIES_MAX = 256;
 /** One descriptor's bytes: all that a step of the machine does for a full ring in each queue is then 64 MiB. */
-export const TRANSFER_BYTES_MAX = 64 * 1024;
+export const TRANSFER_BYTES_MAX = 1 << 16;
 /** A scatter list fits into one page, whichever the alignment of its first entry to 64 bytes. */
 export const SEGMENTS_MAX = 32;
 
