@@ -11,7 +11,7 @@ const images: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc
     .tuple(
       fc.constantFrom(
-        dmaProbeConfig({ integrated: false, acs: true, barAddresses: [0xe001_0000n, 0xe000_0000n] }),
+        dmaProbeConfig({ integrated: false, acs: true, addresses: [0xe001_0000n, 0n, 0xe000_0000n] }),
         bridgeConfig({ kind: 'root-port', primary: 0, secondary: 1, subordinate: 5 }),
       ),
       fc.array(fc.tuple(fc.oneof(fc.nat(0xff), fc.nat(0xfff)), fc.nat(0xff)), { maxLength: 40 }),

@@ -18,7 +18,7 @@ const PASID_CONTROL = 0x14a;
 const PROBE_BARS = [0x1000n, 0n, 0x10000n];
 
 function probe(): ConfigSpace {
-  return new ConfigSpace(dmaProbeConfig({ integrated: false, barAddresses: [0xe001_0000n, 0xe000_0000n] }), { barBytes: PROBE_BARS });
+  return new ConfigSpace(dmaProbeConfig({ integrated: false, addresses: [0xe001_0000n, 0n, 0xe000_0000n] }), { barBytes: PROBE_BARS });
 }
 
 describe('reset', () => {

@@ -1,6 +1,6 @@
 /** Does what firmware does: gives BARs addresses and opens the windows of the ports above them. */
 import { hex, type Bdf } from '../../core/base/index.ts';
-import { PROBE_BAR_BYTES } from '../../core/pci/index.ts';
+import { probeResources, type CapabilityChoices } from '../../core/pci/index.ts';
 import type { PlacedFunction } from './bus-numbers.ts';
 import { refuse, type Source } from './place.ts';
 
@@ -10,20 +10,24 @@ export const BAR_WINDOW = { base: 0xe000_0000, end: 0xfec0_0000 } as const;
 const WINDOW_BYTES = 1 << 20;
 
 export interface BarAddresses {
-  /** Of functions with the BARs of `dma-probe`: those of BAR 0 and BAR 2. */
-  readonly bars: ReadonlyMap<Bdf, readonly [bigint, bigint]>;
+  /** Of functions with the BARs of `dma-probe`: by index, as the pci room's `Resource` has it. */
+  readonly bars: ReadonlyMap<Bdf, readonly (bigint | undefined)[]>;
   /** Of ports that have BARs below; `end` is exclusive. */
   readonly windows: ReadonlyMap<Bdf, { readonly base: number; readonly end: number }>;
 }
 
 /** Deterministic: depth first in the order of addresses. More than the window holds is `EINVAL` naming the function. */
-export function assignBarAddresses(source: Source, roots: readonly PlacedFunction[]): BarAddresses {
-  const bars = new Map<Bdf, readonly [bigint, bigint]>();
+export function assignBarAddresses(
+  source: Source,
+  roots: readonly PlacedFunction[],
+  choices: ReadonlyMap<Bdf, CapabilityChoices>,
+): BarAddresses {
+  const bars = new Map<Bdf, readonly (bigint | undefined)[]>();
   const windows = new Map<Bdf, { readonly base: number; readonly end: number }>();
   let next: number = BAR_WINDOW.base;
-  const take = (fn: PlacedFunction, bytes: number): bigint => {
+  const take = (fn: PlacedFunction, bytes: number, count: number): bigint => {
     const address = alignUp(next, bytes);
-    next = address + bytes;
+    next = address + bytes * count;
     if (next > BAR_WINDOW.end) {
       refuse(source, fn.path, `with its BARs, BARs need more than the window ${hex(BAR_WINDOW.base)} to ${hex(BAR_WINDOW.end - 1)}`);
     }
@@ -31,8 +35,9 @@ export function assignBarAddresses(source: Source, roots: readonly PlacedFunctio
   };
   const visit = (fn: PlacedFunction): void => {
     if (fn.node.model === 'dma-probe' || (fn.node.model === 'remote' && fn.node.config === undefined)) {
-      const second = take(fn, Number(PROBE_BAR_BYTES[2]));
-      bars.set(fn.bdf, [take(fn, Number(PROBE_BAR_BYTES[0])), second]);
+      const addresses: (bigint | undefined)[] = [];
+      for (const { index, bytes, count } of probeResources(choices.get(fn.bdf))) addresses[index] = take(fn, Number(bytes), count);
+      bars.set(fn.bdf, addresses);
     }
     if (fn.children.length === 0) return;
     next = alignUp(next, WINDOW_BYTES);

@@ -4,6 +4,7 @@
  */
 import { Type, type Static } from 'typebox';
 import { ISOLATIONS, RESERVED_TYPES } from '../../core/machine/index.ts';
+import { CAPABILITIES } from './capability-schema.ts';
 
 export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 
@@ -86,6 +87,7 @@ const FUNCTION_FIELDS = {
     Type.Boolean({ description: 'Has Access Control Services, enabled. Default: true for ports, false for other functions.' }),
   ),
   ats: Type.Optional(Type.Boolean({ description: 'dma-probe and remote: has ATS, PRI and PASID. Default true.' })),
+  capabilities: Type.Optional(CAPABILITIES),
   config: Type.Optional(
     Type.String({
       description: 'replay and remote: configuration space, 64, 256 or 4096 bytes as "lspci -xxxx" prints them, with or without offsets.',

@@ -1,5 +1,5 @@
 /** A topology document made into what a machine is built from. */
-import { busOf, hex } from '../../core/base/index.ts';
+import { ModelError, busOf, hex, type Bdf } from '../../core/base/index.ts';
 import type {
   DirectRegion,
   FunctionSpec,
@@ -9,9 +9,17 @@ import type {
   ModelName,
   ReservedRegion,
 } from '../../core/machine/index.ts';
-import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, hostBridgeConfig, remoteConfig } from '../../core/pci/index.ts';
+import {
+  bridgeConfig,
+  dmaProbeConfig,
+  hostBridgeConfig,
+  probeBarBytes,
+  remoteConfig,
+  type CapabilityChoices,
+} from '../../core/pci/index.ts';
 import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
 import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
+import { readCapabilities } from './capabilities.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readHexConfig } from './hex-config.ts';
 import { refuse, type Path, type Source } from './place.ts';
@@ -114,26 +122,36 @@ function duration(source: Source, path: readonly (string | number)[], text: stri
 
 function readFunctions(source: Source, document: TopologyDocument): FunctionSpec[] {
   const placed = placeFunctions(source, document.functions);
-  const addresses = assignBarAddresses(
-    source,
-    placed.filter((fn) => fn.parent === undefined),
-  );
-  return placed.map((fn) => readFunction(source, fn, placed, addresses));
+  const choices = new Map<Bdf, CapabilityChoices>();
+  for (const fn of placed) {
+    checkOptions(source, fn);
+    const chosen = readCapabilities(source, fn, placed);
+    if (chosen !== undefined) choices.set(fn.bdf, chosen);
+  }
+  const roots = placed.filter((fn) => fn.parent === undefined);
+  const all: Whole = { placed, choices, addresses: assignBarAddresses(source, roots, choices) };
+  return placed.map((fn) => readFunction(source, fn, all));
 }
 
-function readFunction(source: Source, fn: PlacedFunction, all: readonly PlacedFunction[], addresses: BarAddresses): FunctionSpec {
+/** What is read of all functions before any of them is built. */
+interface Whole {
+  readonly placed: readonly PlacedFunction[];
+  readonly choices: ReadonlyMap<Bdf, CapabilityChoices>;
+  readonly addresses: BarAddresses;
+}
+
+function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionSpec {
   const { node, path, bdf } = fn;
   const built =
     node.model === 'replay' || (node.model === 'remote' && node.config !== undefined)
       ? givenConfig(source, fn)
-      : builtConfig(fn, all, addresses);
-  checkOptions(source, fn);
+      : builtConfig(source, fn, all);
   const sized = node.model === 'dma-probe' || (node.model === 'remote' && node.config === undefined);
   return {
     bdf,
     model: modelOf(node.model),
     config: built,
-    ...(sized ? { barBytes: PROBE_BAR_BYTES } : {}),
+    ...(sized ? { barBytes: probeBarBytes(all.choices.get(bdf)) } : {}),
     label: node.label ?? LABELS[node.model],
     latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
     ...(node.directRegions === undefined
@@ -170,11 +188,22 @@ function givenConfig(source: Source, fn: PlacedFunction): Uint8Array {
   return config;
 }
 
-function builtConfig(fn: PlacedFunction, all: readonly PlacedFunction[], addresses: BarAddresses): Uint8Array {
+/** What the builder refuses is about `capabilities`: whatever else it is given has been checked. */
+function builtConfig(source: Source, fn: PlacedFunction, all: Whole): Uint8Array {
+  try {
+    return imageOf(fn, all);
+  } catch (error) {
+    if (error instanceof ModelError) refuse(source, [...fn.path, 'capabilities'], error.message, true);
+    throw error;
+  }
+}
+
+function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uint8Array {
   const { node, bdf, parent } = fn;
-  const siblings = all.some((other) => other !== fn && other.bdf >>> 3 === bdf >>> 3);
+  const siblings = placed.some((other) => other !== fn && other.bdf >>> 3 === bdf >>> 3);
   const multiFunction = node.multifunction ?? siblings;
   const window = addresses.windows.get(bdf);
+  const capabilities = choices.get(bdf) ?? {};
   switch (node.model) {
     case 'host-bridge':
       return hostBridgeConfig({ multiFunction });
@@ -188,6 +217,7 @@ function builtConfig(fn: PlacedFunction, all: readonly PlacedFunction[], address
         subordinate: fn.subordinate,
         multiFunction,
         acs: node.acs ?? true,
+        capabilities,
         ...(window === undefined ? {} : { window }),
       });
     case 'dma-probe':
@@ -200,7 +230,8 @@ function builtConfig(fn: PlacedFunction, all: readonly PlacedFunction[], address
         multiFunction,
         acs: node.acs ?? false,
         ats: node.ats ?? true,
-        ...(bars === undefined ? {} : { barAddresses: bars }),
+        capabilities,
+        ...(bars === undefined ? {} : { addresses: bars }),
       });
     }
   }
@@ -210,6 +241,7 @@ function builtConfig(fn: PlacedFunction, all: readonly PlacedFunction[], address
 const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: readonly FunctionModel[] }[] = [
   { key: 'config', models: ['replay', 'remote'] },
   { key: 'ats', models: ['dma-probe', 'remote'] },
+  { key: 'capabilities', models: ['dma-probe', 'remote', 'root-port', 'upstream-port', 'downstream-port'] },
   { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
   { key: 'directRegions', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'reservedRegions', models: ['dma-probe', 'remote', 'replay'] },
@@ -227,7 +259,7 @@ function checkOptions(source: Source, fn: PlacedFunction): void {
     }
   }
   if (node.config === undefined) return;
-  for (const key of ['ats', 'acs', 'multifunction'] as const) {
+  for (const key of ['ats', 'acs', 'multifunction', 'capabilities'] as const) {
     if (node[key] !== undefined) refuse(source, [...path, key], `${key} is in the bytes of config; leave one of the two out`, true);
   }
 }

@@ -1,6 +1,7 @@
 /** Holds a value to the schema, and says what is wrong in words that help. */
 import { Value } from 'typebox/value';
 import { hex } from '../../core/base/index.ts';
+import { capabilityKeys, capabilityTypes } from './capability-schema.ts';
 import { nearestKey } from './nearest-key.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import { KEYS, TOPOLOGY_SCHEMA, topologySchema, type TopologyDocument } from './schema.ts';
@@ -39,10 +40,13 @@ function errorsOf(source: Source, value: object): ReturnType<typeof Value.Errors
   }
 }
 
-/** That an object is not "none" explains nothing where something is wrong in it. */
-function explains({ path }: Problem, _at: number, all: readonly Problem[]): boolean {
-  return path[0] !== 'iommu' || path.length > 1 || !all.some((other) => other.path[0] === 'iommu' && other.path.length > 1);
+/** That an object is none of the alternatives explains nothing where something is wrong in it. */
+function explains({ keyword, path }: Problem, _at: number, all: readonly Problem[]): boolean {
+  if (!ALTERNATIVES.has(keyword)) return true;
+  return !all.some((other) => other.path.length > path.length && path.every((part, i) => other.path[i] === part));
 }
+
+const ALTERNATIVES: ReadonlySet<string> = new Set(['anyOf', 'const', 'type']);
 
 /** An unknown key explains a missing one, and what is inside explains why no alternative fits. */
 function rank(problem: Problem): number {
@@ -60,6 +64,7 @@ function report(source: Source, problem: Problem): never {
     const near = nearestKey(key, keysAt(path.slice(0, -1)));
     refuse(source, path, `unknown key "${shown(key)}"${near === undefined ? '' : `; did you mean "${near}"?`}`, true);
   }
+  if (path.includes('capabilities') && keyword !== 'required' && keyword !== 'enum') refuseCapability(source, path, value);
   if (keyword === 'required') refuse(source, path, `"${(params['requiredProperties'] as readonly string[]).join('", "')}" is missing`);
   if (path[0] === 'schema') refuse(source, path, `schema is ${described(value)}; this reads "${TOPOLOGY_SCHEMA}"`);
   if (typeof value === 'number' && keyword === 'type') {
@@ -84,6 +89,20 @@ function report(source: Source, problem: Problem): never {
     refuse(source, path, `${key} is ${described(value)}; write true or false`);
   }
   refuse(source, path, `${key} is ${described(value)}; it ${problem.message}`);
+}
+
+function refuseCapability(source: Source, path: Path, value: unknown): never {
+  const keys = keysAt(path);
+  const object = keys.length === 0 ? '' : `an object with ${keys.slice(0, 4).join(', ')}${keys.length > 4 ? ' or others' : ''}`;
+  const writes = [...simpleForms(path), ...(object === '' ? [] : [object])];
+  refuse(source, path, `${lastKey(path)} is ${described(value)}; write ${writes.join(' or ')}`);
+}
+
+/** What can be written in place of an object. */
+function simpleForms(path: Path): readonly string[] {
+  const types = capabilityTypes(path.slice(path.indexOf('capabilities') + 1));
+  const words = { boolean: 'true or false', number: 'a number', string: 'a text in quotes', array: 'a list', false: 'false' };
+  return Object.entries(words).flatMap(([type, word]) => (types.has(type) ? [word] : []));
 }
 
 /** What the writer of a number meant. */
@@ -116,6 +135,8 @@ function intendedPlace(value: number, path: Path, written: string | undefined): 
 function keysAt(path: Path): readonly string[] {
   if (path.length === 0) return KEYS.machine;
   if (path[0] === 'memory') return KEYS.memory;
+  const at = path.indexOf('capabilities');
+  if (at >= 0) return capabilityKeys(path.slice(at + 1));
   if (path.includes('directRegions')) return KEYS.directRegion;
   if (path.includes('reservedRegions')) return KEYS.reservedRegion;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;

@@ -55,7 +55,7 @@ export interface FunctionSpec {
   readonly model: ModelName;
   /** Configuration space at power-up: 64, 256 or 4096 bytes. For `replay` the dump's bytes. */
   readonly config: Uint8Array;
-  /** BAR sizes in bytes by index, 6 the ROM, 0 for unknown; absent: the alignment of each BAR's address in `config`. */
+  /** BAR sizes in bytes by index, 6 the ROM, from 7 on VF BARs, 0 for unknown; absent: the alignment of each BAR's address in `config`. */
   readonly barBytes?: readonly bigint[];
   /** Where a description's text names the function, for `lspci` output; may be empty. */
   readonly label: string;

@@ -9,7 +9,7 @@ import { CONFIG_EFFECT, type Masks } from './register-table.ts';
 export type BarKind = 'io' | 'memory32' | 'memory64' | 'rom';
 
 export interface Bar {
-  /** 0 to 5; 6 for the expansion ROM (base/bus.ts REGION). */
+  /** 0 to 5; 6 for the expansion ROM (base/bus.ts REGION); from 7 on those of virtual functions, see {@link findVfBars}. */
   readonly index: number;
   readonly offset: number;
   readonly kind: BarKind;
@@ -21,6 +21,11 @@ export interface Bar {
 /** The largest BAR takes half of the address space. */
 export const SIZE_LG2_MAX = 63;
 const ROM_INDEX = 6;
+/** Index of the first VF BAR, as Linux numbers resources (PCI_IOV_RESOURCES in `include/linux/pci.h`). */
+export const VF_BAR_INDEX = 7;
+const VF_BARS = 6;
+/** From the SR-IOV capability (PCIe Base r6.0 §9.3.3.14). */
+const VF_BARS_AT = 0x24;
 const ROM_ENABLE = 1;
 
 /**
@@ -30,19 +35,7 @@ const ROM_ENABLE = 1;
 export function findBars(image: Uint8Array, barBytes: readonly bigint[], resized: ReadonlyMap<number, number>): Bar[] {
   const type = image[HEADER.headerType]! & 0x7f;
   const count = type === HEADER_TYPE.endpoint ? 6 : type === HEADER_TYPE.bridge ? 2 : 1;
-  const bars: Bar[] = [];
-  for (let index = 0; index < count; index++) {
-    const offset = HEADER.bar0 + 4 * index;
-    const low = dword(image, offset);
-    const told = resized.get(index) ?? toldLg2(barBytes, index);
-    if (low === 0 && told < 0) continue;
-    const io = (low & 1) === 1;
-    const wide = !io && (low & 6) === 4 && index + 1 < count;
-    // The bits below are the type, which no size makes writable.
-    const sizeLg2 = told >= 0 ? Math.max(told, io ? 2 : 4) : alignmentLg2(low & (io ? ~3 : ~0xf), wide ? dword(image, offset + 4) : 0);
-    bars.push({ index, offset, kind: io ? 'io' : wide ? 'memory64' : 'memory32', prefetchable: !io && (low & 8) !== 0, sizeLg2 });
-    if (wide) index++;
-  }
+  const bars = barsAt(image, HEADER.bar0, count, (index) => resized.get(index) ?? toldLg2(barBytes, index));
   const rom = type === HEADER_TYPE.endpoint ? HEADER.rom : HEADER.bridgeRom;
   const romLow = dword(image, rom);
   const romTold = toldLg2(barBytes, ROM_INDEX);
@@ -53,12 +46,36 @@ export function findBars(image: Uint8Array, barBytes: readonly bigint[], resized
   return bars;
 }
 
+/** The VF BARs of the SR-IOV capability at `offset`, by {@link VF_BAR_INDEX} and on; their sizes are in `barBytes` by the same index. */
+export function findVfBars(image: Uint8Array, offset: number, barBytes: readonly bigint[]): Bar[] {
+  const bars = barsAt(image, offset + VF_BARS_AT, VF_BARS, (index) => toldLg2(barBytes, VF_BAR_INDEX + index));
+  return bars.map((bar) => ({ ...bar, index: bar.index + VF_BAR_INDEX }));
+}
+
+function barsAt(image: Uint8Array, first: number, count: number, told: (index: number) => number): Bar[] {
+  const bars: Bar[] = [];
+  for (let index = 0; index < count; index++) {
+    const offset = first + 4 * index;
+    const low = dword(image, offset);
+    const toldSize = told(index);
+    if (low === 0 && toldSize < 0) continue;
+    const io = (low & 1) === 1;
+    const wide = !io && (low & 6) === 4 && index + 1 < count;
+    // The bits below are the type, which no size makes writable.
+    const sizeLg2 =
+      toldSize >= 0 ? Math.max(toldSize, io ? 2 : 4) : alignmentLg2(low & (io ? ~3 : ~0xf), wide ? dword(image, offset + 4) : 0);
+    bars.push({ index, offset, kind: io ? 'io' : wide ? 'memory64' : 'memory32', prefetchable: !io && (low & 8) !== 0, sizeLg2 });
+    if (wide) index++;
+  }
+  return bars;
+}
+
 /** Makes the address bits of each BAR writable down to its size, so that writing all ones and reading back tells the size. */
-export function applyBars(masks: Masks, bars: readonly Bar[]): void {
+export function applyBars(masks: Masks, bars: readonly Bar[], effect: number = CONFIG_EFFECT.bars): void {
   for (const bar of bars) {
     const wide = bar.kind === 'memory64';
-    writableDword(masks, bar.offset, bar.sizeLg2 < 0 ? 0 : bar.sizeLg2 >= 32 ? 0 : -1 << bar.sizeLg2);
-    if (wide) writableDword(masks, bar.offset + 4, bar.sizeLg2 < 0 ? 0 : bar.sizeLg2 <= 32 ? -1 : -1 << (bar.sizeLg2 - 32));
+    writableDword(masks, bar.offset, bar.sizeLg2 < 0 ? 0 : bar.sizeLg2 >= 32 ? 0 : -1 << bar.sizeLg2, effect);
+    if (wide) writableDword(masks, bar.offset + 4, bar.sizeLg2 < 0 ? 0 : bar.sizeLg2 <= 32 ? -1 : -1 << (bar.sizeLg2 - 32), effect);
     if (bar.kind === 'rom') masks.writable[bar.offset]! |= ROM_ENABLE;
   }
 }
@@ -77,10 +94,10 @@ export function barAddress(image: Uint8Array, bar: Bar): bigint {
   return bar.kind === 'memory64' ? low | (BigInt(dword(image, bar.offset + 4) >>> 0) << 32n) : low;
 }
 
-function writableDword(masks: Masks, offset: number, mask: number): void {
+function writableDword(masks: Masks, offset: number, mask: number, effect: number): void {
   for (let i = 0; i < 4; i++) {
     masks.writable[offset + i] = (mask >>> (8 * i)) & 0xff;
-    masks.effect[offset + i] = CONFIG_EFFECT.bars;
+    masks.effect[offset + i] = effect;
   }
 }
 

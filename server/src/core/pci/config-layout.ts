@@ -1,12 +1,12 @@
 /** What is where in one image, and the masks that follow from it. */
-import { SIZE_LG2_MAX, applyBars, findBars, type Bar } from './bars.ts';
+import { SIZE_LG2_MAX, applyBars, findBars, findVfBars, type Bar } from './bars.ts';
 import { walkCapabilities, type Capability } from './capabilities.ts';
 import { CapabilityBody, PORT_TYPE, type CapabilityKind } from './capability-body.ts';
 import { CAPABILITIES, CAPABILITY, EXPRESS } from './capability-table.ts';
 import { resizableCount } from './extended-capability-registers.ts';
 import { EXTENDED_CAPABILITIES, EXTENDED_CAPABILITY } from './extended-capability-table.ts';
 import { headerRegisters } from './header.ts';
-import { applyTable, newMasks, type Masks } from './register-table.ts';
+import { CONFIG_EFFECT, applyTable, newMasks, type Masks } from './register-table.ts';
 
 /** Offsets of the capabilities that code reads by name; -1 for one that is absent. */
 export interface Places {
@@ -18,6 +18,7 @@ export interface Places {
   readonly pasid: number;
   readonly pri: number;
   readonly acs: number;
+  readonly sriov: number;
 }
 
 export interface ConfigLayout {
@@ -27,6 +28,8 @@ export interface ConfigLayout {
   /** A {@link PORT_TYPE}. */
   readonly portType: number;
   readonly bars: readonly Bar[];
+  /** Of virtual functions: see {@link findVfBars}. */
+  readonly vfBars: readonly Bar[];
   readonly masks: Masks;
 }
 
@@ -70,7 +73,9 @@ function layOutAnew(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayou
   }
   const bars = findBars(image, barBytes, resizedBars(image, capabilities));
   applyBars(masks, bars);
-  return { capabilities, warnings, places, portType, bars, masks };
+  const vfBars = places.sriov < 0 ? [] : findVfBars(image, places.sriov, barBytes);
+  applyBars(masks, vfBars, CONFIG_EFFECT.sriov);
+  return { capabilities, warnings, places, portType, bars, vfBars, masks };
 }
 
 /** BAR sizes that Resizable BAR has in force: log2 of bytes by index. */
@@ -113,5 +118,6 @@ function placesOf(capabilities: readonly Capability[], imageBytes: number): Plac
     pasid: find(EXTENDED_CAPABILITY.pasid, true, 8),
     pri: find(EXTENDED_CAPABILITY.pri, true, 0x10),
     acs: find(EXTENDED_CAPABILITY.acs, true, 8),
+    sriov: find(EXTENDED_CAPABILITY.sriov, true, 0x40),
   };
 }

@@ -1,3 +1,4 @@
+// long: every register that other rooms read by name has its view here
 /**
  * The configuration space of one function: bytes, and what may be done to them. The masks come from the tables; nothing here knows a
  * register but those that the views decode.
@@ -16,7 +17,7 @@ import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type Re
 export interface ConfigSpaceOptions {
   /** Who this is, in front of each warning: `00:02.0`. */
   readonly name?: string;
-  /** BAR sizes in bytes by index, 6 the ROM, 0 for unknown: see {@link findBars}. */
+  /** BAR sizes in bytes by index, 6 the ROM, from 7 on those of virtual functions, 0 for unknown: see {@link findBars}. */
   readonly barBytes?: readonly bigint[];
 }
 
@@ -52,6 +53,7 @@ export class ConfigSpace {
   /** Shared with other functions of the same image until a BAR of this one changes its size. */
   #masks: Masks;
   #bars: readonly Bar[];
+  readonly #vfBars: readonly Bar[];
   readonly #at: Places;
 
   #busMaster = false;
@@ -79,6 +81,7 @@ export class ConfigSpace {
     this.warnings = options.name === undefined ? layout.warnings : layout.warnings.map((text) => `${options.name}: ${text}`);
     this.#masks = layout.masks;
     this.#bars = layout.bars;
+    this.#vfBars = layout.vfBars;
     this.#at = layout.places;
     this.portType = layout.portType;
     this.vendor = this.#u16(HEADER.vendor);
@@ -231,7 +234,12 @@ export class ConfigSpace {
     return this.#bars;
   }
 
-  /** The address in a BAR of {@link bars}, without type bits. */
+  /** The base address registers that virtual functions share, by {@link VF_BAR_INDEX} and on; empty without SR-IOV. */
+  vfBars(): readonly Bar[] {
+    return this.#vfBars;
+  }
+
+  /** The address in a BAR of {@link bars} or {@link vfBars}, without type bits. */
   barAddress(bar: Bar): bigint {
     return barAddress(this.#data, bar);
   }

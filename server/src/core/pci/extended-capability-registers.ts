@@ -65,8 +65,9 @@ export function acsRegisters(body: CapabilityBody): RegisterTable {
   return { control: { offset: 6, bytes: 2, cite: '§7.7.11.3', effect: CONFIG_EFFECT.acs, fields } };
 }
 
+/** Without the VF BARs, whose masks depend on sizes: {@link ./bars.ts}. */
 export function sriovRegisters(body: CapabilityBody): RegisterTable {
-  const table: Record<string, Register> = {
+  return {
     control: {
       offset: 8,
       bytes: 2,
@@ -78,30 +79,6 @@ export function sriovRegisters(body: CapabilityBody): RegisterTable {
     functions: { offset: 0x10, bytes: 2, cite: '§9.3.3.7', effect: CONFIG_EFFECT.sriov, fields: { count: rw(0, 15) } },
     pageSize: { offset: 0x20, bytes: 4, cite: '§9.3.3.13', effect: CONFIG_EFFECT.sriov, fields: supportedPages(body) },
   };
-  for (let index = 0; index < 6; index++) {
-    const low = body.u32(0x24 + 4 * index);
-    const address = low & ~0xf;
-    if (address === 0) continue;
-    const size = 31 - Math.clz32(address & -address);
-    table[`bar${index}`] = {
-      offset: 0x24 + 4 * index,
-      bytes: 4,
-      cite: '§9.3.3.14',
-      effect: CONFIG_EFFECT.sriov,
-      fields: { address: rw(size, 31) },
-    };
-    if ((low & 6) === 4 && index < 5) {
-      index++;
-      table[`bar${index}`] = {
-        offset: 0x24 + 4 * index,
-        bytes: 4,
-        cite: '§9.3.3.14',
-        effect: CONFIG_EFFECT.sriov,
-        fields: { address: rw(0, 31) },
-      };
-    }
-  }
-  return table;
 }
 
 /** System Page Size takes the sizes that Supported Page Sizes shows; 4 KiB after a reset. */

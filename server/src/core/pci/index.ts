@@ -5,19 +5,37 @@ export { CONFIG_EFFECT, type ResetKind } from './register-table.ts';
 export { PORT_TYPE } from './capability-body.ts';
 export { walkCapabilities, type Capability, type CapabilityWalk } from './capabilities.ts';
 export { type Bar, type BarKind } from './bars.ts';
-export { type AcsSpec, type AtsSpec, type CapabilitySet, type ExpressSpec, type MsixSpec } from './capability-image.ts';
+export type {
+  AcsSpec,
+  AllocationSpec,
+  AtsSpec,
+  CapabilitySet,
+  DpcSpec,
+  ExpressSpec,
+  LtrSpec,
+  MsiSpec,
+  MsixSpec,
+  Placed,
+  PowerSpec,
+  ResizableSpec,
+  SlotSpec,
+  SriovSpec,
+  VfBarSpec,
+} from './capability-spec.ts';
+export { endpointConfig, type BarSpec, type EndpointSpec } from './build-config.ts';
+export type { CapabilityChoices } from './capability-choices.ts';
+export { DEVICE } from './function-ids.ts';
+export { bridgeConfig, hostBridgeConfig, type BridgeSpec } from './port-config.ts';
 export {
   PROBE_BAR_BYTES,
-  bridgeConfig,
+  RESIZABLE_BAR_INDEX,
   dmaProbeConfig,
-  endpointConfig,
-  hostBridgeConfig,
+  probeBarBytes,
+  probeResources,
   remoteConfig,
-  type BarSpec,
-  type BridgeSpec,
-  type EndpointSpec,
   type ProbeSpec,
-} from './build-config.ts';
+  type Resource,
+} from './probe-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';
