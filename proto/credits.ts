@@ -6,6 +6,7 @@ import { BODY } from './gen/bodies.ts';
 import { iommud } from './gen/iommud.js';
 import {
   CREDIT_ACCESS_CALLS,
+  CREDIT_ACCESS_REPLY_BYTES,
   CREDIT_CONTROL_CALLS,
   CREDIT_DMA_CALLS,
   CREDIT_DMA_REPLY_BYTES,
@@ -24,7 +25,7 @@ export const CREDIT_CLASSES = 5;
 /** What each end grants when it does not say otherwise, every class. */
 export const CREDIT_DEFAULTS: readonly iommud.v1.Credit.$Properties[] = [
   { class: CREDIT_CLASS_CONTROL, calls: CREDIT_CONTROL_CALLS, replyBytes: 0 },
-  { class: CREDIT_CLASS_ACCESS, calls: CREDIT_ACCESS_CALLS, replyBytes: 0 },
+  { class: CREDIT_CLASS_ACCESS, calls: CREDIT_ACCESS_CALLS, replyBytes: CREDIT_ACCESS_REPLY_BYTES },
   { class: CREDIT_CLASS_DMA, calls: CREDIT_DMA_CALLS, replyBytes: CREDIT_DMA_REPLY_BYTES },
   { class: CREDIT_CLASS_MEMORY, calls: CREDIT_MEMORY_CALLS, replyBytes: CREDIT_MEMORY_REPLY_BYTES },
 ];
@@ -34,6 +35,7 @@ export function creditClass(number: number): CreditClass {
   switch (number) {
     case BODY.regionRead:
     case BODY.regionWrite:
+    case BODY.configRead:
       return CREDIT_CLASS_ACCESS;
     case BODY.dmaRead:
     case BODY.dmaWrite:
@@ -57,6 +59,7 @@ export function replyBytes(number: number, body: object): number {
     case BODY.memoryRead:
     case BODY.dmaRead:
     case BODY.modelDma:
+    case BODY.configRead:
       return (body as { bytes?: number | null }).bytes ?? 0;
     case BODY.dirtyRead:
       return bitmapBytes(body);

@@ -52,9 +52,16 @@ export class Region {
     return waited(body.elapsedNs);
   }
 
-  /** Many registers at once, read as words of 4 bytes in one packet. Offset and count are multiples of 4. Errors as {@link read}. */
+  /** Many registers at once, read as words of 4 bytes in order. Offset and count are multiples of 4. Errors as {@link read}. */
   async readBytes(offset: number, bytes: number, options?: CallOptions): Promise<Uint8Array> {
     if (u32(bytes, 'bytes') % WORD_BYTES !== 0) throw invalid('bytes', `${bytes} is not a multiple of ${WORD_BYTES}`);
+    if (bytes === 0) return new Uint8Array();
+    if (this.#region === CONFIG) {
+      const request = { function: this.#function, offset: u32(offset, 'offset'), bytes };
+      const { data } = await ask(this.#channel, 'configRead', request, options);
+      // The frame's memory is not kept.
+      return new Uint8Array(data ?? []);
+    }
     const words: Promise<number>[] = [];
     for (let at = 0; at < bytes; at += WORD_BYTES) words.push(this.read(offset + at, WORD_BYTES, options));
     const values = await Promise.all(words);

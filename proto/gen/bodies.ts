@@ -67,6 +67,8 @@ export const BODY = {
   callReleaseReply: 95,
   callsHeld: 96,
   callsHeldReply: 97,
+  configRead: 98,
+  configReadReply: 99,
   dirtyTrackingSet: 100,
   dirtyTrackingSetReply: 101,
   dirtyRead: 102,
@@ -185,6 +187,7 @@ export interface Calls {
   callHold: { request: iommud.v1.CallHold.$Properties; decoded: iommud.v1.CallHold; reply: iommud.v1.CallHoldReply };
   callRelease: { request: iommud.v1.CallRelease.$Properties; decoded: iommud.v1.CallRelease; reply: iommud.v1.CallReleaseReply };
   callsHeld: { request: iommud.v1.CallsHeld.$Properties; decoded: iommud.v1.CallsHeld; reply: iommud.v1.CallsHeldReply };
+  configRead: { request: iommud.v1.ConfigRead.$Properties; decoded: iommud.v1.ConfigRead; reply: iommud.v1.ConfigReadReply };
   dirtyTrackingSet: { request: iommud.v1.DirtyTrackingSet.$Properties; decoded: iommud.v1.DirtyTrackingSet; reply: iommud.v1.DirtyTrackingSetReply };
   dirtyRead: { request: iommud.v1.DirtyRead.$Properties; decoded: iommud.v1.DirtyRead; reply: iommud.v1.DirtyReadReply };
   unmappedRanges: { request: iommud.v1.UnmappedRanges.$Properties; decoded: iommud.v1.UnmappedRanges; reply: iommud.v1.UnmappedRangesReply };
@@ -304,6 +307,8 @@ codecs[94] = v1.CallRelease;
 codecs[95] = v1.CallReleaseReply;
 codecs[96] = v1.CallsHeld;
 codecs[97] = v1.CallsHeldReply;
+codecs[98] = v1.ConfigRead;
+codecs[99] = v1.ConfigReadReply;
 codecs[100] = v1.DirtyTrackingSet;
 codecs[101] = v1.DirtyTrackingSetReply;
 codecs[102] = v1.DirtyRead;

@@ -7785,6 +7785,115 @@ export namespace iommud {
         }
 
         /**
+         * Reads many registers of configuration space, each in 4 bytes, in order. `data` of the reply: what they read, little-endian. Host to server.
+         * Role: host. Class: access. Errors: ENODEV, EINVAL (not multiples of 4, none, or beyond the space).
+         */
+        class ConfigRead {
+
+            /**
+             * Constructs a new ConfigRead.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ConfigRead.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ConfigRead function. */
+            function: (number|null);
+
+            /** Bytes from the start of configuration space. */
+            offset: (number|null);
+
+            /** How many: a multiple of 4, at most 4096. */
+            bytes: (number|null);
+
+            /**
+             * Encodes the specified ConfigRead message. Does not implicitly {@link iommud.v1.ConfigRead.verify|verify} messages.
+             * @param message ConfigRead message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ConfigRead.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ConfigRead message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ConfigRead & iommud.v1.ConfigRead.$Shape} ConfigRead
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ConfigRead & iommud.v1.ConfigRead.$Shape;
+        }
+
+        namespace ConfigRead {
+
+            /** Properties of a ConfigRead. */
+            interface $Properties {
+
+                /** ConfigRead function */
+                "function"?: (number|null);
+
+                /** Bytes from the start of configuration space. */
+                offset?: (number|null);
+
+                /** How many: a multiple of 4, at most 4096. */
+                bytes?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ConfigRead. */
+            type $Shape = iommud.v1.ConfigRead.$Properties;
+        }
+
+        /** Represents a ConfigReadReply. */
+        class ConfigReadReply {
+
+            /**
+             * Constructs a new ConfigReadReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ConfigReadReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified ConfigReadReply message. Does not implicitly {@link iommud.v1.ConfigReadReply.verify|verify} messages.
+             * @param message ConfigReadReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ConfigReadReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ConfigReadReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ConfigReadReply & iommud.v1.ConfigReadReply.$Shape} ConfigReadReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ConfigReadReply & iommud.v1.ConfigReadReply.$Shape;
+        }
+
+        namespace ConfigReadReply {
+
+            /** Properties of a ConfigReadReply. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ConfigReadReply. */
+            type $Shape = iommud.v1.ConfigReadReply.$Properties;
+        }
+
+        /**
          * Writes a register. With id 0 it is posted. Host to server, and server to the device role.
          * Role: host. Class: access. Errors as RegionRead.
          */

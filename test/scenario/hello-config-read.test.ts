@@ -36,6 +36,22 @@ scenario('an access that configuration space does not have is refused', { preset
   expect(await refusal(m.function('00:1f.7').config.read(0, 4))).toBe('ENODEV');
 });
 
+scenario('many registers are read at once as they are one by one', { preset: 'basic' }, async (m) => {
+  const { config } = m.function('00:02.0');
+  const whole = await config.readBytes(0, 4096);
+  expect(whole).toHaveLength(4096);
+  const words = new DataView(whole.buffer, whole.byteOffset);
+  for (const offset of [0, 4, 0x3c, 0x40, 0x100, 4092]) expect(words.getUint32(offset, true)).toBe(await config.read(offset, 4));
+  expect(await config.readBytes(0xc, 8)).toEqual(whole.slice(0xc, 0x14));
+  expect(await config.readBytes(0, 0)).toHaveLength(0);
+  expect(await refusal(config.readBytes(2, 4))).toBe('EINVAL');
+  expect(await refusal(config.readBytes(0, 6))).toBe('EINVAL');
+  expect(await refusal(config.readBytes(4092, 8))).toBe('EINVAL');
+  expect(await refusal(config.readBytes(0, 8192))).toBe('EINVAL');
+  // Nobody plays it.
+  expect(await m.function('00:04.0').config.readBytes(0, 8)).toEqual(new Uint8Array(8).fill(0xff));
+});
+
 scenario('a host is told where base address registers are, and how large', { preset: 'basic' }, async (m) => {
   const dev = m.function('00:02.0');
   const [bar, msix] = await dev.regions();

@@ -67,6 +67,15 @@ const ROWS = {
       bytes: needUint32(b.bytes, 'bytes'),
     }),
   },
+  configRead: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'config-read',
+      bdf: needFunction(b.function),
+      offset: needUint32(b.offset, 'offset'),
+      bytes: needUint32(b.bytes, 'bytes'),
+    }),
+  },
   regionWrite: {
     roles: HOST,
     decode: (b) => {

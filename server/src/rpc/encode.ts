@@ -21,6 +21,8 @@ export function replyBody(reply: Reply): object {
       // So are the replies that say only how far the clock moved.
       return { elapsedNs: u64FromNumber(reply.elapsedNs) } satisfies Send<'RegionWriteReply'>;
     case 'memory-read':
+    case 'config-read':
+      // Their bytes are all that they say.
       return {} satisfies Send<'MemoryReadReply'>;
     case 'refused':
       return errorBody(reply.code, reply.message, reply.about, reply.elapsedNs);
@@ -35,10 +37,18 @@ export function replyNumber(number: number, reply: Reply): number {
 }
 
 export function replyData(reply: Reply): Uint8Array | undefined {
-  return reply.kind === 'dma' || reply.kind === 'memory-read' || reply.kind === 'dirty-read' ? reply.data : undefined;
+  switch (reply.kind) {
+    case 'dma':
+    case 'memory-read':
+    case 'config-read':
+    case 'dirty-read':
+      return reply.data;
+    default:
+      return undefined;
+  }
 }
 
-type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'refused' }>;
+type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'config-read' | 'refused' }>;
 
 const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) => object } = {
   'machine-info': (reply) => ({ ...reply, nowNs: u64FromNumber(reply.nowNs) }) satisfies Send<'MachineInfoReply'>,

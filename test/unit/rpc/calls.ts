@@ -50,6 +50,11 @@ export const EXAMPLES: Examples = {
   machineInfo: { body: {}, needs: [], command: { kind: 'machine-info' } },
   functionList: { body: {}, needs: [], command: { kind: 'function-list' } },
   functionInfo: { ...place, command: { kind: 'function-info', bdf } },
+  configRead: {
+    body: { function: FUNCTION, offset: 0x100, bytes: 8 },
+    needs: ['function', 'offset', 'bytes'],
+    command: { kind: 'config-read', bdf, offset: 0x100, bytes: 8 },
+  },
   functionRegions: { ...place, command: { kind: 'function-regions', bdf } },
   deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },

@@ -92,6 +92,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     direct_regions: [{ address: '2130706432', bytes: '65536', relaxable: true }],
     reserved_regions: [{ address: '2130706432', bytes: '65536', type: 'direct-relaxable' }],
   },
+  configRead: {},
   functionRegions: {
     regions: [
       { kind: 'memory64', prefetchable: true, address: '240518168576', bytes: '4294967296' },
@@ -177,7 +178,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   traceHash: { hash: '0123456789abcdef' },
 };
 
-const DATA: Partial<Record<ServedCall, string>> = { memoryRead: 'AQID', dmaRead: 'CQg=', dirtyRead: 'gQ==' };
+const DATA: Partial<Record<ServedCall, string>> = { configRead: 'AQIDBAUGBwg=', memoryRead: 'AQID', dmaRead: 'CQg=', dirtyRead: 'gQ==' };
 
 describe('replies', () => {
   it.each(EXAMPLE_NAMES)('of %s are in its own reply message', (name) => {

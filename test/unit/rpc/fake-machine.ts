@@ -180,6 +180,7 @@ const REPLIES = {
       reservedRegions: [{ address: 0x7f00_0000n, bytes: 0x1_0000n, type: 'direct-relaxable' }],
     },
   },
+  'config-read': { kind: 'config-read', data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
   'function-regions': {
     kind: 'function-regions',
     regions: [

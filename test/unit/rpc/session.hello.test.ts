@@ -20,7 +20,7 @@ describe('Hello', () => {
     expect(reply.limits).toMatchObject({ frameBytesMax: 0x11_0000, packetBytesMax: 0x4_0000, dmaBytesMax: 0x10_0000 });
     expect(reply.credits.map(({ class: at, calls, replyBytes }) => [at, calls, replyBytes])).toEqual([
       [1, 64, 0],
-      [2, 1024, 0],
+      [2, 1024, 1 << 20],
       [3, 256, 8 << 20],
       [4, 256, 8 << 20],
     ]);

@@ -43,6 +43,13 @@ export interface FunctionInfo {
   readonly kind: 'function-info';
   readonly bdf: Bdf;
 }
+/** Configuration space, word by word: both multiples of 4. */
+export interface ConfigRead {
+  readonly kind: 'config-read';
+  readonly bdf: Bdf;
+  readonly offset: number;
+  readonly bytes: number;
+}
 export interface FunctionRegions {
   readonly kind: 'function-regions';
   readonly bdf: Bdf;
@@ -498,6 +505,7 @@ export type HostCommand =
   | FunctionList
   | FunctionInfo
   | FunctionRegions
+  | ConfigRead
   | GroupInfo
   | DomainAlloc
   | DomainFree

@@ -23,7 +23,7 @@ import { modelPageRequest, pageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { prepare } from './prepare.ts';
-import { regionRead, regionWrite } from './region-access.ts';
+import { configRead, regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
 import type { FunctionState, Origin } from './state.ts';
 import { iovaToPhys } from './table-lookups.ts';
@@ -54,6 +54,7 @@ function claimedFn(m: Parts, bdf: Bdf, peer: PeerId): FunctionState {
 
 const HANDLERS: Handlers = {
   'region-read': (m, origin, c) => regionRead(m, origin, fnOf(m, c.bdf), c),
+  'config-read': (m, origin, c) => configRead(m, origin, fnOf(m, c.bdf), c),
   'region-write': (m, origin, c) => regionWrite(m, origin, fnOf(m, c.bdf), c),
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),
   'function-list': (m, origin) => m.outbox.reply(origin, { kind: 'function-list', functions: m.functionList.map(functionSummary) }),

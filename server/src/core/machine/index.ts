@@ -32,6 +32,7 @@ export {
   type ClockInfo,
   type Command,
   type CommandKind,
+  type ConfigRead,
   type DeviceClaim,
   type DeviceCommand,
   type DeviceRelease,

@@ -1,7 +1,7 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
 import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
-import type { RegionRead, RegionWrite } from './command.ts';
+import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
 import { forgetPageRequests, roomChanged } from './page-requester.ts';
@@ -12,12 +12,13 @@ import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state
 import { withWatcher } from './watchers.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
+const WORD_BYTES = 4;
 
 export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command: RegionRead): void {
   const { region, offset, bytes } = command;
   if (region === REGION.config) {
     checkConfigAccess(fn.config.bytes, offset, bytes);
-    answer(m, origin, answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes), 0);
+    answer(m, origin, configValue(fn, offset, bytes), 0);
     return;
   }
   checkBarAccess(m, fn, region, offset, bytes);
@@ -33,6 +34,24 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
   } else {
     readBar(m, origin, fn, region, offset, bytes);
   }
+}
+
+/** As reads of 4 bytes each, one after the other. */
+export function configRead(m: Parts, origin: Origin, fn: FunctionState, { offset, bytes }: ConfigRead): void {
+  checkConfigAccess(fn.config.bytes, offset, WORD_BYTES);
+  if (!Number.isInteger(bytes) || bytes < WORD_BYTES || bytes % WORD_BYTES !== 0) {
+    throw new ModelError('EINVAL', `${bytes} bytes of configuration space; whole words of ${WORD_BYTES} are read, at least one`, 'bytes');
+  }
+  checkConfigAccess(fn.config.bytes, offset + bytes - WORD_BYTES, WORD_BYTES);
+  const data = new Uint8Array(bytes);
+  const view = new DataView(data.buffer);
+  for (let at = 0; at < bytes; at += WORD_BYTES) view.setUint32(at, configValue(fn, offset + at, WORD_BYTES), true);
+  m.outbox.reply(origin, { kind: 'config-read', data });
+}
+
+/** What a configuration request reads; all ones from a function that does not respond. */
+function configValue(fn: FunctionState, offset: number, bytes: number): number {
+  return answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes);
 }
 
 /** Earlier posted writes of the function have been performed: the completion may pass the bus now. */

@@ -214,6 +214,7 @@ export type Reply =
     }
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
+  | { readonly kind: 'config-read'; readonly data: Uint8Array }
   | { readonly kind: 'function-regions'; readonly regions: readonly RegionSummary[] }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
   | { readonly kind: 'call-hold'; readonly hold: number }
@@ -260,6 +261,7 @@ export interface ReplyKinds {
   'machine-info': 'machine-info';
   'function-list': 'function-list';
   'function-info': 'function-info';
+  'config-read': 'config-read';
   'function-regions': 'function-regions';
   'group-info': 'group-info';
   'domain-alloc': 'domain-alloc';
