@@ -14,11 +14,10 @@ const WRITABLE = 1 << 1;
 const USER = 1 << 2;
 /** In a level 2 or 3 entry: a leaf. Reserved in level 4. */
 const LARGE = 1 << 7;
-/** In an entry's low word: the table's page number, shifted. */
-const TABLE_ADDRESS = -4096;
-/** Address bits that must be zero in a 2 MiB and a 1 GiB leaf (20:13 and 29:13; bit 12 is PAT). */
-const RESERVED_2M = 0x001f_e000;
-const RESERVED_1G = 0x3fff_e000;
+/** Of these an entry that names a table has only PRESENT. */
+const TABLE_MASK = PRESENT | LARGE;
+/** Of a large leaf, below the bits of its address, the rest of which must be zero. */
+const PAT = 1 << 12;
 
 // Imported values cost a load at each use; these are folded.
 const TABLE_WORDS_LG2 = 10;
@@ -29,6 +28,7 @@ const NOT_PRESENT = STATUS['not-present'];
 const NOT_CANONICAL = STATUS['not-canonical'];
 const RESERVED_BITS = STATUS['reserved-bits'];
 const EXTERNAL_ABORT = STATUS['external-abort'];
+const ROOTLESS = NO_ROOT;
 const FORMAT = x86Format(4);
 
 export class X86Tables extends RadixTables {
@@ -37,52 +37,68 @@ export class X86Tables extends RadixTables {
     super(FORMAT, pool, root);
   }
 
-  // long: one unrolled walk; a loop over levels with variable shifts takes two to three times as long.
+  /**
+   * Unrolled, because a loop over levels with variable shifts takes two to three times as long, and small: V8 makes nothing of more than 460
+   * bytecodes a part of its caller, and a walk that is called overlaps its reads of memory with those of fewer others. Hence one call for
+   * whatever is no 4 KiB page. A table starts at a multiple of its size, so an index goes in with `|`, which cannot overflow.
+   */
   override walk(low: number, high: number): number {
     // Bits 51:35 of the page number are equal (VT-d reason 0x80 otherwise).
     if (((high + 8) & 0xfffff) >= 16) return NOT_CANONICAL;
-    if (this.root === NO_ROOT) return NOT_PRESENT;
+    const root = this.root;
+    if (root === ROOTLESS) return NOT_PRESENT;
     const words = this.pool.words;
     const size = words.length;
 
-    const entry4 = words[(this.root << TABLE_WORDS_LG2) + (((high & 0xf) << 6) | ((low >>> 26) & 0x3e))]!;
-    if ((entry4 & PRESENT) === 0) return NOT_PRESENT;
-    if ((entry4 & LARGE) !== 0) return RESERVED_BITS;
-    const table3 = (entry4 & TABLE_ADDRESS) >>> 2;
-    if (table3 >= size) return EXTERNAL_ABORT;
-
-    const at3 = table3 + ((low >>> 17) & 0x3fe);
-    const entry3 = words[at3]!;
-    if ((entry3 & PRESENT) === 0) return NOT_PRESENT;
-    if ((entry3 & LARGE) !== 0) {
-      if ((entry3 & RESERVED_1G) !== 0) return RESERVED_BITS;
-      return this.#found(((entry3 >>> 12) & 0xc0000) | (low & 0x3ffff), words[at3 + 1]!, entry4 & entry3, 18);
+    let at = (root << TABLE_WORDS_LG2) | ((high & 0xf) << 6) | ((low >>> 26) & 0x3e);
+    let entry = words[at]!;
+    let rights = entry;
+    let pagesLg2 = 27;
+    let table = (entry >>> 12) << TABLE_WORDS_LG2;
+    if ((entry & TABLE_MASK) === PRESENT && table < size) {
+      at = table | ((low >>> 17) & 0x3fe);
+      entry = words[at]!;
+      rights &= entry;
+      pagesLg2 = 18;
+      table = (entry >>> 12) << TABLE_WORDS_LG2;
+      if ((entry & TABLE_MASK) === PRESENT && table < size) {
+        at = table | ((low >>> 8) & 0x3fe);
+        entry = words[at]!;
+        rights &= entry;
+        pagesLg2 = 9;
+        table = (entry >>> 12) << TABLE_WORDS_LG2;
+        if ((entry & TABLE_MASK) === PRESENT && table < size) {
+          at = table | ((low << 1) & 0x3fe);
+          entry = words[at]!;
+          if ((entry & PRESENT) === 0) return NOT_PRESENT;
+          return this.#found(entry >>> 12, words[at | 1]!, rights & entry, 0);
+        }
+      }
     }
-    const table2 = (entry3 & TABLE_ADDRESS) >>> 2;
-    if (table2 >= size) return EXTERNAL_ABORT;
+    return this.#ended(at, rights, low, pagesLg2);
+  }
 
-    const at2 = table2 + ((low >>> 8) & 0x3fe);
-    const entry2 = words[at2]!;
-    if ((entry2 & PRESENT) === 0) return NOT_PRESENT;
-    if ((entry2 & LARGE) !== 0) {
-      if ((entry2 & RESERVED_2M) !== 0) return RESERVED_BITS;
-      return this.#found(((entry2 >>> 12) & 0xffe00) | (low & 0x1ff), words[at2 + 1]!, entry4 & entry3 & entry2, 9);
-    }
-    const table1 = (entry2 & TABLE_ADDRESS) >>> 2;
-    if (table1 >= size) return EXTERNAL_ABORT;
-
-    const at1 = table1 + ((low << 1) & 0x3fe);
-    const entry1 = words[at1]!;
-    if ((entry1 & PRESENT) === 0) return NOT_PRESENT;
-    return this.#found(entry1 >>> 12, words[at1 + 1]!, entry4 & entry3 & entry2 & entry1, 0);
+  /**
+   * Ends a walk at an entry above level 1 that leads to no table of the pool; it spans 2^`pagesLg2` pages. `rights`: the AND of it and
+   * those above.
+   */
+  #ended(at: number, rights: number, low: number, pagesLg2: number): number {
+    const words = this.pool.words;
+    const entry = words[at]!;
+    if ((entry & PRESENT) === 0) return NOT_PRESENT;
+    if ((entry & LARGE) === 0) return EXTERNAL_ABORT;
+    const inside = (1 << pagesLg2) - 1;
+    if (pagesLg2 === 27 || (entry & (inside << 12) & ~PAT) !== 0) return RESERVED_BITS;
+    return this.#found(((entry >>> 12) & ~inside) | (low & inside), words[at | 1]!, rights, pagesLg2);
   }
 
   /** `low20`: physical page bits 19:0; `highWord` has bits 39:20 in its low 20; `rights`: the AND of all entries. */
   #found(low20: number, highWord: number, rights: number, pagesLg2: number): number {
     this.foundLow = low20 | (highWord << 20);
     this.foundHigh = (highWord >>> 12) & 0xff;
-    // A request without supervisor privilege needs U/S at every level (VT-d reason 0x81). R/W is the same bit as the right to write in ACCESS.
-    this.foundAccess = (rights & USER) === 0 ? 0 : READ | (rights & WRITABLE) | (highWord < 0 ? 0 : EXECUTE);
+    // A request without supervisor privilege needs U/S at every level (VT-d reason 0x81). R/W is the same bit as the right to write in ACCESS,
+    // and XD, inverted and shifted, that to execute.
+    this.foundAccess = (rights & USER) === 0 ? 0 : READ | (rights & WRITABLE) | ((~highWord >>> 29) & EXECUTE);
     this.foundPagesLg2 = pagesLg2;
     return PERFORMED;
   }
