@@ -39,19 +39,41 @@ interface Remembered {
   readonly layout: ConfigLayout;
 }
 
-/** What an image was laid out as last: machines of one spec share their masks, which are most of what a function weighs. */
+/** Layouts that are kept for images to come: a machine has few kinds of function, and so have the machines of one service. Some 60 KB each. */
+const KEPT_MAX = 128;
+
+/** What an image was laid out as last. */
 const remembered = new WeakMap<Uint8Array, Remembered>();
+/** By the sum of the image, the oldest first: equal images share their masks, which are most of what a function weighs. */
+const kept = new Map<number, Remembered>();
 
 /** `barBytes`: see {@link findBars}, whose `EINVAL` passes through. What it returns is shared: {@link copyMasks} before it is changed. */
 export function layOutConfig(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayout {
   const known = remembered.get(image);
   if (known?.barBytes === barBytes && same(known.image, image)) return known.layout;
-  const layout = layOutAnew(image, barBytes);
-  remembered.set(image, { image: new Uint8Array(image), barBytes, layout });
-  return layout;
+  const found = keptLayout(image, barBytes);
+  remembered.set(image, found);
+  return found.layout;
+}
+
+function keptLayout(image: Uint8Array, barBytes: readonly bigint[]): Remembered {
+  const sum = image.reduce((all, byte) => (Math.imul(all, 31) + byte) | 0, image.length);
+  const like = kept.get(sum);
+  if (like !== undefined && sameSizes(like.barBytes, barBytes) && same(like.image, image)) return { ...like, barBytes };
+  const made = { image: new Uint8Array(image), barBytes, layout: layOutAnew(image, barBytes) };
+  kept.delete(sum);
+  kept.set(sum, made);
+  const [oldest] = kept.keys();
+  if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+  return made;
+}
+
+function sameSizes(one: readonly bigint[], other: readonly bigint[]): boolean {
+  return one.length === other.length && one.every((bytes, index) => bytes === other[index]);
 }
 
 function same(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
   if (((one.byteOffset | other.byteOffset | one.length) & 3) !== 0) return one.every((byte, at) => byte === other[at]);
   const words = new Int32Array(one.buffer, one.byteOffset, one.length >> 2);
   const others = new Int32Array(other.buffer, other.byteOffset, words.length);
