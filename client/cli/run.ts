@@ -1,6 +1,7 @@
 /** Reads the arguments, runs one command, and says how it ended. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { registerFault } from './commands/fault.ts';
 import { registerLspci } from './commands/lspci.ts';
 import { registerMachine } from './commands/machine.ts';
 import { registerReset } from './commands/reset.ts';
@@ -32,6 +33,7 @@ function program(): Command {
     registerLspci,
     registerReset,
     registerSysfs,
+    registerFault,
     registerTopology,
     registerDemo,
     registerWalk,

@@ -26,7 +26,7 @@ export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } 
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
 export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
-export type { ArmOptions, FaultInjection } from './fault-injection.ts';
+export type { ArmMemoryOptions, ArmOptions, ArmedFault, ArmedFaults, FaultInjection, MemoryFaultKind } from './fault-injection.ts';
 export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
 export type { AreaRequest, Ioas, Ioases, IovaRanges } from './ioas.ts';
 export type { FoundRange, IovaRange } from './iova-range.ts';
@@ -43,6 +43,7 @@ export type {
   HoldPoint,
   InvalidateType,
   LogLevel,
+  MemoryError,
   OnDeadline,
   OnFault,
   Outcome,

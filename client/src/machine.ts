@@ -15,6 +15,7 @@ import {
   type TraceRecord,
   type WindowChange,
 } from './event-streams.ts';
+import { ArmedFaults } from './fault-injection.ts';
 import { FunctionHandle } from './function-handle.ts';
 import { Ioases } from './ioas.ts';
 import { Memory } from './memory.ts';
@@ -40,6 +41,8 @@ export class Machine implements AsyncDisposable {
   readonly clock: Clock;
   /** Holds calls between two of their steps. */
   readonly calls: CallHolds;
+  /** Faults on purpose that are armed, and those of memory; a function has its own in {@link FunctionHandle.faults}. */
+  readonly armed: ArmedFaults;
   readonly #link: MachineLink;
 
   constructor(link: MachineLink) {
@@ -49,6 +52,7 @@ export class Machine implements AsyncDisposable {
     this.ioas = new Ioases(link.channel);
     this.clock = new Clock(link.channel);
     this.calls = new CallHolds(link.channel);
+    this.armed = new ArmedFaults(link.channel);
   }
 
   /** The machine's name. */

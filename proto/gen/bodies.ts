@@ -141,6 +141,8 @@ export const BODY = {
   faultArmReply: 203,
   faultDisarm: 204,
   faultDisarmReply: 205,
+  faultList: 206,
+  faultListReply: 207,
   clockInfo: 224,
   clockInfoReply: 225,
   clockAdvance: 226,
@@ -224,6 +226,7 @@ export interface Calls {
   ledger: { request: iommud.v1.Ledger.$Properties; decoded: iommud.v1.Ledger; reply: iommud.v1.LedgerReply };
   faultArm: { request: iommud.v1.FaultArm.$Properties; decoded: iommud.v1.FaultArm; reply: iommud.v1.FaultArmReply };
   faultDisarm: { request: iommud.v1.FaultDisarm.$Properties; decoded: iommud.v1.FaultDisarm; reply: iommud.v1.FaultDisarmReply };
+  faultList: { request: iommud.v1.FaultList.$Properties; decoded: iommud.v1.FaultList; reply: iommud.v1.FaultListReply };
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
@@ -381,6 +384,8 @@ codecs[202] = v1.FaultArm;
 codecs[203] = v1.FaultArmReply;
 codecs[204] = v1.FaultDisarm;
 codecs[205] = v1.FaultDisarmReply;
+codecs[206] = v1.FaultList;
+codecs[207] = v1.FaultListReply;
 codecs[224] = v1.ClockInfo;
 codecs[225] = v1.ClockInfoReply;
 codecs[226] = v1.ClockAdvance;

@@ -369,7 +369,13 @@ export namespace iommud {
             OUTCOME_ACCESS_FLAG = 17,
 
             /** The walk led to an address that is wider than the format was told. */
-            OUTCOME_ADDRESS_SIZE = 18
+            OUTCOME_ADDRESS_SIZE = 18,
+
+            /** The data came with EP set; nothing took it. */
+            OUTCOME_POISONED = 19,
+
+            /** No completion came while the function waited. */
+            OUTCOME_COMPLETION_TIMEOUT = 20
         }
 
         /** What a translation request was granted: the range that one translation has. In the first is the page that was asked for. */
@@ -6633,7 +6639,7 @@ export namespace iommud {
             /** FAULT_KIND_UNSPECIFIED value */
             FAULT_KIND_UNSPECIFIED = 0,
 
-            /** Holds requests at `point`. */
+            /** Holds operations at `point`. */
             FAULT_KIND_HOLD = 1,
 
             /** The function's ATC does not answer invalidations. */
@@ -6655,12 +6661,60 @@ export namespace iommud {
              * Its ATC completes the invalidations that this acts on by one message, when the last of them has come or, where it is not 0, `delay_ns` after the first;
              * disarmed, at once.
              */
-            FAULT_KIND_COALESCED_COMPLETIONS = 7
+            FAULT_KIND_COALESCED_COMPLETIONS = 7,
+
+            /**
+             * Completions of its reads, atomics and translation requests come `delay_ns` late. One that comes after its Completion Timeout finds nobody: the operation
+             * has ended with `completion-timeout`.
+             */
+            FAULT_KIND_LATE_COMPLETIONS = 8,
+
+            /** Those, and the Invalidate Completions that it sends, come twice. The second is unexpected, and completes nothing. */
+            FAULT_KIND_DUPLICATE_COMPLETIONS = 9,
+
+            /** It completes the Invalidate Request with the ITag beside the one that it was sent. */
+            FAULT_KIND_WRONG_ITAG = 10,
+
+            /** One bit of what a read or atomic gets is flipped, which one by the machine's seed; nothing tells it. */
+            FAULT_KIND_CORRUPT_COMPLETIONS = 11,
+
+            /** What it writes, and what it reads, comes poisoned (EP set): no memory takes it, and the operation ends with `poisoned`. */
+            FAULT_KIND_POISONED_DATA = 12,
+
+            /**
+             * The link above it is down, without a word: it, its device's other functions and what is below them answer nothing, and what is sent vanishes; they are reset
+             * when it goes down. With `count` 0 (and `first` 1) that is at once; it comes up when the fault ends. An occurrence is a thing that is sent to or by the
+             * function.
+             */
+            FAULT_KIND_SURPRISE_DOWN = 13,
+
+            /** Memory answers DMA with `error`; a posted write is lost. */
+            FAULT_KIND_MEMORY_ERRORS = 14,
+
+            /** It answers `delay_ns` late; 0: when the fault is disarmed or DmaRelease lets the request go. A read ends by its function's Completion Timeout. */
+            FAULT_KIND_MEMORY_STALLS = 15
+        }
+
+        /** How memory that errs answers. */
+        enum MemoryError {
+
+            /** MEMORY_ERROR_UNSPECIFIED value */
+            MEMORY_ERROR_UNSPECIFIED = 0,
+
+            /** MEMORY_ERROR_UNSUPPORTED_REQUEST value */
+            MEMORY_ERROR_UNSUPPORTED_REQUEST = 1,
+
+            /** MEMORY_ERROR_COMPLETER_ABORT value */
+            MEMORY_ERROR_COMPLETER_ABORT = 2,
+
+            /** With poisoned data. */
+            MEMORY_ERROR_POISONED = 3
         }
 
         /**
-         * Arms a fault. Role: host. Class: control. Errors: ENODEV, EINVAL (`hold` without `point`; completions gathered without
-         * end and without a delay).
+         * Arms a fault. Of a function and a kind there is one, and a new one takes its place; of memory there may be several. Role: host. Class: control. Errors: ENODEV,
+         * EINVAL (`hold` without `point`; completions gathered without end and without a delay; a fault of memory without a range, or another with one; an end that is
+         * not after its beginning and now).
          */
         class FaultArm {
 
@@ -6673,7 +6727,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** FaultArm function. */
+            /** May be absent of a fault of memory, which then acts on the DMA of every function. */
             function: (number|null);
 
             /** FaultArm fault. */
@@ -6688,8 +6742,23 @@ export namespace iommud {
             /** Of `hold`: one of the first three points. */
             point: (iommud.v1.RequestPoint|null);
 
-            /** Of late invalidations and coalesced completions, nanoseconds. Absent: 0. */
+            /** Of late invalidations and completions, coalesced completions and memory that stalls, nanoseconds. Absent: 0. */
             delayNs: (Long|null);
+
+            /** In force from then on the machine's clock, nanoseconds. Occurrences before are not counted. Absent: at once. */
+            fromNs: (Long|null);
+
+            /** And until then, when it is disarmed. Absent: without end. */
+            untilNs: (Long|null);
+
+            /** Of a fault of memory: physical. */
+            address: (Long|null);
+
+            /** FaultArm bytes. */
+            bytes: (Long|null);
+
+            /** Of memory that errs. Absent: completer abort. */
+            error: (iommud.v1.MemoryError|null);
 
             /**
              * Encodes the specified FaultArm message. Does not implicitly {@link iommud.v1.FaultArm.verify|verify} messages.
@@ -6715,7 +6784,7 @@ export namespace iommud {
             /** Properties of a FaultArm. */
             interface $Properties {
 
-                /** FaultArm function */
+                /** May be absent of a fault of memory, which then acts on the DMA of every function. */
                 "function"?: (number|null);
 
                 /** FaultArm fault */
@@ -6730,8 +6799,23 @@ export namespace iommud {
                 /** Of `hold`: one of the first three points. */
                 point?: (iommud.v1.RequestPoint|null);
 
-                /** Of late invalidations and coalesced completions, nanoseconds. Absent: 0. */
+                /** Of late invalidations and completions, coalesced completions and memory that stalls, nanoseconds. Absent: 0. */
                 delayNs?: (Long|null);
+
+                /** In force from then on the machine's clock, nanoseconds. Occurrences before are not counted. Absent: at once. */
+                fromNs?: (Long|null);
+
+                /** And until then, when it is disarmed. Absent: without end. */
+                untilNs?: (Long|null);
+
+                /** Of a fault of memory: physical. */
+                address?: (Long|null);
+
+                /** FaultArm bytes */
+                bytes?: (Long|null);
+
+                /** Of memory that errs. Absent: completer abort. */
+                error?: (iommud.v1.MemoryError|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6755,6 +6839,9 @@ export namespace iommud {
 
             /** FaultArmReply elapsedNs. */
             elapsedNs: Long;
+
+            /** Its number. */
+            armed: number;
 
             /**
              * Encodes the specified FaultArmReply message. Does not implicitly {@link iommud.v1.FaultArmReply.verify|verify} messages.
@@ -6783,6 +6870,9 @@ export namespace iommud {
                 /** FaultArmReply elapsedNs */
                 elapsedNs?: Long;
 
+                /** Its number. */
+                armed?: number;
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -6791,7 +6881,7 @@ export namespace iommud {
             type $Shape = iommud.v1.FaultArmReply.$Properties;
         }
 
-        /** Role: host. Class: control. Errors: ENODEV. */
+        /** Takes a fault away: by its number, or by function and kind. Role: host. Class: control. Errors: ENODEV, ENOENT (no fault has that number). */
         class FaultDisarm {
 
             /**
@@ -6808,6 +6898,9 @@ export namespace iommud {
 
             /** FaultDisarm fault. */
             fault: (iommud.v1.FaultKind|null);
+
+            /** In place of both. */
+            armed: (number|null);
 
             /**
              * Encodes the specified FaultDisarm message. Does not implicitly {@link iommud.v1.FaultDisarm.verify|verify} messages.
@@ -6838,6 +6931,9 @@ export namespace iommud {
 
                 /** FaultDisarm fault */
                 fault?: (iommud.v1.FaultKind|null);
+
+                /** In place of both. */
+                armed?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6895,6 +6991,234 @@ export namespace iommud {
 
             /** Shape of a FaultDisarmReply. */
             type $Shape = iommud.v1.FaultDisarmReply.$Properties;
+        }
+
+        /** The faults that are armed. Roles: host, observer. Class: control. */
+        class FaultList {
+
+            /**
+             * Constructs a new FaultList.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FaultList.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified FaultList message. Does not implicitly {@link iommud.v1.FaultList.verify|verify} messages.
+             * @param message FaultList message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FaultList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FaultList message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FaultList & iommud.v1.FaultList.$Shape} FaultList
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FaultList & iommud.v1.FaultList.$Shape;
+        }
+
+        namespace FaultList {
+
+            /** Properties of a FaultList. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FaultList. */
+            type $Shape = iommud.v1.FaultList.$Properties;
+        }
+
+        /** Represents a FaultListReply. */
+        class FaultListReply {
+
+            /**
+             * Constructs a new FaultListReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FaultListReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** By number. */
+            faults: iommud.v1.ArmedFault[];
+
+            /**
+             * Encodes the specified FaultListReply message. Does not implicitly {@link iommud.v1.FaultListReply.verify|verify} messages.
+             * @param message FaultListReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FaultListReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FaultListReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FaultListReply & iommud.v1.FaultListReply.$Shape} FaultListReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FaultListReply & iommud.v1.FaultListReply.$Shape;
+        }
+
+        namespace FaultListReply {
+
+            /** Properties of a FaultListReply. */
+            interface $Properties {
+
+                /** By number. */
+                faults?: iommud.v1.ArmedFault.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FaultListReply. */
+            type $Shape = iommud.v1.FaultListReply.$Properties;
+        }
+
+        /** Represents an ArmedFault. */
+        class ArmedFault {
+
+            /**
+             * Constructs a new ArmedFault.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ArmedFault.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ArmedFault armed. */
+            armed: number;
+
+            /** ArmedFault fault. */
+            fault: iommud.v1.FaultKind;
+
+            /** Absent of one of memory that acts on every function's DMA. */
+            function: (number|null);
+
+            /** ArmedFault address. */
+            address: (Long|null);
+
+            /** ArmedFault bytes. */
+            bytes: (Long|null);
+
+            /** ArmedFault error. */
+            error: iommud.v1.MemoryError;
+
+            /** Occurrences that it lets pass yet. */
+            passes: number;
+
+            /** How often it has acted, and how often it will yet; absent: without end. */
+            acted: number;
+
+            /** ArmedFault left. */
+            left: (number|null);
+
+            /** ArmedFault point. */
+            point: iommud.v1.RequestPoint;
+
+            /** ArmedFault delayNs. */
+            delayNs: Long;
+
+            /** ArmedFault fromNs. */
+            fromNs: Long;
+
+            /** ArmedFault untilNs. */
+            untilNs: (Long|null);
+
+            /** ArmedFault inForce. */
+            inForce: boolean;
+
+            /** The same in words. */
+            text: string;
+
+            /**
+             * Encodes the specified ArmedFault message. Does not implicitly {@link iommud.v1.ArmedFault.verify|verify} messages.
+             * @param message ArmedFault message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ArmedFault.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ArmedFault message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ArmedFault & iommud.v1.ArmedFault.$Shape} ArmedFault
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ArmedFault & iommud.v1.ArmedFault.$Shape;
+        }
+
+        namespace ArmedFault {
+
+            /** Properties of an ArmedFault. */
+            interface $Properties {
+
+                /** ArmedFault armed */
+                armed?: number;
+
+                /** ArmedFault fault */
+                fault?: iommud.v1.FaultKind;
+
+                /** Absent of one of memory that acts on every function's DMA. */
+                "function"?: (number|null);
+
+                /** ArmedFault address */
+                address?: (Long|null);
+
+                /** ArmedFault bytes */
+                bytes?: (Long|null);
+
+                /** ArmedFault error */
+                error?: iommud.v1.MemoryError;
+
+                /** Occurrences that it lets pass yet. */
+                passes?: number;
+
+                /** How often it has acted, and how often it will yet; absent: without end. */
+                acted?: number;
+
+                /** ArmedFault left */
+                left?: (number|null);
+
+                /** ArmedFault point */
+                point?: iommud.v1.RequestPoint;
+
+                /** ArmedFault delayNs */
+                delayNs?: Long;
+
+                /** ArmedFault fromNs */
+                fromNs?: Long;
+
+                /** ArmedFault untilNs */
+                untilNs?: (Long|null);
+
+                /** ArmedFault inForce */
+                inForce?: boolean;
+
+                /** The same in words. */
+                text?: string;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ArmedFault. */
+            type $Shape = iommud.v1.ArmedFault.$Properties;
         }
 
         /** What became of a group of page requests. PageResponse takes the first three. */

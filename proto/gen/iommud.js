@@ -474,6 +474,8 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[16] = "OUTCOME_NO_ACCESS"] = 16;
             values[valuesById[17] = "OUTCOME_ACCESS_FLAG"] = 17;
             values[valuesById[18] = "OUTCOME_ADDRESS_SIZE"] = 18;
+            values[valuesById[19] = "OUTCOME_POISONED"] = 19;
+            values[valuesById[20] = "OUTCOME_COMPLETION_TIMEOUT"] = 20;
             return values;
         })();
         v1.Grant = (function() {
@@ -9728,6 +9730,22 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[5] = "FAULT_KIND_NEVER_READY"] = 5;
             values[valuesById[6] = "FAULT_KIND_ATTACH_FAILS"] = 6;
             values[valuesById[7] = "FAULT_KIND_COALESCED_COMPLETIONS"] = 7;
+            values[valuesById[8] = "FAULT_KIND_LATE_COMPLETIONS"] = 8;
+            values[valuesById[9] = "FAULT_KIND_DUPLICATE_COMPLETIONS"] = 9;
+            values[valuesById[10] = "FAULT_KIND_WRONG_ITAG"] = 10;
+            values[valuesById[11] = "FAULT_KIND_CORRUPT_COMPLETIONS"] = 11;
+            values[valuesById[12] = "FAULT_KIND_POISONED_DATA"] = 12;
+            values[valuesById[13] = "FAULT_KIND_SURPRISE_DOWN"] = 13;
+            values[valuesById[14] = "FAULT_KIND_MEMORY_ERRORS"] = 14;
+            values[valuesById[15] = "FAULT_KIND_MEMORY_STALLS"] = 15;
+            return values;
+        })();
+        v1.MemoryError = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "MEMORY_ERROR_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "MEMORY_ERROR_UNSUPPORTED_REQUEST"] = 1;
+            values[valuesById[2] = "MEMORY_ERROR_COMPLETER_ABORT"] = 2;
+            values[valuesById[3] = "MEMORY_ERROR_POISONED"] = 3;
             return values;
         })();
         v1.FaultArm = (function() {
@@ -9743,6 +9761,16 @@ export const iommud = $root.iommud = (() => {
             FaultArm.prototype.count = null;
             FaultArm.prototype.point = null;
             FaultArm.prototype.delayNs = null;
+            FaultArm.prototype.fromNs = null;
+            FaultArm.prototype.untilNs = null;
+            FaultArm.prototype.address = null;
+            FaultArm.prototype.bytes = null;
+            FaultArm.prototype.error = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -9768,6 +9796,16 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(40).int32(message.point);
                 if (message.delayNs != null && $Object.hasOwnProperty.call(message, "delayNs"))
                     writer.uint32(49).fixed64(message.delayNs);
+                if (message.fromNs != null && $Object.hasOwnProperty.call(message, "fromNs"))
+                    writer.uint32(57).fixed64(message.fromNs);
+                if (message.untilNs != null && $Object.hasOwnProperty.call(message, "untilNs"))
+                    writer.uint32(65).fixed64(message.untilNs);
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address"))
+                    writer.uint32(73).fixed64(message.address);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes"))
+                    writer.uint32(81).fixed64(message.bytes);
+                if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
+                    writer.uint32(88).int32(message.error);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9836,6 +9874,36 @@ export const iommud = $root.iommud = (() => {
                             message.delayNs = reader.fixed64();
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 1)
+                                break;
+                            message.fromNs = reader.fixed64();
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 1)
+                                break;
+                            message.untilNs = reader.fixed64();
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 1)
+                                break;
+                            message.address = reader.fixed64();
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 1)
+                                break;
+                            message.bytes = reader.fixed64();
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            message.error = reader.int32();
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -9862,6 +9930,7 @@ export const iommud = $root.iommud = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
             FaultArmReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            FaultArmReply.prototype.armed = 0;
             FaultArmReply.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -9871,6 +9940,8 @@ export const iommud = $root.iommud = (() => {
                     throw $Error("max depth exceeded");
                 if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
                     writer.uint32(9).fixed64(message.elapsedNs);
+                if (message.armed != null && $Object.hasOwnProperty.call(message, "armed") && message.armed !== 0)
+                    writer.uint32(16).uint32(message.armed);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9912,6 +9983,15 @@ export const iommud = $root.iommud = (() => {
                                 delete message.elapsedNs;
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.armed = value;
+                            else
+                                delete message.armed;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -9939,6 +10019,8 @@ export const iommud = $root.iommud = (() => {
             };
             FaultDisarm.prototype["function"] = null;
             FaultDisarm.prototype.fault = null;
+            FaultDisarm.prototype.armed = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             FaultDisarm.encode = function (message, writer, _depth) {
@@ -9952,6 +10034,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(13).fixed32(message["function"]);
                 if (message.fault != null && $Object.hasOwnProperty.call(message, "fault"))
                     writer.uint32(16).int32(message.fault);
+                if (message.armed != null && $Object.hasOwnProperty.call(message, "armed"))
+                    writer.uint32(24).uint32(message.armed);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9994,6 +10078,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.fault = reader.int32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.armed = reader.uint32();
                             continue;
                         }
                     }
@@ -10089,6 +10179,378 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return FaultDisarmReply;
+        })();
+        v1.FaultList = (function() {
+            const FaultList = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FaultList.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FaultList.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FaultList();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FaultList;
+        })();
+        v1.FaultListReply = (function() {
+            const FaultListReply = function (properties) {
+                this.faults = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FaultListReply.prototype.faults = $util.emptyArray;
+            FaultListReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.faults != null && message.faults.length)
+                    for (let i = 0; i < message.faults.length; ++i)
+                        $root.iommud.v1.ArmedFault.encode(message.faults[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FaultListReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FaultListReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.faults && message.faults.length))
+                                message.faults = [];
+                            message.faults.push($root.iommud.v1.ArmedFault.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FaultListReply;
+        })();
+        v1.ArmedFault = (function() {
+            const ArmedFault = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            ArmedFault.prototype.armed = 0;
+            ArmedFault.prototype.fault = 0;
+            ArmedFault.prototype["function"] = null;
+            ArmedFault.prototype.address = null;
+            ArmedFault.prototype.bytes = null;
+            ArmedFault.prototype.error = 0;
+            ArmedFault.prototype.passes = 0;
+            ArmedFault.prototype.acted = 0;
+            ArmedFault.prototype.left = null;
+            ArmedFault.prototype.point = 0;
+            ArmedFault.prototype.delayNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ArmedFault.prototype.fromNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ArmedFault.prototype.untilNs = null;
+            ArmedFault.prototype.inForce = false;
+            ArmedFault.prototype.text = "";
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            ArmedFault.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.armed != null && $Object.hasOwnProperty.call(message, "armed") && message.armed !== 0)
+                    writer.uint32(8).uint32(message.armed);
+                if (message.fault != null && $Object.hasOwnProperty.call(message, "fault") && message.fault !== 0)
+                    writer.uint32(16).int32(message.fault);
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(29).fixed32(message["function"]);
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address"))
+                    writer.uint32(33).fixed64(message.address);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes"))
+                    writer.uint32(41).fixed64(message.bytes);
+                if (message.error != null && $Object.hasOwnProperty.call(message, "error") && message.error !== 0)
+                    writer.uint32(48).int32(message.error);
+                if (message.passes != null && $Object.hasOwnProperty.call(message, "passes") && message.passes !== 0)
+                    writer.uint32(56).uint32(message.passes);
+                if (message.acted != null && $Object.hasOwnProperty.call(message, "acted") && message.acted !== 0)
+                    writer.uint32(64).uint32(message.acted);
+                if (message.left != null && $Object.hasOwnProperty.call(message, "left"))
+                    writer.uint32(72).uint32(message.left);
+                if (message.point != null && $Object.hasOwnProperty.call(message, "point") && message.point !== 0)
+                    writer.uint32(80).int32(message.point);
+                if (message.delayNs != null && $Object.hasOwnProperty.call(message, "delayNs") && (typeof message.delayNs === "object" ? message.delayNs.low || message.delayNs.high : message.delayNs !== 0))
+                    writer.uint32(89).fixed64(message.delayNs);
+                if (message.fromNs != null && $Object.hasOwnProperty.call(message, "fromNs") && (typeof message.fromNs === "object" ? message.fromNs.low || message.fromNs.high : message.fromNs !== 0))
+                    writer.uint32(97).fixed64(message.fromNs);
+                if (message.untilNs != null && $Object.hasOwnProperty.call(message, "untilNs"))
+                    writer.uint32(105).fixed64(message.untilNs);
+                if (message.inForce != null && $Object.hasOwnProperty.call(message, "inForce") && message.inForce !== false)
+                    writer.uint32(112).bool(message.inForce);
+                if (message.text != null && $Object.hasOwnProperty.call(message, "text") && message.text !== "")
+                    writer.uint32(122).string(message.text);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            ArmedFault.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.ArmedFault();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.armed = value;
+                            else
+                                delete message.armed;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.fault = value;
+                            else
+                                delete message.fault;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.address = reader.fixed64();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            message.bytes = reader.fixed64();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.error = value;
+                            else
+                                delete message.error;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.passes = value;
+                            else
+                                delete message.passes;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.acted = value;
+                            else
+                                delete message.acted;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            message.left = reader.uint32();
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.point = value;
+                            else
+                                delete message.point;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.delayNs = value;
+                            else
+                                delete message.delayNs;
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.fromNs = value;
+                            else
+                                delete message.fromNs;
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 1)
+                                break;
+                            message.untilNs = reader.fixed64();
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.inForce = value;
+                            else
+                                delete message.inForce;
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.text = value;
+                            else
+                                delete message.text;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return ArmedFault;
         })();
         v1.PageAnswer = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);

@@ -90,7 +90,7 @@ describe.each(['strict', 'linux-7.1'] as const)('%s: a deferred attach and a win
 
   it('42 that the hardware refuses is EIO, and stays deferred', () => {
     const { m } = deferred(behaviour);
-    m.call('ok', { kind: 'fault-arm', bdf: PROBE, fault: 'attach-fails', first: 1, count: 1, delayNs: 0, point: 'issued' });
+    m.call('fault-armed', { kind: 'fault-arm', bdf: PROBE, fault: 'attach-fails', first: 1, count: 1, delayNs: 0, point: 'issued' });
     expect(m.refusal(attach())).toBe('EIO');
     expect(m.info(PROBE).attachDeferred).toBe(true);
     m.call('ok', attach());

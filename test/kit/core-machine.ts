@@ -211,7 +211,7 @@ export class CoreMachine {
     fields: { first?: number; count?: number; delayMs?: number } = {},
   ): void {
     const { first = 1, count = 1, delayMs = 0 } = fields;
-    this.call('ok', {
+    this.call('fault-armed', {
       kind: 'fault-arm',
       bdf: at,
       fault,

@@ -109,12 +109,21 @@ interface ShownFunction {
   readonly label: string;
 }
 
+interface ShownFault {
+  readonly armed: number;
+  readonly text: string;
+}
+
 async function show(name: string, options: ServiceOptions): Promise<void> {
   const service = new Service(options);
   const path = machinePath(name);
   const machine = await service.get<Machine>(path, 'socketUrl');
   const { functions } = await service.get<{ functions: readonly ShownFunction[] }>(`${path}/functions`, 'functions');
-  print(options.json, { ...machine, functions }, () => [...facts(machine), '', functionTable(functions)].join('\n'));
+  const { faults } = await service.get<{ faults: readonly ShownFault[] }>(`${path}/armed-faults`, 'faults');
+  const armed = faults.length === 0 ? [] : ['', ...faults.map(({ armed: number, text }) => `armed ${number}: ${text}`)];
+  print(options.json, { ...machine, functions, armedFaults: faults }, () =>
+    [...facts(machine), '', functionTable(functions), ...armed].join('\n'),
+  );
 }
 
 function behaviourText({ behaviour, withoutFixes }: Machine): string {

@@ -165,6 +165,25 @@ export const FaultList = Type.Object({
 });
 export type FaultList = Static<typeof FaultList>;
 
+export const ArmedFaultList = Type.Object({
+  faults: Type.Array(
+    Type.Object({
+      armed: Type.Integer({ description: 'Its number' }),
+      fault: Type.String(),
+      function: orNull(FunctionAddress),
+      address: orNull(hex('Physical address, of a fault of memory')),
+      bytes: orNull(Type.Integer()),
+      error: orNull(Type.String()),
+      passes: Type.Integer({ description: 'Occurrences that it lets pass yet' }),
+      acted: Type.Integer({ description: 'How often it has acted' }),
+      left: orNull(Type.Integer({ description: 'How often it will yet; null without end' })),
+      inForce: Type.Boolean(),
+      text: Type.String({ examples: ['00:02.0 late-completions by 5000000 ns: acted 0, 1 left'] }),
+    }),
+  ),
+});
+export type ArmedFaultList = Static<typeof ArmedFaultList>;
+
 const WindowToken = Type.String({
   minLength: 1,
   maxLength: WINDOW_TOKEN_CHARS_MAX,

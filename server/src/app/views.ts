@@ -1,6 +1,13 @@
 /** Replies of a machine as REST bodies: addresses as text, and null where there is nothing. */
 import { ACCESS, formatBdf, hex, hexDigits, NO_PASID } from '../core/base/index.ts';
-import type { DomainSummary, FaultRecord, FunctionDetail, FunctionSummary, WindowReport } from '../core/machine/index.ts';
+import type {
+  ArmedFaultSummary,
+  DomainSummary,
+  FaultRecord,
+  FunctionDetail,
+  FunctionSummary,
+  WindowReport,
+} from '../core/machine/index.ts';
 import type * as body from './schemas.ts';
 
 export function functionView(of: FunctionSummary): body.FunctionSummary {
@@ -61,6 +68,22 @@ export function faultView(of: FaultRecord): body.FaultList['faults'][number] {
     stage: of.stage,
     privileged: of.privileged,
     execute: of.execute,
+    text: of.text,
+  };
+}
+
+export function armedFaultView(of: ArmedFaultSummary): body.ArmedFaultList['faults'][number] {
+  return {
+    armed: of.armed,
+    fault: of.fault,
+    function: of.bdf === undefined ? null : formatBdf(of.bdf),
+    address: of.range === undefined ? null : hex(of.range.address),
+    bytes: of.range === undefined ? null : Number(of.range.bytes),
+    error: of.error ?? null,
+    passes: of.passes,
+    acted: of.acted,
+    left: of.left ?? null,
+    inForce: of.inForce,
     text: of.text,
   };
 }

@@ -42,6 +42,7 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'stop-marker': ['function', 'pasid'],
   'page-fault': ['function', 'fault', 'group', 'requests'],
   'page-response': ['function', 'group', 'answer', 'outstanding'],
+  link: ['function', 'up'],
   'page-response-late': ['function', 'group', 'answer'],
 };
 

@@ -13,6 +13,7 @@ import {
   DOMAIN_TYPES,
   FAULTS,
   INVALIDATE_TYPES,
+  MEMORY_ERROR,
   METHODS,
   ON_DEADLINE,
   ON_FAULT,
@@ -334,18 +335,27 @@ const ROWS = {
     roles: HOST,
     decode: (b) => ({
       kind: 'fault-arm',
-      bdf: needFunction(b.function),
+      // A fault of memory is of a range, and of a function only where one is named.
+      bdf: b.function === null && b.address !== null ? undefined : needFunction(b.function),
       fault: needWord(b.fault, 'fault', FAULTS),
       first: b.first ?? 1,
       count: b.count ?? 1,
       point: optionalWord(b.point, 'point', POINTS),
       delayNs: optionalNumber(b.delayNs, 'delay_ns'),
+      ...(b.fromNs === null ? {} : { fromNs: needNumber(b.fromNs, 'from_ns') }),
+      ...(b.untilNs === null ? {} : { untilNs: needNumber(b.untilNs, 'until_ns') }),
+      ...(b.address === null ? {} : { range: { address: needBigint(b.address, 'address'), bytes: needBigint(b.bytes, 'bytes') } }),
+      ...(b.error === null ? {} : { error: needWord(b.error, 'error', MEMORY_ERROR) }),
     }),
   },
   faultDisarm: {
     roles: HOST,
-    decode: (b) => ({ kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }),
+    decode: (b) =>
+      b.armed === null
+        ? { kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }
+        : { kind: 'fault-disarm', armed: b.armed },
   },
+  faultList: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'fault-list' }) },
 
   callHold: {
     roles: HOST,

@@ -1,7 +1,14 @@
 /** What a machine says of functions, groups and domains, to bodies of the wire. */
-import { u64FromBigint } from '../../../proto/index.ts';
-import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, RegionSummary } from '../core/machine/index.ts';
-import { DEFAULT_DOMAIN_TYPES, DOMAIN_TYPES, FAULTS, METHODS } from './enums.ts';
+import { u64FromBigint, u64FromNumber } from '../../../proto/index.ts';
+import type {
+  ArmedFaultSummary,
+  DomainSummary,
+  FunctionDetail,
+  FunctionSummary,
+  GroupDetail,
+  RegionSummary,
+} from '../core/machine/index.ts';
+import { DEFAULT_DOMAIN_TYPES, DOMAIN_TYPES, FAULTS, MEMORY_ERROR, METHODS, POINTS } from './enums.ts';
 import type { Send } from './send.ts';
 
 export function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
@@ -66,6 +73,27 @@ export function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {
     domain: domainOrNull(group.domain),
     defaultDomain: domainOrNull(group.defaultDomain),
     defaultType: group.defaultType === undefined ? 0 : DEFAULT_DOMAIN_TYPES.number[group.defaultType],
+  };
+}
+
+export function armedFault(of: ArmedFaultSummary): Send<'ArmedFault'> {
+  const { range, error, left, point, untilNs } = of;
+  return {
+    armed: of.armed,
+    fault: FAULTS.number[of.fault],
+    function: of.bdf ?? null,
+    address: range === undefined ? null : u64FromBigint(range.address),
+    bytes: range === undefined ? null : u64FromBigint(range.bytes),
+    error: error === undefined ? 0 : MEMORY_ERROR.number[error],
+    passes: of.passes,
+    acted: of.acted,
+    left: left ?? null,
+    point: point === undefined ? 0 : POINTS.number[point],
+    delayNs: u64FromNumber(of.delayNs),
+    fromNs: u64FromNumber(of.fromNs),
+    untilNs: untilNs === undefined ? null : u64FromNumber(untilNs),
+    inForce: of.inForce,
+    text: of.text,
   };
 }
 

@@ -2,7 +2,7 @@ import { BODY, s64FromNumber, u64FromBigint, u64FromNumber } from '../../../prot
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
 import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply, WindowReport } from '../core/machine/index.ts';
-import { functionDetail, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
+import { armedFault, functionDetail, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
 import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
@@ -98,6 +98,8 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
   ledger: (reply) => ({ entries: reply.entries.map(ledgerEntry) }) satisfies Send<'LedgerReply'>,
   'fault-records': (reply) =>
     ({ records: reply.records.map(faultRecord), overflow: u64FromNumber(reply.overflow) }) satisfies Send<'FaultRecordsReply'>,
+  'fault-armed': (reply) => ({ elapsedNs: u64FromNumber(reply.elapsedNs), armed: reply.armed }) satisfies Send<'FaultArmReply'>,
+  'fault-list': (reply) => ({ faults: reply.faults.map(armedFault) }) satisfies Send<'FaultListReply'>,
   clock: (reply) => ({ nowNs: u64FromNumber(reply.nowNs), movedNs: u64FromNumber(reply.movedNs) }) satisfies Send<'ClockAdvanceReply'>,
   'trace-hash': (reply) => ({ hash: reply.hash }) satisfies Send<'TraceHashReply'>,
 };

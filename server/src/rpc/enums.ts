@@ -4,6 +4,7 @@ import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, typ
 import {
   DEFAULT_TYPES,
   FAULT_KINDS,
+  MEMORY_ERRORS,
   type DomainType,
   type FaultKind,
   type InvalidateType,
@@ -58,6 +59,7 @@ export const OUTCOME = enumMap('OUTCOME', OUTCOMES, v1.Outcome);
 export const OPERATIONS = enumMap('DMA_OPERATION', DMA_OPERATIONS, v1.DmaOperation);
 export const POINTS = enumMap('REQUEST_POINT', HOLD_POINTS, v1.RequestPoint);
 export const FAULTS = enumMap('FAULT_KIND', FAULT_KINDS satisfies readonly FaultKind[], v1.FaultKind);
+export const MEMORY_ERROR = enumMap('MEMORY_ERROR', MEMORY_ERRORS, v1.MemoryError);
 export const LEVELS = enumMap('LOG_LEVEL', every<'info' | 'warn'>({ info: true, warn: true }), v1.LogLevel);
 
 export const ON_FAULT = enumMap('ON_FAULT', every<'fail' | 'page-request'>({ fail: true, 'page-request': true }), v1.OnFault);

@@ -46,6 +46,12 @@ export function outcomeOf(reply: Reply): Outcome {
       return came('ok', () => ({ entries: reply.entries.length, points: reply.entries.map(({ point }) => point).join(',') }));
     case 'fault-records':
       return came('ok', () => ({ records: reply.records.length, last: reply.records.at(-1)?.cause ?? 'none' }));
+    case 'fault-armed':
+      return came('ok', () => ({ armed: reply.armed }));
+    case 'fault-list': {
+      const last = reply.faults.at(-1);
+      return came('ok', () => ({ faults: reply.faults.length, acted: last?.acted ?? 0, left: last?.left ?? 'endless' }));
+    }
     case 'calls-held':
       return came('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
     case 'unmapped-ranges': {

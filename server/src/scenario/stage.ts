@@ -157,6 +157,7 @@ export class Stage {
     else if (reply.kind === 'domain-alloc') this.names.set(name, BigInt(reply.domain));
     else if (reply.kind === 'mapped') this.names.set(name, reply.iova);
     else if (reply.kind === 'call-hold') this.names.set(name, BigInt(reply.hold));
+    else if (reply.kind === 'fault-armed') this.names.set(name, BigInt(reply.armed));
   }
 
   #judged(statement: Statement, command: Command | undefined, outcome: Outcome): Done {

@@ -1,8 +1,10 @@
+// long: one table, read as a list
 /** What can be done in a scenario: a verb is a command of the machine, or a step of the stage itself (`stage.ts`). */
 import { ACCESS, HOLD_POINTS, NO_PASID, REGION, RESET_METHODS, high32, low32, type DmaOperation } from '../core/base/index.ts';
 import {
   DEFAULT_TYPES,
   FAULT_KINDS,
+  MEMORY_ERRORS,
   type CallName,
   type Command,
   type DomainTarget,
@@ -183,22 +185,36 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => ({ kind: 'dma-release', bdf: a.fn(), request: Number(a.optionalWord() ?? 0) }),
   },
   arm: {
-    usage: 'arm FUNCTION FAULT [first=1] [count=1] [point=issued] [delay=T]',
-    does: 'arms a fault on purpose; count=0 is without end',
+    usage: 'arm FUNCTION FAULT [first=1] [count=1] [point=issued] [delay=T] [from=T] [until=T] [address=A bytes=N] [error=E]',
+    does: 'arms a fault on purpose (errors-and-recovery.md); count=0 is without end; of memory, FUNCTION is optional; its value is the number',
     command: (a) => ({
       kind: 'fault-arm',
-      bdf: a.fn(),
+      bdf: a.optionalFn(),
       fault: oneOf(a, a.word('a fault'), FAULT_KINDS),
       first: a.optionNumber('first', 1),
       count: a.optionNumber('count', 1),
       point: a.optionWord('point', HOLD_POINTS),
       delayNs: a.optionNumber('delay', 0),
+      fromNs: optionTime(a, 'from'),
+      untilNs: optionTime(a, 'until'),
+      range: optionRange(a),
+      error: a.optionWord('error', MEMORY_ERRORS),
     }),
   },
   disarm: {
-    usage: 'disarm FUNCTION FAULT',
+    usage: 'disarm FUNCTION FAULT | disarm FAULT-NUMBER',
     does: 'takes it away',
-    command: (a) => ({ kind: 'fault-disarm', bdf: a.fn(), fault: oneOf(a, a.word('a fault'), FAULT_KINDS) }),
+    command: (a) => {
+      const bdf = a.optionalFn();
+      return bdf === undefined
+        ? { kind: 'fault-disarm', armed: a.number('a fault') }
+        : { kind: 'fault-disarm', bdf, fault: oneOf(a, a.word('a fault'), FAULT_KINDS) };
+    },
+  },
+  armed: {
+    usage: 'armed',
+    does: 'the faults that are armed; fields `faults` (how many), `acted`, `left` (of the last)',
+    command: () => ({ kind: 'fault-list' }),
   },
   hold: {
     usage: 'hold CALL|any STEP|any [FUNCTION] [count=N]',
@@ -283,6 +299,17 @@ function dma(
     hold: a.optionWord('hold', HOLD_POINTS),
     holdNs: a.optionNumber('hold-time', 0),
   };
+}
+
+function optionTime(a: Arguments, name: string): number | undefined {
+  const time = a.optionBigint(name);
+  return time === undefined ? undefined : Number(time);
+}
+
+function optionRange(a: Arguments): { readonly address: bigint; readonly bytes: bigint } | undefined {
+  const address = a.optionBigint('address');
+  const bytes = a.optionBigint('bytes');
+  return address === undefined && bytes === undefined ? undefined : { address: address ?? 0n, bytes: bytes ?? 0n };
 }
 
 function any(word: string): string {

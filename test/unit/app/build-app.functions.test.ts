@@ -43,6 +43,25 @@ describe('functions over REST', () => {
     expect((await rest.get(`${base}/functions/0000:00:02.0`)).json()).toEqual(detail.json());
   });
 
+  test('have faults on purpose, which are listed', async () => {
+    const { rest, base, machine, probe } = await lab();
+    const armed = await probe.faults.arm('never-ready', { count: 0 });
+    await machine.armed.armMemory('memory-errors', { address: 0x10_0000, bytes: 64 });
+    expect((await rest.get(`${base}/armed-faults`)).json()).toEqual({
+      faults: [
+        expect.objectContaining({ armed, fault: 'never-ready', function: '00:02.0', address: null, left: null, error: null }),
+        expect.objectContaining({
+          fault: 'memory-errors',
+          function: null,
+          address: '0x100000',
+          bytes: 64,
+          left: 1,
+          error: 'completer-abort',
+        }),
+      ],
+    });
+  });
+
   test('of a machine without an IOMMU have no group and no domains', async () => {
     const rest = await service();
     const { id } = await rest.make({ preset: 'no-iommu' });

@@ -76,6 +76,11 @@ describe('the table of calls', () => {
       holdNs: 0,
     });
     expect(decoded('dmaRelease', at)).toMatchObject({ request: 0 });
+    expect(decoded('faultDisarm', { armed: 0 })).toEqual({ kind: 'fault-disarm', armed: 0 });
+    expect(decoded('faultArm', { fault: 14, address: { low: 1, high: 0 }, bytes: { low: 2, high: 0 } })).toMatchObject({
+      bdf: undefined,
+      range: { address: 1n, bytes: 2n },
+    });
     expect(decoded('faultArm', { ...at, fault: 1 })).toMatchObject({ first: 1, count: 1, point: undefined, delayNs: 0 });
     expect(decoded('clockAdvance', { ns: half(1) })).toMatchObject({ force: false });
   });
@@ -116,6 +121,8 @@ describe('a value that cannot be is EINVAL naming the field', () => {
     ['dmaMap', 'domain', { ...at, domain: 1, iova: half(0), address: half(0), bytes: half(0), access: 1 }],
     ['dmaUnmap', 'pasid', { domain: 1, pasid: 3, iova: half(0), bytes: half(0) }],
     ['faultArm', 'fault', { ...at, fault: 99 }],
+    ['faultArm', 'function', { fault: 14 }],
+    ['faultArm', 'error', { fault: 14, address: { low: 1, high: 0 }, bytes: { low: 2, high: 0 }, error: 9 }],
     ['faultArm', 'point', { ...at, fault: 1, point: 5 }],
     ['clockAdvance', 'ns', { ns: beyondSafe }],
   ])('%s: %s', (name, field, body) => {
@@ -143,6 +150,7 @@ it('every call names the roles that may make it', () => {
     'page_faults',
     'ioas_ranges',
     'ledger',
+    'fault_list',
     'trace_hash',
   ]);
   expect(names('host device memory observer')).toEqual([
@@ -152,5 +160,5 @@ it('every call names the roles that may make it', () => {
     'function_regions',
     'clock_info',
   ]);
-  expect(names('host').length).toBe(rows.length - 21);
+  expect(names('host').length).toBe(rows.length - 22);
 });

@@ -1,3 +1,4 @@
+// long: an example of every reply, read as a list
 import type { TraceRecord, TraceSink } from '../../../server/src/core/base/index.ts';
 import { ModelError } from '../../../server/src/core/base/index.ts';
 import type {
@@ -263,6 +264,28 @@ const REPLIES = {
       },
     ],
     overflow: 4,
+  },
+  'fault-arm': { kind: 'fault-armed', armed: 9, elapsedNs: 1 },
+  'fault-list': {
+    kind: 'fault-list',
+    faults: [
+      {
+        armed: 9,
+        fault: 'memory-errors',
+        bdf: 16,
+        range: { address: 0xff_ffff_f000n, bytes: 4096n },
+        error: 'poisoned',
+        passes: 1,
+        acted: 2,
+        left: 3,
+        point: 'translated',
+        delayNs: 4,
+        fromNs: 5,
+        untilNs: 6,
+        inForce: true,
+        text: 'memory errs',
+      },
+    ],
   },
   'model-page-request': { kind: 'page-request', answer: 'not-sent', group: 511, elapsedNs: 8 },
   'page-request': { kind: 'page-request', answer: 'forgotten', group: 3, elapsedNs: 9 },

@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 56],
+      ['host', 57],
       ['device', 10],
       ['memory', 7],
-      ['observer', 14],
+      ['observer', 15],
     ]);
-    expect(machine.submitted.length).toBe(56 + 10 + 7 + 14);
+    expect(machine.submitted.length).toBe(57 + 10 + 7 + 15);
   });
 
   it('that are cancelled still get their one reply', async () => {

@@ -43,6 +43,8 @@ export const OUTCOMES = [
   'no-access',
   'access-flag',
   'address-size',
+  'poisoned',
+  'completion-timeout',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

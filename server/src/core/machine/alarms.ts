@@ -1,7 +1,7 @@
 /** What the machine's alarms do when they ring. */
 import type { Alarm } from '../base/index.ts';
 import { flushQueueTimeout } from './dma-flush.ts';
-import { advance, unhold } from './dma-ledger.ts';
+import { advance, holdEnds } from './dma-ledger.ts';
 import { sendGathered } from './invalidation.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
@@ -53,9 +53,7 @@ function endHolds(m: Parts, first: Alarm): void {
   for (let alarm: Alarm | undefined = first; alarm !== undefined; alarm = takeSame(m, first)) {
     const request = m.timedHolds.get(alarm.id);
     if (request === undefined) continue;
-    request.holdAlarm = 0;
-    m.timedHolds.delete(alarm.id);
-    unhold(m, request);
+    holdEnds(m, request);
     released.add(request.fn);
   }
   for (const fn of released) advance(m, fn);

@@ -87,6 +87,7 @@ export function assemble(spec: MachineSpec, hash: TraceHash, readBuffers: ReadBu
     callHolds: new Map(),
     stoppedCalls: new Map(),
     ioases: new Map(),
+    injected: { memory: [], edges: [], next: 1 },
     nextIoas: 1,
     nextRequest: 1,
   };
@@ -133,6 +134,7 @@ function makeFunctions(
       claimedBy: 0,
       warnedDirect: false,
       armed: new Map(),
+      linkDown: 0,
       gathered: undefined,
       closedWindows: new Map(),
       resetHolder: 0,

@@ -385,10 +385,17 @@ export interface LedgerRead {
 }
 
 /**
- * Faults on purpose. `hold`: hold requests at `point`. `ignore-invalidations`, `late-invalidations` (by delayNs): the function's ATC.
+ * Faults on purpose. `hold`: hold operations at `point`. `ignore-invalidations`, `late-invalidations` (by delayNs): the function's ATC.
  * `coalesced-completions`: its ATC completes the requests that this acts on by one message, when the last of them has come or `delayNs` (if not 0) after the
  * first; disarmed, at once. `atc-survives-reset`: not compliant. `never-ready`: no readiness after a reset. `attach-fails`: the IOMMU refuses the next
- * context change of the function with `EIO`. Each acts on occurrences from `first` (1 is the next) for `count` of them.
+ * context change of the function with `EIO`. `late-completions` (by delayNs): of its reads, atomics and translation requests; past its Completion Timeout
+ * it gives up. `duplicate-completions`: those and Invalidate Completions come twice. `wrong-itag`: it completes another Invalidate Request than it got.
+ * `corrupt-completions`: a bit of what it reads is flipped, and nothing tells. `poisoned-data`: what it writes, and what it reads, comes with EP set.
+ * `surprise-down`: the link to it and to what is below it is down, and what is sent over it vanishes; without end (`count` 0) it goes down at once, and is up
+ * when the fault ends. `memory-errors`: memory in `range` answers DMA with `error`. `memory-stalls`: it answers `delayNs` late, or (0) when the fault ends.
+ *
+ * Each acts on occurrences from `first` (1 is the next) for `count` of them: an occurrence is an operation, an Invalidate Request, a reset, a context change, a
+ * request that reaches the memory, or a thing sent over the link.
  */
 export const FAULT_KINDS = [
   'hold',
@@ -398,22 +405,44 @@ export const FAULT_KINDS = [
   'never-ready',
   'attach-fails',
   'coalesced-completions',
+  'late-completions',
+  'duplicate-completions',
+  'wrong-itag',
+  'corrupt-completions',
+  'poisoned-data',
+  'surprise-down',
+  'memory-errors',
+  'memory-stalls',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
+/** How memory that errs answers: Unsupported Request, Completer Abort, or with poisoned data. */
+export const MEMORY_ERRORS = ['unsupported-request', 'completer-abort', 'poisoned'] as const;
+export type MemoryError = (typeof MEMORY_ERRORS)[number];
 export interface FaultArm {
   readonly kind: 'fault-arm';
-  readonly bdf: Bdf;
+  /** Undefined only for a fault of memory: of whatever function's DMA. */
+  readonly bdf: Bdf | undefined;
   readonly fault: FaultKind;
   readonly first: number;
   /** 0: without end. */
   readonly count: number;
   readonly point: HoldPoint | undefined;
   readonly delayNs: number;
+  /** In force from then on the machine's clock, and until then; absent: at once, and without end. */
+  readonly fromNs?: number | undefined;
+  readonly untilNs?: number | undefined;
+  /** Of a fault of memory, which needs it: physical. */
+  readonly range?: { readonly address: bigint; readonly bytes: bigint } | undefined;
+  /** Of `memory-errors`; absent: `completer-abort`. */
+  readonly error?: MemoryError | undefined;
 }
-export interface FaultDisarm {
-  readonly kind: 'fault-disarm';
-  readonly bdf: Bdf;
-  readonly fault: FaultKind;
+/** By what FaultArm named: a function and a kind; or by the number that it was given, where ENOENT says that none is armed. */
+export type FaultDisarm =
+  | { readonly kind: 'fault-disarm'; readonly bdf: Bdf; readonly fault: FaultKind }
+  | { readonly kind: 'fault-disarm'; readonly armed: number };
+/** Every armed fault, by number. */
+export interface FaultList {
+  readonly kind: 'fault-list';
 }
 /** The IOMMU's fault records, oldest first, not consumed. */
 export interface FaultRecords {
@@ -548,6 +577,7 @@ export type HostCommand =
   | LedgerRead
   | FaultArm
   | FaultDisarm
+  | FaultList
   | FaultRecords
   | CallHold
   | CallRelease

@@ -1,8 +1,9 @@
 /** DMA that a command starts, holds and lets go. */
 import { DMA_OPERATIONS, HOLD_POINTS, ModelError, NO_PASID, formatBdf, pasid as checkPasid, type Pasid } from '../base/index.ts';
 import type { DmaRead, DmaRelease, DmaWrite, ModelDma } from './command.ts';
+import { unhold } from './dma-hold.ts';
 import { issueDma } from './dma-issue.ts';
-import { advance, unhold } from './dma-ledger.ts';
+import { advance } from './dma-ledger.ts';
 import { ACCESS_BYTES_MAX } from './memory-commands.ts';
 import { requestMissing, startFaultingDma } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
@@ -184,6 +185,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     requests: 0,
     failedAt: fields.bytes,
     outcome: 0,
+    injected: 0,
     translations: fields.translations,
     completion: undefined,
   };

@@ -1,7 +1,8 @@
 /** What a reset does with the ledger: wait for it, answer it, drop it; and the fence that a memory owner answers for dropped writes. */
-import { addressOfPage, pageHigh, pageLow, pageNumber, PAGE_BYTES, type ResetMethod } from '../base/index.ts';
+import { addressOfPage, pageHigh, pageLow, pageNumber, type ResetMethod } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { advance, end } from './dma-ledger.ts';
+import { rangeOf } from './dma-range.ts';
 import type { Parts } from './parts.ts';
 import type { IndeterminateRange } from './reply.ts';
 import type { FunctionState, Operation, Request } from './state.ts';
@@ -175,8 +176,3 @@ const METHOD_INDEX = { device_specific: 0, acpi: 1, flr: 2, af_flr: 3, pm: 4, bu
   ResetMethod,
   number
 >;
-
-/** The byte range that a request touches, physically. */
-export function rangeOf(request: Request): IndeterminateRange {
-  return { address: addressOfPage(request.page) + BigInt(request.iovaLow & (PAGE_BYTES - 1)), bytes: request.bytes };
-}

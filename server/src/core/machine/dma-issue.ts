@@ -7,7 +7,9 @@ import { STATUS, WAITING } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
 import { recordFault } from './faults.ts';
-import { closedGate, faultActs } from './gate.ts';
+import { closedGate } from './gate.ts';
+import { inject } from './inject.ts';
+import { isLost } from './link.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, Request, RequestKind } from './state.ts';
 import { UNTRANSLATED, translatedPage } from './translated-page.ts';
@@ -22,7 +24,7 @@ export function issueDma(m: Parts, task: DmaTask): void {
   fn.model.operationStarted();
   // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
   task.pending = 1;
-  if (closedGate(fn, task) !== undefined) {
+  if (closedGate(fn, task) !== undefined || (fn.armed.size > 0 && isLost(m, fn))) {
     noteFailure(task, 0, STATUS['gate-closed']);
     m.operations.settleDma(task);
     return;
@@ -33,10 +35,11 @@ export function issueDma(m: Parts, task: DmaTask): void {
     m.operations.settleDma(task);
     return;
   }
-  const armed = faultActs(fn, 'hold');
+  const armed = fn.armed.size > 0 ? inject(task) : undefined;
   const hold = task.hold ?? armed?.point ?? (fn.spec.latencyNs > 0 ? 'issued' : undefined);
   const holdNs = task.hold !== undefined ? task.holdNs : (armed?.delayNs ?? fn.spec.latencyNs);
-  const direct = hold === undefined && fn.entries.length === 0 && isBulk(task.operation) && !task.privileged && !task.execute;
+  const plain = task.injected === 0 && m.injected.memory.length === 0 && !task.privileged && !task.execute;
+  const direct = plain && hold === undefined && fn.entries.length === 0 && isBulk(task.operation);
   const from = direct ? runDirect(m, task) : 0;
   if (from < task.bytes && task.failedAt === task.bytes) issueRequests(m, task, from, hold, holdNs);
   m.operations.settleDma(task);
@@ -171,6 +174,8 @@ function makeRequest(
     holdNs,
     holdAlarm: 0,
     held: false,
+    timesOut: false,
+    stalledBy: 0,
     point: 'issued',
     page,
     access,

@@ -2,14 +2,16 @@
  * The in-flight ledger: requests that something holds, moved on in issue order. Posted requests (writes, MSI, Invalidate Completions) take
  * effect in order; reads do not pass writes; a translation request passes both.
  */
-import { AT, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
+import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../base/index.ts';
 import { STATUS, WAITING } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
+import { hold, stopsAt, unhold } from './dma-hold.ts';
 import { noteFailure } from './dma-task.ts';
 import { isRecorded, recordFault } from './faults.ts';
 import { holdsBackLater } from './gate.ts';
+import { memoryFaultOn } from './memory-faults.ts';
 import type { Parts } from './parts.ts';
-import type { DmaTask, FunctionState, Request } from './state.ts';
+import { INJECTED, type DmaTask, type FunctionState, type Request } from './state.ts';
 import { useAnswers, waitsForEntry } from './table-reads.ts';
 import { translatedPage } from './translated-page.ts';
 import { NOBODY, wake } from './watchers.ts';
@@ -149,6 +151,7 @@ function perform(m: Parts, request: Request): void {
   } else if (request.kind === 'translation') {
     installGrant(request);
   } else if (task !== undefined) {
+    if (goesWrong(m, task, request)) return;
     const owner = m.memory.ownerOf(request.page);
     if (owner > 0) {
       sendToOwner(m, request, owner);
@@ -161,6 +164,24 @@ function perform(m: Parts, request: Request): void {
     }
   }
   performed(m, request);
+}
+
+/** What faults on purpose make of a request that reaches memory: true when it is not performed, or not yet. */
+function goesWrong(m: Parts, task: DmaTask, request: Request): boolean {
+  let status = (task.injected & INJECTED.poisoned) !== 0 ? STATUS.poisoned : STATUS.performed;
+  if (status === STATUS.performed && m.injected.memory.length > 0) {
+    const armed = memoryFaultOn(m, request);
+    if (armed?.kind === 'memory-stalls') {
+      request.stalledBy = armed.id;
+      hold(m, request, armed.delayNs, true);
+      return true;
+    }
+    if (armed !== undefined) status = STATUS[armed.error];
+  }
+  if (status === STATUS.performed) return false;
+  fault(m, request, status);
+  performed(m, request);
+  return true;
 }
 
 function performHere(m: Parts, task: DmaTask, request: Request): void {
@@ -257,30 +278,15 @@ export function end(m: Parts, request: Request, status: number): void {
   if (task !== undefined) m.operations.settleDma(task);
 }
 
-/** True when the request is held at this point; notes it, and sets the alarm that releases it. */
-function stopsAt(m: Parts, request: Request, point: Request['holdAt']): boolean {
-  if (request.holdAt !== point) return false;
-  request.holdAt = undefined;
-  request.held = true;
-  if (point !== undefined)
-    m.trace.emit('dma-held', request.fn.bdf, request.id, POINT_INDEX[point], request.translated ? AT.translated : AT.untranslated);
-  if (request.holdNs > 0) {
-    request.holdAlarm = m.clock.set(request.holdNs, 'request', request.id);
-    m.timedHolds.set(request.id, request);
+/** The alarm of a held request has rung: its time is over, or its function's patience. */
+export function holdEnds(m: Parts, request: Request): void {
+  request.holdAlarm = 0;
+  m.timedHolds.delete(request.id);
+  if (!request.timesOut) {
+    unhold(m, request);
+    return;
   }
-  return true;
-}
-
-const POINT_INDEX = { issued: 0, translated: 1, performed: 2 } as const;
-
-/** Lets a held request go on. */
-export function unhold(m: Parts, request: Request): void {
-  if (!request.held) return;
-  request.held = false;
-  m.trace.emit('dma-released', request.fn.bdf, request.id);
-  if (request.holdAlarm !== 0) {
-    m.clock.cancel(request.holdAlarm);
-    m.timedHolds.delete(request.id);
-    request.holdAlarm = 0;
-  }
+  request.dead = true;
+  request.fn.entries = request.fn.entries.filter((other) => other !== request);
+  end(m, request, STATUS['completion-timeout']);
 }

@@ -12,9 +12,10 @@ import {
   type TranslationEntry,
 } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
+import { corrupt } from './inject.ts';
 import type { Parts } from './parts.ts';
 import type { GrantSummary, Reply } from './reply.ts';
-import type { DmaTask } from './state.ts';
+import { INJECTED, type DmaTask } from './state.ts';
 
 /** The rights that an operation needs: an atomic reads and writes. `writes`: of `translate`. */
 export function accessOf(operation: DmaOperation, writes = false): number {
@@ -34,6 +35,7 @@ export function noteFailure(task: DmaTask, offset: number, status: number): bool
 /** Every request has ended: what the operation came to. */
 export function endDma(m: Parts, task: DmaTask): void {
   m.operations.end(task);
+  if ((task.injected & INJECTED.corrupt) !== 0) corrupt(m, task);
   task.fn.model.operationEnded();
   m.outbox.reply(task.origin, resultOf(m, task));
 }

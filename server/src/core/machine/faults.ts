@@ -12,6 +12,8 @@ const UNRECORDED = new Set<number>([
   STATUS.indeterminate,
   STATUS['completer-abort'],
   STATUS['no-access'],
+  STATUS.poisoned,
+  STATUS['completion-timeout'],
 ]);
 
 /** Whether the IOMMU writes a record of this outcome. */

@@ -7,13 +7,21 @@ import type { ArmedFault, DmaTask, FunctionState, Request } from './state.ts';
 /** True when this occurrence is one that the armed fault acts on; counts it either way. */
 export function faultActs(fn: FunctionState, kind: FaultKind): ArmedFault | undefined {
   const fault = fn.armed.get(kind);
-  if (fault === undefined) return undefined;
+  if (fault === undefined || !counts(fault)) return undefined;
+  if (fault.count <= 0) fn.armed.delete(kind);
+  return fault;
+}
+
+/** Counts an occurrence; true when the fault acts on it. */
+export function counts(fault: ArmedFault): boolean {
+  if (!fault.inForce) return false;
   if (fault.first > 1) {
     fault.first--;
-    return undefined;
+    return false;
   }
-  if (--fault.count <= 0) fn.armed.delete(kind);
-  return fault;
+  fault.acted++;
+  fault.count--;
+  return true;
 }
 
 type Issued = Pick<DmaTask, 'operation' | 'translated' | 'pasid' | 'iovaLow' | 'iovaHigh' | 'bytes'>;
@@ -31,6 +39,7 @@ function passesWindow({ device }: FunctionState, { operation, translated, pasid,
 export function closedGate(fn: FunctionState, request?: Issued): string | undefined {
   if (!fn.gateOpen && (request === undefined || !passesWindow(fn, request))) return 'its gate is closed by a reset window';
   if (fn.resetting) return 'it is resetting';
+  if (fn.linkDown !== 0) return 'its link is down';
   if (fn.spec.model === 'remote' && fn.claimedBy === 0) return 'it is absent';
   if (fn.config.powerState !== 0) return `it is in D${fn.config.powerState}`;
   if (!fn.config.busMaster) return 'its Bus Master Enable is clear';
@@ -40,7 +49,7 @@ export function closedGate(fn: FunctionState, request?: Issued): string | undefi
 
 /** True when configuration requests to the function find it: not in a reset, and not an absent remote function. */
 export function answersConfig(fn: FunctionState): boolean {
-  return !fn.resetting && (fn.spec.model !== 'remote' || fn.claimedBy !== 0);
+  return !fn.resetting && fn.linkDown === 0 && (fn.spec.model !== 'remote' || fn.claimedBy !== 0);
 }
 
 /** Posted, and not yet performed: later posted requests and reads of the function wait for it. */

@@ -10,7 +10,7 @@ import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma-comma
 import { domainAlloc } from './domain-alloc.ts';
 import { domainInvalidate } from './domain-invalidate.ts';
 import { done } from './done.ts';
-import { faultArm, faultDisarm } from './fault-commands.ts';
+import { armedFaults, faultArm, faultDisarm } from './fault-commands.ts';
 import { change, deferredAttach } from './group-changes.ts';
 import { deliver } from './invalidation.ts';
 import { ioasAlloc, ioasAllow, ioasCopy, ioasFree, ioasMap, ioasRanges, ioasUnmap } from './ioas-commands.ts';
@@ -104,8 +104,9 @@ const HANDLERS: Handlers = {
   'page-faults': (m, origin) => m.outbox.reply(origin, { kind: 'page-faults', faults: pageFaultList(m) }),
   'dma-release': (m, origin, c) => dmaRelease(m, origin, fnOf(m, c.bdf), c),
   ledger: (m, origin, c) => m.outbox.reply(origin, { kind: 'ledger', entries: ledgerEntries(fnOf(m, c.bdf)) }),
-  'fault-arm': (m, origin, c) => faultArm(m, origin, fnOf(m, c.bdf), c),
-  'fault-disarm': (m, origin, c) => faultDisarm(m, origin, fnOf(m, c.bdf), c),
+  'fault-arm': faultArm,
+  'fault-disarm': faultDisarm,
+  'fault-list': (m, origin) => m.outbox.reply(origin, { kind: 'fault-list', faults: armedFaults(m) }),
   'fault-records': (m, origin) =>
     m.outbox.reply(origin, { kind: 'fault-records', records: m.faultQueue.records(), overflow: m.faultQueue.overflow }),
   'call-hold': callHold,

@@ -25,6 +25,7 @@ export {
 export type { ModelName } from '../devices/index.ts';
 export {
   FAULT_KINDS,
+  MEMORY_ERRORS,
   type CallHold,
   type CallRelease,
   type CallsHeld,
@@ -50,6 +51,7 @@ export {
   type FaultArm,
   type FaultDisarm,
   type FaultKind,
+  type FaultList,
   type FaultRecords,
   type FunctionInfo,
   type FunctionList,
@@ -94,6 +96,7 @@ export {
 export type {
   DmaResult,
   DomainSummary,
+  ArmedFaultSummary,
   FaultRecord,
   FunctionDetail,
   FunctionSummary,

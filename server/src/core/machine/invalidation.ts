@@ -6,6 +6,8 @@ import { stopsDelivery } from './call-holds.ts';
 import { awaitPassed, awaitTranslated } from './dma-drain.ts';
 import { advance, enter } from './dma-ledger.ts';
 import { faultActs } from './gate.ts';
+import { forgetGathered } from './gathered.ts';
+import { isLost } from './link.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState, Operation } from './state.ts';
 import { awaitUpdates } from './table-updates.ts';
@@ -89,7 +91,7 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   const { id } = invalidation;
   const { atc } = fn.model;
   // In D3hot it cannot send an Invalidate Completion.
-  if (fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {
+  if (isLost(m, fn) || fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {
     m.trace.emit('invalidation-ignored', fn.bdf, invalidation.itag);
     return;
   }
@@ -100,7 +102,7 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   const dropped = atc.invalidate(invalidation.pasid, NO_PASID, invalidation.firstPage, invalidation.pages);
   m.trace.emit('ats-dropped', fn.bdf, invalidation.firstPage, dropped);
   overtakeTranslations(fn, invalidation);
-  const itags = 1 << invalidation.itag;
+  const itags = 1 << (invalidation.itag ^ (faultActs(fn, 'wrong-itag') === undefined ? 0 : 1));
   const together = faultActs(fn, 'coalesced-completions');
   if (together !== undefined) {
     gather(m, fn, itags, together.delayNs);
@@ -108,6 +110,7 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   }
   const late = faultActs(fn, 'late-invalidations');
   answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
+  if (faultActs(fn, 'duplicate-completions') !== undefined) answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
 }
 
 /** One message may complete several requests (PCIe §10.3.2). Not an entry of the ledger while it waits: it stands behind the writes that are issued meanwhile. */
@@ -122,12 +125,6 @@ export function sendGathered(m: Parts, fn: FunctionState): void {
   if (gathered === undefined) return;
   forgetGathered(m, fn);
   answer(m, fn, gathered.itags, 0, false);
-}
-
-/** A reset takes them: the function has forgotten the requests. */
-export function forgetGathered(m: Parts, fn: FunctionState): void {
-  m.clock.cancel(fn.gathered?.alarm ?? 0);
-  fn.gathered = undefined;
 }
 
 /** The Invalidate Completion is a posted message: it stands behind the writes that the function issued earlier. */
@@ -154,6 +151,8 @@ function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, hel
     holdNs: delayNs,
     holdAlarm: 0,
     held: false,
+    timesOut: false,
+    stalledBy: 0,
     point: 'issued',
     page: -1,
     access: 0,

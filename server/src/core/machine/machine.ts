@@ -3,6 +3,7 @@ import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
 import { endDma } from './dma-task.ts';
+import { passEdge } from './fault-commands.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
@@ -141,8 +142,8 @@ export class Machine implements MachinePort {
 
   nextAlarmNs(): number | undefined {
     if (this.spec.clock !== 'real') return undefined;
-    const next = this.#m.clock.nextNs();
-    return next === undefined ? undefined : next - this.#m.clock.nowNs;
+    const next = Math.min(this.#m.clock.nextNs() ?? Infinity, this.#m.injected.edges[0]?.atNs ?? Infinity);
+    return next === Infinity ? undefined : next - this.#m.clock.nowNs;
   }
 
   passRealTime(nowNs: number): void {
@@ -182,6 +183,10 @@ export class Machine implements MachinePort {
       const target = this.#mayPassUntil();
       if (target === undefined) return;
       assert(rung < rungMax, `more than ${rungMax} alarms in one step`);
+      if (this.#passesEdge(target)) {
+        this.#settle();
+        continue;
+      }
       const alarm = m.clock.take(target);
       if (alarm === undefined) {
         this.#endAdvance(target);
@@ -190,6 +195,16 @@ export class Machine implements MachinePort {
       }
       this.#settle();
     }
+  }
+
+  /** A fault on purpose comes into force, or ends, before anything else happens. It is no alarm: the clock does not run for it. */
+  #passesEdge(untilNs: number): boolean {
+    const { clock, injected } = this.#m;
+    const [edge] = injected.edges;
+    if (edge === undefined || edge.atNs > untilNs || edge.atNs > (clock.nextNs() ?? Infinity)) return false;
+    clock.moveTo(edge.atNs);
+    passEdge(this.#m);
+    return true;
   }
 
   /** How far the clock may pass now: to the next alarm (`auto`), or to the target of an advance; undefined: not at all. */
@@ -217,8 +232,12 @@ export class Machine implements MachinePort {
   }
 
   #ringUntil(untilNs: number): void {
-    for (let alarm = this.#m.clock.take(untilNs); alarm !== undefined; alarm = this.#m.clock.take(untilNs)) {
-      ring(this.#m, alarm);
+    for (;;) {
+      if (!this.#passesEdge(untilNs)) {
+        const alarm = this.#m.clock.take(untilNs);
+        if (alarm === undefined) return;
+        ring(this.#m, alarm);
+      }
       this.#settle();
     }
   }

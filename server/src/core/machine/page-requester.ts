@@ -55,6 +55,8 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     holdNs: 0,
     holdAlarm: 0,
     held: false,
+    timesOut: false,
+    stalledBy: 0,
     point: 'issued',
     page: -1,
     access,

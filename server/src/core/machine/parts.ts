@@ -11,7 +11,7 @@ import type { Peers } from './peers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
 import type { MachineSpec } from './spec.ts';
-import type { FunctionState, Request } from './state.ts';
+import type { FunctionState, InjectedFaults, Request } from './state.ts';
 import type { TableRead } from './table-reads.ts';
 import type { TableUpdate } from './table-updates.ts';
 import type { TraceHash } from './trace-hash.ts';
@@ -53,6 +53,7 @@ export interface Parts {
   readonly stoppedCalls: Map<number, StoppedCall>;
   /** I/O address spaces, by number. */
   readonly ioases: Map<number, Ioas>;
+  readonly injected: InjectedFaults;
   nextIoas: number;
   nextRequest: number;
 }

@@ -4,6 +4,7 @@ import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
+import { isLost } from './link.ts';
 import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import { triggerHardware } from './reset.ts';
@@ -18,11 +19,11 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
   const { region, offset, bytes } = command;
   if (region === REGION.config) {
     checkConfigAccess(fn.config.bytes, offset, bytes);
-    answer(m, origin, configValue(fn, offset, bytes), 0);
+    answer(m, origin, configValue(m, fn, offset, bytes), 0);
     return;
   }
   checkBarAccess(m, fn, region, offset, bytes);
-  if (!decodesMemory(fn)) {
+  if (isLost(m, fn) || !decodesMemory(fn)) {
     answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
   } else if (fn.entries.some(holdsBackLater)) {
     const task = m.operations.start<BarReadTask>(origin, { kind: 'bar-read', fn, region, offset, bytes });
@@ -45,13 +46,13 @@ export function configRead(m: Parts, origin: Origin, fn: FunctionState, { offset
   checkConfigAccess(fn.config.bytes, offset + bytes - WORD_BYTES, WORD_BYTES);
   const data = new Uint8Array(bytes);
   const view = new DataView(data.buffer);
-  for (let at = 0; at < bytes; at += WORD_BYTES) view.setUint32(at, configValue(fn, offset + at, WORD_BYTES), true);
+  for (let at = 0; at < bytes; at += WORD_BYTES) view.setUint32(at, configValue(m, fn, offset + at, WORD_BYTES), true);
   m.outbox.reply(origin, { kind: 'config-read', data });
 }
 
 /** What a configuration request reads; all ones from a function that does not respond. */
-function configValue(fn: FunctionState, offset: number, bytes: number): number {
-  return answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes);
+function configValue(m: Parts, fn: FunctionState, offset: number, bytes: number): number {
+  return !isLost(m, fn) && answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes);
 }
 
 /** Earlier posted writes of the function have been performed: the completion may pass the bus now. */
@@ -80,13 +81,13 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
   const { region, offset, bytes, valueLow, valueHigh } = command;
   if (region === REGION.config) {
     checkConfigAccess(fn.config.bytes, offset, bytes);
-    if (answersConfig(fn)) configWrite(m, fn, offset, bytes, valueLow);
+    if (!isLost(m, fn) && answersConfig(fn)) configWrite(m, fn, offset, bytes, valueLow);
     m.outbox.ok(origin);
     return;
   }
   checkBarAccess(m, fn, region, offset, bytes);
   const peer = m.peers.get(fn.claimedBy);
-  if (!decodesMemory(fn)) {
+  if (isLost(m, fn) || !decodesMemory(fn)) {
     m.outbox.ok(origin);
   } else if (peer !== undefined) {
     const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok' });

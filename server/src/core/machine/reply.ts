@@ -1,9 +1,10 @@
+// long: one contract, read as a list
 /** What a machine answers to a command. */
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { BarKind } from '../pci/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
-import type { CommandKind, DomainType, FaultKind } from './command.ts';
+import type { CommandKind, DomainType, FaultKind, MemoryError } from './command.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
 export interface Waited {
@@ -123,6 +124,28 @@ export interface FaultRecord {
   /** The request asked to execute (PCIe Execute Requested). */
   readonly execute: boolean;
   /** `00:02.0 write 0x11000: not present`. */
+  readonly text: string;
+}
+/** A fault on purpose that is armed. */
+export interface ArmedFaultSummary {
+  readonly armed: number;
+  readonly fault: FaultKind;
+  /** Undefined for one of memory that acts on any function's DMA. */
+  readonly bdf: Bdf | undefined;
+  readonly range: { readonly address: bigint; readonly bytes: bigint } | undefined;
+  /** Of `memory-errors`. */
+  readonly error: MemoryError | undefined;
+  /** Occurrences that it will let pass, how often it has acted, and how often it will act yet: undefined without end. */
+  readonly passes: number;
+  readonly acted: number;
+  readonly left: number | undefined;
+  readonly point: HoldPoint | undefined;
+  readonly delayNs: number;
+  readonly fromNs: number;
+  /** Undefined without end. */
+  readonly untilNs: number | undefined;
+  readonly inForce: boolean;
+  /** `00:02.0 late-completions by 5000000 ns: acted 2, 3 left`. */
   readonly text: string;
 }
 /** Pages of a group that follow each other and want the same. */
@@ -252,6 +275,8 @@ export type Reply =
   | { readonly kind: 'page-faults'; readonly faults: readonly PageFault[] }
   | { readonly kind: 'ledger'; readonly entries: readonly LedgerEntry[] }
   | { readonly kind: 'fault-records'; readonly records: readonly FaultRecord[]; readonly overflow: number }
+  | { readonly kind: 'fault-armed'; readonly armed: number; readonly elapsedNs: number }
+  | { readonly kind: 'fault-list'; readonly faults: readonly ArmedFaultSummary[] }
   | { readonly kind: 'clock'; readonly nowNs: number; readonly movedNs: number }
   | { readonly kind: 'trace-hash'; readonly hash: string };
 
@@ -290,6 +315,8 @@ export interface ReplyKinds {
   'dma-write': 'dma';
   ledger: 'ledger';
   'fault-records': 'fault-records';
+  'fault-arm': 'fault-armed';
+  'fault-list': 'fault-list';
   'clock-info': 'clock';
   'clock-advance': 'clock';
   'trace-hash': 'trace-hash';

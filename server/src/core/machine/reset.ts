@@ -1,3 +1,4 @@
+// long: one sequence, read from its start to its end
 /**
  * The reset of a function: pci_reset_function() (`drivers/pci/pci.c`) as a sequence of phases, and what the hardware does when it is
  * triggered. The device lock is held throughout; the group mutex only during prepare and done.
@@ -7,8 +8,9 @@ import type { ResetFunction, ResetTrigger } from './command.ts';
 import { discardCompletions } from './dma-drain.ts';
 import { done } from './done.ts';
 import { faultActs } from './gate.ts';
-import { forgetGathered } from './invalidation.ts';
-import { resetModel } from './model-ports.ts';
+import { forgetGathered } from './gathered.ts';
+import { isLost } from './link.ts';
+import { resetModel } from './model-life.ts';
 import { enqueue } from './mutex.ts';
 import { restorePageRequests } from './page-faults.ts';
 import { forgetPageRequests } from './page-requester.ts';
@@ -161,6 +163,7 @@ function trigger(m: Parts, task: ResetTask): void {
  * are discarded; its ATC is empty; registers as after a reset; until it is ready it answers nothing.
  */
 export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod): void {
+  if (isLost(m, fn)) return;
   fn.resetting = true;
   fn.needsReset = false;
   fn.neverReady = faultActs(fn, 'never-ready') !== undefined;
@@ -192,7 +195,7 @@ export function functionMayBeReady(m: Parts, fn: FunctionState): void {
 
 function pollReadiness(m: Parts, task: ResetTask): void {
   const { fn } = task;
-  if (!fn.resetting) {
+  if (!fn.resetting && fn.linkDown === 0) {
     close(m, task);
     return;
   }

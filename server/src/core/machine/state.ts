@@ -9,19 +9,55 @@ import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/in
 import type { ConfigSpace } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, Command, FaultKind, InvalidateRequest, ModelDma, OnDeadline } from './command.ts';
+import type { ChangeCommand, Command, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
 import type { Watchers } from './watchers.ts';
 
-/** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end). */
+/** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end), while it is in force. */
 export interface ArmedFault {
+  readonly id: number;
+  readonly kind: FaultKind;
+  /** Undefined for one of memory that acts on whatever function reaches it. */
+  readonly bdf: Bdf | undefined;
   first: number;
   count: number;
+  acted: number;
   readonly point: HoldPoint;
   readonly delayNs: number;
+  /** The time on the machine's clock in which it is in force, its end not in it. */
+  readonly fromNs: number;
+  readonly untilNs: number;
+  inForce: boolean;
+  /** Of a fault of memory. */
+  readonly range: PhysicalRange | undefined;
+  readonly error: MemoryError;
+  /** Of `surprise-down`: the functions that it has taken away, by FunctionState.index; undefined while its link is up. */
+  victims: readonly number[] | undefined;
 }
+
+export interface PhysicalRange {
+  readonly address: bigint;
+  readonly bytes: bigint;
+}
+
+/** What faults on purpose keep besides what each function has. */
+export interface InjectedFaults {
+  /** Of memory, oldest first. */
+  readonly memory: ArmedFault[];
+  /** When faults come into force and when they end, the next first. */
+  readonly edges: FaultEdge[];
+  next: number;
+}
+
+export interface FaultEdge {
+  readonly atNs: number;
+  readonly fault: ArmedFault;
+}
+
+/** What an armed fault does to a DMA operation: bits of {@link DmaTask.injected}. */
+export const INJECTED = { poisoned: 1, corrupt: 2, twice: 4, late: 8 } as const;
 
 /** What `reset-done` answered. */
 export interface ClosedWindow {
@@ -69,6 +105,8 @@ export interface FunctionState {
   /** It has been said that its DMA addresses are physical. */
   warnedDirect: boolean;
   readonly armed: Map<FaultKind, ArmedFault>;
+  /** How many things keep the link above it down; what is sent over a link that is down vanishes. */
+  linkDown: number;
   /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */
   gathered: { itags: number; readonly alarm: number } | undefined;
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
@@ -113,6 +151,10 @@ export interface Request {
   readonly holdNs: number;
   holdAlarm: number;
   held: boolean;
+  /** When its alarm rings, the function gives it up: the Completion Timeout. */
+  timesOut: boolean;
+  /** The last fault of memory that has stalled it, 0 for none. */
+  stalledBy: number;
   point: HoldPoint | 'sent' | 'indeterminate';
   /** Physical page, and the rights and space it was translated with. */
   page: number;
@@ -189,6 +231,8 @@ export interface DmaTask extends Pending {
   failedAt: number;
   /** Index into OUTCOMES, of the request at `failedAt`. */
   outcome: number;
+  /** Bits of {@link INJECTED}. */
+  injected: number;
   /** `translate`: how many translations it asks for, and the entries of its completion. */
   readonly translations: number;
   completion: readonly TranslationEntry[] | undefined;

@@ -1,4 +1,5 @@
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
+export { completionTimeoutNs } from './completion-timeout.ts';
 export { ConfigSpace, type ConfigSpaceOptions } from './config-space.ts';
 export { type PageRequestRegisters } from './page-request-registers.ts';
 export { CONFIG_EFFECT, type ResetKind } from './register-table.ts';
