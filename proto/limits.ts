@@ -36,6 +36,8 @@ export const HELLO_TOKEN_CHARS_MAX = 4096;
 export const HELLO_LIST_MAX = 64;
 /** Characters of a feature's name. */
 export const FEATURE_CHARS_MAX = 64;
+/** Characters of the functions that a call plugs in: three with all of their configuration space in hex, and a body that still fits. */
+export const PLUG_CHARS_MAX = 40 << 10;
 /** Characters of the name of a page-table format. */
 export const FORMAT_CHARS_MAX = 64;
 /** Elements of a list in a call: allowed ranges, invalidation requests. Four pages of an invalidation queue; the next go in another call. */

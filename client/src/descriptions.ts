@@ -61,6 +61,10 @@ export interface FunctionSummary {
   readonly inFlight: number;
   /** A remote function that nobody has claimed. */
   readonly absent: boolean;
+  /** The link above it is down: it answers nothing, and is being taken out. */
+  readonly linkDown: boolean;
+  /** Of a virtual function: the physical function that it belongs to. */
+  readonly physicalFunction: string | undefined;
 }
 
 /** Memory that firmware uses through a function (IOMMU_RESV_DIRECT). */
@@ -167,6 +171,8 @@ export function functionSummary(body: iommud.v1.FunctionSummary): FunctionSummar
     gateOpen: body.gateOpen,
     inFlight: body.inFlight,
     absent: body.absent,
+    linkDown: body.linkDown,
+    physicalFunction: typeof body.physicalFunction === 'number' ? bdfText(body.physicalFunction) : undefined,
   });
 }
 

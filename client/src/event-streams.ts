@@ -4,6 +4,7 @@ import { s64ToNumber } from '../../proto/index.ts';
 import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
 import { EventQueue } from './event-queue.ts';
+import { hotplugChange, type HotplugChange } from './hotplug.ts';
 import { LOG_LEVEL, OUTCOME, accessText, type LogLevel, type Outcome } from './names.ts';
 import { bigintOf, numberOf } from './numbers.ts';
 import { PageFault } from './page-faults.ts';
@@ -77,6 +78,7 @@ export class EventStreams {
   readonly logs = new EventQueue<LogLine>();
   readonly trace = new EventQueue<TraceRecord>();
   readonly pageFaults = new EventQueue<PageFault>();
+  readonly hotplug = new EventQueue<HotplugChange>();
   /** Wall-clock milliseconds that a stopping server gave, once it said so. */
   drainingMs: number | undefined = undefined;
 
@@ -95,6 +97,7 @@ export class EventStreams {
     windowEvent: (event) => this.windows.put(windowChange(event)),
     logEvent: (event) => this.logs.put(logLine(event)),
     traceEvent: (event) => this.trace.put(traceRecord(event)),
+    hotplugEvent: (event) => this.hotplug.put(hotplugChange(event)),
     pageFaultEvent: (event) => this.pageFaults.put(new PageFault(this.#channel, event.fault)),
   };
 
@@ -112,7 +115,7 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    return [this.faults, this.interrupts, this.windows, this.logs, this.trace, this.pageFaults] as EventQueue<unknown>[];
+    return [this.faults, this.interrupts, this.windows, this.logs, this.trace, this.pageFaults, this.hotplug] as EventQueue<unknown>[];
   }
 }
 

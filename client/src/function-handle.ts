@@ -6,6 +6,7 @@ import type { FunctionInfo, GroupInfo, LedgerEntry, RegionInfo } from './descrip
 import { attachedTo, type Domain } from './domains.ts';
 import { invalid } from './errors.ts';
 import { FaultInjection } from './fault-injection.ts';
+import { unplug, type UnplugOptions, type UnplugReport } from './hotplug.ts';
 import type { Ioas } from './ioas.ts';
 import { Mappings } from './mappings.ts';
 import { Model } from './model.ts';
@@ -144,6 +145,14 @@ export class FunctionHandle {
   /** Closes a window by its token, or all of them, also those of a host that is gone. What went wrong is its `warning`. Errors: EINVAL. */
   resetDone(which: { readonly token: string } | { readonly all: true }, options?: CallOptions): Promise<DoneReport> {
     return this.#reset.done(which, options);
+  }
+
+  /**
+   * Takes it out, with what is below it; of a root or downstream port what is below, and the port stays. Returns when it is gone. Errors: ENODEV, EBUSY
+   * (it is leaving already).
+   */
+  unplug(options: UnplugOptions = {}): Promise<UnplugReport> {
+    return unplug(this.#channel, this.#at.function, options);
   }
 
   /** The whole of Linux's pci_reset_function. Errors as {@link resetPrepare}, {@link resetTrigger} and {@link resetDone}. */

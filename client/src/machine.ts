@@ -17,6 +17,7 @@ import {
 } from './event-streams.ts';
 import { ArmedFaults } from './fault-injection.ts';
 import { FunctionHandle } from './function-handle.ts';
+import { plug, type HotplugChange, type PlugOptions, type PlugReport } from './hotplug.ts';
 import { Ioases } from './ioas.ts';
 import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
@@ -86,6 +87,11 @@ export class Machine implements AsyncDisposable {
     return this.#link.events.windows;
   }
 
+  /** Functions that came, and functions that are gone. */
+  get hotplug(): EventQueue<HotplugChange> {
+    return this.#link.events.hotplug;
+  }
+
   /** What the kernel would print. */
   get logs(): EventQueue<LogLine> {
     return this.#link.events.logs;
@@ -104,6 +110,14 @@ export class Machine implements AsyncDisposable {
   /** All functions, by address. */
   async functions(options?: CallOptions): Promise<FunctionSummary[]> {
     return (await ask(this.#link.channel, 'functionList', {}, options)).body.functions.map(functionSummary);
+  }
+
+  /**
+   * Plugs functions in; they answer when this returns. Errors: EINVAL (what they are, or where), ENODEV (no such port), EBUSY (the slot has
+   * something).
+   */
+  plug(options: PlugOptions): Promise<PlugReport> {
+    return plug(this.#link.channel, options);
   }
 
   async info(options?: CallOptions): Promise<MachineInfo> {

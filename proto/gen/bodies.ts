@@ -149,6 +149,10 @@ export const BODY = {
   clockAdvanceReply: 227,
   traceHash: 228,
   traceHashReply: 229,
+  functionPlug: 240,
+  functionPlugReply: 241,
+  functionUnplug: 242,
+  functionUnplugReply: 243,
   draining: 1024,
   lost: 1025,
   faultEvent: 1026,
@@ -156,6 +160,7 @@ export const BODY = {
   windowEvent: 1028,
   logEvent: 1029,
   traceEvent: 1030,
+  hotplugEvent: 1034,
   pageFaultEvent: 1110,
 } as const;
 export type BodyName = keyof typeof BODY;
@@ -230,6 +235,8 @@ export interface Calls {
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
+  functionPlug: { request: iommud.v1.FunctionPlug.$Properties; decoded: iommud.v1.FunctionPlug; reply: iommud.v1.FunctionPlugReply };
+  functionUnplug: { request: iommud.v1.FunctionUnplug.$Properties; decoded: iommud.v1.FunctionUnplug; reply: iommud.v1.FunctionUnplugReply };
 }
 export type CallName = keyof Calls;
 
@@ -242,6 +249,7 @@ export interface Events {
   windowEvent: iommud.v1.WindowEvent;
   logEvent: iommud.v1.LogEvent;
   traceEvent: iommud.v1.TraceEvent;
+  hotplugEvent: iommud.v1.HotplugEvent;
   pageFaultEvent: iommud.v1.PageFaultEvent;
 }
 export type EventName = keyof Events;
@@ -392,6 +400,10 @@ codecs[226] = v1.ClockAdvance;
 codecs[227] = v1.ClockAdvanceReply;
 codecs[228] = v1.TraceHash;
 codecs[229] = v1.TraceHashReply;
+codecs[240] = v1.FunctionPlug;
+codecs[241] = v1.FunctionPlugReply;
+codecs[242] = v1.FunctionUnplug;
+codecs[243] = v1.FunctionUnplugReply;
 codecs[1024] = v1.Draining;
 codecs[1025] = v1.Lost;
 codecs[1026] = v1.FaultEvent;
@@ -399,6 +411,7 @@ codecs[1027] = v1.InterruptEvent;
 codecs[1028] = v1.WindowEvent;
 codecs[1029] = v1.LogEvent;
 codecs[1030] = v1.TraceEvent;
+codecs[1034] = v1.HotplugEvent;
 codecs[1110] = v1.PageFaultEvent;
 
 /** Field number → the code that reads and writes that body; undefined for a number that this contract does not have. */

@@ -1122,6 +1122,80 @@ export namespace iommud {
             type $Shape = iommud.v1.WindowEvent.$Properties;
         }
 
+        /** A function has come or is gone. */
+        class HotplugEvent {
+
+            /**
+             * Constructs a new HotplugEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.HotplugEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** HotplugEvent function. */
+            function: number;
+
+            /** The bridge above it; absent on a root bus. */
+            port: (number|null);
+
+            /** HotplugEvent present. */
+            present: boolean;
+
+            /** `plugged`, `unplugged`, `surprise`, `vf-enabled`, `vf-disabled`. */
+            reason: string;
+
+            /** HotplugEvent timeNs. */
+            timeNs: Long;
+
+            /**
+             * Encodes the specified HotplugEvent message. Does not implicitly {@link iommud.v1.HotplugEvent.verify|verify} messages.
+             * @param message HotplugEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.HotplugEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a HotplugEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.HotplugEvent & iommud.v1.HotplugEvent.$Shape} HotplugEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.HotplugEvent & iommud.v1.HotplugEvent.$Shape;
+        }
+
+        namespace HotplugEvent {
+
+            /** Properties of a HotplugEvent. */
+            interface $Properties {
+
+                /** HotplugEvent function */
+                "function"?: number;
+
+                /** The bridge above it; absent on a root bus. */
+                port?: (number|null);
+
+                /** HotplugEvent present */
+                present?: boolean;
+
+                /** `plugged`, `unplugged`, `surprise`, `vf-enabled`, `vf-disabled`. */
+                reason?: string;
+
+                /** HotplugEvent timeNs */
+                timeNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a HotplugEvent. */
+            type $Shape = iommud.v1.HotplugEvent.$Properties;
+        }
+
         /** LogLevel enum. */
         enum LogLevel {
 
@@ -8625,6 +8699,12 @@ export namespace iommud {
             /** A remote function that no device role has claimed. */
             absent: boolean;
 
+            /** Of a virtual function: the physical function that it belongs to. */
+            physicalFunction: (number|null);
+
+            /** The link above it is down: it answers nothing, and it is being taken out. */
+            linkDown: boolean;
+
             /**
              * Encodes the specified FunctionSummary message. Does not implicitly {@link iommud.v1.FunctionSummary.verify|verify} messages.
              * @param message FunctionSummary message or plain object to encode
@@ -8693,6 +8773,12 @@ export namespace iommud {
 
                 /** A remote function that no device role has claimed. */
                 absent?: boolean;
+
+                /** Of a virtual function: the physical function that it belongs to. */
+                physicalFunction?: (number|null);
+
+                /** The link above it is down: it answers nothing, and it is being taken out. */
+                linkDown?: boolean;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -9173,6 +9259,275 @@ export namespace iommud {
 
             /** Shape of a RegionInfo. */
             type $Shape = iommud.v1.RegionInfo.$Properties;
+        }
+
+        /**
+         * Plugs functions in. The reply comes when they answer, 100 ms of the machine's clock later; they are in their groups before. In `strict` one that joins
+         * a group with an open reset window is blocked until the group's last window closes; Linux gives it the group's domain at once.
+         * Role: host. Class: control. Errors: EINVAL (the text, or functions that cannot be there, naming both that clash), ENODEV (no such port), EBUSY (the
+         * slot has something, or the port is leaving), EOPNOTSUPP (this server reads no topology).
+         */
+        class FunctionPlug {
+
+            /**
+             * Constructs a new FunctionPlug.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionPlug.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** The root or downstream port whose slot they come into; absent: wherever their addresses say. */
+            port: (number|null);
+
+            /** `functions:` as in a topology document, in YAML or JSON. Below a port addresses may leave out the bus. */
+            topology: (string|null);
+
+            /**
+             * Encodes the specified FunctionPlug message. Does not implicitly {@link iommud.v1.FunctionPlug.verify|verify} messages.
+             * @param message FunctionPlug message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionPlug.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionPlug message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionPlug & iommud.v1.FunctionPlug.$Shape} FunctionPlug
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionPlug & iommud.v1.FunctionPlug.$Shape;
+        }
+
+        namespace FunctionPlug {
+
+            /** Properties of a FunctionPlug. */
+            interface $Properties {
+
+                /** The root or downstream port whose slot they come into; absent: wherever their addresses say. */
+                port?: (number|null);
+
+                /** `functions:` as in a topology document, in YAML or JSON. Below a port addresses may leave out the bus. */
+                topology?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionPlug. */
+            type $Shape = iommud.v1.FunctionPlug.$Properties;
+        }
+
+        /** Represents a FunctionPlugReply. */
+        class FunctionPlugReply {
+
+            /**
+             * Constructs a new FunctionPlugReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionPlugReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** In bus order. */
+            functions: number[];
+
+            /** FunctionPlugReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified FunctionPlugReply message. Does not implicitly {@link iommud.v1.FunctionPlugReply.verify|verify} messages.
+             * @param message FunctionPlugReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionPlugReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionPlugReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionPlugReply & iommud.v1.FunctionPlugReply.$Shape} FunctionPlugReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionPlugReply & iommud.v1.FunctionPlugReply.$Shape;
+        }
+
+        namespace FunctionPlugReply {
+
+            /** Properties of a FunctionPlugReply. */
+            interface $Properties {
+
+                /** In bus order. */
+                functions?: number[];
+
+                /** FunctionPlugReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionPlugReply. */
+            type $Shape = iommud.v1.FunctionPlugReply.$Properties;
+        }
+
+        /**
+         * Takes functions out: of a root or downstream port everything below it, and the port stays; else the function itself with what is below it. The
+         * reply comes when they are gone: after resets that run on them, and calls that have the mutex of their groups. Calls that wait then are ENODEV.
+         * Role: host. Class: control. Errors: ENODEV (no such function, nothing below the port), EBUSY (one is leaving already).
+         */
+        class FunctionUnplug {
+
+            /**
+             * Constructs a new FunctionUnplug.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionUnplug.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FunctionUnplug function. */
+            function: (number|null);
+
+            /**
+             * True: pulled out. Its link is down at once: reads are all ones, what is in flight is lost, and Invalidate Requests come back as unsupported
+             * (strict) or are awaited until they time out (linux-7.1). Absent: in order.
+             */
+            surprise: (boolean|null);
+
+            /** In order: how long what is in flight may take to end, nanoseconds; then it is dropped. Absent: 0. */
+            deadlineNs: (Long|null);
+
+            /**
+             * Encodes the specified FunctionUnplug message. Does not implicitly {@link iommud.v1.FunctionUnplug.verify|verify} messages.
+             * @param message FunctionUnplug message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionUnplug.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionUnplug message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionUnplug & iommud.v1.FunctionUnplug.$Shape} FunctionUnplug
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionUnplug & iommud.v1.FunctionUnplug.$Shape;
+        }
+
+        namespace FunctionUnplug {
+
+            /** Properties of a FunctionUnplug. */
+            interface $Properties {
+
+                /** FunctionUnplug function */
+                "function"?: (number|null);
+
+                /**
+                 * True: pulled out. Its link is down at once: reads are all ones, what is in flight is lost, and Invalidate Requests come back as unsupported
+                 * (strict) or are awaited until they time out (linux-7.1). Absent: in order.
+                 */
+                surprise?: (boolean|null);
+
+                /** In order: how long what is in flight may take to end, nanoseconds; then it is dropped. Absent: 0. */
+                deadlineNs?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionUnplug. */
+            type $Shape = iommud.v1.FunctionUnplug.$Properties;
+        }
+
+        /** Represents a FunctionUnplugReply. */
+        class FunctionUnplugReply {
+
+            /**
+             * Constructs a new FunctionUnplugReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.FunctionUnplugReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Those that are gone, in bus order. */
+            functions: number[];
+
+            /** Of what they had in flight. */
+            drained: number;
+
+            /** FunctionUnplugReply aborted. */
+            aborted: number;
+
+            /** Of the Invalidate Requests that were awaited. */
+            completed: number;
+
+            /** FunctionUnplugReply timedOut. */
+            timedOut: number;
+
+            /** FunctionUnplugReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified FunctionUnplugReply message. Does not implicitly {@link iommud.v1.FunctionUnplugReply.verify|verify} messages.
+             * @param message FunctionUnplugReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.FunctionUnplugReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FunctionUnplugReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.FunctionUnplugReply & iommud.v1.FunctionUnplugReply.$Shape} FunctionUnplugReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.FunctionUnplugReply & iommud.v1.FunctionUnplugReply.$Shape;
+        }
+
+        namespace FunctionUnplugReply {
+
+            /** Properties of a FunctionUnplugReply. */
+            interface $Properties {
+
+                /** Those that are gone, in bus order. */
+                functions?: number[];
+
+                /** Of what they had in flight. */
+                drained?: number;
+
+                /** FunctionUnplugReply aborted */
+                aborted?: number;
+
+                /** Of the Invalidate Requests that were awaited. */
+                completed?: number;
+
+                /** FunctionUnplugReply timedOut */
+                timedOut?: number;
+
+                /** FunctionUnplugReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FunctionUnplugReply. */
+            type $Shape = iommud.v1.FunctionUnplugReply.$Properties;
         }
 
         /**
@@ -10722,7 +11077,10 @@ export namespace iommud {
             EVENT_CLASS_TRACE = 5,
 
             /** I/O page faults that wait for a host. */
-            EVENT_CLASS_PAGE_FAULT = 11
+            EVENT_CLASS_PAGE_FAULT = 11,
+
+            /** Functions that came, and functions that are gone. */
+            EVENT_CLASS_HOTPLUG = 20
         }
 
         /**

@@ -1575,6 +1575,128 @@ export const iommud = $root.iommud = (() => {
             };
             return WindowEvent;
         })();
+        v1.HotplugEvent = (function() {
+            const HotplugEvent = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            HotplugEvent.prototype["function"] = 0;
+            HotplugEvent.prototype.port = null;
+            HotplugEvent.prototype.present = false;
+            HotplugEvent.prototype.reason = "";
+            HotplugEvent.prototype.timeNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            // Virtual OneOf for proto3 optional field
+            HotplugEvent.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function") && message["function"] !== 0)
+                    writer.uint32(13).fixed32(message["function"]);
+                if (message.port != null && $Object.hasOwnProperty.call(message, "port"))
+                    writer.uint32(21).fixed32(message.port);
+                if (message.present != null && $Object.hasOwnProperty.call(message, "present") && message.present !== false)
+                    writer.uint32(24).bool(message.present);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(34).string(message.reason);
+                if (message.timeNs != null && $Object.hasOwnProperty.call(message, "timeNs") && (typeof message.timeNs === "object" ? message.timeNs.low || message.timeNs.high : message.timeNs !== 0))
+                    writer.uint32(41).fixed64(message.timeNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            HotplugEvent.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.HotplugEvent();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 5)
+                                break;
+                            if (value = reader.fixed32())
+                                message["function"] = value;
+                            else
+                                delete message["function"];
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 5)
+                                break;
+                            message.port = reader.fixed32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.present = value;
+                            else
+                                delete message.present;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.timeNs = value;
+                            else
+                                delete message.timeNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return HotplugEvent;
+        })();
         v1.LogLevel = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
             values[valuesById[0] = "LOG_LEVEL_UNSPECIFIED"] = 0;
@@ -12595,6 +12717,9 @@ export const iommud = $root.iommud = (() => {
             FunctionSummary.prototype.gateOpen = false;
             FunctionSummary.prototype.inFlight = 0;
             FunctionSummary.prototype.absent = false;
+            FunctionSummary.prototype.physicalFunction = null;
+            FunctionSummary.prototype.linkDown = false;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             FunctionSummary.encode = function (message, writer, _depth) {
@@ -12634,6 +12759,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(112).uint32(message.inFlight);
                 if (message.absent != null && $Object.hasOwnProperty.call(message, "absent") && message.absent !== false)
                     writer.uint32(120).bool(message.absent);
+                if (message.physicalFunction != null && $Object.hasOwnProperty.call(message, "physicalFunction"))
+                    writer.uint32(197).fixed32(message.physicalFunction);
+                if (message.linkDown != null && $Object.hasOwnProperty.call(message, "linkDown") && message.linkDown !== false)
+                    writer.uint32(200).bool(message.linkDown);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12793,6 +12922,21 @@ export const iommud = $root.iommud = (() => {
                                 message.absent = value;
                             else
                                 delete message.absent;
+                            continue;
+                        }
+                    case 24: {
+                            if (wireType !== 5)
+                                break;
+                            message.physicalFunction = reader.fixed32();
+                            continue;
+                        }
+                    case 25: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.linkDown = value;
+                            else
+                                delete message.linkDown;
                             continue;
                         }
                     }
@@ -13588,6 +13732,420 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return RegionInfo;
+        })();
+        v1.FunctionPlug = (function() {
+            const FunctionPlug = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FunctionPlug.prototype.port = null;
+            FunctionPlug.prototype.topology = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            FunctionPlug.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.port != null && $Object.hasOwnProperty.call(message, "port"))
+                    writer.uint32(13).fixed32(message.port);
+                if (message.topology != null && $Object.hasOwnProperty.call(message, "topology"))
+                    writer.uint32(18).string(message.topology);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FunctionPlug.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FunctionPlug();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 5)
+                                break;
+                            message.port = reader.fixed32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.topology = reader.stringVerify();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FunctionPlug;
+        })();
+        v1.FunctionPlugReply = (function() {
+            const FunctionPlugReply = function (properties) {
+                this.functions = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FunctionPlugReply.prototype.functions = $util.emptyArray;
+            FunctionPlugReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            FunctionPlugReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.functions != null && message.functions.length)
+                    writer.uint32(10).fixed32s(message.functions);
+                if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
+                    writer.uint32(17).fixed64(message.elapsedNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FunctionPlugReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FunctionPlugReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.functions && message.functions.length))
+                                    message.functions = [];
+                                reader.fixed32s(message.functions);
+                                continue;
+                            }
+                            if (wireType !== 5)
+                                break;
+                            if (!(message.functions && message.functions.length))
+                                message.functions = [];
+                            message.functions.push(reader.fixed32());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.elapsedNs = value;
+                            else
+                                delete message.elapsedNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FunctionPlugReply;
+        })();
+        v1.FunctionUnplug = (function() {
+            const FunctionUnplug = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FunctionUnplug.prototype["function"] = null;
+            FunctionUnplug.prototype.surprise = null;
+            FunctionUnplug.prototype.deadlineNs = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            FunctionUnplug.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(13).fixed32(message["function"]);
+                if (message.surprise != null && $Object.hasOwnProperty.call(message, "surprise"))
+                    writer.uint32(16).bool(message.surprise);
+                if (message.deadlineNs != null && $Object.hasOwnProperty.call(message, "deadlineNs"))
+                    writer.uint32(25).fixed64(message.deadlineNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FunctionUnplug.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FunctionUnplug();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.surprise = reader.bool();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 1)
+                                break;
+                            message.deadlineNs = reader.fixed64();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FunctionUnplug;
+        })();
+        v1.FunctionUnplugReply = (function() {
+            const FunctionUnplugReply = function (properties) {
+                this.functions = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            FunctionUnplugReply.prototype.functions = $util.emptyArray;
+            FunctionUnplugReply.prototype.drained = 0;
+            FunctionUnplugReply.prototype.aborted = 0;
+            FunctionUnplugReply.prototype.completed = 0;
+            FunctionUnplugReply.prototype.timedOut = 0;
+            FunctionUnplugReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            FunctionUnplugReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.functions != null && message.functions.length)
+                    writer.uint32(10).fixed32s(message.functions);
+                if (message.drained != null && $Object.hasOwnProperty.call(message, "drained") && message.drained !== 0)
+                    writer.uint32(16).uint32(message.drained);
+                if (message.aborted != null && $Object.hasOwnProperty.call(message, "aborted") && message.aborted !== 0)
+                    writer.uint32(24).uint32(message.aborted);
+                if (message.completed != null && $Object.hasOwnProperty.call(message, "completed") && message.completed !== 0)
+                    writer.uint32(32).uint32(message.completed);
+                if (message.timedOut != null && $Object.hasOwnProperty.call(message, "timedOut") && message.timedOut !== 0)
+                    writer.uint32(40).uint32(message.timedOut);
+                if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
+                    writer.uint32(49).fixed64(message.elapsedNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            FunctionUnplugReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.FunctionUnplugReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.functions && message.functions.length))
+                                    message.functions = [];
+                                reader.fixed32s(message.functions);
+                                continue;
+                            }
+                            if (wireType !== 5)
+                                break;
+                            if (!(message.functions && message.functions.length))
+                                message.functions = [];
+                            message.functions.push(reader.fixed32());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.drained = value;
+                            else
+                                delete message.drained;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.aborted = value;
+                            else
+                                delete message.aborted;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.completed = value;
+                            else
+                                delete message.completed;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.timedOut = value;
+                            else
+                                delete message.timedOut;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.elapsedNs = value;
+                            else
+                                delete message.elapsedNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return FunctionUnplugReply;
         })();
         v1.DeviceClaim = (function() {
             const DeviceClaim = function (properties) {
@@ -15858,6 +16416,7 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[4] = "EVENT_CLASS_LOG"] = 4;
             values[valuesById[5] = "EVENT_CLASS_TRACE"] = 5;
             values[valuesById[11] = "EVENT_CLASS_PAGE_FAULT"] = 11;
+            values[valuesById[20] = "EVENT_CLASS_HOTPLUG"] = 20;
             return values;
         })();
         v1.Subscribe = (function() {

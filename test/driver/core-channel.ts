@@ -24,7 +24,14 @@ interface Pending {
   readonly settle: Settle;
 }
 
-const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = { fault: 1, interrupt: 2, window: 3, log: 4, 'page-fault': 11 };
+const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = {
+  fault: 1,
+  interrupt: 2,
+  window: 3,
+  log: 4,
+  'page-fault': 11,
+  hotplug: 20,
+};
 const TRACE_CLASS = 5;
 
 export class CoreChannel implements Channel {

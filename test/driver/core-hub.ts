@@ -1,5 +1,6 @@
 /** A machine with its peers in one process: each input is followed by the delivery of what it left. */
 import type { Granted, Role } from '../../client/src/index.ts';
+import { readPluggedFunctions } from '../../server/src/app/topology/index.ts';
 import { ModelError } from '../../server/src/core/base/index.ts';
 import { Machine, type Command, type MachineSpec, type PeerAnswer } from '../../server/src/core/machine/index.ts';
 import { CoreChannel } from './core-channel.ts';
@@ -16,7 +17,7 @@ export class CoreHub {
   constructor(spec: MachineSpec, preset: string) {
     this.#spec = spec;
     this.#preset = preset;
-    this.#machine = new Machine(spec);
+    this.#machine = new Machine(spec, { readFunctions: readPluggedFunctions });
     this.#machine.trace.listen((record) => {
       for (const channel of this.#channels.values()) channel.hear(record);
     });

@@ -1,4 +1,5 @@
 import { connectOver, type Socket } from '../../client/src/index.ts';
+import { readPluggedFunctions } from '../../server/src/app/topology/index.ts';
 import { Machine } from '../../server/src/core/machine/index.ts';
 import { MachineHost } from '../../server/src/rpc/index.ts';
 import { loopbackPair, type Transport } from '../../server/src/transport/index.ts';
@@ -20,7 +21,11 @@ export function loopbackDriver(): Driver {
         preset: request.preset ?? '',
         pageBytes: spec.iommu === undefined ? [] : PAGE_BYTES,
       };
-      const host = new MachineHost(new Machine(spec), { realTime: spec.clock === 'real', seed: spec.seed, welcome });
+      const host = new MachineHost(new Machine(spec, { readFunctions: readPluggedFunctions }), {
+        realTime: spec.clock === 'real',
+        seed: spec.seed,
+        welcome,
+      });
       return Promise.resolve({
         connect(roles, tokenPrefix) {
           const [near, far] = loopbackPair();

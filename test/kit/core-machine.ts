@@ -1,3 +1,4 @@
+// long: one machine and all that a test does with it
 /**
  * A machine with nothing round it, for tests that look at core itself: commands in, replies and events out, in one step.
  * Constants are restated here, so that a wrong one in the product shows.
@@ -20,7 +21,7 @@ import {
   type PeerCall,
   type Reply,
 } from '../../server/src/core/machine/index.ts';
-import { PROBE_BAR_BYTES, dmaProbeConfig, remoteConfig } from '../../server/src/core/pci/index.ts';
+import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, remoteConfig } from '../../server/src/core/pci/index.ts';
 import { pageRequestCommand, type PageFields } from './page-requests.ts';
 
 export const MS = 1_000_000;
@@ -49,6 +50,13 @@ export function probe(at: Bdf, options: { ats?: boolean; multiFunction?: boolean
 }
 export function remote(at: Bdf): FunctionSpec {
   return { bdf: at, model: 'remote', config: remoteConfig({ integrated: true }), barBytes: PROBE_BAR_BYTES, label: '', latencyNs: 0 };
+}
+/** A root port at 00:1c.0 with buses 1 to 2 below it. `acs` false: what is below shares its group. */
+export const PORT = bdf(0, 0, 0x1c, 0);
+export const BELOW = bdf(0, 1, 0, 0);
+export function port(options: { acs?: boolean } = {}): FunctionSpec {
+  const config = bridgeConfig({ kind: 'root-port', primary: 0, secondary: 1, subordinate: 2, ...options });
+  return { bdf: PORT, model: 'bridge', config, label: '', latencyNs: 0 };
 }
 export const SIBLINGS: readonly FunctionSpec[] = [probe(FIRST, { multiFunction: true }), probe(SECOND, { multiFunction: true })];
 
@@ -204,6 +212,17 @@ export class CoreMachine {
   }
   reset(at: Bdf, window = true): Pending {
     return this.start({ kind: 'reset', bdf: at, method: 'flr', window, deadlineNs: 10 * MS, onDeadline: 'abort' });
+  }
+  plug(functions: readonly FunctionSpec[], into?: Bdf): Pending {
+    return this.start({ kind: 'function-plug', port: into, functions });
+  }
+  unplug(at: Bdf, fields: { surprise?: boolean; deadlineMs?: number } = {}): Pending {
+    const { surprise = false, deadlineMs = 0 } = fields;
+    return this.start({ kind: 'function-unplug', bdf: at, surprise, deadlineNs: deadlineMs * MS });
+  }
+  /** Vendor ID as configuration space answers it. */
+  vendor(at: Bdf): number {
+    return this.call('region-read', { kind: 'region-read', bdf: at, region: 7, offset: 0, bytes: 2 }).valueLow;
   }
   arm(
     at: Bdf,

@@ -13,6 +13,7 @@ import { Once } from './once.ts';
 import { Refusal, refusalOf } from './refusal.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { healthRoutes } from './routes/health.ts';
+import { hotplugRoutes } from './routes/hotplug.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { resetRoutes } from './routes/resets.ts';
@@ -86,6 +87,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     refuseWhileDraining(instance, machines);
     machineRoutes(instance, { access, machines, once, publicUrl: options.publicUrl });
     functionRoutes(instance, access, machines);
+    hotplugRoutes(instance, access, machines, once);
     resetRoutes(instance, access, machines, once);
     socketRoutes(instance, access, machines);
   });

@@ -9,7 +9,7 @@ import { Buffers, MachineHost, rpcCounters, type RpcLog } from '../rpc/index.ts'
 import type { MachineRequest } from './machine-request.ts';
 import { Refusal } from './refusal.ts';
 import { opens, type Grant } from './tokens.ts';
-import { MACHINE_NAME } from './topology/index.ts';
+import { MACHINE_NAME, readPluggedFunctions } from './topology/index.ts';
 import { VERSION } from './version.ts';
 
 /** How long an ephemeral machine waits for its first client. A slow one connects in seconds. */
@@ -87,7 +87,7 @@ export class Machines {
     const id = newId();
     const name = request.name === undefined ? id : this.#freeName(request.name);
     const spec: MachineSpec = { ...request.spec, name };
-    const machine = new Machine(spec, { readBuffers: this.#buffers });
+    const machine = new Machine(spec, { readBuffers: this.#buffers, readFunctions: readPluggedFunctions });
     const log = this.#options.log.child({ machine: id });
     const trace = this.#openTrace(id, machine, log);
     const host = this.#hostOf(id, machine, spec, request.preset, log);

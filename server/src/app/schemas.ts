@@ -120,6 +120,8 @@ const functionFields = {
   gate: Type.String({ description: 'open, or closed while a drain or a window keeps requests from leaving' }),
   inFlight: Type.Integer({ description: 'Entries of the ledger' }),
   absent: Type.Boolean({ description: 'A remote function that nobody has claimed' }),
+  linkDown: Type.Boolean({ description: 'The link above it is down: it answers nothing' }),
+  physicalFunction: orNull(Type.String({ description: 'Of a virtual function: the one that it belongs to' })),
 };
 export const FunctionSummary = Type.Object(functionFields);
 export type FunctionSummary = Static<typeof FunctionSummary>;
@@ -144,6 +146,31 @@ export const FunctionDetail = Type.Object({
   }),
 });
 export type FunctionDetail = Static<typeof FunctionDetail>;
+
+export const PlugFunctions = Type.Object(
+  {
+    port: Type.Optional(FunctionAddress),
+    functions: Type.Array(Type.Unknown(), { description: 'As `functions` of a topology; below a port addresses may leave out the bus' }),
+  },
+  closed,
+);
+export const Plugged = Type.Object({ functions: Type.Array(FunctionAddress), elapsedNs: Type.Integer() });
+export type Plugged = Static<typeof Plugged>;
+export const UnplugQuery = Type.Object(
+  {
+    surprise: Type.Optional(Type.Boolean({ description: 'Pulled out: its link is down at once. Default false' })),
+    deadlineMs: Type.Optional(Type.Number({ minimum: 0, description: 'How long what is in flight may take to end. Default 0' })),
+  },
+  closed,
+);
+export const Unplugged = Type.Object({
+  functions: Type.Array(FunctionAddress),
+  drained: Type.Integer(),
+  aborted: Type.Integer(),
+  completed: Type.Integer({ description: 'Invalidate Requests that were answered' }),
+  timedOut: Type.Integer(),
+  elapsedNs: Type.Integer(),
+});
 
 export const FaultList = Type.Object({
   faults: Type.Array(

@@ -27,6 +27,8 @@ export function functionView(of: FunctionSummary): body.FunctionSummary {
     gate: of.gate,
     inFlight: of.inFlight,
     absent: of.absent,
+    linkDown: of.linkDown,
+    physicalFunction: of.physicalFunction === undefined ? null : formatBdf(of.physicalFunction),
   };
 }
 

@@ -37,12 +37,12 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'function-ready': ['function'],
   interrupt: ['function', 'vector', 'data'],
   warning: ['function', 'warning'],
+  link: ['function', 'up'],
   'page-request': ['function', 'group', 'page', 'wants'],
   'page-request-dropped': ['function', 'group', 'page', 'why'],
   'stop-marker': ['function', 'pasid'],
   'page-fault': ['function', 'fault', 'group', 'requests'],
   'page-response': ['function', 'group', 'answer', 'outstanding'],
-  link: ['function', 'up'],
   'page-response-late': ['function', 'group', 'answer'],
 };
 

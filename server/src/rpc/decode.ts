@@ -1,6 +1,6 @@
 // long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, TRANSLATIONS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
@@ -96,6 +96,23 @@ const ROWS = {
   functionList: { roles: ANY, decode: () => ({ kind: 'function-list' }) },
   functionInfo: { roles: ANY, decode: (b) => ({ kind: 'function-info', bdf: needFunction(b.function) }) },
   functionRegions: { roles: ANY, decode: (b) => ({ kind: 'function-regions', bdf: needFunction(b.function) }) },
+  functionPlug: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'function-plug',
+      port: b.port === null ? undefined : needFunction(b.port),
+      functions: needText(b.topology, 'topology', PLUG_CHARS_MAX),
+    }),
+  },
+  functionUnplug: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'function-unplug',
+      bdf: needFunction(b.function),
+      surprise: b.surprise ?? false,
+      deadlineNs: optionalNumber(b.deadlineNs, 'deadline_ns'),
+    }),
+  },
   deviceClaim: { roles: DEVICE, decode: (b) => ({ kind: 'device-claim', bdf: needFunction(b.function) }) },
   deviceRelease: { roles: DEVICE, decode: (b) => ({ kind: 'device-release', bdf: needFunction(b.function) }) },
 

@@ -28,6 +28,8 @@ export function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
     gateOpen: fn.gate === 'open',
     inFlight: fn.inFlight,
     absent: fn.absent,
+    physicalFunction: fn.physicalFunction ?? null,
+    linkDown: fn.linkDown,
   };
 }
 

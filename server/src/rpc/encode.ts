@@ -53,6 +53,17 @@ type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' 
 const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) => object } = {
   'machine-info': (reply) => ({ ...reply, nowNs: u64FromNumber(reply.nowNs) }) satisfies Send<'MachineInfoReply'>,
   'function-list': (reply) => ({ functions: reply.functions.map(functionSummary) }) satisfies Send<'FunctionListReply'>,
+  'function-plug': (reply) =>
+    ({ functions: [...reply.functions], elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'FunctionPlugReply'>,
+  'function-unplug': (reply) =>
+    ({
+      functions: [...reply.functions],
+      drained: reply.drained,
+      aborted: reply.aborted,
+      completed: reply.completed,
+      timedOut: reply.timedOut,
+      elapsedNs: u64FromNumber(reply.elapsedNs),
+    }) satisfies Send<'FunctionUnplugReply'>,
   'function-info': (reply) => functionDetail(reply.function),
   'function-regions': (reply) => ({ regions: reply.regions.map(regionInfo) }) satisfies Send<'FunctionRegionsReply'>,
   'group-info': (reply) => groupDetail(reply.group),
@@ -117,6 +128,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.logEvent;
     case 'page-fault':
       return BODY.pageFaultEvent;
+    case 'hotplug':
+      return BODY.hotplugEvent;
   }
 }
 
@@ -126,6 +139,14 @@ export function eventBody(event: MachineEvent): object {
       return { record: faultRecord(event) } satisfies Send<'FaultEvent'>;
     case 'page-fault':
       return { fault: pageFault(event) } satisfies Send<'PageFaultEvent'>;
+    case 'hotplug':
+      return {
+        function: event.bdf,
+        ...(event.port === undefined ? {} : { port: event.port }),
+        present: event.present,
+        reason: event.reason,
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'HotplugEvent'>;
     case 'interrupt':
       return {
         function: event.bdf,

@@ -90,9 +90,9 @@ export const CREDIT_CLASS_NAMES = enumMap(
   v1.CreditClass,
 );
 
-export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault';
+export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',
-  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true, 'page-fault': true }),
+  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true, 'page-fault': true, hotplug: true }),
   v1.EventClass,
 );

@@ -1,3 +1,4 @@
+import { readPluggedFunctions } from '../app/topology/index.ts';
 /** A machine on which a scenario's statements are carried out, one at a time. */
 import { ModelError, type TraceRecord } from '../core/base/index.ts';
 import {
@@ -66,7 +67,7 @@ export class Stage {
 
   /** `hashed`: whether the machine shall have a trace hash, which costs. */
   constructor(spec: MachineSpec, hashed: boolean) {
-    this.machine = new Machine(spec, { hashed });
+    this.machine = new Machine(spec, { hashed, readFunctions: readPluggedFunctions });
     this.machine.trace.listen((record) => this.trace.push(record));
   }
 

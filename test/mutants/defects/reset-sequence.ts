@@ -15,8 +15,8 @@ export const resetSequenceDefects: readonly Defect[] = [
   {
     invariant: 29,
     file: RESET,
-    find: 'if (task.saved !== undefined && !fn.resetting) {',
-    replace: "if (task.saved !== undefined && !fn.resetting && reply.kind !== 'refused') {",
+    find: 'if (task.saved !== undefined && !fn.resetting && fn.linkDown === 0) {',
+    replace: "if (task.saved !== undefined && !fn.resetting && fn.linkDown === 0 && reply.kind !== 'refused') {",
     why: 'a reset that fails leaves the function without its saved state',
   },
   {

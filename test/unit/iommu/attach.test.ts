@@ -11,7 +11,14 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
   const translation = new Translation({ trace: new Trace(() => 0), now: () => 0, memory: new GuestMemory([]) });
   const iommu = new Iommu({
     translation,
-    policy: { atsOffFirst: true, staysBlockedOnFailure: false, restsOnBlocking: false, looksAgain: false, fixes: new Set(FIX_NAMES) },
+    policy: {
+      atsOffFirst: true,
+      staysBlockedOnFailure: false,
+      restsOnBlocking: false,
+      looksAgain: false,
+      fencesNewMembers: false,
+      fixes: new Set(FIX_NAMES),
+    },
     defaultType: 'dma',
     blockedDomain: true,
     isolation: 'blocked',

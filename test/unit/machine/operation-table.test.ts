@@ -8,7 +8,7 @@ it('knows the clock advances that wait, in their order, among whatever else is i
   const table = new OperationTable();
   const advance = (targetNs: number) => table.start<AdvanceTask>(ORIGIN, { kind: 'advance', targetNs, force: false });
   const first = advance(2);
-  const other = table.start<PeerAccessTask>(ORIGIN, { kind: 'peer-access', reply: 'ok' });
+  const other = table.start<PeerAccessTask>(ORIGIN, { kind: 'peer-access', reply: 'ok', index: -1, bytes: 4 });
   const second = advance(1);
   expect([...table.advances]).toEqual([first, second]);
   table.end(first);

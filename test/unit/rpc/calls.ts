@@ -56,6 +56,16 @@ export const EXAMPLES: Examples = {
     command: { kind: 'config-read', bdf, offset: 0x100, bytes: 8 },
   },
   functionRegions: { ...place, command: { kind: 'function-regions', bdf } },
+  functionPlug: {
+    body: { port: FUNCTION, topology: 'functions: []' },
+    needs: ['topology'],
+    command: { kind: 'function-plug', port: FUNCTION, functions: 'functions: []' },
+  },
+  functionUnplug: {
+    body: { function: FUNCTION, surprise: true, deadlineNs: SAFE },
+    needs: ['function'],
+    command: { kind: 'function-unplug', bdf, surprise: true, deadlineNs: SAFE_NUMBER },
+  },
   deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },

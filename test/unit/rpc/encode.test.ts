@@ -39,6 +39,8 @@ const SUMMARY = {
   blocked: true,
   reset_depth: 1,
   in_flight: 2,
+  physical_function: 8,
+  link_down: true,
 };
 const REPORT = {
   depth: 1,
@@ -93,6 +95,8 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
     reserved_regions: [{ address: '2130706432', bytes: '65536', type: 'direct-relaxable' }],
   },
   configRead: {},
+  functionPlug: { functions: [256, 257], elapsed_ns: '100000000' },
+  functionUnplug: { functions: [256], drained: 1, aborted: 2, completed: 3, timed_out: 4, elapsed_ns: '5' },
   functionRegions: {
     regions: [
       { kind: 'memory64', prefetchable: true, address: '240518168576', bytes: '4294967296' },
@@ -234,6 +238,13 @@ describe('events', () => {
       'window_event',
       { function: 16, open: true, depth: 1, time_ns: '4' },
     ]);
+    const come = { kind: 'hotplug', port: 0xe0, bdf: 256, present: true, reason: 'plugged', timeNs: 6 };
+    expect(said(come as unknown as MachineEvent)).toEqual([
+      'hotplug_event',
+      { function: 256, port: 224, present: true, reason: 'plugged', time_ns: '6' },
+    ]);
+    const gone = { kind: 'hotplug', port: undefined, bdf: 16, present: false, reason: 'surprise', timeNs: 7 };
+    expect(said(gone as unknown as MachineEvent)).toEqual(['hotplug_event', { function: 16, reason: 'surprise', time_ns: '7' }]);
     expect(said({ kind: 'log', level: 'warn', bdf: undefined, text: 'x', timeNs: 5 })).toEqual([
       'log_event',
       { level: 'LOG_LEVEL_WARN', text: 'x', time_ns: '5' },

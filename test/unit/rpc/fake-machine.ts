@@ -126,6 +126,8 @@ const SUMMARY = {
   gate: 'closed',
   inFlight: 2,
   absent: false,
+  linkDown: true,
+  physicalFunction: 0x8,
 } as const;
 const DMA = {
   kind: 'dma',
@@ -182,6 +184,8 @@ const REPLIES = {
     },
   },
   'config-read': { kind: 'config-read', data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+  'function-plug': { kind: 'function-plug', functions: [0x100, 0x101], elapsedNs: 100_000_000 },
+  'function-unplug': { kind: 'function-unplug', functions: [0x100], drained: 1, aborted: 2, completed: 3, timedOut: 4, elapsedNs: 5 },
   'function-regions': {
     kind: 'function-regions',
     regions: [

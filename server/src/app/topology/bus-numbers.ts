@@ -3,6 +3,7 @@
  * does; so the order of the document does not matter.
  */
 import { bdf, formatBdf, hexDigits, type Bdf } from '../../core/base/index.ts';
+import type { PlugPort } from '../../core/machine/index.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import type { FunctionModel, FunctionNode } from './schema.ts';
 
@@ -44,6 +45,11 @@ export function placeFunctions(source: Source, nodes: readonly FunctionNode[]): 
   return new Placing(source).run(nodes);
 }
 
+/** The same of functions below a port that there is. Buses beyond the port's are `EINVAL` naming both. */
+export function placeBelow(source: Source, nodes: readonly FunctionNode[], segment: number, port: PlugPort): PlacedFunction[] {
+  return new Placing(source).runBelow(nodes, segment, port);
+}
+
 class Placing {
   readonly #source: Source;
   readonly #placed: PlacedFunction[] = [];
@@ -74,6 +80,27 @@ class Placing {
       this.#last = key & BUS_MAX;
       const here = entries.filter((entry) => (((entry.segment ?? 0) << 8) | (entry.bus ?? 0)) === key);
       this.#placeBus(here, key >>> 8, key & BUS_MAX, undefined, []);
+    }
+    return this.#placed;
+  }
+
+  runBelow(nodes: readonly FunctionNode[], segment: number, port: PlugPort): PlacedFunction[] {
+    const { bdf: at, kind: model, secondary, subordinate } = port;
+    const entries = nodes.map((node, i) => this.#entry(node, ['functions', i]));
+    for (const { bus, segment: own, path, node } of entries) {
+      if ((bus === undefined || bus === secondary) && (own === undefined || own === segment)) continue;
+      refuse(
+        this.#source,
+        [...path, 'address'],
+        `${node.address} is not on bus ${hexDigits(secondary, 2)}, which is below ${formatBdf(at)}`,
+      );
+    }
+    this.#last = secondary;
+    const above = { bdf: at, node: { address: formatBdf(at), model }, path: [], parent: undefined, children: [], secondary, subordinate };
+    this.#placeBus(entries, segment, secondary, above, []);
+    if (this.#last > subordinate) {
+      const needed = `buses up to ${hexDigits(this.#last, 2)}`;
+      refuse(this.#source, ['functions'], `they need ${needed}; those of ${formatBdf(at)} end with ${hexDigits(subordinate, 2)}`);
     }
     return this.#placed;
   }
@@ -120,6 +147,8 @@ class Placing {
     const port = { bdf: at, node, path, parent, children, secondary, subordinate: secondary };
     this.#placed.push(port);
     this.#placeBus(entries, segment, secondary, port, children);
+    this.#last = Math.max(this.#last, secondary + (node.slot?.buses ?? 0));
+    if (this.#last > BUS_MAX) refuse(this.#source, [...path, 'slot', 'buses'], 'no bus numbers are left for this slot; a segment has 256');
     port.subordinate = this.#last;
     return port;
   }

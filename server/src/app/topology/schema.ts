@@ -93,6 +93,15 @@ const FUNCTION_FIELDS = {
       description: 'replay and remote: configuration space, 64, 256 or 4096 bytes as "lspci -xxxx" prints them, with or without offsets.',
     }),
   ),
+  slot: Type.Optional(
+    Type.Object(
+      {
+        memory: Type.Optional(Type.String({ description: 'Addresses that it keeps for BARs: "1MiB", the default. Rounded up to 1 MiB.' })),
+        buses: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, description: 'Buses that it keeps below its own. Default 0.' })),
+      },
+      { additionalProperties: false, description: 'Root and downstream ports: room for what is plugged in while the machine runs.' },
+    ),
+  ),
   bus: Type.Optional(
     Type.String({
       pattern: '^[0-9a-fA-F]{2}$',
@@ -208,5 +217,6 @@ export const KEYS = {
   iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush', 'isolation', 'blockedDomain', 'defaultDomain'],
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
+  slot: ['memory', 'buses'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

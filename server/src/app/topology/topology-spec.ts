@@ -121,17 +121,28 @@ function duration(source: Source, path: readonly (string | number)[], text: stri
 }
 
 function readFunctions(source: Source, document: TopologyDocument): FunctionSpec[] {
-  const placed = placeFunctions(source, document.functions);
+  return specsOf(source, placeFunctions(source, document.functions), BAR_WINDOW);
+}
+
+/** Of functions that have their places. BARs get addresses in `space`; undefined: none. */
+export function specsOf(
+  source: Source,
+  placed: readonly PlacedFunction[],
+  space: { readonly base: number; readonly end: number } | undefined,
+): FunctionSpec[] {
   const choices = new Map<Bdf, CapabilityChoices>();
   for (const fn of placed) {
     checkOptions(source, fn);
     const chosen = readCapabilities(source, fn, placed);
     if (chosen !== undefined) choices.set(fn.bdf, chosen);
   }
-  const roots = placed.filter((fn) => fn.parent === undefined);
-  const all: Whole = { placed, choices, addresses: assignBarAddresses(source, roots, choices) };
+  const roots = placed.filter((fn) => fn.parent === undefined || !placed.includes(fn.parent));
+  const addresses = space === undefined ? NO_ADDRESSES : assignBarAddresses(source, roots, choices, space);
+  const all: Whole = { placed, choices, addresses };
   return placed.map((fn) => readFunction(source, fn, all));
 }
+
+const NO_ADDRESSES: BarAddresses = { bars: new Map(), windows: new Map() };
 
 /** What is read of all functions before any of them is built. */
 interface Whole {
@@ -249,6 +260,7 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'defaultDomain', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'untrusted', models: ['dma-probe', 'remote', 'replay'] },
   { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
+  { key: 'slot', models: ['root-port', 'downstream-port'] },
 ];
 
 function checkOptions(source: Source, fn: PlacedFunction): void {

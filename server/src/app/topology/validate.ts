@@ -139,6 +139,7 @@ function keysAt(path: Path): readonly string[] {
   if (at >= 0) return capabilityKeys(path.slice(at + 1));
   if (path.includes('directRegions')) return KEYS.directRegion;
   if (path.includes('reservedRegions')) return KEYS.reservedRegion;
+  if (path.includes('slot')) return KEYS.slot;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;
 }
 

@@ -44,8 +44,8 @@ export const TRACE_KINDS = [
   'stop-marker', // bdf, pasid, 0, 0
   'page-fault', // bdf, fault, group, page requests
   'page-response', // bdf, group, PAGE_ANSWERS index, page requests still outstanding
-  'page-response-late', // bdf, group, PAGE_ANSWERS index, 0
   'link', // bdf, up, 0, 0
+  'page-response-late', // bdf, group, PAGE_ANSWERS index, 0
 ] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
 

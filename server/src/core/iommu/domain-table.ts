@@ -96,6 +96,12 @@ export class DomainTable {
     return domain;
   }
 
+  /** A domain that was a group's own goes with the group; one that a call is still at work on stays, as a domain that a host may free. */
+  release(domain: Domain, groups: readonly Group[]): void {
+    if (this.#domains.get(domain.id) === domain) this.free(domain.id, groups);
+    else this.#translation.destroySpace(domain.space);
+  }
+
   /** -ENOENT for none, -EBUSY while anything rests on it (a group, a PASID, a nested domain) or a call is at work on it. */
   free(id: number, groups: readonly Group[]): Errno {
     const domain = this.#domains.get(id);

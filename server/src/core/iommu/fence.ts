@@ -20,6 +20,8 @@ export interface FencePolicy {
   readonly restsOnBlocking: boolean;
   /** `strict` looks again, under the mutex, whether an attach is still deferred. */
   readonly looksAgain: boolean;
+  /** `strict` keeps a function blocked that joins a group in a reset window, until the last window of the group closes. */
+  readonly fencesNewMembers: boolean;
   readonly fixes: ReadonlySet<Fix>;
 }
 

@@ -81,6 +81,8 @@ export interface GroupDevice {
   quarantined: boolean;
   /** Reported broken since a window of it was last opened: steps that calls have planned before open nothing, and ask it for nothing. */
   broken: boolean;
+  /** It came while another member was in a window, and is blocked until the last of these closes. */
+  joining: boolean;
   resetDepth: number;
   window: WindowState;
   /** Open windows in opening order. */
@@ -90,6 +92,7 @@ export interface GroupDevice {
 /** struct iommu_group. */
 export interface Group {
   readonly id: number;
+  /** In the order in which they came. */
   readonly members: GroupDevice[];
   /** Undefined: it could not be allocated when the group was probed. */
   defaultDomain: Domain | undefined;

@@ -21,6 +21,7 @@ import { planCommit, planFence, planQuarantine, planRestore, type FencePolicy } 
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import type { Isolation } from './isolation.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
+import { dropContexts, emptied, mapMissingDirect, noteJoining, planJoin, takeOut } from './membership.ts';
 import { deviceOf, type ProbedFunction } from './probe.ts';
 import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
 import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
@@ -48,6 +49,7 @@ export class Iommu {
   readonly #devices = new Map<Bdf, GroupDevice>();
   readonly #domains: DomainTable;
   readonly groups: Group[] = [];
+  #nextGroup = 0;
 
   constructor(ports: IommuPorts) {
     this.#ports = ports;
@@ -68,7 +70,7 @@ export class Iommu {
     const blockingDomain = this.#makeBlocking();
     const defaultDomain = functions.some((probed) => probed.noDefaultDomain) ? undefined : this.#firstDefault(functions);
     const group: Group = {
-      id: this.groups.length,
+      id: this.#nextGroup++,
       members: [],
       defaultDomain,
       restDomain: defaultDomain ?? (this.#ports.policy.restsOnBlocking ? blockingDomain : undefined),
@@ -87,6 +89,36 @@ export class Iommu {
       if (defaultDomain !== undefined && !probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
     }
     return effects;
+  }
+
+  /**
+   * A function that comes later joins a group that there is, with what the group has now. In `strict` it blocks while another member is in a window. Throws
+   * {@link ModelError} as {@link addGroup} does.
+   */
+  join(group: Group, probed: ProbedFunction): readonly IommuEffect[] {
+    const { defaultDomain, blockingDomain } = group;
+    const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reservedFor(probed));
+    if (defaultDomain?.type === 'paging') mapMissingDirect(tablesOf(defaultDomain), probed.directRegions);
+    group.members.push(device);
+    this.#devices.set(probed.bdf, device);
+    const fenced = this.#ports.policy.fencesNewMembers && group.recoveryCount > 0;
+    const effects = this.#performAll(planJoin(device, fenced));
+    if (fenced) noteJoining(device);
+    return effects;
+  }
+
+  /** The function is gone: its contexts point nowhere, and with its last member the group goes, and the domains that are the group's own. */
+  remove(device: GroupDevice): void {
+    const { group, windowDomain } = device;
+    dropContexts(this.#ports.translation, device);
+    takeOut(device);
+    this.#devices.delete(device.bdf);
+    if (windowDomain !== group.blockingDomain) this.#ports.translation.destroySpace(windowDomain.space);
+    if (group.members.length > 0) return;
+    emptied(group);
+    this.groups.splice(this.groups.indexOf(group), 1);
+    const own = new Set([group.defaultDomain, group.restDomain, group.blockingDomain]);
+    for (const domain of own) if (domain !== undefined) this.#domains.release(domain, this.groups);
   }
 
   #firstDefault(functions: readonly ProbedFunction[]): Domain {

@@ -54,6 +54,7 @@ export function deviceOf(
     blocked: false,
     quarantined: false,
     broken: false,
+    joining: false,
     resetDepth: 0,
     window: { at: 'open' },
     windows: [],

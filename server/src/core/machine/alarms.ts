@@ -2,9 +2,12 @@
 import type { Alarm } from '../base/index.ts';
 import { flushQueueTimeout } from './dma-flush.ts';
 import { advance, holdEnds } from './dma-ledger.ts';
+import { functionNumbered } from './function-state.ts';
 import { sendGathered } from './invalidation.ts';
+import { leaveDeadline } from './leave.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
+import { resumePlug } from './plug.ts';
 import { prepareDeadline } from './prepare.ts';
 import { functionMayBeReady, resumeReset } from './reset.ts';
 import type { FunctionState } from './state.ts';
@@ -27,12 +30,12 @@ export function ring(m: Parts, alarm: Alarm): void {
       break;
     }
     case 'gathered': {
-      const fn = m.functionList[alarm.id];
+      const fn = functionNumbered(m, alarm.id);
       if (fn !== undefined) sendGathered(m, fn);
       break;
     }
     case 'function': {
-      const fn = m.functionList[alarm.id];
+      const fn = functionNumbered(m, alarm.id);
       if (fn !== undefined) functionMayBeReady(m, fn);
       break;
     }
@@ -43,6 +46,8 @@ export function ring(m: Parts, alarm: Alarm): void {
       const operation = m.operations.get(alarm.id);
       if (operation?.kind === 'prepare') prepareDeadline(m, operation);
       else if (operation?.kind === 'reset') resumeReset(m, operation);
+      else if (operation?.kind === 'leave') leaveDeadline(m, operation);
+      else if (operation?.kind === 'plug') resumePlug(m, operation);
       break;
     }
   }

@@ -56,6 +56,7 @@ export const CALL_STEPS = {
   'deferred-attach': MOVE_RID.filter((step) => step !== 'group-domain'),
   claim: [...MOVE_RID.slice(0, -2), 'owner', 'atc-completed', 'unlock'],
   release: ['test', 'lock', 'check', 'owner', ...MOVE_RID.slice(3)],
+  leave: ['lock', 'gate', 'drained', 'rid', 'iotlb', 'atc-sent', 'atc-completed', 'ats-enable', 'blocked', 'pasid', 'iotlb', 'unlock'],
   'default-domain': [...MOVE_RID.slice(0, 3), 'default-domain', ...MOVE_RID.slice(3)],
   'pasid-attach': MOVE_PASID,
   'pasid-detach': MOVE_PASID,

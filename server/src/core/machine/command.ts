@@ -9,6 +9,7 @@
 import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, IovaRange } from '../iommu/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
+import type { FunctionSpec } from './spec.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */
 export interface IovaHalves {
@@ -36,6 +37,21 @@ export interface RegionWrite extends Omit<RegionRead, 'kind'> {
 export interface MachineInfo {
   readonly kind: 'machine-info';
 }
+/** Functions that come while the machine runs. `port`: the slot that they come into. `functions`: a text is read by the embedding program ({@link FunctionReader}). */
+export interface FunctionPlug {
+  readonly kind: 'function-plug';
+  readonly port: Bdf | undefined;
+  readonly functions: readonly FunctionSpec[] | string;
+}
+
+/** `surprise`: pulled out; else what it has in flight may end, for `deadlineNs`. */
+export interface FunctionUnplug {
+  readonly kind: 'function-unplug';
+  readonly bdf: Bdf;
+  readonly surprise: boolean;
+  readonly deadlineNs: number;
+}
+
 export interface FunctionList {
   readonly kind: 'function-list';
 }
@@ -532,6 +548,8 @@ export type HostCommand =
   | RegionWrite
   | MachineInfo
   | FunctionList
+  | FunctionPlug
+  | FunctionUnplug
   | FunctionInfo
   | FunctionRegions
   | ConfigRead

@@ -28,6 +28,8 @@ export function functionSummary(fn: FunctionState): FunctionSummary {
     gate: fn.gateOpen ? 'open' : 'closed',
     inFlight: fn.entries.length,
     absent: fn.spec.model === 'remote' && fn.claimedBy === 0,
+    linkDown: fn.linkDown !== 0,
+    physicalFunction: fn.physical?.bdf,
   };
 }
 
@@ -51,6 +53,8 @@ export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
     gate: summed.gate,
     inFlight: summed.inFlight,
     absent: summed.absent,
+    linkDown: summed.linkDown,
+    physicalFunction: summed.physicalFunction,
     busMaster: config.busMaster,
     atsEnabled: config.atsEnabled,
     resetMethods: config.resetMethods(),

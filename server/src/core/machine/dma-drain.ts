@@ -130,7 +130,7 @@ function askForFences(m: Parts, fn: FunctionState, requests: readonly Request[])
     const first = Math.min(...sent.map((request) => request.page));
     const last = Math.max(...sent.map((request) => request.page));
     const call = { kind: 'memory-fence', address: addressOfPage(first), bytes: addressOfPage(last - first + 1), epoch: fn.epoch } as const;
-    m.peers.call(peer, call, { kind: 'fence', bdf: fn.bdf, requests: sent });
+    m.peers.call(peer, call, { kind: 'fence', requests: sent });
     if (peer.silent) giveUpFence(m, sent);
   }
 }

@@ -1,6 +1,6 @@
 /** reset-done: pci_dev_reset_iommu_done(), which closes a window, and with the last one restores translation (design §7). */
 import { errno, errorName, formatBdf } from '../base/index.ts';
-import { step } from '../iommu/index.ts';
+import { joinersOf, noteJoined, planJoined, step, type GroupDevice } from '../iommu/index.ts';
 import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetDone } from './command.ts';
 import { tryLock, unlock } from './mutex.ts';
@@ -30,6 +30,7 @@ export function done(m: Parts, origin: Origin, fn: FunctionState, command: Reset
     token,
     all,
     closing: [],
+    joiners: [],
     stays: false,
     warning: '',
   });
@@ -65,6 +66,9 @@ function check(m: Parts, task: DoneTask): boolean {
   task.stays = m.strict && fn.needsReset;
   if (task.stays) stay(task);
   if (m.iommu !== undefined) task.todo = [...(task.stays ? m.iommu.planQuarantine(device) : m.iommu.planRestore(device))];
+  // Who came while the group was in a window has its domain with the last one's end.
+  task.joiners = joinersOf(device);
+  task.todo.push(...task.joiners.flatMap(planJoined));
   return true;
 }
 
@@ -97,9 +101,19 @@ function count(m: Parts, task: DoneTask): boolean {
   device.quarantined = !restored;
   fn.needsReset = !restored;
   device.group.recoveryCount--;
+  device.joining = false;
+  for (const joiner of task.joiners) admit(m, joiner);
   if (restored) setGate(m, fn, true);
   m.trace.emit('done', fn.bdf, 0, device.physical.id, restored ? 0 : 1);
   return true;
+}
+
+/** One that was reported broken meanwhile stays in quarantine. */
+function admit(m: Parts, joiner: GroupDevice): void {
+  if (joiner.broken) return;
+  noteJoined(joiner);
+  const fn = m.functions.get(joiner.bdf);
+  if (fn !== undefined) setGate(m, fn, true);
 }
 
 function answer(m: Parts, task: DoneTask): boolean {

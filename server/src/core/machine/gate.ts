@@ -47,7 +47,7 @@ export function closedGate(fn: FunctionState, request?: Issued): string | undefi
   return undefined;
 }
 
-/** True when configuration requests to the function find it: not in a reset, and not an absent remote function. */
+/** True when configuration requests to the function find it: not in a reset, not behind a link that is down, and not an absent remote function. */
 export function answersConfig(fn: FunctionState): boolean {
   return !fn.resetting && fn.linkDown === 0 && (fn.spec.model !== 'remote' || fn.claimedBy !== 0);
 }

@@ -22,12 +22,14 @@ import { pageFaultList, pageResponse } from './page-faults.ts';
 import { modelPageRequest, pageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
+import { functionPlug } from './plug.ts';
 import { prepare } from './prepare.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
 import { resetFunction, resetTrigger } from './reset.ts';
 import type { FunctionState, Origin } from './state.ts';
 import { iovaToPhys } from './table-lookups.ts';
 import { unmappedRanges } from './unmapped-ranges.ts';
+import { functionUnplug } from './unplug.ts';
 
 type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;
 type Handlers = { readonly [K in CommandKind]: Handler<K> };
@@ -56,6 +58,8 @@ const HANDLERS: Handlers = {
   'region-read': (m, origin, c) => regionRead(m, origin, fnOf(m, c.bdf), c),
   'config-read': (m, origin, c) => configRead(m, origin, fnOf(m, c.bdf), c),
   'region-write': (m, origin, c) => regionWrite(m, origin, fnOf(m, c.bdf), c),
+  'function-plug': functionPlug,
+  'function-unplug': (m, origin, c) => functionUnplug(m, origin, fnOf(m, c.bdf), c),
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),
   'function-list': (m, origin) => m.outbox.reply(origin, { kind: 'function-list', functions: m.functionList.map(functionSummary) }),
   'function-info': (m, origin, c) => m.outbox.reply(origin, { kind: 'function-info', function: functionDetail(m, fnOf(m, c.bdf)) }),

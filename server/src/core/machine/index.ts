@@ -5,10 +5,13 @@ export {
   CLOCK_MODES,
   type Behaviour,
   type ClockMode,
+  type FunctionReader,
   type FunctionSpec,
   type IommuSpec,
   type MachineSpec,
   type MemoryRangeSpec,
+  type PlugPlace,
+  type PlugPort,
 } from './spec.ts';
 export {
   DEFAULT_TYPES,
@@ -56,6 +59,8 @@ export {
   type FunctionInfo,
   type FunctionList,
   type FunctionRegions,
+  type FunctionPlug,
+  type FunctionUnplug,
   type GroupInfo,
   type HostCommand,
   type InvalidateRequest,

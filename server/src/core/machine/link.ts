@@ -6,6 +6,7 @@ import { formatBdf } from '../base/index.ts';
 import { PORT_TYPE } from '../pci/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { advance, end } from './dma-ledger.ts';
+import { functionNumbered } from './function-state.ts';
 import { faultActs } from './gate.ts';
 import { forgetGathered } from './gathered.ts';
 import { resetModel } from './model-life.ts';
@@ -69,7 +70,7 @@ function vanish(m: Parts, fn: FunctionState): void {
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
     fn.peerResets++;
-    m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method: 'bus' }, { kind: 'device-reset', bdf: fn.bdf });
+    m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method: 'bus' }, { kind: 'device-reset', bdf: fn.bdf, index: fn.index });
   }
   advance(m, fn);
 }
@@ -96,6 +97,6 @@ export function comeBack(m: Parts, fault: ArmedFault): void {
   fault.victims = undefined;
   linkComesUp(
     m,
-    victims.map((index) => m.functionList[index]!),
+    victims.map((index) => functionNumbered(m, index)).filter((fn) => fn !== undefined),
   );
 }

@@ -9,6 +9,7 @@ import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
 import { ioasPartUnmapped } from './ioas-commands.ts';
+import { takeLeaving } from './leave.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { modelDmaEnded } from './model-ports.ts';
 import { takeLocked } from './mutex.ts';
@@ -21,9 +22,10 @@ import { NEW_BUFFERS, type ReadBuffers } from './read-buffers.ts';
 import type { HeldCall } from './reply.ts';
 import { resetPartAnswered, takeWaitingReset } from './reset.ts';
 import { resume } from './resume.ts';
-import { fixesOf, type MachineSpec } from './spec.ts';
+import { fixesOf, type FunctionReader, type MachineSpec } from './spec.ts';
 import type { Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
+import { unplugPartAnswered } from './unplug.ts';
 
 /** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
 const ALARMS_PER_STEP_MAX = 1_000_000;
@@ -31,6 +33,8 @@ const ALARMS_PER_STEP_MAX = 1_000_000;
 export interface MachineOptions {
   /** Where what a device role reads comes in bytes from; it may get them back when the reply has been sent. */
   readonly readBuffers?: ReadBuffers;
+  /** Reads the functions that hosts plug in; absent: they cannot. */
+  readonly readFunctions?: FunctionReader;
   /** False: commands and the outbox are not summed, and {@link Machine.traceHash} says nothing. For programs that tell machines by the million. */
   readonly hashed?: boolean;
 }
@@ -48,12 +52,12 @@ export class Machine implements MachinePort {
   #unhashed: boolean;
 
   /** EINVAL names what in the spec cannot be. */
-  constructor(spec: MachineSpec, { readBuffers = NEW_BUFFERS, hashed = true }: MachineOptions = {}) {
+  constructor(spec: MachineSpec, { readBuffers = NEW_BUFFERS, readFunctions, hashed = true }: MachineOptions = {}) {
     this.spec = spec;
     this.#hashed = hashed;
     this.#unhashed = !hashed;
     this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, fixes: [...fixesOf(spec)], clock: spec.clock });
-    this.#m = assemble(spec, this.#hash, readBuffers, (item) => {
+    this.#m = assemble(spec, this.#hash, { readBuffers, readFunctions }, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });
   }
@@ -268,11 +272,17 @@ export class Machine implements MachinePort {
         const whole = m.operations.get(origin.operation);
         if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
         else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
+        else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
       }
       const locked = takeLocked(m.operations);
       if (locked !== undefined) {
         busy = true;
         resume(m, locked);
+      }
+      const leaving = m.leaving.size === 0 ? undefined : takeLeaving(m);
+      if (leaving !== undefined) {
+        busy = true;
+        resume(m, leaving);
       }
       const waiting = takeWaitingReset(m);
       if (waiting !== undefined) {

@@ -81,7 +81,7 @@ function askOwner(m: Parts, origin: Origin, address: bigint, bytes: number, call
     return;
   }
   const reads = call.kind === 'memory-read';
-  const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: reads ? 'memory-read' : 'ok' });
+  const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: reads ? 'memory-read' : 'ok', index: -1, bytes });
   m.peers.call(peer, call, { kind: 'access', operation: task.id, expects: reads ? 'data' : 'ok', bytes });
 }
 

@@ -11,6 +11,7 @@ import {
   type ModelPorts,
 } from '../devices/index.ts';
 import { startModelDma } from './dma-commands.ts';
+import { functionNumbered } from './function-state.ts';
 import type { Parts } from './parts.ts';
 import type { Reply } from './reply.ts';
 import type { FunctionState, ModelOrigin } from './state.ts';
@@ -87,7 +88,7 @@ class FunctionPorts implements ModelPorts, DmaPort, AlarmPort, InterruptPort {
 
   #place(): { readonly m: Parts; readonly fn: FunctionState } {
     const m = this.#wiring.parts;
-    const fn = m?.functionList[this.#index];
+    const fn = m === undefined ? undefined : functionNumbered(m, this.#index);
     assert(m !== undefined && fn !== undefined, 'a model uses its ports when the machine has called it');
     return { m, fn };
   }
@@ -95,7 +96,7 @@ class FunctionPorts implements ModelPorts, DmaPort, AlarmPort, InterruptPort {
 
 /** In the machine's loop, so that a model which starts the next DMA then is not within the start of the last. */
 export function modelDmaEnded(m: Parts, { model, tag, life }: ModelOrigin, reply: Reply): void {
-  const fn = m.functionList[model];
+  const fn = functionNumbered(m, model);
   if (fn?.modelLife === life) fn.model.dmaEnded(tag, endOf(reply));
 }
 
@@ -108,7 +109,7 @@ function endOf(reply: Reply): DmaEnd {
 
 export function modelAlarmRang(m: Parts, { id: alarm }: Alarm): void {
   const id = alarm % MODEL_ALARMS;
-  const fn = m.functionList[Math.floor(alarm / MODEL_ALARMS)];
+  const fn = functionNumbered(m, Math.floor(alarm / MODEL_ALARMS));
   if (fn === undefined) return;
   fn.modelAlarms[id] = 0;
   fn.model.alarmRang(id);

@@ -34,6 +34,11 @@ export class OperationTable {
     return this.#nextId++;
   }
 
+  /** All that wait, in the order in which they began. */
+  values(): IterableIterator<Operation> {
+    return this.#byId.values();
+  }
+
   get(id: number): Operation | undefined {
     return this.#byId.get(id);
   }

@@ -41,6 +41,15 @@ export type MachineEvent =
       readonly count: number;
       readonly timeNs: number;
     }
+  /** A function has come, or is gone. `port`: the bridge above it. */
+  | {
+      readonly kind: 'hotplug';
+      readonly port: Bdf | undefined;
+      readonly bdf: Bdf;
+      readonly present: boolean;
+      readonly reason: 'plugged' | 'unplugged' | 'surprise' | 'vf-enabled' | 'vf-disabled';
+      readonly timeNs: number;
+    }
   | { readonly kind: 'window'; readonly bdf: Bdf; readonly open: boolean; readonly depth: number; readonly timeNs: number }
   | {
       readonly kind: 'log';

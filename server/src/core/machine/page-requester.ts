@@ -13,7 +13,7 @@ import { NOBODY } from './watchers.ts';
 /** Whether the function may send page requests now. Bus Master Enable does not gate messages. One that another program plays has no ATC, and needs no ATS. */
 export function maySendPageRequests(fn: FunctionState): boolean {
   const { config, spec } = fn;
-  if (fn.resetting || config.powerState !== 0 || (spec.model === 'remote' && fn.claimedBy === 0)) return false;
+  if (fn.resetting || fn.linkDown !== 0 || config.powerState !== 0 || (spec.model === 'remote' && fn.claimedBy === 0)) return false;
   return (config.atsEnabled || fn.model.atc === undefined) && config.pageRequests?.enabled === true && !config.pageRequests.responseFailure;
 }
 
@@ -75,7 +75,7 @@ export function deliverPageResponse(m: Parts, { bdf, group, serial }: PageReques
   const requester = fn?.model.pageRequester;
   if (fn === undefined || requester === undefined) return;
   // In a reset it takes no messages; a response that finds the interface disabled by a failure is ignored.
-  const listens = !fn.resetting && fn.config.pageRequests?.responseFailure !== true;
+  const listens = !fn.resetting && fn.linkDown === 0 && fn.config.pageRequests?.responseFailure !== true;
   const waiter = listens ? requester.respond(group, serial) : undefined;
   if (waiter === undefined) {
     if (listens) fn.config.pageRequests?.noteUnexpectedGroup();

@@ -4,13 +4,14 @@ import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
 import type { ArmedHold, StoppedCall } from './call-holds.ts';
+import type { ModelWiring } from './model-ports.ts';
 import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
 import type { PageRequestState } from './page-request-state.ts';
 import type { Peers } from './peers.ts';
 import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
-import type { MachineSpec } from './spec.ts';
+import type { FunctionReader, MachineSpec } from './spec.ts';
 import type { FunctionState, InjectedFaults, Request } from './state.ts';
 import type { TableRead } from './table-reads.ts';
 import type { TableUpdate } from './table-updates.ts';
@@ -25,18 +26,25 @@ export interface Parts {
   readonly trace: Trace;
   readonly memory: GuestMemory;
   readonly readBuffers: ReadBuffers;
+  readonly readFunctions: FunctionReader | undefined;
   readonly translation: Translation;
   readonly invalidations: InvalidationQueue;
   readonly faultQueue: FaultQueue;
   readonly pageRequests: PageRequestState;
-  readonly topology: Topology;
+  /** Made anew when functions come or go. */
+  topology: Topology;
   readonly iommu: Iommu | undefined;
-  readonly functions: ReadonlyMap<Bdf, FunctionState>;
-  /** By FunctionState.index. */
-  readonly functionList: readonly FunctionState[];
+  readonly functions: Map<Bdf, FunctionState>;
+  /** In bus order. */
+  readonly functionList: FunctionState[];
+  /** What the next function is numbered: numbers are not used again, for alarms name functions by them. */
+  nextFunction: number;
+  /** Calls that take a function out and wait for its reset lock. */
+  readonly leaving: Set<number>;
   readonly operations: OperationTable;
   readonly peers: Peers;
   readonly outbox: Outbox;
+  readonly wiring: ModelWiring;
   readonly hash: TraceHash;
   /** Held requests that release themselves, by id. */
   readonly timedHolds: Map<number, Request>;

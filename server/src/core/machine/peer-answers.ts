@@ -6,6 +6,7 @@ import type { DeviceClaim, DeviceRelease } from './command.ts';
 import { abortLedger, forget, giveUpFence } from './dma-drain.ts';
 import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
+import { functionNumbered } from './function-state.ts';
 import { deliver } from './invalidation.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import { answerPageRequests } from './page-faults.ts';
@@ -37,8 +38,8 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       giveCredit(m, peer);
       break;
     case 'fence': {
-      const fn = m.functions.get(owed.bdf);
-      if (fn !== undefined) forget(m, fn, owed.requests);
+      const [first] = owed.requests;
+      if (first !== undefined) forget(m, first.fn, owed.requests);
       break;
     }
     case 'lookup':
@@ -48,7 +49,7 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       accessAnswered(m, m.operations.get(owed.operation), answer);
       break;
     case 'device-reset': {
-      const fn = m.functions.get(owed.bdf);
+      const fn = functionNumbered(m, owed.index);
       if (fn === undefined) break;
       if (fn.peerResets > 0) fn.peerResets--;
       functionMayBeReady(m, fn);

@@ -13,9 +13,9 @@ export type Owed =
   | { readonly kind: 'table-read'; readonly read: TableRead }
   | { readonly kind: 'table-update'; readonly update: TableUpdate }
   | { readonly kind: 'lookup'; readonly operation: number; readonly key: number }
-  | { readonly kind: 'fence'; readonly bdf: Bdf; readonly requests: readonly Request[] }
+  | { readonly kind: 'fence'; readonly requests: readonly Request[] }
   | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
-  | { readonly kind: 'device-reset'; readonly bdf: Bdf };
+  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number };
 
 export interface Peer {
   readonly id: PeerId;

@@ -67,7 +67,7 @@ export function resumeBarRead(m: Parts, task: BarReadTask): void {
 function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, offset: number, bytes: number): void {
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
-    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'region-read' });
+    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'region-read', index: fn.index, bytes });
     const owed = { kind: 'access', operation: task.id, expects: 'value', bytes } as const;
     m.peers.call(peer, { kind: 'region-read', bdf: fn.bdf, region, offset, bytes }, owed);
     return;
@@ -90,7 +90,7 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
   if (isLost(m, fn) || !decodesMemory(fn)) {
     m.outbox.ok(origin);
   } else if (peer !== undefined) {
-    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok' });
+    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok', index: fn.index, bytes });
     const owed = { kind: 'access', operation: task.id, expects: 'ok', bytes } as const;
     m.peers.call(peer, { kind: 'region-write', bdf: fn.bdf, region, offset, bytes, valueLow, valueHigh }, owed);
   } else {
@@ -125,7 +125,7 @@ function decodesMemory(fn: FunctionState): boolean {
   return answersConfig(fn) && fn.config.memorySpace && fn.config.powerState === 0;
 }
 
-function allOnes(bytes: number): number {
+export function allOnes(bytes: number): number {
   return bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1;
 }
 

@@ -44,6 +44,9 @@ export interface FunctionSummary {
   readonly inFlight: number;
   /** A remote function that nobody has claimed. */
   readonly absent: boolean;
+  readonly linkDown: boolean;
+  /** Of a virtual function: the physical function that it belongs to. */
+  readonly physicalFunction: Bdf | undefined;
 }
 export interface FunctionDetail extends FunctionSummary {
   readonly busMaster: boolean;
@@ -235,6 +238,17 @@ export type Reply =
       readonly functions: number;
       readonly iommu: boolean;
     }
+  | { readonly kind: 'function-plug'; readonly functions: readonly Bdf[]; readonly elapsedNs: number }
+  /** Of what was in flight and of the Invalidate Requests that were awaited: how they ended. */
+  | {
+      readonly kind: 'function-unplug';
+      readonly functions: readonly Bdf[];
+      readonly drained: number;
+      readonly aborted: number;
+      readonly completed: number;
+      readonly timedOut: number;
+      readonly elapsedNs: number;
+    }
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
   | { readonly kind: 'config-read'; readonly data: Uint8Array }
@@ -306,6 +320,8 @@ export interface ReplyKinds {
   'memory-read': 'memory-read';
   'reset-prepare': 'reset-prepare';
   'reset-done': 'reset-done';
+  'function-plug': 'function-plug';
+  'function-unplug': 'function-unplug';
   reset: 'reset';
   'model-dma': 'dma';
   'model-page-request': 'page-request';

@@ -179,7 +179,7 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
     fn.peerResets++;
-    m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method }, { kind: 'device-reset', bdf: fn.bdf });
+    m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method }, { kind: 'device-reset', bdf: fn.bdf, index: fn.index });
   }
 }
 
@@ -203,10 +203,10 @@ function pollReadiness(m: Parts, task: ResetTask): void {
     task.phase = 'polling';
     task.poll = 1;
   }
-  if (task.poll > READY_DELAY_MAX_MS) {
+  if (fn.linkDown !== 0 || task.poll > READY_DELAY_MAX_MS) {
     fn.needsReset = true;
     task.failed = true;
-    task.warning = `${formatBdf(fn.bdf)} was not ready ${task.poll - 1} ms after ${task.method}; giving up`;
+    task.warning = `${formatBdf(fn.bdf)} ${fn.linkDown !== 0 ? 'is disconnected' : `was not ready ${task.poll - 1} ms after ${task.method}`}; giving up`;
     m.outbox.log('warn', fn.bdf, task.warning);
     close(m, task);
     return;
@@ -260,7 +260,7 @@ function withoutKind(report: ResetTask['report']): ResetTask['report'] {
 /** Restores the saved state (also after a failure) and lets the next reset of the function in. */
 function endReset(m: Parts, task: ResetTask, reply: Reply): void {
   const { fn } = task;
-  if (task.saved !== undefined && !fn.resetting) {
+  if (task.saved !== undefined && !fn.resetting && fn.linkDown === 0) {
     const atsEnabled = fn.device?.atsEnabled ?? fn.config.atsEnabled;
     fn.config.restore(task.saved);
     if (fn.config.atsSupported) fn.config.setAtsEnable(atsEnabled);

@@ -5,6 +5,7 @@ import { resumeFlush } from './dma-flush.ts';
 import { resumeInvalidate } from './domain-invalidate.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
+import { resumeLeave } from './leave.ts';
 import { resumeUnmap } from './mappings.ts';
 import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
@@ -29,6 +30,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   change: resumeChange,
   prepare: resumePrepare,
   done: resumeDone,
+  leave: resumeLeave,
   reset: resumeReset,
   'bar-read': resumeBarRead,
   'page-request': (m, operation) => {
@@ -36,6 +38,8 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
     if (dma !== undefined) runModelDma(m, operation.origin, operation.fn, dma);
   },
   'ioas-unmap': nothing,
+  unplug: nothing,
+  plug: nothing,
   'peer-access': nothing,
   lookup: nothing,
   advance: nothing,

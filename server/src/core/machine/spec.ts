@@ -76,6 +76,27 @@ export interface FunctionSpec {
   readonly untrusted?: boolean;
 }
 
+/** Where functions come that are plugged in. */
+export interface PlugPlace {
+  readonly segment: number;
+  /** Undefined: on root buses. */
+  readonly port: PlugPort | undefined;
+  /** Below 4 GiB: where functions and bridges have memory already, by address; `end` exclusive. */
+  readonly taken: readonly { readonly base: number; readonly end: number }[];
+}
+
+export interface PlugPort {
+  readonly bdf: Bdf;
+  readonly kind: 'root-port' | 'downstream-port';
+  readonly secondary: number;
+  readonly subordinate: number;
+  /** Its memory window; undefined: closed. */
+  readonly window: { readonly base: number; readonly end: number } | undefined;
+}
+
+/** Reads functions from a text. ModelError EINVAL for what cannot be, naming its place in the text. */
+export type FunctionReader = (text: string, place: PlugPlace) => readonly FunctionSpec[];
+
 /** The fixes that a machine's Linux has, in the order of {@link FIX_NAMES}. */
 export function fixesOf({ behaviour, withoutFixes = [] }: Pick<MachineSpec, 'behaviour' | 'withoutFixes'>): ReadonlySet<Fix> {
   return new Set(behaviour === 'linux-7.0' ? [] : FIX_NAMES.filter((fix) => !withoutFixes.includes(fix)));

@@ -67,7 +67,7 @@ export interface ClosedWindow {
 
 /** One function as the machine knows it. */
 export interface FunctionState {
-  /** Position in bus order; the id of its alarms. */
+  /** The id of its alarms; no two functions of a machine's life share it. */
   readonly index: number;
   readonly bdf: Bdf;
   readonly spec: FunctionSpec;
@@ -107,6 +107,10 @@ export interface FunctionState {
   readonly armed: Map<FaultKind, ArmedFault>;
   /** How many things keep the link above it down; what is sent over a link that is down vanishes. */
   linkDown: number;
+  /** Of a virtual function: the physical function that it belongs to. */
+  readonly physical: FunctionState | undefined;
+  /** The call that takes it out, 0 for none. */
+  leaving: number;
   /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */
   gathered: { itags: number; readonly alarm: number } | undefined;
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
@@ -327,6 +331,37 @@ export interface PrepareTask extends Stepped {
   report: WindowReport;
 }
 
+/** A function that leaves the machine: pci_stop_and_remove_bus_device() and iommu_release_device(). */
+export interface LeaveTask extends Stepped {
+  readonly kind: 'leave';
+  readonly fn: FunctionState;
+  /** Its link is down: nothing is drained. */
+  surprise: boolean;
+  readonly deadlineNs: number;
+  readonly reason: 'unplugged' | 'surprise' | 'vf-disabled';
+  /** In its ledger when the drain began, and dropped. */
+  inFlight: number;
+  aborted: number;
+}
+
+/** What is taken out together; each part is a {@link LeaveTask}. */
+export interface UnplugTask extends Pending {
+  readonly kind: 'unplug';
+  /** What was asked to go. */
+  readonly bdf: Bdf;
+  readonly functions: readonly Bdf[];
+  /** Parts that have not ended. */
+  parts: number;
+  drained: number;
+  aborted: number;
+}
+
+/** Functions that have come, and are not ready yet. */
+export interface PlugTask extends Pending {
+  readonly kind: 'plug';
+  readonly functions: readonly Bdf[];
+}
+
 export interface DoneTask extends Stepped {
   readonly kind: 'done';
   readonly fn: FunctionState;
@@ -335,6 +370,8 @@ export interface DoneTask extends Stepped {
   readonly all: boolean;
   /** The windows that it closes. */
   closing: readonly string[];
+  /** Functions that came while the group was in a window, and get its domain as the last one closes. */
+  joiners: readonly GroupDevice[];
   /** A reset failed, and no reset has begun since: translation is not restored. */
   stays: boolean;
   warning: string;
@@ -364,6 +401,9 @@ export interface ResetTask extends Pending {
 /** An access that a peer performs: client-owned memory for a host, or a remote function's register. */
 export interface PeerAccessTask extends Pending {
   readonly kind: 'peer-access';
+  /** The function whose register it is, by its number; -1: memory. */
+  readonly index: number;
+  readonly bytes: number;
   readonly reply: 'region-read' | 'memory-read' | 'ok';
 }
 
@@ -408,7 +448,7 @@ export interface AdvanceTask extends Pending {
   readonly force: boolean;
 }
 
-export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask;
+export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask | LeaveTask;
 export type Operation =
   | DmaTask
   | SteppedCall
@@ -416,6 +456,8 @@ export type Operation =
   | InvalidateTask
   | DirtyTask
   | ResetTask
+  | UnplugTask
+  | PlugTask
   | PeerAccessTask
   | LookupTask
   | BarReadTask

@@ -158,6 +158,20 @@ export class InvalidationQueue {
     this.#send(destination);
   }
 
+  /**
+   * The function is no longer there: what was sent to it comes back as an Unsupported Request, which completes without error, and what waits for a tag with
+   * it. One that comes to its place finds every tag free.
+   */
+  functionGone(bdf: Bdf): void {
+    for (const id of this.pendingIds(bdf)) {
+      const invalidation = this.#pending.get(id);
+      if (invalidation === undefined) continue;
+      this.#trace.emit('invalidation-completed', bdf, invalidation.itag);
+      this.#settle(invalidation, false);
+    }
+    this.#destinations.delete(bdf);
+  }
+
   /** Requests that hold a tag. */
   outstanding(bdf: Bdf): number {
     return this.#destinations.get(bdf)?.busy ?? 0;

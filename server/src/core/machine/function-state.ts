@@ -1,0 +1,87 @@
+/** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
+import { NO_PASID, formatBdf } from '../base/index.ts';
+import { createModel } from '../devices/index.ts';
+import { directAmong, type Iommu } from '../iommu/index.ts';
+import { ConfigSpace } from '../pci/index.ts';
+import type { Translation } from '../translation/index.ts';
+import type { ModelWiring } from './model-ports.ts';
+import type { Parts } from './parts.ts';
+import type { FunctionSpec } from './spec.ts';
+import type { FunctionState } from './state.ts';
+
+/** A process hosts thousands of machines; one of them is no data centre. */
+export const FUNCTIONS_MAX = 4096;
+
+export function configOf(fn: FunctionSpec): ConfigSpace {
+  const name = formatBdf(fn.bdf);
+  return new ConfigSpace(fn.config, fn.barBytes === undefined ? { name } : { name, barBytes: fn.barBytes });
+}
+
+export function newFunction(
+  index: number,
+  fn: FunctionSpec,
+  config: ConfigSpace,
+  translation: Translation,
+  wiring: ModelWiring,
+): FunctionState {
+  return {
+    index,
+    bdf: fn.bdf,
+    spec: fn,
+    config,
+    model: createModel(fn.model, wiring.portsOf(index)),
+    modelLife: 0,
+    modelAlarms: [],
+    path: [],
+    context: translation.contextHandle(fn.bdf, NO_PASID),
+    device: undefined,
+    entries: [],
+    gateOpen: true,
+    epoch: 0,
+    resetting: false,
+    readyAtNs: 0,
+    peerResets: 0,
+    neverReady: false,
+    atcKept: false,
+    needsReset: false,
+    claimedBy: 0,
+    warnedDirect: false,
+    armed: new Map(),
+    linkDown: 0,
+    physical: undefined,
+    leaving: 0,
+    gathered: undefined,
+    closedWindows: new Map(),
+    resetHolder: 0,
+  };
+}
+
+/** By the number that alarms name it by; undefined for one that is gone. Most often no function has come or gone, and it is where its number says. */
+export function functionNumbered({ functionList }: Parts, index: number): FunctionState | undefined {
+  const there = functionList[index];
+  return there?.index === index ? there : functionList.find((fn) => fn.index === index);
+}
+
+export function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
+  const { config, spec } = fn;
+  const untrusted = spec.untrusted ?? false;
+  // pci_ats_supported(): of a function that is not trusted nobody uses it.
+  const atsSupported = config.atsSupported && !untrusted;
+  return {
+    bdf: fn.bdf,
+    pasidsMax: config.pasidSupported ? 1 << config.pasidWidth : 0,
+    atsSupported,
+    // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.
+    atsWanted: atsSupported && fn.model.atc !== undefined,
+    invalidateQueueDepth: config.atsQueueDepth,
+    directRegions: [...(spec.directRegions ?? []), ...directAmong(spec.reservedRegions ?? [])],
+    reservedRegions: spec.reservedRegions ?? [],
+    deferAttach: spec.deferAttach ?? false,
+    noDefaultDomain: spec.defaultDomain === 'none',
+    wish: { bdf: fn.bdf, wants: wishOf(spec.defaultDomain), untrusted },
+  };
+}
+
+function wishOf(asked: FunctionSpec['defaultDomain']): 'identity' | 'dma' | undefined {
+  return asked === 'paging' ? 'dma' : asked === 'identity' ? asked : undefined;
+}
