@@ -120,7 +120,7 @@ describe('commands against a service', () => {
     );
     expect(made).toMatchObject({ code: 0, err: '' });
     const [id] = made.out.split(' ');
-    expect(made.out).toBe(`${id}  lab  3 functions  ${server.url.replace('http', 'ws')}/v1/machines/${id}/socket\n`);
+    expect(made.out).toBe(`${id}  lab  4 functions  ${server.url.replace('http', 'ws')}/v1/machines/${id}/socket\n`);
 
     const list = await iommud('machine', 'list');
     const listJson = await iommud('machine', 'list', '--json', '--label', 'team=x');
@@ -130,16 +130,16 @@ describe('commands against a service', () => {
     const hex = await iommud('lspci', 'lab', '-xxx');
     const reset = await iommud('reset', 'lab', '00:02.0', '--without-prepare', '--json');
     expect(list.out.split('\n')[0]).toMatch(/^ID +NAME +SOURCE +FUNCTIONS +SESSIONS +CREATED$/);
-    expect(list.out).toMatch(new RegExp(`^${id} +lab +preset basic +3 `, 'm'));
+    expect(list.out).toMatch(new RegExp(`^${id} +lab +preset basic +4 `, 'm'));
     expect(JSON.parse(listJson.out)).toMatchObject([{ id, name: 'lab', labels: { team: 'x' } }]);
     expect(show.out).toContain('linux-7.1, clock auto, seed 7, with IOMMU');
     expect(show.out).toMatch(/^00:02\.0 +dma-probe +1 +yes +up +0 /m);
     expect(JSON.parse(showJson.out)).toMatchObject({
       id,
       seed: 7,
-      functions: [{ function: '00:00.0' }, { function: '00:02.0' }, { function: '00:04.0' }],
+      functions: [{ function: '00:00.0' }, { function: '00:02.0' }, { function: '00:03.0' }, { function: '00:04.0' }],
     });
-    expect(plain.out).toMatch(/^00:00\.0 .*\n00:02\.0 .*dma-probe.*\n00:04\.0 .*\n$/);
+    expect(plain.out).toMatch(/^00:00\.0 .*\n00:02\.0 .*dma-probe.*\n00:03\.0 .*edu.*\n00:04\.0 .*\n$/);
     expect(hex.out).toMatch(/^00:02\.0 .*\n00: 34 12 d0 11 /m);
     expect(hex.out).toMatch(/^f0: /m);
     expect(hex.out).not.toMatch(/^100: /m);
@@ -271,7 +271,7 @@ describe('commands without a service', () => {
     const unknown = await iommud('topology', 'init', '--preset', 'huge');
     expect(checked).toMatchObject({ code: 0, err: '' });
     expect(checked.out).toMatch(/^ +03:00\.0 {2}dma-probe/m);
-    expect(JSON.parse(fromJson.out)).toEqual({ valid: true, name: 'basic', functions: 3 });
+    expect(JSON.parse(fromJson.out)).toEqual({ valid: true, name: 'basic', functions: 4 });
     expect(failed).toMatchObject({ code: 1, out: '' });
     expect(failed.err).toMatch(/^iommud: .*bad\.yaml: line \d+: /);
     expect(failedJson.code).toBe(1);

@@ -18,7 +18,7 @@ describe('functions over REST', () => {
   test('are listed by address, and described in full', async () => {
     const { rest, base } = await lab();
     const list = (await rest.get(`${base}/functions`)).json<{ functions: { function: string }[] }>();
-    expect(list.functions.map((each) => each.function)).toEqual(['00:00.0', '00:02.0', '00:04.0']);
+    expect(list.functions.map((each) => each.function)).toEqual(['00:00.0', '00:02.0', '00:03.0', '00:04.0']);
     const detail = await rest.get(`${base}${FN}`);
     expect(detail.statusCode).toBe(200);
     expect(detail.json()).toMatchObject({

@@ -45,7 +45,7 @@ describe('making a machine', () => {
       clock: 'manual',
       behaviour: 'linux-7.1',
       labels: { team: 'x' },
-      functions: 3,
+      functions: 4,
       iommu: true,
       ephemeral: false,
       expiresAt: null,

@@ -1,6 +1,6 @@
 /** Does what firmware does: gives BARs addresses and opens the windows of the ports above them. */
 import { hex, type Bdf } from '../../core/base/index.ts';
-import { probeResources, type CapabilityChoices } from '../../core/pci/index.ts';
+import { EDU_BAR_BYTES, probeResources, type CapabilityChoices } from '../../core/pci/index.ts';
 import type { PlacedFunction } from './bus-numbers.ts';
 import { refuse, type Source } from './place.ts';
 import { readSize } from './quantities.ts';
@@ -11,7 +11,7 @@ export const BAR_WINDOW = { base: 0xe000_0000, end: 0xfec0_0000 } as const;
 const WINDOW_BYTES = 1 << 20;
 
 export interface BarAddresses {
-  /** Of functions with the BARs of `dma-probe`: by index, as the pci room's `Resource` has it. */
+  /** Of `edu` and of functions with the BARs of `dma-probe`: by index, as the pci room's `Resource` has it. */
   readonly bars: ReadonlyMap<Bdf, readonly (bigint | undefined)[]>;
   /** Of ports that have BARs below; `end` is exclusive. */
   readonly windows: ReadonlyMap<Bdf, { readonly base: number; readonly end: number }>;
@@ -41,6 +41,7 @@ export function assignBarAddresses(
       for (const { index, bytes, count } of probeResources(choices.get(fn.bdf))) addresses[index] = take(fn, Number(bytes), count);
       bars.set(fn.bdf, addresses);
     }
+    if (fn.node.model === 'edu') bars.set(fn.bdf, [take(fn, Number(EDU_BAR_BYTES[0]), 1)]);
     const kept = slotBytes(source, fn);
     if (fn.children.length === 0 && kept === 0) return;
     next = alignUp(next, WINDOW_BYTES);

@@ -31,11 +31,11 @@ interface Entry {
 
 /** Models that may be directly below each port. A link leads to one device, so below a link everything is device 0. */
 const BELOW: Readonly<Partial<Record<FunctionModel, readonly FunctionModel[]>>> = {
-  'root-port': ['upstream-port', 'dma-probe', 'remote', 'replay'],
-  'downstream-port': ['upstream-port', 'dma-probe', 'remote', 'replay'],
+  'root-port': ['upstream-port', 'dma-probe', 'edu', 'remote', 'replay'],
+  'downstream-port': ['upstream-port', 'dma-probe', 'edu', 'remote', 'replay'],
   'upstream-port': ['downstream-port'],
 };
-const ON_ROOT_BUS: readonly FunctionModel[] = ['host-bridge', 'root-port', 'dma-probe', 'remote', 'replay'];
+const ON_ROOT_BUS: readonly FunctionModel[] = ['host-bridge', 'root-port', 'dma-probe', 'edu', 'remote', 'replay'];
 
 const BUS_MAX = 0xff;
 const ADDRESS = /^(?:(?:([0-9a-f]{4}):)?([0-9a-f]{2}):)?([01][0-9a-f])\.([0-7])$/i;

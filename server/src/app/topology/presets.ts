@@ -3,7 +3,7 @@ import { ModelError } from '../../core/base/index.ts';
 import { parseTopology, type NamedTopology } from './topology-spec.ts';
 
 export const PRESETS = {
-  basic: `# One dma-probe behind an IOMMU, and a slot that a device role can claim.
+  basic: `# A dma-probe and an edu behind an IOMMU, and a slot that a device role can claim.
 schema: iommud.topology/v1
 name: basic
 memory:
@@ -13,6 +13,7 @@ iommu:
 functions:
   - { address: "00:00.0", model: host-bridge }
   - { address: "00:02.0", model: dma-probe }
+  - { address: "00:03.0", model: edu }
   - { address: "00:04.0", model: remote }
 `,
   switch: `# Two dma-probes below a switch; ACS in its ports keeps them in groups of their own.

@@ -12,7 +12,16 @@ export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 export const PAGE_REQUEST_QUEUE_MAX = 16384;
 
 /** What a function is, in documents. Ports and the host bridge are all model `bridge` in a machine. */
-export const FUNCTION_MODELS = ['host-bridge', 'root-port', 'upstream-port', 'downstream-port', 'dma-probe', 'remote', 'replay'] as const;
+export const FUNCTION_MODELS = [
+  'host-bridge',
+  'root-port',
+  'upstream-port',
+  'downstream-port',
+  'dma-probe',
+  'edu',
+  'remote',
+  'replay',
+] as const;
 export type FunctionModel = (typeof FUNCTION_MODELS)[number];
 
 /** 1 GiB of RAM from 1 GiB on: below 4 GiB, clear of page 0 and of the window for BARs. */
@@ -27,7 +36,7 @@ const FUNCTION_FIELDS = {
   }),
   model: Type.Enum([...FUNCTION_MODELS], {
     description:
-      'dma-probe makes every kind of DMA on request; remote is claimed by a device role; replay has the bytes of a dump (config); ' +
+      'dma-probe makes every kind of DMA on request; edu is the educational device of QEMU; remote is claimed by a device role; replay has the bytes of a dump (config); ' +
       'the others are bridges.',
   }),
   label: Type.Optional(Type.String({ maxLength: 256, description: 'What lspci output calls it.' })),

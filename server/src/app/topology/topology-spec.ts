@@ -10,8 +10,10 @@ import type {
   ReservedRegion,
 } from '../../core/machine/index.ts';
 import {
+  EDU_BAR_BYTES,
   bridgeConfig,
   dmaProbeConfig,
+  eduConfig,
   hostBridgeConfig,
   probeBarBytes,
   remoteConfig,
@@ -52,6 +54,7 @@ const LABELS: Readonly<Record<FunctionModel, string>> = {
   'upstream-port': 'PCI bridge: iommud switch upstream port',
   'downstream-port': 'PCI bridge: iommud switch downstream port',
   'dma-probe': 'Unassigned class [ff00]: iommud dma-probe (rev 01)',
+  edu: 'Unclassified device [00ff]: QEMU edu (rev 10)',
   remote: 'Unassigned class [ff00]: iommud remote function (rev 01)',
   replay: '',
 };
@@ -162,7 +165,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
     bdf,
     model: modelOf(node.model),
     config: built,
-    ...(sized ? { barBytes: probeBarBytes(all.choices.get(bdf)) } : {}),
+    ...(sized ? { barBytes: probeBarBytes(all.choices.get(bdf)) } : node.model === 'edu' ? { barBytes: EDU_BAR_BYTES } : {}),
     label: node.label ?? LABELS[node.model],
     latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
     ...(node.directRegions === undefined
@@ -187,7 +190,7 @@ function reservedRegion(source: Source, path: Path, region: NonNullable<Function
 }
 
 function modelOf(model: FunctionModel): ModelName {
-  return model === 'dma-probe' || model === 'remote' || model === 'replay' ? model : 'bridge';
+  return model === 'dma-probe' || model === 'edu' || model === 'remote' || model === 'replay' ? model : 'bridge';
 }
 
 function givenConfig(source: Source, fn: PlacedFunction): Uint8Array {
@@ -231,6 +234,10 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         capabilities,
         ...(window === undefined ? {} : { window }),
       });
+    case 'edu': {
+      const address = addresses.bars.get(bdf)?.[0];
+      return eduConfig({ multiFunction, ...(address === undefined ? {} : { address }) });
+    }
     case 'dma-probe':
     case 'remote':
     case 'replay': {
@@ -254,12 +261,12 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'ats', models: ['dma-probe', 'remote'] },
   { key: 'capabilities', models: ['dma-probe', 'remote', 'root-port', 'upstream-port', 'downstream-port'] },
   { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
-  { key: 'directRegions', models: ['dma-probe', 'remote', 'replay'] },
-  { key: 'reservedRegions', models: ['dma-probe', 'remote', 'replay'] },
-  { key: 'deferAttach', models: ['dma-probe', 'remote', 'replay'] },
-  { key: 'defaultDomain', models: ['dma-probe', 'remote', 'replay'] },
-  { key: 'untrusted', models: ['dma-probe', 'remote', 'replay'] },
-  { key: 'latency', models: ['dma-probe', 'remote', 'replay'] },
+  { key: 'directRegions', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'reservedRegions', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'deferAttach', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'defaultDomain', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'untrusted', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'latency', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'slot', models: ['root-port', 'downstream-port'] },
 ];
 

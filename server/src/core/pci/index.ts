@@ -37,6 +37,7 @@ export {
   type ProbeSpec,
   type Resource,
 } from './probe-config.ts';
+export { EDU_BAR_BYTES, eduConfig, type EduSpec } from './edu-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';

@@ -16,10 +16,11 @@ describe('presets', () => {
     expect(spec.memory.every((range) => range.address > 0n)).toBe(true);
   });
 
-  it('basic has a dma-probe at 00:02.0 and a slot for a device role', () => {
+  it('basic has a dma-probe at 00:02.0, an edu at 00:03.0, and a slot for a device role', () => {
     expect(preset('basic').functions.map((fn) => [formatBdf(fn.bdf), fn.model])).toEqual([
       ['00:00.0', 'bridge'],
       ['00:02.0', 'dma-probe'],
+      ['00:03.0', 'edu'],
       ['00:04.0', 'remote'],
     ]);
     expect(preset('basic').iommu).toEqual({ invalidationTimeoutNs: 60_000_000_000 });

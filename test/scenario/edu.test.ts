@@ -1,0 +1,98 @@
+/** edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. */
+import { expect } from 'vitest';
+import { eventually, scenario, type ScenarioMachine } from '../kit/scenario.ts';
+
+const [IDENT, LIVENESS, FACTORIAL, STATUS, IRQ_STATUS, IRQ_RAISE, IRQ_ACK] = [0x00, 0x04, 0x08, 0x20, 0x24, 0x60, 0x64];
+const [SOURCE, DESTINATION, COUNT, COMMAND] = [0x80, 0x88, 0x90, 0x98];
+const [COMPUTING, RAISE] = [0x01, 0x80];
+const [START, TO_RAM, RAISE_WHEN_DONE] = [1, 2, 4];
+const BUFFER = 0x40000;
+const IOVA = 0x10000;
+
+function edu(m: ScenarioMachine) {
+  const dev = m.function('00:03.0');
+  const bar = dev.bar(0);
+  const read = (offset: number): Promise<number> => bar.read(offset, 4);
+  const write = (offset: number, value: number): Promise<unknown> => bar.write(offset, 4, value);
+  const start = async (from: number, to: number, bytes: number, command: number): Promise<void> => {
+    await write(SOURCE, from);
+    await write(DESTINATION, to);
+    await write(COUNT, bytes);
+    await write(COMMAND, START | command);
+  };
+  const finished = async (): Promise<void> => {
+    await eventually(async () => expect((await read(COMMAND)) & START).toBe(0));
+  };
+  return { dev, bar, read, write, start, finished };
+}
+
+function text(data: string): Uint8Array {
+  return new TextEncoder().encode(data);
+}
+
+scenario('edu says what it is, and is there', { preset: 'basic' }, async (m) => {
+  const { dev, read, write } = edu(m);
+  expect(await dev.info()).toMatchObject({ model: 'edu', vendor: 0x1234, device: 0x11e8 });
+  expect(await read(IDENT)).toBe(0x0100_00ed);
+  await write(LIVENESS, 0x00ff_1234);
+  expect(await read(LIVENESS)).toBe(0xff00_edcb);
+});
+
+scenario('edu computes while its clock stands, and has computed when it has passed', { preset: 'basic', clock: 'manual' }, async (m) => {
+  const { read, write } = edu(m);
+  await write(STATUS, RAISE);
+  await write(FACTORIAL, 10);
+  expect(await read(STATUS)).toBe(COMPUTING | RAISE);
+  await write(FACTORIAL, 3);
+  await m.clock.advance({ ms: 1 });
+  expect([await read(STATUS), await read(FACTORIAL), await read(IRQ_STATUS)]).toEqual([RAISE, 3_628_800, 1]);
+  await write(IRQ_RAISE, 0x20);
+  await write(IRQ_ACK, 1);
+  expect(await read(IRQ_STATUS)).toBe(0x20);
+});
+
+scenario("a round trip through edu's buffer and the IOMMU", { preset: 'basic' }, async (m) => {
+  const { dev, read, start, finished } = edu(m);
+  const page = await m.mapped(dev, IOVA);
+  await m.memory.write(page, text('there and back again'));
+  await start(IOVA, BUFFER + 16, 20, RAISE_WHEN_DONE);
+  await finished();
+  await start(BUFFER + 16, IOVA + 100, 20, TO_RAM);
+  await finished();
+  expect(await m.text(page + 100n, 20)).toBe('there and back again');
+  expect(await read(IRQ_STATUS)).toBe(0x100);
+});
+
+scenario('edu takes 100 ms for a transfer, and its registers stand meanwhile', { preset: 'basic', clock: 'manual' }, async (m) => {
+  const { dev, read, write, start } = edu(m);
+  const page = await m.mapped(dev, IOVA);
+  await start(BUFFER, IOVA, 4, TO_RAM);
+  await m.memory.write(page, text('RAM.'));
+  await write(DESTINATION, 0);
+  await m.clock.advance({ ms: 99 });
+  expect([await read(COMMAND), await read(DESTINATION), await m.text(page, 4)]).toEqual([START | TO_RAM, IOVA, 'RAM.']);
+  await m.clock.advance({ ms: 1 });
+  expect([await read(COMMAND), await m.text(page, 4)]).toEqual([TO_RAM, '\0\0\0\0']);
+});
+
+scenario('a transfer of edu to where nothing is mapped faults, and only the IOMMU says so', { preset: 'basic' }, async (m) => {
+  const { dev, read, start, finished } = edu(m);
+  const page = await m.mapped(dev, IOVA);
+  await m.memory.write(page, text('kept'));
+  await start(IOVA + 4096, BUFFER, 64, 0);
+  await finished();
+  expect(await m.faults.next()).toMatchObject({ text: '00:03.0 read 0x11000: not present', iova: 0x11000n });
+  await start(BUFFER, 0, 64, TO_RAM | RAISE_WHEN_DONE);
+  await finished();
+  expect(await m.faults.next()).toMatchObject({ text: '00:03.0 write 0x0: not present' });
+  expect([await read(IRQ_STATUS), await m.text(page, 4)]).toEqual([0x100, 'kept']);
+});
+
+scenario('edu has 28 address bits: the upper ones of an IOVA are lost', { preset: 'basic' }, async (m) => {
+  const { dev, start, finished } = edu(m);
+  const page = await m.mapped(dev, IOVA);
+  await m.memory.write(page, text('full'));
+  await start(BUFFER, 0x7001_0000, 4, TO_RAM);
+  await finished();
+  expect(await m.text(page, 4)).toBe('\0\0\0\0');
+});
