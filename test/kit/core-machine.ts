@@ -15,6 +15,7 @@ import {
   type FunctionSpec,
   type GroupDetail,
   type MachineEvent,
+  type MachineOptions,
   type MachineSpec,
   type Outgoing,
   type PeerAnswer,
@@ -100,8 +101,8 @@ export class CoreMachine {
   readonly #peers = new Map<number, TestPeer>();
   #token = 0;
 
-  constructor(options: Options = {}) {
-    this.machine = new Machine(specOf(options));
+  constructor(options: Options = {}, machineOptions: MachineOptions = {}) {
+    this.machine = new Machine(specOf(options), machineOptions);
     this.machine.trace.listen((record) => this.trace.push(record));
   }
 

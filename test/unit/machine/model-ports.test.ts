@@ -97,7 +97,7 @@ describe("a model's DMA", () => {
   it('is refused where the ledger is full, as aborted; and what it was told in another life is not for it', () => {
     const ended: unknown[] = [];
     const model = { dmaEnded: (...args: unknown[]) => ended.push(args) };
-    const parts = { functionList: [{ modelLife: 1, model }] } as unknown as Parameters<typeof modelDmaEnded>[0];
+    const parts = { functionList: [{ index: 0, modelLife: 1, model }] } as unknown as Parameters<typeof modelDmaEnded>[0];
     const refused = { kind: 'refused', code: 'EAGAIN', message: '', about: '', elapsedNs: 0 } as const;
     modelDmaEnded(parts, { model: 0, tag: 9, life: 1, sinceNs: 0 }, refused);
     modelDmaEnded(parts, { model: 0, tag: 8, life: 0, sinceNs: 0 }, refused);

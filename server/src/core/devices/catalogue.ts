@@ -19,6 +19,9 @@ const CATALOGUE = {
  */
 export type ModelName = keyof typeof CATALOGUE;
 
+/** All that there are. */
+export const MODEL_NAMES = Object.keys(CATALOGUE) as readonly ModelName[];
+
 export function createModel(name: ModelName, ports: ModelPorts): FunctionModel {
   const create: (ports: ModelPorts) => FunctionModel = CATALOGUE[name];
   return create(ports);

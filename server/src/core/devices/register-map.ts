@@ -89,6 +89,11 @@ export class RegisterMap<Name extends string> {
     if (register.bytes === 8) this.#values[at + 1] = high;
   }
 
+  /** One more, modulo 2^32. */
+  count(name: Name): void {
+    this.#values[this.#layout.slots[name].at]!++;
+  }
+
   /** Low 32 bits of the access, unsigned. */
   read(offset: number, bytes: number): number {
     return this.#readWord(offset, Math.min(bytes, 4), offset, bytes);

@@ -1,5 +1,6 @@
 /** Makes a machine's parts from its spec and wires them: the only place that knows every room. */
 import { Clock, ModelError, NO_PASID, Trace, type Bdf } from '../base/index.ts';
+import type { createModel } from '../devices/index.ts';
 import { Iommu } from '../iommu/index.ts';
 import { GuestMemory } from '../memory/index.ts';
 import { Topology, type ConfigSpace } from '../pci/index.ts';
@@ -27,7 +28,7 @@ export const FAULT_RECORDS_MAX = 1024;
 export function assemble(
   spec: MachineSpec,
   hash: TraceHash,
-  given: Pick<Parts, 'readBuffers' | 'readFunctions'>,
+  given: Pick<Parts, 'readBuffers' | 'readFunctions'> & { readonly models: typeof createModel },
   onItem: (item: Outgoing) => void,
 ): Parts {
   if (!BEHAVIOURS.includes(spec.behaviour)) throw new ModelError('EINVAL', `unknown behaviour "${String(spec.behaviour)}"`, 'behaviour');
@@ -41,7 +42,7 @@ export function assemble(
   const translation = new Translation({ trace, now, memory });
   const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
   const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
-  const wiring = new ModelWiring();
+  const wiring = new ModelWiring(given.models);
   const functions = makeFunctions(spec, configs, translation, wiring);
   routePaths(functions, topology);
   const outbox = new Outbox(now, onItem);

@@ -169,6 +169,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     alarm: 0,
     kind: 'dma',
     fn,
+    life: fn.modelLife,
     operation: fields.operation,
     bytes: fields.bytes,
     data: fields.data,

@@ -1,6 +1,5 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
 import { NO_PASID, formatBdf } from '../base/index.ts';
-import { createModel } from '../devices/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
 import { ConfigSpace } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
@@ -29,7 +28,7 @@ export function newFunction(
     bdf: fn.bdf,
     spec: fn,
     config,
-    model: createModel(fn.model, wiring.portsOf(index)),
+    model: wiring.modelOf(fn.model, index),
     modelLife: 0,
     modelAlarms: [],
     path: [],

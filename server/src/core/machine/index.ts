@@ -1,4 +1,4 @@
-export { Machine } from './machine.ts';
+export { Machine, type MachineOptions } from './machine.ts';
 export type { ReadBuffers } from './read-buffers.ts';
 export {
   BEHAVIOURS,

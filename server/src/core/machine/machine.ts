@@ -1,4 +1,5 @@
 import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
+import { createModel } from '../devices/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
 import type { Command } from './command.ts';
@@ -37,6 +38,8 @@ export interface MachineOptions {
   readonly readFunctions?: FunctionReader;
   /** False: commands and the outbox are not summed, and {@link Machine.traceHash} says nothing. For programs that tell machines by the million. */
   readonly hashed?: boolean;
+  /** What makes the models of its functions; absent: the catalogue does. */
+  readonly models?: typeof createModel;
 }
 
 /**
@@ -52,12 +55,12 @@ export class Machine implements MachinePort {
   #unhashed: boolean;
 
   /** EINVAL names what in the spec cannot be. */
-  constructor(spec: MachineSpec, { readBuffers = NEW_BUFFERS, readFunctions, hashed = true }: MachineOptions = {}) {
+  constructor(spec: MachineSpec, { readBuffers = NEW_BUFFERS, readFunctions, hashed = true, models = createModel }: MachineOptions = {}) {
     this.spec = spec;
     this.#hashed = hashed;
     this.#unhashed = !hashed;
     this.#hash.addValue({ seed: spec.seed, behaviour: spec.behaviour, fixes: [...fixesOf(spec)], clock: spec.clock });
-    this.#m = assemble(spec, this.#hash, { readBuffers, readFunctions }, (item) => {
+    this.#m = assemble(spec, this.#hash, { readBuffers, readFunctions, models }, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });
   }

@@ -7,8 +7,11 @@ import {
   type DmaEnd,
   type DmaPort,
   type DmaRequest,
+  type FunctionModel,
   type InterruptPort,
+  type ModelName,
   type ModelPorts,
+  type createModel,
 } from '../devices/index.ts';
 import { startModelDma } from './dma-commands.ts';
 import { functionNumbered } from './function-state.ts';
@@ -19,9 +22,14 @@ import type { FunctionState, ModelOrigin } from './state.ts';
 /** Models are made before the machine is whole: their ports find it here. */
 export class ModelWiring {
   parts: Parts | undefined;
+  readonly #models: typeof createModel;
 
-  portsOf(index: number): ModelPorts {
-    return new FunctionPorts(this, index);
+  constructor(models: typeof createModel) {
+    this.#models = models;
+  }
+
+  modelOf(name: ModelName, index: number): FunctionModel {
+    return this.#models(name, new FunctionPorts(this, index));
   }
 }
 

@@ -214,6 +214,8 @@ export interface Pending {
 export interface DmaTask extends Pending {
   readonly kind: 'dma';
   readonly fn: FunctionState;
+  /** Of the function's model, which a reset since then has made another. */
+  readonly life: number;
   readonly operation: DmaOperation;
   readonly iovaLow: number;
   readonly iovaHigh: number;

@@ -41,10 +41,10 @@ export class DmaProbe implements FunctionModel {
   }
 
   operationStarted(): void {
-    this.#registers.set('started', this.#registers.low('started') + 1);
+    this.#registers.count('started');
   }
   operationEnded(): void {
-    this.#registers.set('ended', this.#registers.low('ended') + 1);
+    this.#registers.count('ended');
   }
 
   dmaEnded(tag: number, end: DmaEnd): void {

@@ -67,6 +67,7 @@ export class ProbeQueue {
     this.#registers.reset();
     this.#job = NOTHING;
     this.#interrupt = false;
+    this.#serial = 0;
   }
 
   save(): ModelState {
@@ -238,8 +239,8 @@ export class ProbeQueue {
       this.#fail('status-unwritable', OUTCOMES.indexOf(outcome));
       return;
     }
-    registers.set('completed', registers.low('completed') + 1);
-    if (failed) registers.set('failed', registers.low('failed') + 1);
+    registers.count('completed');
+    if (failed) registers.count('failed');
     registers.set('head', (registers.low('head') + 1) % registers.low('ringEntries'));
     if (this.#interrupt) this.#raise();
     this.#next();
