@@ -15,6 +15,7 @@ import { u32 } from './numbers.ts';
 import { PasidHandle } from './pasid.ts';
 import { CONFIG, ROM, Region } from './region.ts';
 import { Reset, type DoneReport, type PrepareOptions, type ResetOptions, type ResetReport, type ResetWindow } from './reset.ts';
+import { Sriov } from './sriov.ts';
 import { waited, type Waited } from './waited.ts';
 
 /** One function of a machine. Making a handle asks nothing: a call tells when there is no such function (ENODEV). */
@@ -30,6 +31,8 @@ export class FunctionHandle {
   /** What a `dma-probe` is made to do. */
   readonly model: Model;
   readonly faults: FaultInjection;
+  /** Its virtual functions. */
+  readonly sriov: Sriov;
   readonly #channel: Channel;
   readonly #at: { readonly function: number };
   readonly #reset: Reset;
@@ -43,6 +46,7 @@ export class FunctionHandle {
     this.rom = new Region(channel, fn, ROM);
     this.dma = new Mappings(channel, this.#at);
     this.model = new Model(channel, fn);
+    this.sriov = new Sriov(this.config, this.bdf);
     this.faults = new FaultInjection(channel, fn);
     this.#reset = new Reset(channel, fn, nextToken);
   }

@@ -1,6 +1,7 @@
 /** What a machine says of itself. */
 import { addressOfPage, join64 } from '../base/index.ts';
 import { defaultType, directAmong, reservedName, type Domain } from '../iommu/index.ts';
+import { sriovOf } from '../pci/index.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, RegionSummary, Reply } from './reply.ts';
 import type { FunctionState, Request } from './state.ts';
@@ -17,8 +18,8 @@ export function functionSummary(fn: FunctionState): FunctionSummary {
     model: fn.spec.model,
     label: fn.spec.label,
     configBytes: config.bytes,
-    vendor: config.vendor,
-    device: config.device,
+    vendor: fn.physical?.config.vendor ?? config.vendor,
+    device: fn.physical === undefined ? config.device : (sriovOf(fn.physical.config)?.device ?? config.device),
     classCode: config.classCode,
     secondaryBus: config.isBridge ? config.secondaryBus : -1,
     group: device?.group.id ?? -1,

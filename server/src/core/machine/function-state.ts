@@ -1,7 +1,7 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
 import { NO_PASID, formatBdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
-import { ConfigSpace } from '../pci/index.ts';
+import { ConfigSpace, type ConfigSpaceOptions } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { Parts } from './parts.ts';
@@ -11,9 +11,10 @@ import type { FunctionState } from './state.ts';
 /** A process hosts thousands of machines; one of them is no data centre. */
 export const FUNCTIONS_MAX = 4096;
 
-export function configOf(fn: FunctionSpec): ConfigSpace {
+export function configOf(fn: FunctionSpec, virtual?: ConfigSpaceOptions['virtual']): ConfigSpace {
   const name = formatBdf(fn.bdf);
-  return new ConfigSpace(fn.config, fn.barBytes === undefined ? { name } : { name, barBytes: fn.barBytes });
+  const options = fn.barBytes === undefined ? { name } : { name, barBytes: fn.barBytes };
+  return new ConfigSpace(fn.config, virtual === undefined ? options : { ...options, virtual });
 }
 
 export function newFunction(
@@ -48,6 +49,7 @@ export function newFunction(
     armed: new Map(),
     linkDown: 0,
     physical: undefined,
+    suspended: false,
     leaving: 0,
     gathered: undefined,
     closedWindows: new Map(),

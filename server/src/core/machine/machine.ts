@@ -9,7 +9,6 @@ import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
-import { ioasPartUnmapped } from './ioas-commands.ts';
 import { takeLeaving } from './leave.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import { modelDmaEnded } from './model-ports.ts';
@@ -21,12 +20,11 @@ import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
 import { NEW_BUFFERS, type ReadBuffers } from './read-buffers.ts';
 import type { HeldCall } from './reply.ts';
-import { resetPartAnswered, takeWaitingReset } from './reset.ts';
-import { resume } from './resume.ts';
+import { takeWaitingReset } from './reset.ts';
+import { partAnswered, resume } from './resume.ts';
 import { fixesOf, type FunctionReader, type MachineSpec } from './spec.ts';
 import type { Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
-import { unplugPartAnswered } from './unplug.ts';
 
 /** Alarms that one step may ring besides those that were set when it began: a bound on a machine that would never come to rest. */
 const ALARMS_PER_STEP_MAX = 1_000_000;
@@ -272,10 +270,7 @@ export class Machine implements MachinePort {
           modelDmaEnded(m, origin, reply);
           continue;
         }
-        const whole = m.operations.get(origin.operation);
-        if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
-        else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
-        else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
+        partAnswered(m, m.operations.get(origin.operation), reply);
       }
       const locked = takeLocked(m.operations);
       if (locked !== undefined) {

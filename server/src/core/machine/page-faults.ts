@@ -136,6 +136,11 @@ export function restorePageRequests(m: Parts, fn: FunctionState): void {
 function setInterface(m: Parts, fn: FunctionState, on: boolean): void {
   const { pageRequests } = fn.config;
   if (pageRequests === undefined) return;
+  // Of a virtual function it is its physical function's, which it neither enables nor disables (pci_enable_pri).
+  if (fn.physical !== undefined) {
+    roomChanged(m, fn);
+    return;
+  }
   // pci_reset_pri(), then pci_enable_pri(): what a function had begun before is not gone on with.
   if (on && !pageRequests.enabled) forgetPageRequests(m, fn);
   if (on) pageRequests.enable(pageRequests.capacity);

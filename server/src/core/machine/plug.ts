@@ -65,6 +65,8 @@ export interface Coming {
   readonly reason: 'plugged' | 'vf-enabled';
   /** Until they answer. */
   readonly readyNs: number;
+  /** Of virtual functions. */
+  readonly physical?: FunctionState;
 }
 
 /** Probes them too: each is in a group when this returns. ModelError before anything has changed. */
@@ -73,8 +75,13 @@ export function addFunctions(m: Parts, specs: readonly FunctionSpec[], coming: C
     const sum = m.functionList.length + specs.length;
     throw new ModelError('EINVAL', `${sum} functions; a machine has at most ${FUNCTIONS_MAX}`, 'functions');
   }
-  const configs = specs.map(configOf);
-  const added = specs.map((spec, i): FunctionState => newFunction(m.nextFunction + i, spec, configs[i]!, m.translation, m.wiring));
+  const configs = specs.map((spec, i) =>
+    configOf(spec, coming.physical === undefined ? undefined : { physical: coming.physical.config, index: i }),
+  );
+  const added = specs.map((spec, i): FunctionState => ({
+    ...newFunction(m.nextFunction + i, spec, configs[i]!, m.translation, m.wiring),
+    physical: coming.physical,
+  }));
   const list = [...m.functionList, ...added].toSorted((a, b) => a.bdf - b.bdf);
   // Two functions at one address are refused here.
   const topology = topologyOf(list);

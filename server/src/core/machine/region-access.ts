@@ -1,6 +1,6 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
-import { CONFIG_EFFECT, checkConfigAccess } from '../pci/index.ts';
+import { CONFIG_EFFECT, checkConfigAccess, sriovOf } from '../pci/index.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
@@ -10,6 +10,7 @@ import type { Parts } from './parts.ts';
 import { triggerHardware } from './reset.ts';
 import { routePaths } from './routing.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
+import { followSriov } from './virtual-functions.ts';
 import { withWatcher } from './watchers.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
@@ -114,6 +115,7 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
     m.topology.refresh();
     routePaths(m.functions, m.topology);
   }
+  if (effects & CONFIG_EFFECT.sriov) followSriov(m, fn);
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) triggerHardware(m, fn, 'flr');
 }
 
@@ -122,6 +124,10 @@ function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): 
 }
 
 function decodesMemory(fn: FunctionState): boolean {
+  // VF MSE of the physical function is Memory Space Enable of its virtual ones (PCIe Base r6.0 §9.3.3.3.4).
+  if (fn.physical !== undefined) {
+    return answersConfig(fn) && fn.config.powerState === 0 && sriovOf(fn.physical.config)?.memorySpace === true;
+  }
   return answersConfig(fn) && fn.config.memorySpace && fn.config.powerState === 0;
 }
 

@@ -18,6 +18,7 @@ import type { Parts } from './parts.ts';
 import { NOTHING_DONE, prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
 import type { FunctionState, Operation, Origin, ResetPhase, ResetTask } from './state.ts';
+import { followSriov, sriovReset } from './virtual-functions.ts';
 
 const MS = 1_000_000;
 /** Waits between the polls of Transactions Pending (pci_wait_for_pending). */
@@ -174,6 +175,7 @@ export function triggerHardware(m: Parts, fn: FunctionState, method: ResetMethod
   resetModel(m, fn);
   fn.config.reset('flr');
   forgetPageRequests(m, fn);
+  sriovReset(m, fn, fn.resetHolder !== 0);
   fn.readyAtNs = m.clock.nowNs + FLR_WAIT_MS * MS;
   m.clock.set(FLR_WAIT_MS * MS, 'function', fn.index);
   const peer = m.peers.get(fn.claimedBy);
@@ -266,6 +268,7 @@ function endReset(m: Parts, task: ResetTask, reply: Reply): void {
     if (fn.config.atsSupported) fn.config.setAtsEnable(atsEnabled);
     restorePageRequests(m, fn);
   }
+  followSriov(m, fn);
   fn.resetHolder = 0;
   m.operations.end(task);
   m.outbox.reply(task.origin, reply);

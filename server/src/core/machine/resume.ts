@@ -5,14 +5,17 @@ import { resumeFlush } from './dma-flush.ts';
 import { resumeInvalidate } from './domain-invalidate.ts';
 import { resumeDone } from './done.ts';
 import { resumeChange } from './group-changes.ts';
+import { ioasPartUnmapped } from './ioas-commands.ts';
 import { resumeLeave } from './leave.ts';
 import { resumeUnmap } from './mappings.ts';
 import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { resumePrepare } from './prepare.ts';
 import { resumeBarRead } from './region-access.ts';
-import { resumeReset } from './reset.ts';
+import type { Reply } from './reply.ts';
+import { resetPartAnswered, resumeReset } from './reset.ts';
 import type { Operation } from './state.ts';
+import { unplugPartAnswered } from './unplug.ts';
 
 type Kind = Operation['kind'];
 type Resume<K extends Kind> = (m: Parts, operation: Extract<Operation, { kind: K }>) => void;
@@ -51,4 +54,11 @@ export function resume(m: Parts, operation: Operation): void {
   // A call that was let go may have steps before the one that waits.
   if (operation.pending > 0 && !('heldBy' in operation)) return;
   (RESUME[operation.kind] as Resume<Kind>)(m, operation);
+}
+
+/** The reply to a part of an operation, which may have ended meanwhile. */
+export function partAnswered(m: Parts, whole: Operation | undefined, reply: Reply): void {
+  if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
+  else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
+  else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
 }

@@ -109,6 +109,8 @@ export interface FunctionState {
   linkDown: number;
   /** Of a virtual function: the physical function that it belongs to. */
   readonly physical: FunctionState | undefined;
+  /** A reset of its physical function has taken it away, and may bring it back. */
+  suspended: boolean;
   /** The call that takes it out, 0 for none. */
   leaving: number;
   /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */

@@ -4,7 +4,7 @@
  * register but those that the views decode.
  */
 import { ModelError, type ResetMethod } from '../base/index.ts';
-import { alignBar, applyBars, barAddress, type Bar } from './bars.ts';
+import { VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
 import { EXPRESS, EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
@@ -19,6 +19,8 @@ export interface ConfigSpaceOptions {
   readonly name?: string;
   /** BAR sizes in bytes by index, 6 the ROM, from 7 on those of virtual functions, 0 for unknown: see {@link findBars}. */
   readonly barBytes?: readonly bigint[];
+  /** Of a virtual function: whose it is, and its number from 0. */
+  readonly virtual?: { readonly physical: ConfigSpace; readonly index: number };
 }
 
 const NO_BAR_BYTES: readonly bigint[] = [];
@@ -48,6 +50,7 @@ export class ConfigSpace {
   /** Undefined without the Page Request capability. */
   readonly pageRequests: PageRequestRegisters | undefined;
 
+  readonly #virtual: ConfigSpaceOptions['virtual'];
   readonly #data: Uint8Array;
   readonly #view: DataView;
   /** Shared with other functions of the same image until a BAR of this one changes its size. */
@@ -91,12 +94,18 @@ export class ConfigSpace {
     this.multiFunction = (image[HEADER.headerType]! & 0x80) !== 0;
     this.isBridge = this.headerType === HEADER_TYPE.bridge || this.headerType === HEADER_TYPE.cardbus;
     this.atsSupported = this.#at.ats >= 0;
-    this.atsQueueDepth = this.atsSupported ? image[this.#at.ats + 4]! & 0x1f || 32 : 0;
-    this.pasidSupported = this.#at.pasid >= 0;
-    this.pasidWidth = this.pasidSupported ? image[this.#at.pasid + 5]! & 0x1f : 0;
+    const { virtual } = options;
+    this.#virtual = virtual;
+    const depth = this.atsSupported ? image[this.#at.ats + 4]! & 0x1f || 32 : 0;
+    // What a virtual function shares with its physical one is that one's: invalidate queue, PASIDs, page requests (PCIe Base r6.0 §9.3.7).
+    this.atsQueueDepth = this.atsSupported ? (virtual?.physical.atsQueueDepth ?? depth) : 0;
+    this.pasidSupported = virtual?.physical.pasidSupported ?? this.#at.pasid >= 0;
+    this.pasidWidth = virtual?.physical.pasidWidth ?? (this.pasidSupported ? image[this.#at.pasid + 5]! & 0x1f : 0);
     this.acsCapable = this.#at.acs >= 0;
-    this.pageRequests = this.#at.pri >= 0 ? new PageRequestRegisters(this.#data, this.#at.pri) : undefined;
+    const own = this.#at.pri >= 0 ? new PageRequestRegisters(this.#data, this.#at.pri) : undefined;
+    this.pageRequests = virtual === undefined ? own : virtual.physical.pageRequests;
     this.#decode();
+    if (options.virtual !== undefined) this.#bars = options.virtual.physical.virtualBars;
   }
 
   get busMaster(): boolean {
@@ -118,10 +127,10 @@ export class ConfigSpace {
   }
   /** log2 of the pages (4 KiB) of the Smallest Translation Unit. */
   get unitPagesLg2(): number {
-    return this.#unitPagesLg2;
+    return this.#virtual?.physical.unitPagesLg2 ?? this.#unitPagesLg2;
   }
   get pasidEnabled(): boolean {
-    return this.#pasidEnabled;
+    return this.#virtual?.physical.pasidEnabled ?? this.#pasidEnabled;
   }
   get priEnabled(): boolean {
     return this.pageRequests?.enabled ?? false;
@@ -239,9 +248,21 @@ export class ConfigSpace {
     return this.#vfBars;
   }
 
+  /** A virtual function of SR-IOV. */
+  get isVirtual(): boolean {
+    return this.#virtual !== undefined;
+  }
+
+  /** What each of its virtual functions has, at the first one's places. */
+  get virtualBars(): readonly Bar[] {
+    return this.#vfBars.map((bar) => ({ ...bar, index: bar.index - VF_BAR_INDEX }));
+  }
+
   /** The address in a BAR of {@link bars} or {@link vfBars}, without type bits. */
   barAddress(bar: Bar): bigint {
-    return barAddress(this.#data, bar);
+    const { physical, index } = this.#virtual ?? {};
+    if (physical === undefined || index === undefined) return barAddress(this.#data, bar);
+    return physical.barAddress(bar) + BigInt(index) * (1n << BigInt(Math.max(0, bar.sizeLg2)));
   }
 
   /** Methods that configuration space shows, in Linux's order (pci_reset_fn_methods). */

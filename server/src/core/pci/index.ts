@@ -38,6 +38,7 @@ export {
   type Resource,
 } from './probe-config.ts';
 export { EDU_BAR_BYTES, eduConfig, type EduSpec } from './edu-config.ts';
+export { sriovOf, virtualConfig, virtualPlaces, type Sriov } from './sriov.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';

@@ -133,7 +133,8 @@ export class Topology {
   }
 
   #isMultiFunction(fn: TopologyFunction): boolean {
-    return fn.config.multiFunction || functionOf(fn.bdf) > 0;
+    // What stands for a function number in a virtual function's routing ID says nothing of other functions (pci_iov_add_virtfn).
+    return !fn.config.isVirtual && (fn.config.multiFunction || functionOf(fn.bdf) > 0);
   }
 
   #parent(at: Bdf): TopologyFunction | undefined {
