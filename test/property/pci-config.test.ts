@@ -97,7 +97,7 @@ describe('configuration space', () => {
     // Status, Device Status, AER status registers of a dma-probe: offset and width in bytes, and which bits.
     const registers = [
       { offset: 0x06, bytes: 2, bits: 0xf900 },
-      { offset: 0x52, bytes: 2, bits: 0x004f },
+      { offset: 0x52, bytes: 2, bits: 0x000f },
       { offset: 0x104, bytes: 4, bits: 0x07ff_f030 },
       { offset: 0x110, bytes: 4, bits: 0x0000_f1c1 },
     ];

@@ -14,6 +14,8 @@ export const PORT_TYPE = {
   eventCollector: 10,
 } as const;
 
+const HEADER_TYPE_AT = 0x0e;
+
 /** What a capability's table is made from: its bytes as they were at power-up, and the kind of function it is in. */
 export class CapabilityBody {
   readonly #image: Uint8Array;
@@ -42,6 +44,10 @@ export class CapabilityBody {
     return ((this.u8(at + (bit >> 3)) >>> (bit & 7)) & 1) === 1;
   }
 
+  /** In a type 1 header. */
+  get bridge(): boolean {
+    return (this.#image[HEADER_TYPE_AT]! & 0x7f) === 1;
+  }
   /** A port with a link below it. */
   get downstream(): boolean {
     return this.portType === PORT_TYPE.rootPort || this.portType === PORT_TYPE.downstreamPort;

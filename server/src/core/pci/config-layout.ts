@@ -2,7 +2,8 @@
 import { SIZE_LG2_MAX, applyBars, findBars, findVfBars, type Bar } from './bars.ts';
 import { walkCapabilities, type Capability } from './capabilities.ts';
 import { CapabilityBody, PORT_TYPE, type CapabilityKind } from './capability-body.ts';
-import { CAPABILITIES, CAPABILITY, EXPRESS } from './capability-table.ts';
+import { CAPABILITIES, CAPABILITY } from './capability-table.ts';
+import { EXPRESS } from './express-registers.ts';
 import { resizableCount } from './extended-capability-registers.ts';
 import { EXTENDED_CAPABILITIES, EXTENDED_CAPABILITY } from './extended-capability-table.ts';
 import { headerRegisters } from './header.ts';

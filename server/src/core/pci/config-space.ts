@@ -6,9 +6,10 @@
 import { ModelError, type ResetMethod } from '../base/index.ts';
 import { VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
-import { EXPRESS, EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
+import { EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
+import { EXPRESS } from './express-registers.ts';
 import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE } from './extended-capability-table.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
 import { PageRequestRegisters } from './page-request-registers.ts';
@@ -164,7 +165,7 @@ export class ConfigSpace {
 
   /** Writes what is writable and returns the {@link CONFIG_EFFECT} bits. The access must have passed {@link checkConfigAccess}. */
   write(offset: number, bytes: number, value: number): number {
-    const { writable, clearedByOne, triggers, effect, triggerEffect } = this.#masks;
+    const { writable, clearedByOne, setByOne, triggers, effect, triggerEffect } = this.#masks;
     // The Smallest Translation Unit is taken only while ATS Enable is clear before the write: Linux sets both in one (pci_enable_ats).
     const fixed = this.#atsEnabled ? this.#at.ats + ATS_CONTROL : -1;
     let effects = 0;
@@ -173,7 +174,7 @@ export class ConfigSpace {
       const given = (value >>> (8 * i)) & 0xff;
       const old = this.#data[at]!;
       const mask = at === fixed ? 0 : writable[at]!;
-      const next = (old & ~mask & ~(clearedByOne[at]! & given)) | (given & mask);
+      const next = (old & ~mask & ~(clearedByOne[at]! & given)) | (given & (mask | setByOne[at]!));
       if ((given & triggers[at]!) !== 0) effects |= triggerEffect[at]!;
       if (next === old) continue;
       this.#data[at] =

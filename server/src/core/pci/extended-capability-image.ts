@@ -3,6 +3,7 @@ import { ModelError, hex } from '../base/index.ts';
 import { PORT_TYPE } from './capability-body.ts';
 import { extended, inRange, type CapabilityImage } from './capability-image.ts';
 import type { CapabilitySet, DpcSpec, ResizableSpec, SriovSpec, VendorSpec, VfBarSpec } from './capability-spec.ts';
+import { AER_RESET } from './extended-capability-registers.ts';
 import { EXTENDED_CAPABILITY } from './extended-capability-table.ts';
 
 /** Sizes of a Resizable BAR, as log2 of bytes: 1 MiB to 8 EiB. */
@@ -14,9 +15,9 @@ export function extendedImages(set: CapabilitySet): CapabilityImage[] {
   return [
     ...one(set.aer, (spec) =>
       extended('AER', EXTENDED_CAPABILITY.aer, 2, spec, root ? 0x38 : 0x2c, (view) => {
-        // Reset values of the severity and of the correctable mask (advisory non-fatal masked).
-        view.setUint32(0xc, 0x0046_2030, true);
-        view.setUint32(0x14, 0x2000, true);
+        view.setUint32(8, AER_RESET.uncorrectableMask, true);
+        view.setUint32(0xc, AER_RESET.severity, true);
+        view.setUint32(0x14, AER_RESET.correctableMask, true);
       }),
     ),
     ...one(set.acs, (spec) =>

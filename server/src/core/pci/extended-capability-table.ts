@@ -1,12 +1,18 @@
 /** The extended capabilities, as data. Sections are those of PCIe Base r6.0. */
-import { PORT_TYPE, type CapabilityKind } from './capability-body.ts';
+import type { CapabilityKind } from './capability-body.ts';
 import {
+  acsBytes,
   acsRegisters,
   aerBytes,
   aerRegisters,
+  dpcBytes,
+  dpcRegisters,
+  dvsecRegisters,
   resizableCount,
   resizableRegisters,
   sriovRegisters,
+  tphBytes,
+  tphRegisters,
   virtualChannelRegisters,
 } from './extended-capability-registers.ts';
 import { kept, rw, w1c, w1cs } from './fields.ts';
@@ -70,7 +76,7 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
     id: EXTENDED_CAPABILITY.acs,
     name: 'Access Control Services',
     cite: '§7.7.11',
-    bytes: (body) => 8 + (body.bit(4, 5) ? 4 * Math.ceil((body.u8(5) || 256) / 32) : 0),
+    bytes: acsBytes,
     registers: acsRegisters,
   },
   {
@@ -83,7 +89,7 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
         offset: 6,
         bytes: 2,
         cite: '§7.8.8.3',
-        fields: { ...(body.bit(4, 0) ? { mfvcGroups: rw(0) } : {}), ...(body.bit(4, 1) ? { acsGroups: rw(1) } : {}), group: rw(4, 6) },
+        fields: { ...(body.bit(4, 0) ? { mfvcGroups: rw(0) } : {}), ...(body.bit(4, 1) ? { acsGroups: rw(1), group: rw(4, 6) } : {}) },
       },
     }),
   },
@@ -131,8 +137,8 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
     id: EXTENDED_CAPABILITY.tph,
     name: 'TPH Requester',
     cite: '§7.9.13',
-    bytes: () => 0xc,
-    registers: () => ({ control: { offset: 8, bytes: 4, cite: '§7.9.13.3', fields: { mode: rw(0, 2), enable: rw(8, 9) } } }),
+    bytes: tphBytes,
+    registers: tphRegisters,
   },
   {
     id: EXTENDED_CAPABILITY.ltr,
@@ -175,23 +181,8 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
     id: EXTENDED_CAPABILITY.dpc,
     name: 'Downstream Port Containment',
     cite: '§7.9.14',
-    bytes: (body) => (body.portType === PORT_TYPE.rootPort && body.bit(4, 5) ? 0x20 + 4 * ((body.u8(5) & 0xf) - 4) : 0xc),
-    registers: (body) => ({
-      control: {
-        offset: 6,
-        bytes: 2,
-        cite: '§7.9.14.3',
-        fields: {
-          trigger: rw(0, 1),
-          completion: rw(2),
-          interrupt: rw(3),
-          errorCorrectable: rw(4),
-          ...(body.bit(4, 6) ? { poisoned: rw(5) } : {}),
-          linkActive: rw(7),
-        },
-      },
-      status: { offset: 8, bytes: 2, cite: '§7.9.14.4', fields: { triggered: w1cs(0), interrupt: w1cs(3) } },
-    }),
+    bytes: dpcBytes,
+    registers: dpcRegisters,
   },
   {
     id: EXTENDED_CAPABILITY.l1Substates,
@@ -227,6 +218,6 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
     name: 'Designated Vendor-Specific',
     cite: '§7.9.6',
     bytes: (body) => Math.max(10, body.u16(6) >> 4),
-    registers: readOnly,
+    registers: dvsecRegisters,
   },
 ];

@@ -4,16 +4,16 @@
  */
 
 /**
- * `ro` (also HwInit and hard-wired); `rw`; `rws` sticky; `rw1c` write one to clear; `rw1cs` sticky; `trigger`: writing one acts,
- * reading gives zero. Bits that no field names are `ro`.
+ * `ro`, and `ros` sticky: set by hardware only. `hwinit`: fixed at power-up. `rw`; `rws` sticky; `rw1c` write one to clear; `rw1cs` sticky;
+ * `rw1s` write one to set; `rw1ss` sticky; `trigger`: writing one acts, reading gives zero. Bits that no field names are `ro`.
  */
-export type AccessKind = 'ro' | 'rw' | 'rws' | 'rw1c' | 'rw1cs' | 'trigger';
+export type AccessKind = 'ro' | 'ros' | 'hwinit' | 'rw' | 'rws' | 'rw1c' | 'rw1cs' | 'rw1s' | 'rw1ss' | 'trigger';
 
 export interface Field {
   /** Lowest and highest bit in the register. */
   readonly at: readonly [low: number, high: number];
   readonly access: AccessKind;
-  /** Value after a reset that touches the field; 0 when absent. */
+  /** Value after a reset that touches the field; 0 when absent, and an `ro` field without one is left as hardware has it. */
   readonly reset?: number;
   /** Not sticky, yet an FLR leaves it (PCIe Base r6.0 §6.6.2). */
   readonly survivesFlr?: boolean;
@@ -56,16 +56,21 @@ export const CONFIG_EFFECT = {
   sriov: 8192,
   /** Reset of Page Request Control was written. */
   priReset: 16384,
+  /** Slot Control or Slot Status. */
+  slot: 32768,
 } as const;
 
 /** One byte of each array for each byte of configuration space. */
 export interface Masks {
   readonly writable: Uint8Array;
   readonly clearedByOne: Uint8Array;
+  readonly setByOne: Uint8Array;
+  /** Bits that only hardware changes, and that a reset puts back. */
+  readonly hardware: Uint8Array;
   readonly triggers: Uint8Array;
-  /** Bits that an FLR leaves as they are, of those that software can change. */
+  /** Bits that an FLR leaves as they are, of those that something changes. */
   readonly survivesFlr: Uint8Array;
-  /** Bits that also a conventional reset leaves: the sticky ones. */
+  /** Bits that also a conventional reset leaves: the sticky ones. Only power that is gone takes them. */
   readonly sticky: Uint8Array;
   readonly resetValue: Uint8Array;
   readonly effect: Uint16Array;
@@ -76,6 +81,8 @@ export function newMasks(bytes: number): Masks {
   return {
     writable: new Uint8Array(bytes),
     clearedByOne: new Uint8Array(bytes),
+    setByOne: new Uint8Array(bytes),
+    hardware: new Uint8Array(bytes),
     triggers: new Uint8Array(bytes),
     survivesFlr: new Uint8Array(bytes),
     sticky: new Uint8Array(bytes),
@@ -86,10 +93,12 @@ export function newMasks(bytes: number): Masks {
 }
 
 export function copyMasks(masks: Masks): Masks {
-  const { writable, clearedByOne, triggers, survivesFlr, sticky, resetValue, effect, triggerEffect } = masks;
+  const { writable, clearedByOne, setByOne, hardware, triggers, survivesFlr, sticky, resetValue, effect, triggerEffect } = masks;
   return {
     writable: writable.slice(),
     clearedByOne: clearedByOne.slice(),
+    setByOne: setByOne.slice(),
+    hardware: hardware.slice(),
     triggers: triggers.slice(),
     survivesFlr: survivesFlr.slice(),
     sticky: sticky.slice(),
@@ -109,44 +118,71 @@ export function applyTable(masks: Masks, base: number, table: RegisterTable, lim
   }
 }
 
+const STICKY: ReadonlySet<AccessKind> = new Set(['ros', 'rws', 'rw1cs', 'rw1ss']);
+
 function applyField(masks: Masks, start: number, field: Field): void {
   const [low, high] = field.at;
+  const { access } = field;
+  const sticky = STICKY.has(access);
+  const kind = maskOf(masks, field);
   for (let bit = low; bit <= high; bit++) {
     const at = start + (bit >> 3);
     const mask = 1 << (bit & 7);
-    if (field.access === 'rw' || field.access === 'rws') masks.writable[at]! |= mask;
-    if (field.access === 'rw1c' || field.access === 'rw1cs') masks.clearedByOne[at]! |= mask;
-    if (field.access === 'rws' || field.access === 'rw1cs') masks.sticky[at]! |= mask;
-    if (field.access === 'rws' || field.access === 'rw1cs' || field.survivesFlr === true) masks.survivesFlr[at]! |= mask;
-    if (field.access === 'trigger') {
-      masks.triggers[at]! |= mask;
-      masks.triggerEffect[at]! |= field.effect ?? 0;
-    }
+    if (kind !== undefined) kind[at]! |= mask;
+    if (sticky) masks.sticky[at]! |= mask;
+    if (sticky || field.survivesFlr === true) masks.survivesFlr[at]! |= mask;
+    if (access === 'trigger') masks.triggerEffect[at]! |= field.effect ?? 0;
     if ((((field.reset ?? 0) >>> (bit - low)) & 1) === 1) masks.resetValue[at]! |= mask;
   }
 }
 
-/** `flr`: as PCIe Base r6.0 §6.6.2. `conventional`: hot reset, which leaves only what is sticky. */
-export type ResetKind = 'flr' | 'conventional';
+function maskOf(masks: Masks, { access, reset }: Field): Uint8Array | undefined {
+  switch (access) {
+    case 'rw':
+    case 'rws':
+      return masks.writable;
+    case 'rw1c':
+    case 'rw1cs':
+      return masks.clearedByOne;
+    case 'rw1s':
+    case 'rw1ss':
+      return masks.setByOne;
+    case 'trigger':
+      return masks.triggers;
+    case 'ros':
+      return masks.hardware;
+    case 'ro':
+      return reset === undefined ? undefined : masks.hardware;
+    case 'hwinit':
+      return undefined;
+  }
+}
 
-/** Puts reset values where software can write and `kind` reaches. */
+/**
+ * `flr`: as PCIe Base r6.0 §6.6.2. `conventional`: hot or warm reset, which leaves only what is sticky. `d3hot`: D3hot to D0 of a function
+ * without No_Soft_Reset, which is a conventional reset of it (§5.3.1.4); PME context is sticky. `cold`: power was gone.
+ */
+export type ResetKind = 'flr' | 'd3hot' | 'conventional' | 'cold';
+
+/** Puts reset values where something changes and `kind` reaches. */
 export function resetBytes(data: Uint8Array, masks: Masks, kind: ResetKind): void {
-  const { writable, clearedByOne, survivesFlr, sticky, resetValue } = masks;
+  const { writable, clearedByOne, setByOne, hardware, survivesFlr, sticky, resetValue } = masks;
   const survives = kind === 'flr' ? survivesFlr : sticky;
   for (const at of changeableBytes(masks)) {
-    const touched = (writable[at]! | clearedByOne[at]!) & ~survives[at]!;
+    const changes = writable[at]! | clearedByOne[at]! | setByOne[at]! | hardware[at]!;
+    const touched = kind === 'cold' ? changes : changes & ~survives[at]!;
     data[at] = (data[at]! & ~touched) | (resetValue[at]! & touched);
   }
 }
 
-/** Offsets of the bytes in which a write may change a bit, by masks that are complete: a few of 4096, and each reset visits them. */
+/** Offsets of the bytes in which something may change a bit, by masks that are complete: a few of 4096, and each reset visits them. */
 const changeable = new WeakMap<Masks, Uint16Array>();
 
 function changeableBytes(masks: Masks): Uint16Array {
   let offsets = changeable.get(masks);
   if (offsets === undefined) {
-    const { writable, clearedByOne } = masks;
-    offsets = Uint16Array.from(writable.keys()).filter((at) => (writable[at]! | clearedByOne[at]!) !== 0);
+    const { writable, clearedByOne, setByOne, hardware } = masks;
+    offsets = Uint16Array.from(writable.keys()).filter((at) => (writable[at]! | clearedByOne[at]! | setByOne[at]! | hardware[at]!) !== 0);
     changeable.set(masks, offsets);
   }
   return offsets;

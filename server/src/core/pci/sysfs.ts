@@ -6,7 +6,8 @@ import { busOf, deviceOf, functionOf, hexDigits, segmentOf, type Bdf } from '../
 import type { BarKind } from './bars.ts';
 import { walkCapabilities, type Capability } from './capabilities.ts';
 import { PORT_TYPE } from './capability-body.ts';
-import { CAPABILITY, EXPRESS, POWER } from './capability-table.ts';
+import { CAPABILITY, POWER } from './capability-table.ts';
+import { EXPRESS } from './express-registers.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
 
 /** A base address register or the ROM: where software has put it. */
