@@ -68,7 +68,6 @@ describe('configuration space', () => {
         expect(sameBytes(space.image(), image)).toBe(true);
         apply(space, sequence);
         space.reset('flr');
-        space.setTransactionsPending(true);
         space.reset('conventional');
         expect(space.resetMethods().length).toBeLessThanOrEqual(3);
         expect(space.capabilities.length).toBeLessThan(1024);

@@ -155,7 +155,6 @@ describe('a capability at the end of its space', () => {
     const space = new ConfigSpace(made);
     expect(space.atsSupported).toBe(false);
     const before = space.image();
-    space.setTransactionsPending(true);
     space.setAtsEnable(true);
     space.write(0xffc, 4, 0xffff_ffff);
     expect(space.image()).toEqual(before);

@@ -86,8 +86,11 @@ describe('what software can set', () => {
     expect([0x40, 0x44, 0x48, 0x4c, 0x50].map((at) => settable(narrow, at))).toEqual([0x0071_0000, 0xffff_fffc, 0xffff, 0, 0]);
     const wide = standard([0x05, 0, 0x80, 0x01]);
     expect([0x40, 0x44, 0x48, 0x4c, 0x50, 0x54].map((at) => settable(wide, at))).toEqual([
-      0x0071_0000, 0xffff_fffc, 0xffff_ffff, 0xffff, 0xffff_ffff, 0,
+      0x0071_0000, 0xffff_fffc, 0xffff_ffff, 0xffff, 1, 0,
     ]);
+    // Mask bits of the vectors that it asks for.
+    const four = standard([0x05, 0, 0x04, 0x01]);
+    expect([0x4c, 0x50].map((at) => settable(four, at))).toEqual([0xf, 0]);
   });
 
   it('in MSI-X is enable and function mask', () => {

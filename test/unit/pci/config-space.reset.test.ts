@@ -30,7 +30,6 @@ describe('reset', () => {
     space.write(PRI_CONTROL, 2, 1);
     space.write(MSIX_CONTROL, 2, 0x8000);
     space.write(DEVICE_CONTROL, 2, 0x002f);
-    space.setTransactionsPending(true);
     space.reset('flr');
     expect(space).toMatchObject({
       busMaster: false,
@@ -132,8 +131,7 @@ describe('reset methods', () => {
     const space = new ConfigSpace(image);
     expect(space.write(0x44, 1, 1)).toBe(CONFIG_EFFECT.flr);
     expect(space.read(0x44, 1)).toBe(0);
-    space.setTransactionsPending(true);
-    expect(space.read(0x45, 1)).toBe(1);
+    expect(space.transactionsPendingBits(0x45, 1)).toBe(1);
     image[0x43] = 1;
     const withoutFlr = new ConfigSpace(image);
     expect(withoutFlr.resetMethods()).toEqual([]);

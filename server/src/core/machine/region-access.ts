@@ -5,15 +5,18 @@ import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { answersConfig, holdsBackLater } from './gate.ts';
 import { setAtsEnable } from './invalidation.ts';
 import { isLost } from './link.ts';
+import { warnOfOverlaps } from './overlaps.ts';
 import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
-import { triggerHardware } from './reset.ts';
+import { transactionsPending, triggerHardware } from './reset.ts';
 import { routePaths } from './routing.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
 import { followSriov } from './virtual-functions.ts';
 import { withWatcher } from './watchers.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
+/** Writes that change which addresses a function answers. */
+const DECODING = CONFIG_EFFECT.command | CONFIG_EFFECT.bars | CONFIG_EFFECT.barSize | CONFIG_EFFECT.power;
 const WORD_BYTES = 4;
 
 export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command: RegionRead): void {
@@ -24,7 +27,7 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
     return;
   }
   checkBarAccess(m, fn, region, offset, bytes);
-  if (isLost(m, fn) || !decodesMemory(fn)) {
+  if (isLost(m, fn) || !decodes(fn, region)) {
     answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
   } else if (fn.entries.some(holdsBackLater)) {
     const task = m.operations.start<BarReadTask>(origin, { kind: 'bar-read', fn, region, offset, bytes });
@@ -53,7 +56,10 @@ export function configRead(m: Parts, origin: Origin, fn: FunctionState, { offset
 
 /** What a configuration request reads; all ones from a function that does not respond. */
 function configValue(m: Parts, fn: FunctionState, offset: number, bytes: number): number {
-  return !isLost(m, fn) && answersConfig(fn) ? fn.config.read(offset, bytes) : allOnes(bytes);
+  if (isLost(m, fn) || !answersConfig(fn)) return allOnes(bytes);
+  const value = fn.config.read(offset, bytes);
+  const pending = fn.config.transactionsPendingBits(offset, bytes);
+  return pending !== 0 && transactionsPending(fn) ? (value | pending) >>> 0 : value;
 }
 
 /** Earlier posted writes of the function have been performed: the completion may pass the bus now. */
@@ -61,7 +67,7 @@ export function resumeBarRead(m: Parts, task: BarReadTask): void {
   m.operations.end(task);
   const { origin, fn, region, offset, bytes } = task;
   // Meanwhile it may have been reset, or lost its Memory Space Enable.
-  if (decodesMemory(fn)) readBar(m, origin, fn, region, offset, bytes);
+  if (decodes(fn, region)) readBar(m, origin, fn, region, offset, bytes);
   else answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
 }
 
@@ -88,7 +94,7 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
   }
   checkBarAccess(m, fn, region, offset, bytes);
   const peer = m.peers.get(fn.claimedBy);
-  if (isLost(m, fn) || !decodesMemory(fn)) {
+  if (isLost(m, fn) || !decodes(fn, region)) {
     m.outbox.ok(origin);
   } else if (peer !== undefined) {
     const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok', index: fn.index, bytes });
@@ -111,6 +117,7 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   }
   if (effects & CONFIG_EFFECT.priReset && !fn.config.priEnabled) forgetPageRequests(m, fn);
   if (effects & CONFIG_EFFECT.pri) roomChanged(m, fn);
+  if (effects & DECODING) warnOfOverlaps(m, fn);
   if (effects & CONFIG_EFFECT.routing) {
     m.topology.refresh();
     routePaths(m.functions, m.topology);
@@ -123,12 +130,13 @@ function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): 
   m.outbox.reply(origin, { kind: 'region-read', valueLow, valueHigh });
 }
 
-function decodesMemory(fn: FunctionState): boolean {
+/** A peer may have a region that its configuration space does not show; it counts as memory. */
+function decodes(fn: FunctionState, region: number): boolean {
+  if (!answersConfig(fn)) return false;
   // VF MSE of the physical function is Memory Space Enable of its virtual ones (PCIe Base r6.0 §9.3.3.3.4).
-  if (fn.physical !== undefined) {
-    return answersConfig(fn) && fn.config.powerState === 0 && sriovOf(fn.physical.config)?.memorySpace === true;
-  }
-  return answersConfig(fn) && fn.config.memorySpace && fn.config.powerState === 0;
+  if (fn.physical !== undefined) return fn.config.powerState === 0 && sriovOf(fn.physical.config)?.memorySpace === true;
+  const bar = fn.config.bars().find((one) => one.index === region);
+  return bar === undefined ? fn.config.memorySpace && fn.config.powerState === 0 : fn.config.decodes(bar);
 }
 
 export function allOnes(bytes: number): number {

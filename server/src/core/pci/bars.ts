@@ -26,7 +26,7 @@ export const VF_BAR_INDEX = 7;
 const VF_BARS = 6;
 /** From the SR-IOV capability (PCIe Base r6.0 §9.3.3.14). */
 const VF_BARS_AT = 0x24;
-const ROM_ENABLE = 1;
+export const ROM_ENABLE = 1;
 
 /**
  * The BARs that the header in `image` has. `barBytes`: sizes in bytes by index (6 is the ROM), 0 or absent for unknown; one that is

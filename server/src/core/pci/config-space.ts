@@ -4,7 +4,7 @@
  * register but those that the views decode.
  */
 import { ModelError, type ResetMethod } from '../base/index.ts';
-import { VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
+import { ROM_ENABLE, VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
 import { EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
@@ -23,6 +23,13 @@ export interface ConfigSpaceOptions {
   /** Of a virtual function: whose it is, and its number from 0. */
   readonly virtual?: { readonly physical: ConfigSpace; readonly index: number };
 }
+
+/** AF Control, with AF Status after it. */
+const ADVANCED_CONTROL = 4;
+const ADVANCED_TRANSACTIONS_PENDING = 1;
+/** SR-IOV Control: VF Enable and VF Memory Space Enable (PCIe Base r6.0 §9.3.3.3). */
+const SRIOV_CONTROL = 8;
+const VF_DECODES = 9;
 
 const NO_BAR_BYTES: readonly bigint[] = [];
 
@@ -62,6 +69,9 @@ export class ConfigSpace {
 
   #busMaster = false;
   #memorySpace = false;
+  #ioSpace = false;
+  readonly #expressStatusWord: number;
+  readonly #advancedStatusWord: number;
   #maxPayloadBytes = 128;
   #maxReadRequestBytes = 512;
   #atsEnabled = false;
@@ -87,6 +97,10 @@ export class ConfigSpace {
     this.#bars = layout.bars;
     this.#vfBars = layout.vfBars;
     this.#at = layout.places;
+    const { express, advancedFeatures } = layout.places;
+    // Each is the upper half, or the second byte, of an aligned dword; -1, which no access begins at, for none.
+    this.#expressStatusWord = express < 0 ? -1 : express + EXPRESS.deviceControl;
+    this.#advancedStatusWord = advancedFeatures < 0 ? -1 : advancedFeatures + ADVANCED_CONTROL;
     this.portType = layout.portType;
     this.vendor = this.#u16(HEADER.vendor);
     this.device = this.#u16(HEADER.device);
@@ -199,17 +213,32 @@ export class ConfigSpace {
     this.write(HEADER.command, 2, value);
   }
 
-  /** What Device Status and AF Status show as Transactions Pending. */
-  setTransactionsPending(on: boolean): void {
-    const { express, advancedFeatures } = this.#at;
-    if (express >= 0) this.#setBits(express + EXPRESS.deviceStatus, TRANSACTIONS_PENDING, on);
-    if (advancedFeatures >= 0) this.#setBits(advancedFeatures + 5, 1, on);
+  /** The bits of a read of these bytes that show Transactions Pending, in Device Status and AF Status: who reads sets them while some are. */
+  transactionsPendingBits(offset: number, bytes: number): number {
+    const word = offset & ~3;
+    let bits = 0;
+    if (word === this.#expressStatusWord) bits = TRANSACTIONS_PENDING << 16;
+    else if (word === this.#advancedStatusWord) bits = ADVANCED_TRANSACTIONS_PENDING << 8;
+    if (bits === 0) return 0;
+    const shifted = bits >>> (8 * (offset - word));
+    return bytes === 4 ? shifted : shifted & ((1 << (8 * bytes)) - 1);
+  }
+
+  /** Whether the function decodes what a BAR of {@link bars} or {@link vfBars} names: in D0, with the enable bits of its kind set. */
+  decodes(bar: Bar): boolean {
+    if (this.#powerState !== 0) return false;
+    if (bar.kind === 'io') return this.#ioSpace;
+    if (bar.index >= VF_BAR_INDEX) {
+      const { sriov } = this.#at;
+      return sriov >= 0 && (this.#data[sriov + SRIOV_CONTROL]! & VF_DECODES) === VF_DECODES;
+    }
+    if (bar.kind === 'rom' && (this.#data[bar.offset]! & ROM_ENABLE) === 0) return false;
+    return this.#memorySpace;
   }
 
   /** Puts reset values where `kind` reaches: not in read-only and HwInit bits, nor in what survives it. */
   reset(kind: ResetKind): void {
     resetBytes(this.#data, this.#masks, kind);
-    this.setTransactionsPending(false);
     this.#changed(CONFIG_EFFECT.barSize);
   }
 
@@ -281,10 +310,6 @@ export class ConfigSpace {
     return this.#data[offset]! | (this.#data[offset + 1]! << 8);
   }
 
-  #setBits(offset: number, bits: number, on: boolean): void {
-    this.#data[offset] = on ? this.#data[offset]! | bits : this.#data[offset]! & ~bits;
-  }
-
   #changed(effects: number): void {
     if ((effects & CONFIG_EFFECT.barSize) !== 0) this.#resizeBars();
     this.#decode();
@@ -304,6 +329,7 @@ export class ConfigSpace {
     const command = this.#u16(HEADER.command);
     this.#busMaster = (command & COMMAND.busMaster) !== 0;
     this.#memorySpace = (command & COMMAND.memory) !== 0;
+    this.#ioSpace = (command & COMMAND.io) !== 0;
     if (this.isBridge) {
       this.#secondaryBus = this.#data[HEADER.secondaryBus]!;
       this.#subordinateBus = this.#data[HEADER.subordinateBus]!;

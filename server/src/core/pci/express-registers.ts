@@ -58,6 +58,7 @@ function where(offered: boolean, fields: Fields): Fields {
 
 function device(body: CapabilityBody): RegisterTable {
   const offers = (bit: number): boolean => body.bit(EXPRESS.deviceCapabilities, bit);
+  const retry = body.portType === PORT_TYPE.expressToPci;
   const emergencyPower = isVersion2(body) && (body.bit(DEVICE_CAPABILITIES_2, 24) || body.bit(DEVICE_CAPABILITIES_2, 25));
   return {
     deviceControl: {
@@ -74,8 +75,8 @@ function device(body: CapabilityBody): RegisterTable {
         auxPower: rws(10),
         noSnoop: rw(11, 11, 1),
         maxReadRequest: rw(12, 14, 2),
-        ...where(offers(28), { initiateFlr: trigger(15, CONFIG_EFFECT.flr) }),
-        ...where(body.portType === PORT_TYPE.expressToPci, { configurationRetry: rw(15) }),
+        ...where(offers(28) && !retry, { initiateFlr: trigger(15, CONFIG_EFFECT.flr) }),
+        ...where(retry, { configurationRetry: rw(15) }),
       },
     },
     deviceStatus: {
