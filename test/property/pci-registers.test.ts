@@ -183,6 +183,7 @@ function placed(at: number, { place, bytes, value }: Write): { readonly offset: 
   return { offset: word + (value & 3 & ~(bytes - 1)), bytes, value: bytes === 4 ? value : value % 2 ** (8 * bytes) };
 }
 
+// long: the laws, one after the other
 describe.each(SUBJECTS.map((subject) => ({ ...subject, name: subject.kind.name })))('$name', (subject) => {
   it('names no bit twice and none outside of itself', () => {
     fc.assert(
