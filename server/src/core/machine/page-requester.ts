@@ -113,7 +113,7 @@ export function forgetPageRequests(m: Parts, fn: FunctionState): void {
 /** Credits came back, or the registers changed: Stopped follows, and who waited for room looks again. */
 export function roomChanged(m: Parts, fn: FunctionState): void {
   const { pageRequests } = fn.config;
-  pageRequests?.setStopped(!pageRequests.enabled && fn.model.pageRequester?.outstanding === 0);
+  pageRequests?.setStopped(!pageRequests.enabled && (fn.model.pageRequester?.outstanding ?? 0) === 0);
   const waiting = m.pageRequests.waiting.get(fn.bdf);
   if (waiting === undefined) return;
   m.pageRequests.waiting.delete(fn.bdf);

@@ -15,7 +15,7 @@ import {
   tphRegisters,
   virtualChannelRegisters,
 } from './extended-capability-registers.ts';
-import { kept, rw, w1c, w1cs } from './fields.ts';
+import { kept, ro, rw, w1c, w1cs } from './fields.ts';
 import { CONFIG_EFFECT, type RegisterTable } from './register-table.ts';
 
 export const EXTENDED_CAPABILITY = {
@@ -122,7 +122,12 @@ export const EXTENDED_CAPABILITIES: readonly CapabilityKind[] = [
         effect: CONFIG_EFFECT.pri,
         fields: { enable: rw(0), reset: { at: [1, 1], access: 'trigger', effect: CONFIG_EFFECT.priReset } },
       },
-      status: { offset: 6, bytes: 2, cite: '§10.5.2.3', fields: { responseFailure: w1c(0), unexpectedGroup: w1c(1) } },
+      status: {
+        offset: 6,
+        bytes: 2,
+        cite: '§10.5.2.3',
+        fields: { responseFailure: w1c(0), unexpectedGroup: w1c(1), stopped: ro(8, 8, 1) },
+      },
       allocation: { offset: 0xc, bytes: 4, cite: '§10.5.2.5', fields: { requests: rw(0, 31) } },
     }),
   },
