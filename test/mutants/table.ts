@@ -9,6 +9,7 @@ import { pageFaultDefects } from './defects/page-faults.ts';
 import { reportBrokenDefects } from './defects/report-broken.ts';
 import { resetSequenceDefects } from './defects/reset-sequence.ts';
 import { stepDefects } from './defects/steps.ts';
+import { virtualFunctionDefects } from './defects/virtual-functions.ts';
 import { windowDefects } from './defects/window.ts';
 
 /** Every seeded defect. Each invariant that has a conformance test has at least one. */
@@ -22,6 +23,7 @@ export const DEFECTS: readonly Defect[] = [
   ...reportBrokenDefects,
   ...dmaApiDefects,
   ...stepDefects,
+  ...virtualFunctionDefects,
   ...blockingDomainDefects,
   ...isolationDefects,
 ];

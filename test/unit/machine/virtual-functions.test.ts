@@ -1,66 +1,8 @@
 /** Virtual functions: where they come, what they share with their physical function, and what its reset does to them. */
 import { describe, expect, it } from 'vitest';
 import { bdf, type Bdf } from '../../../server/src/core/base/index.ts';
-import type { FunctionSpec } from '../../../server/src/core/machine/index.ts';
-import { dmaProbeConfig, probeBarBytes } from '../../../server/src/core/pci/index.ts';
-import { BELOW, CoreMachine, PORT, port, type Options } from '../../kit/core-machine.ts';
-
-const IOVA = 0x4000;
-/** Of the capability, from its header. */
-const CONTROL = 8;
-const COUNT = 0x10;
-const ENABLE = 1;
-const MEMORY = 8;
-const VF_BYTES = 0x4000n;
-const FIRST = bdf(0, 1, 0x10, 0);
-const SECOND = bdf(0, 1, 0x10, 1);
-
-function physical(stride = 1, firstOffset = 0x80): FunctionSpec {
-  const sriov = {
-    functions: 8,
-    firstOffset,
-    stride,
-    dependency: 0,
-    device: 0x11d6,
-    pageSizes: 1,
-    bars: [{ index: 0, bytes: VF_BYTES, kind: 'memory32' as const }],
-  };
-  const capabilities = { sriov };
-  const addresses = [0xe010_0000n, undefined, 0xe011_0000n, undefined, undefined, undefined, undefined, 0xe020_0000n];
-  const config = dmaProbeConfig({ integrated: false, addresses, capabilities });
-  return { bdf: BELOW, model: 'dma-probe', config, barBytes: probeBarBytes(capabilities), label: '', latencyNs: 0 };
-}
-
-class SriovMachine extends CoreMachine {
-  readonly at: number;
-
-  constructor(options: Options = {}, spec = physical()) {
-    super({ functions: [port(), spec], ...options });
-    let at = 0x100;
-    while ((this.dword(BELOW, at) & 0xffff) !== 0x10) at = this.dword(BELOW, at) >>> 20;
-    this.at = at;
-  }
-  dword(at: Bdf, offset: number): number {
-    return this.call('region-read', { kind: 'region-read', bdf: at, region: 7, offset, bytes: 4 }).valueLow >>> 0;
-  }
-  half(at: Bdf, offset: number, value: number): void {
-    this.call('ok', { kind: 'region-write', bdf: at, region: 7, offset, bytes: 2, valueLow: value, valueHigh: 0 });
-  }
-  enable(count: number, control = ENABLE | MEMORY): void {
-    this.half(BELOW, this.at + COUNT, count);
-    this.half(BELOW, this.at + CONTROL, control);
-  }
-  functions(): readonly Bdf[] {
-    return this.call('function-list', { kind: 'function-list' }).functions.map((fn) => fn.bdf);
-  }
-  /** Its driver: bus mastering, and a page to write. */
-  drive(at: Bdf): bigint {
-    this.half(at, 4, 4);
-    const page = this.allocPage();
-    this.map(at, IOVA, page);
-    return page;
-  }
-}
+import { BELOW, PORT } from '../../kit/core-machine.ts';
+import { CONTROL, ENABLE, FIRST, IOVA, MEMORY, SECOND, SriovMachine, VF_BYTES, physical } from '../../kit/sriov-machine.ts';
 
 describe('VF Enable', () => {
   it('brings NumVFs functions at First VF Offset and Stride, which answer 100 ms later, and clearing it takes them away', () => {
@@ -148,25 +90,6 @@ describe.each(['strict', 'linux-7.1'] as const)('%s: the end of a virtual functi
     m.enable(2, 0);
     expect(m.functions()).toEqual([PORT, BELOW]);
     expect(m.events.filter((event) => event.kind === 'window').at(-1)).toMatchObject({ bdf: FIRST, open: false });
-  });
-
-  it('26: a reset of the physical function clears VF Enable; with its state restored they are there again, in their domains', () => {
-    const m = new SriovMachine({ behaviour, clock: 'manual' });
-    m.enable(1);
-    m.advance(100);
-    m.drive(FIRST);
-    const domain = m.allocDomain();
-    m.call('ok', m.attach(FIRST, domain));
-    const reset = m.reset(BELOW);
-    m.advance(50);
-    expect(m.dword(FIRST, 4)).toBe(0xffff_ffff);
-    expect(m.outcome(FIRST, IOVA)).toBe('gate-closed');
-    expect(m.group(FIRST)).toMatchObject({ domain: { id: domain }, members: [FIRST] });
-    m.advance(200);
-    expect(reset.reply).toMatchObject({ kind: 'reset' });
-    expect(m.functions()).toEqual([PORT, BELOW, FIRST]);
-    expect(m.dword(FIRST, 4)).not.toBe(0xffff_ffff);
-    expect(m.info(FIRST)).toMatchObject({ logicalDomain: { id: domain }, busMaster: false });
   });
 
   it('the trigger of a reset alone takes them away for good', () => {

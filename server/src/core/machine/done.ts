@@ -6,6 +6,7 @@ import type { ResetDone } from './command.ts';
 import { tryLock, unlock } from './mutex.ts';
 import type { Parts } from './parts.ts';
 import type { ClosedWindow, DoneTask, FunctionState, Origin } from './state.ts';
+import { closeVirtual } from './virtual-windows.ts';
 import { needsNoWindow, setGate, windowKey } from './window.ts';
 
 /** Closed windows that a function's answers are kept of: a caller that asks again does so soon. */
@@ -123,7 +124,10 @@ function answer(m: Parts, task: DoneTask): boolean {
     m.outbox.event({ kind: 'window', bdf: fn.bdf, open: false, depth: 0, timeNs: m.clock.nowNs });
     if (warning !== '') m.outbox.log('warn', fn.bdf, warning);
   }
-  for (const token of closing) remember(fn, token, closed);
+  for (const token of closing) {
+    remember(fn, token, closed);
+    closeVirtual(m, fn, token);
+  }
   reply(m, task, closed);
   finish(m, task);
   return true;

@@ -49,7 +49,7 @@ export function newFunction(
     armed: new Map(),
     linkDown: 0,
     physical: undefined,
-    suspended: false,
+    suspended: undefined,
     leaving: 0,
     gathered: undefined,
     closedWindows: new Map(),

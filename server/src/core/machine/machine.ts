@@ -11,7 +11,6 @@ import { inspect, type Inspection } from './inspect.ts';
 import { handleInvalidation } from './invalidation.ts';
 import { takeLeaving } from './leave.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
-import { modelDmaEnded } from './model-ports.ts';
 import { takeLocked } from './mutex.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import { settlePageRequests } from './page-faults.ts';
@@ -266,11 +265,7 @@ export class Machine implements MachinePort {
       }
       for (const { origin, reply } of m.outbox.takeInner()) {
         busy = true;
-        if ('model' in origin) {
-          modelDmaEnded(m, origin, reply);
-          continue;
-        }
-        partAnswered(m, m.operations.get(origin.operation), reply);
+        partAnswered(m, origin, reply);
       }
       const locked = takeLocked(m.operations);
       if (locked !== undefined) {

@@ -9,6 +9,7 @@ import { answerPageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
 import type { WindowReport } from './reply.ts';
 import type { FunctionState, Origin, PrepareTask } from './state.ts';
+import { closeVirtual, openVirtual } from './virtual-windows.ts';
 import { needsNoWindow, setGate, windowKey } from './window.ts';
 
 export const NOTHING_DONE: WindowReport = {
@@ -44,6 +45,7 @@ export function prepare(m: Parts, origin: Origin, fn: FunctionState, command: Re
     aborted: 0,
     indeterminate: [],
     report: NOTHING_DONE,
+    refused: undefined,
   });
   resumePrepare(m, task);
 }
@@ -55,6 +57,8 @@ export function resumePrepare(m: Parts, task: PrepareTask): void {
 
 const PREPARE: readonly Phase<PrepareTask>[] = [
   { step: 'test', run: test },
+  { step: undefined, run: openVirtual },
+  { step: undefined, run: virtualOpened },
   { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
   { step: 'check', run: check },
   { step: 'gate', run: gate },
@@ -67,6 +71,16 @@ const PREPARE: readonly Phase<PrepareTask>[] = [
   { step: 'count', run: count },
   { step: 'unlock', run: answer },
 ];
+
+function virtualOpened(m: Parts, task: PrepareTask): boolean {
+  if (task.pending > 0) return false;
+  const { refused, fn, token } = task;
+  if (refused === undefined) return true;
+  conclude(m, task);
+  closeVirtual(m, fn, token);
+  m.outbox.refuse(task.origin, refused.code, `of a virtual function: ${refused.message}`, refused.about);
+  return true;
+}
 
 /** A window that is open already: the same token gets the same answer, and needs no mutex. */
 function test(m: Parts, task: PrepareTask): boolean {
@@ -248,6 +262,7 @@ function answer(m: Parts, task: PrepareTask): boolean {
 }
 
 function giveUp(m: Parts, task: PrepareTask, code: 'ETIMEDOUT' | 'EIO', message: string): void {
+  closeVirtual(m, task.fn, task.token);
   m.outbox.refuse(task.origin, code, message, formatBdf(task.fn.bdf));
   finish(m, task);
 }

@@ -8,14 +8,16 @@ import { resumeChange } from './group-changes.ts';
 import { ioasPartUnmapped } from './ioas-commands.ts';
 import { resumeLeave } from './leave.ts';
 import { resumeUnmap } from './mappings.ts';
+import { modelDmaEnded } from './model-ports.ts';
 import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { resumePrepare } from './prepare.ts';
 import { resumeBarRead } from './region-access.ts';
 import type { Reply } from './reply.ts';
 import { resetPartAnswered, resumeReset } from './reset.ts';
-import type { Operation } from './state.ts';
+import type { Operation, Origin } from './state.ts';
 import { unplugPartAnswered } from './unplug.ts';
+import { virtualAnswered } from './virtual-windows.ts';
 
 type Kind = Operation['kind'];
 type Resume<K extends Kind> = (m: Parts, operation: Extract<Operation, { kind: K }>) => void;
@@ -56,9 +58,17 @@ export function resume(m: Parts, operation: Operation): void {
   (RESUME[operation.kind] as Resume<Kind>)(m, operation);
 }
 
-/** The reply to a part of an operation, which may have ended meanwhile. */
-export function partAnswered(m: Parts, whole: Operation | undefined, reply: Reply): void {
+type InnerOrigin = Exclude<Origin, { readonly peer: number }>;
+
+/** The reply to a part of an operation, which may have ended meanwhile, or to a model. */
+export function partAnswered(m: Parts, origin: InnerOrigin, reply: Reply): void {
+  if ('model' in origin) {
+    modelDmaEnded(m, origin, reply);
+    return;
+  }
+  const whole = m.operations.get(origin.operation);
   if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
+  else if (whole?.kind === 'prepare') virtualAnswered(m, whole, reply);
   else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
   else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
 }

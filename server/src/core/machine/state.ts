@@ -11,7 +11,7 @@ import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
 import type { ChangeCommand, Command, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
-import type { IndeterminateRange, WindowReport } from './reply.ts';
+import type { IndeterminateRange, Refused, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
 import type { Watchers } from './watchers.ts';
 
@@ -109,8 +109,8 @@ export interface FunctionState {
   linkDown: number;
   /** Of a virtual function: the physical function that it belongs to. */
   readonly physical: FunctionState | undefined;
-  /** A reset of its physical function has taken it away, and may bring it back. */
-  suspended: boolean;
+  /** A reset of its physical function has taken it away, and may bring it back: what its configuration space was then. */
+  suspended: Uint8Array | undefined;
   /** The call that takes it out, 0 for none. */
   leaving: number;
   /** ITags (a vector) that its ATC has done and completes together with others, and the alarm that ends that, 0 for none. */
@@ -328,6 +328,8 @@ export interface PrepareTask extends Stepped {
   readonly token: string;
   readonly deadlineNs: number;
   readonly onDeadline: OnDeadline;
+  /** Of a window of one of its virtual functions. */
+  refused: Refused | undefined;
   /** In the ledger when the drain began. */
   inFlight: number;
   aborted: number;

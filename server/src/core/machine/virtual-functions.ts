@@ -25,7 +25,7 @@ export function followSriov(m: Parts, physical: FunctionState): void {
   } else if (there.length === 0) {
     create(m, physical, virtualPlaces(physical.bdf, sriov), sriov.functions);
   } else {
-    for (const fn of there) if (fn.suspended) revive(m, fn);
+    for (const fn of there) if (fn.suspended !== undefined) revive(m, fn, fn.suspended);
   }
 }
 
@@ -41,8 +41,8 @@ export function sriovReset(m: Parts, physical: FunctionState, restores: boolean)
     return;
   }
   for (const fn of there) {
-    if (fn.suspended) continue;
-    fn.suspended = true;
+    if (fn.suspended !== undefined) continue;
+    fn.suspended = fn.config.save();
     cutOff(m, fn);
   }
 }
@@ -88,17 +88,21 @@ function specOf({ spec, config }: FunctionState, bdf: Bdf): FunctionSpec {
 
 /** They are gone at once; what software has of them follows as it does for any function that was pulled out. */
 function destroy(m: Parts, physical: FunctionState, there: readonly FunctionState[]): void {
-  const aborted = new Map(there.map((fn) => [fn, fn.suspended ? 0 : cutOff(m, fn)]));
+  const aborted = new Map(there.map((fn) => [fn, fn.suspended !== undefined ? 0 : cutOff(m, fn)]));
   const origin = { peer: 0, token: 0, sinceNs: m.clock.nowNs };
   removeAll(m, origin, physical.bdf, there, { surprise: true, deadlineNs: 0, reason: 'vf-disabled' }, aborted);
 }
 
-/** VF Enable is set again: hardware as at power-up, behind software that may not know. */
-function revive(m: Parts, fn: FunctionState): void {
-  fn.suspended = false;
+/** VF Enable is set again: hardware as at power-up, behind software that in Linux does not know; `strict` restores what it had. */
+function revive(m: Parts, fn: FunctionState, saved: Uint8Array): void {
+  fn.suspended = undefined;
   fn.linkDown--;
   m.trace.emit('link', fn.bdf, 1);
   fn.config.reset('conventional');
+  if (m.strict) {
+    fn.config.restore(saved);
+    if (fn.device !== undefined && fn.config.atsSupported) fn.config.setAtsEnable(fn.device.atsEnabled);
+  }
   fn.resetting = true;
   fn.readyAtNs = m.clock.nowNs + READY_NS;
   m.clock.set(READY_NS, 'function', fn.index);

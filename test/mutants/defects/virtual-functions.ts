@@ -1,0 +1,33 @@
+/** Invariants 26 and 7: functions that come and go. */
+import type { Defect } from '../defect.ts';
+
+export const virtualFunctionDefects: readonly Defect[] = [
+  {
+    invariant: 26,
+    file: 'machine/virtual-windows.ts',
+    find: 'if (!m.strict) return true;',
+    replace: 'if (m.strict) return true;',
+    why: 'a window of a physical function fences its virtual ones in Linux, and in strict it does not',
+  },
+  {
+    invariant: 26,
+    file: 'machine/virtual-windows.ts',
+    find: 'if (fn.device?.windows.includes(theirs) !== true) continue;',
+    replace: 'if (fn.device?.windows.includes(token) !== true) continue;',
+    why: 'virtual functions stay blocked when the window of their physical one closes',
+  },
+  {
+    invariant: 26,
+    file: 'machine/virtual-functions.ts',
+    find: 'if (!restores) {',
+    replace: 'if (restores) {',
+    why: 'a reset of a physical function takes its virtual ones out of their groups',
+  },
+  {
+    invariant: 7,
+    file: 'iommu/membership.ts',
+    find: 'if (device.resetDepth > 0) group.recoveryCount--;',
+    replace: 'if (device.resetDepth > 1) group.recoveryCount--;',
+    why: 'a group goes on counting the window of a member that has gone',
+  },
+];
