@@ -17,8 +17,8 @@ function working(behaviour: Behaviour): { readonly m: SriovMachine; readonly dom
   return { m, domain };
 }
 
-describe('26 a window of a physical function', () => {
-  it('in linux-7.1 leaves the domains of its virtual functions and fences none of their groups', () => {
+describe('a window of a physical function', () => {
+  it('26 in linux-7.1 leaves the domains of its virtual functions and fences none of their groups', () => {
     const { m, domain } = working('linux-7.1');
     m.prepare(BELOW);
     expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, physicalDomain: { id: domain } });
@@ -28,7 +28,7 @@ describe('26 a window of a physical function', () => {
     m.done(BELOW);
   });
 
-  it('in strict blocks them too, each in its own group, until it closes; their logical domains stay', () => {
+  it('26 in strict blocks them too, each in its own group, until it closes; their logical domains stay', () => {
     const { m, domain } = working('strict');
     m.prepare(BELOW, 'outer');
     m.prepare(BELOW, 'inner');
@@ -46,7 +46,7 @@ describe('26 a window of a physical function', () => {
     expect(m.outcome(FIRST, IOVA, 'y', { translated: true })).toBe('performed');
   });
 
-  it('in strict is refused where one of theirs is, and then none is open', () => {
+  it('26 in strict is refused where one of theirs is, and then none is open', () => {
     const { m } = working('strict');
     m.write(FIRST, IOVA, 'held', { hold: 'issued' });
     const prepare = m.startPrepare(BELOW, 'w', { deadlineMs: 5, onDeadline: 'fail' });
@@ -58,8 +58,8 @@ describe('26 a window of a physical function', () => {
   });
 });
 
-describe.each(['strict', 'linux-7.1'] as const)('26 %s: a reset of a physical function', (behaviour) => {
-  it('clears VF Enable: they answer nothing until its state is restored, and then are in the domains in which they were', () => {
+describe.each(['strict', 'linux-7.1'] as const)('%s: a reset of a physical function', (behaviour) => {
+  it('26 clears VF Enable: they answer nothing until its state is restored, and then are in the domains in which they were', () => {
     const { m, domain } = working(behaviour);
     const reset = m.reset(BELOW);
     m.advance(50);
