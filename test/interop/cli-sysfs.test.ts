@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { run as runHere } from '../../client/cli/run.ts';
+import { connect } from '../../client/src/index.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
 import { ROOT } from './cli-process.ts';
 
@@ -136,6 +137,33 @@ describe('the folders', () => {
     await iommud('sysfs', name, dir);
     const below = 'pci0000:00/0000:00:01.0/0000:01:00.0/0000:02:01.0/0000:04:00.0';
     expect(realpathSync(join(dir, 'devices/0000:04:00.0'))).toBe(join(realpathSync(dir), below));
+  });
+
+  it('lead from a virtual function to the physical one, which has its identity, and back', async () => {
+    const topology = join(folder, 'sriov.yaml');
+    writeFileSync(
+      topology,
+      `schema: iommud.topology/v1
+functions:
+  - address: "00:01.0"
+    model: root-port
+    children: [{ address: "00.0", model: dma-probe, capabilities: { sriov: { vfs: 4, device: "0x4321" } } }]
+`,
+    );
+    const { name, dir } = await machine('--topology', topology);
+    await using connection = await connect(`${server.url.replace('http', 'ws')}/v1/machines/${name}/socket`);
+    const physical = connection.machine.function('01:00.0');
+    const [, second] = await physical.sriov.enable(2);
+    await connection.machine.clock.advance({ ms: 100 });
+    expect(await iommud('sysfs', name, dir)).toMatchObject({ code: 0, err: '' });
+    const at = join(dir, 'devices/0000:01:00.0');
+    const text = (path: string): string => readFileSync(path, 'utf8').trim();
+    expect([text(join(at, 'sriov_numvfs')), text(join(at, 'sriov_totalvfs'))]).toEqual(['2', '4']);
+    expect(basename(realpathSync(join(at, 'virtfn1')))).toBe(`0000:${second}`);
+    expect(existsSync(join(at, 'virtfn2'))).toBe(false);
+    expect(realpathSync(join(at, 'virtfn1/physfn'))).toBe(realpathSync(at));
+    expect([text(join(at, 'virtfn0/vendor')), text(join(at, 'virtfn0/device'))]).toEqual(['0x1234', '0x4321']);
+    expect(text(join(at, 'virtfn0/modalias'))).toMatch(/^pci:v00001234d00004321sv/);
   });
 
   it('of a machine without an IOMMU have no groups', async () => {

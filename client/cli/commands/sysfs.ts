@@ -43,10 +43,10 @@ async function readMachine(machine: Machine): Promise<{ functions: readonly Show
   return { functions, groups: [...groups.values()] };
 }
 
-async function readFunction({ function: at, configBytes }: FunctionSummary, fn: FunctionHandle): Promise<ShownFunction> {
+async function readFunction({ function: at, configBytes, physicalFunction }: FunctionSummary, fn: FunctionHandle): Promise<ShownFunction> {
   const [config, regions, info] = await Promise.all([fn.config.readBytes(0, configBytes), fn.regions(), fn.info()]);
   const { resetMethods, group, reservedRegions } = info;
-  return { function: at, config, regions, resetMethods, group, reservedRegions };
+  return { function: at, config, regions, resetMethods, physicalFunction, group, reservedRegions };
 }
 
 function requireEmpty(directory: string): void {

@@ -14,6 +14,8 @@ export interface ShownFunction {
   readonly config: Uint8Array;
   readonly regions: readonly SysfsRegion[];
   readonly resetMethods: readonly string[];
+  /** Of a virtual function: the physical one, `00:02.0`. */
+  readonly physicalFunction?: string | undefined;
   /** Undefined: the machine has no IOMMU. */
   readonly group: number | undefined;
   readonly reservedRegions: readonly { readonly address: bigint; readonly bytes: bigint; readonly type: string }[];
@@ -32,7 +34,10 @@ export type SysfsEntry =
 
 /** Every file and link, files of a folder before the links to it. */
 export function sysfsTree(functions: readonly ShownFunction[], groups: readonly ShownGroup[]): readonly SysfsEntry[] {
-  const shown = functions.map((fn) => ({ ...fn, bdf: place(fn.function) }));
+  const shown = functions.map((fn) => {
+    const physical = functions.find((other) => other.function === fn.physicalFunction)?.config;
+    return { ...fn, bdf: place(fn.function), ...(physical === undefined ? {} : { physical }) };
+  });
   const folderOf = folders(shown);
   const entries: SysfsEntry[] = [link('bus/pci', '.')];
   for (const fn of shown) {
@@ -45,7 +50,19 @@ export function sysfsTree(functions: readonly ShownFunction[], groups: readonly 
     }
   }
   for (const group of groups) entries.push(...groupFiles(group, shown));
-  return [...entries, ...slotFiles(shown)];
+  return [...entries, ...virtualLinks(shown, folderOf), ...slotFiles(shown)];
+}
+
+/** `physfn` of a virtual function, and back `virtfnN` by number (drivers/pci/iov.c). */
+function virtualLinks(functions: readonly (ShownFunction & SysfsFunction)[], folderOf: (at: Bdf) => string): readonly SysfsEntry[] {
+  const counts = new Map<string, number>();
+  return functions.flatMap(({ bdf, physicalFunction }) => {
+    if (physicalFunction === undefined) return [];
+    const physical = folderOf(place(physicalFunction));
+    const number = counts.get(physicalFunction) ?? 0;
+    counts.set(physicalFunction, number + 1);
+    return [link(`${folderOf(bdf)}/physfn`, physical), link(`${physical}/virtfn${number}`, folderOf(bdf))];
+  });
 }
 
 /** A number that a second slot has too gets a suffix (drivers/pci/slot.c, make_slot_name). */

@@ -25,7 +25,7 @@ export interface Sriov {
 }
 
 /** Undefined without the capability. */
-export function sriovOf(config: ConfigSpace): Sriov | undefined {
+export function sriovOf(config: Pick<ConfigSpace, 'capabilities' | 'read'>): Sriov | undefined {
   const found = config.capabilities.find(({ extended, id }) => extended && id === EXTENDED_CAPABILITY.sriov);
   if (found === undefined) return undefined;
   const register = (at: number): number => config.read(found.offset + at, 2);

@@ -9,6 +9,7 @@ import { PORT_TYPE } from './capability-body.ts';
 import { CAPABILITY, POWER } from './capability-table.ts';
 import { EXPRESS } from './express-registers.ts';
 import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
+import { sriovOf } from './sriov.ts';
 
 /** A base address register or the ROM: where software has put it. */
 export interface SysfsRegion {
@@ -27,6 +28,8 @@ export interface SysfsFunction {
   readonly regions: readonly SysfsRegion[];
   /** In the order in which Linux tries them. */
   readonly resetMethods: readonly string[];
+  /** Configuration space of the physical function, where this one is virtual: its identity is there (PCIe Base r6.0 §9.3.4.1). */
+  readonly physical?: Uint8Array;
 }
 
 /** `include/linux/ioport.h`. */
@@ -60,11 +63,11 @@ function sysfsDevice(at: Bdf): string {
 
 /** Contents by file name; text ends in a newline. */
 export function sysfsFiles(fn: SysfsFunction): ReadonlyMap<string, string | Uint8Array> {
-  const view = new Space(fn.config);
+  const view = new Space(fn.config, fn.physical === undefined ? undefined : new Space(fn.physical));
   const files = new Map<string, string | Uint8Array>([
     ['class', `0x${hexDigits(view.classCode, 6)}\n`],
     ['config', fn.config],
-    ['device', `0x${hexDigits(view.u16(HEADER.device), 4)}\n`],
+    ['device', `0x${hexDigits(view.device, 4)}\n`],
     ['driver_override', '(null)\n'],
     // As after pci_enable_device() by whoever has set a decode or Bus Master Enable.
     ['enable', (view.u16(HEADER.command) & (COMMAND.io | COMMAND.memory | COMMAND.busMaster)) === 0 ? '0\n' : '1\n'],
@@ -76,7 +79,7 @@ export function sysfsFiles(fn: SysfsFunction): ReadonlyMap<string, string | Uint
     ['subsystem_device', `0x${hexDigits(view.subsystem.device, 4)}\n`],
     ['subsystem_vendor', `0x${hexDigits(view.subsystem.vendor, 4)}\n`],
     ['uevent', uevent(fn.bdf, view)],
-    ['vendor', `0x${hexDigits(view.u16(HEADER.vendor), 4)}\n`],
+    ['vendor', `0x${hexDigits(view.vendor, 4)}\n`],
   ]);
   if (view.isBridge) {
     files.set('secondary_bus_number', `${view.u8(HEADER.secondaryBus)}\n`);
@@ -85,6 +88,11 @@ export function sysfsFiles(fn: SysfsFunction): ReadonlyMap<string, string | Uint
   const power = view.find(CAPABILITY.powerManagement);
   if (power !== undefined) files.set('power_state', `${POWER_STATES[(view.u8(power.offset + 4) & POWER.state) as 0 | 1 | 2 | 3]}\n`);
   for (const [name, text] of linkFiles(view)) files.set(name, text);
+  const sriov = sriovOf(view);
+  if (sriov !== undefined) {
+    files.set('sriov_numvfs', `${sriov.enabled ? sriov.functions : 0}\n`);
+    files.set('sriov_totalvfs', `${sriov.totalFunctions}\n`);
+  }
   if (fn.resetMethods.length > 0) {
     files.set('reset', '');
     files.set('reset_method', `${fn.resetMethods.join(' ')}\n`);
@@ -104,13 +112,18 @@ export function sysfsSlot({ bdf, config }: SysfsFunction): { readonly slot: numb
 /** Reads of one image; what is beyond its end is zero. */
 class Space {
   readonly #bytes: Uint8Array;
-  readonly #capabilities: readonly Capability[];
+  readonly capabilities: readonly Capability[];
+  readonly #physical: Space | undefined;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, physical?: Space) {
     this.#bytes = bytes;
-    this.#capabilities = walkCapabilities(bytes).capabilities;
+    this.#physical = physical;
+    this.capabilities = walkCapabilities(bytes).capabilities;
   }
 
+  read(at: number, bytes: number): number {
+    return bytes === 1 ? this.u8(at) : bytes === 2 ? this.u16(at) : this.u32(at);
+  }
   u8(at: number): number {
     return this.#bytes[at] ?? 0;
   }
@@ -121,7 +134,14 @@ class Space {
     return (this.u16(at) | (this.u16(at + 2) << 16)) >>> 0;
   }
   find(id: number): Capability | undefined {
-    return this.#capabilities.find((one) => one.id === id && !one.extended);
+    return this.capabilities.find((one) => one.id === id && !one.extended);
+  }
+  get vendor(): number {
+    return this.#physical?.vendor ?? this.u16(HEADER.vendor);
+  }
+  /** Of virtual functions the SR-IOV capability has it. */
+  get device(): number {
+    return (this.#physical === undefined ? undefined : sriovOf(this.#physical)?.device) ?? this.u16(HEADER.device);
   }
   get type(): number {
     return this.u8(HEADER.headerType) & 0x7f;
@@ -145,7 +165,7 @@ function modalias(view: Space): string {
   const { vendor, device } = view.subsystem;
   const wide = (value: number): string => hexDigits(value, 8).toUpperCase();
   const narrow = (shift: number): string => hexDigits((view.classCode >>> shift) & 0xff, 2).toUpperCase();
-  const ids = `v${wide(view.u16(HEADER.vendor))}d${wide(view.u16(HEADER.device))}sv${wide(vendor)}sd${wide(device)}`;
+  const ids = `v${wide(view.vendor)}d${wide(view.device)}sv${wide(vendor)}sd${wide(device)}`;
   return `pci:${ids}bc${narrow(16)}sc${narrow(8)}i${narrow(0)}`;
 }
 
@@ -154,7 +174,7 @@ function uevent(at: Bdf, view: Space): string {
   const { vendor, device } = view.subsystem;
   return [
     `PCI_CLASS=${view.classCode.toString(16).toUpperCase()}`,
-    `PCI_ID=${pair(view.u16(HEADER.vendor), view.u16(HEADER.device))}`,
+    `PCI_ID=${pair(view.vendor, view.device)}`,
     `PCI_SUBSYS_ID=${pair(vendor, device)}`,
     `PCI_SLOT_NAME=${sysfsName(at)}`,
     `MODALIAS=${modalias(view)}`,
