@@ -28,6 +28,8 @@ export const NESTING_MAX = 100;
 
 /** Characters of a reset window's token. A UUID has 36. */
 export const WINDOW_TOKEN_CHARS_MAX = 64;
+/** Characters of a write of `reset_method`. All seven names with a space between them have 50. */
+export const RESET_METHODS_CHARS_MAX = 256;
 /** Characters of a product's name and of its version in Hello: they go into logs. */
 export const PRODUCT_CHARS_MAX = 64;
 /** Characters of the credentials in Hello. A signed web token with room to spare. */

@@ -5,7 +5,7 @@ import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
 import { EventQueue } from './event-queue.ts';
 import { hotplugChange, type HotplugChange } from './hotplug.ts';
-import { LOG_LEVEL, OUTCOME, accessText, type LogLevel, type Outcome } from './names.ts';
+import { DRIVER_CALLBACK, LOG_LEVEL, OUTCOME, accessText, type DriverCallback, type LogLevel, type Outcome } from './names.ts';
 import { bigintOf, numberOf } from './numbers.ts';
 import { PageFault } from './page-faults.ts';
 import { shown } from './shown.ts';
@@ -52,6 +52,13 @@ export interface WindowChange {
   readonly timeNs: number;
 }
 
+/** Linux calls a function's driver round a reset of it (struct pci_error_handlers). */
+export interface DriverCall {
+  readonly function: string;
+  readonly callback: DriverCallback;
+  readonly timeNs: number;
+}
+
 /** What the kernel would print. */
 export interface LogLine {
   readonly level: LogLevel;
@@ -75,6 +82,7 @@ export class EventStreams {
   readonly faults = new EventQueue<FaultRecord>();
   readonly interrupts = new EventQueue<Interrupt>();
   readonly windows = new EventQueue<WindowChange>();
+  readonly driverCalls = new EventQueue<DriverCall>();
   readonly logs = new EventQueue<LogLine>();
   readonly trace = new EventQueue<TraceRecord>();
   readonly pageFaults = new EventQueue<PageFault>();
@@ -95,6 +103,12 @@ export class EventStreams {
     faultEvent: (event) => this.faults.put(faultRecord(event.record)),
     interruptEvent: (event) => this.interrupts.put(interrupt(event)),
     windowEvent: (event) => this.windows.put(windowChange(event)),
+    driverCallbackEvent: (event) =>
+      this.driverCalls.put({
+        function: bdfText(event.function),
+        callback: DRIVER_CALLBACK.nameOf(event.callback),
+        timeNs: numberOf(event.timeNs),
+      }),
     logEvent: (event) => this.logs.put(logLine(event)),
     traceEvent: (event) => this.trace.put(traceRecord(event)),
     hotplugEvent: (event) => this.hotplug.put(hotplugChange(event)),
@@ -115,7 +129,8 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    return [this.faults, this.interrupts, this.windows, this.logs, this.trace, this.pageFaults, this.hotplug] as EventQueue<unknown>[];
+    const { faults, interrupts, windows, driverCalls, logs, trace, pageFaults, hotplug } = this;
+    return [faults, interrupts, windows, driverCalls, logs, trace, pageFaults, hotplug] as EventQueue<unknown>[];
   }
 }
 

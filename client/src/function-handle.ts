@@ -14,7 +14,17 @@ import { DEFAULT_DOMAIN_TYPE, type DefaultDomainType, type ResetMethod } from '.
 import { u32 } from './numbers.ts';
 import { PasidHandle } from './pasid.ts';
 import { CONFIG, ROM, Region } from './region.ts';
-import { Reset, type DoneReport, type PrepareOptions, type ResetOptions, type ResetReport, type ResetWindow } from './reset.ts';
+import {
+  Reset,
+  type BusResetOptions,
+  type BusResetReport,
+  type DoneReport,
+  type PrepareOptions,
+  type ResetMethods,
+  type ResetOptions,
+  type ResetReport,
+  type ResetWindow,
+} from './reset.ts';
 import { Sriov } from './sriov.ts';
 import { waited, type Waited } from './waited.ts';
 
@@ -141,8 +151,11 @@ export class FunctionHandle {
     return this.#reset.prepare(options);
   }
 
-  /** The reset itself, with no window of its own, until the function is ready. Errors: ENOTTY (no such method, or not ready in 60 s). */
-  resetTrigger(method: ResetMethod, options?: CallOptions): Promise<Waited> {
+  /**
+   * The reset itself, with no window of its own, until the function is ready. Without a method: those that are enabled, one after the other.
+   * Errors: ENOTTY (no such method, or not ready in 60 s), EINVAL (`pm`, and not in D0).
+   */
+  resetTrigger(method?: ResetMethod, options?: CallOptions): Promise<Waited> {
     return this.#reset.trigger(method, options);
   }
 
@@ -157,6 +170,29 @@ export class FunctionHandle {
    */
   unplug(options: UnplugOptions = {}): Promise<UnplugReport> {
     return unplug(this.#channel, this.#at.function, options);
+  }
+
+  /** The reset methods that a probe finds. In `linux-7.1` looking may open and close a window. Errors: ENODEV. */
+  resetProbe(options?: CallOptions): Promise<ResetMethods> {
+    return this.#reset.probe(options);
+  }
+
+  /**
+   * Writes `reset_method`: which methods a reset tries that names none, and in which order; `'default'` for all that a probe finds, `''` for none.
+   * Errors: EINVAL (an unknown name, or one that it does not support: nothing was changed).
+   */
+  setResetMethods(methods: string | readonly ResetMethod[], options?: CallOptions): Promise<ResetMethods> {
+    return this.#reset.setMethods(methods, options);
+  }
+
+  /** Resets everything below this bridge at once (pci_reset_bus). Errors: ENOTTY, EAGAIN (`tryLock`), in `strict` as {@link resetPrepare}. */
+  resetBus(options: BusResetOptions = {}): Promise<BusResetReport> {
+    return this.#reset.bus(options);
+  }
+
+  /** Power goes off and on below this port. Nobody is asked. Errors: EINVAL (not a bridge). */
+  coldReset(options?: CallOptions): Promise<Waited> {
+    return this.#reset.cold(options);
   }
 
   /** The whole of Linux's pci_reset_function. Errors as {@link resetPrepare}, {@link resetTrigger} and {@link resetDone}. */

@@ -27,7 +27,7 @@ export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
-export type { EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
+export type { DriverCall, EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
 export type { ArmMemoryOptions, ArmOptions, ArmedFault, ArmedFaults, FaultInjection, MemoryFaultKind } from './fault-injection.ts';
 export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
 export type { AreaRequest, Ioas, Ioases, IovaRanges } from './ioas.ts';
@@ -51,12 +51,14 @@ export type {
   Outcome,
   PageAnswer,
   RequestPoint,
+  DriverCallback,
   ResetMethod,
   Role,
 } from './names.ts';
 export type { PageFault, PageRange, PageRequestOptions, PageRequestResult } from './page-faults.ts';
 export type { PasidHandle } from './pasid.ts';
 export type { Region } from './region.ts';
+export type { BusResetOptions, BusResetReport, ResetAttempt, ResetMethods } from './reset.ts';
 export type { DoneReport, IndeterminateRange, PrepareOptions, ResetOptions, ResetReport, ResetWindow, WindowReport } from './reset.ts';
 export { NotConnected, type OpenOptions, type OpenSocket, type Socket, type SocketListener } from './socket.ts';
 export type { Waited } from './waited.ts';

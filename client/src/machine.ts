@@ -11,6 +11,7 @@ import {
   type EventStreams,
   type FaultRecord,
   type Interrupt,
+  type DriverCall,
   type LogLine,
   type TraceRecord,
   type WindowChange,
@@ -23,6 +24,7 @@ import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
 import { numberOf } from './numbers.ts';
 import { PageFault } from './page-faults.ts';
+import { waited, type Waited } from './waited.ts';
 
 /** What a machine's handles stand on: a connection to it. */
 export interface MachineLink {
@@ -92,6 +94,11 @@ export class Machine implements AsyncDisposable {
     return this.#link.events.hotplug;
   }
 
+  /** What Linux calls in functions' drivers round resets. */
+  get driverCalls(): EventQueue<DriverCall> {
+    return this.#link.events.driverCalls;
+  }
+
   /** What the kernel would print. */
   get logs(): EventQueue<LogLine> {
     return this.#link.events.logs;
@@ -100,6 +107,12 @@ export class Machine implements AsyncDisposable {
   /** The machine's trace: for an observer that has subscribed to it. */
   get trace(): EventQueue<TraceRecord> {
     return this.#link.events.trace;
+  }
+
+  /** Power goes off and on: every function is as after power-up. Nobody is asked. */
+  async coldReset(options?: CallOptions): Promise<Waited> {
+    const { body } = await ask(this.#link.channel, 'coldReset', {}, options);
+    return waited(body.elapsedNs);
   }
 
   /** The function at `00:02.0` or `0000:00:02.0`. Nothing is asked: a call tells when there is none (ENODEV). */

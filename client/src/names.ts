@@ -23,6 +23,7 @@ export type DmaOperation = Names<typeof v1.DmaOperation, 'DMA_OPERATION_', '-'>;
 export type RequestPoint = Names<typeof v1.RequestPoint, 'REQUEST_POINT_', '-'>;
 export type FaultKind = Names<typeof v1.FaultKind, 'FAULT_KIND_', '-'>;
 export type MemoryError = Names<typeof v1.MemoryError, 'MEMORY_ERROR_', '-'>;
+export type DriverCallback = Names<typeof v1.DriverCallback, 'DRIVER_CALLBACK_', '_'>;
 export type OnDeadline = Names<typeof v1.OnDeadline, 'ON_DEADLINE_', '-'>;
 export type DefaultDomainType = Names<typeof v1.DefaultDomainType, 'DEFAULT_DOMAIN_TYPE_', '-'>;
 export type DomainType = Names<typeof v1.DomainType, 'DOMAIN_TYPE_', '-'>;
@@ -61,6 +62,7 @@ function vocabulary<Name extends string>(what: string, values: object, prefix: s
   };
 }
 
+export const DRIVER_CALLBACK = vocabulary<DriverCallback>('driver-callback', v1.DriverCallback, 'DRIVER_CALLBACK_', '_');
 export const RESET_METHOD = vocabulary<ResetMethod>('method', v1.ResetMethod, 'RESET_METHOD_', '_');
 export const ROLE = vocabulary<Role>('role', v1.Role, 'ROLE_', '-');
 export const EVENT_CLASS = vocabulary<EventClass>('event', v1.EventClass, 'EVENT_CLASS_', '-');

@@ -1,6 +1,8 @@
 import type { iommud } from '../../proto/index.ts';
 import { ask, type CallOptions } from './ask.ts';
+import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
+import { codeOf, type ErrorCode } from './errors.ts';
 import { ON_DEADLINE, RESET_METHOD, type OnDeadline, type ResetMethod } from './names.ts';
 import { bigintOf, msOfNs, nsOfMs, numberOf } from './numbers.ts';
 import { shown } from './shown.ts';
@@ -19,9 +21,41 @@ export interface PrepareOptions extends DrainOptions {
 }
 
 export interface ResetOptions extends DrainOptions {
-  readonly method: ResetMethod;
+  /** Need not be enabled. Absent: those that are (`reset_method`), one after the other, until one does not answer ENOTTY. */
+  readonly method?: ResetMethod;
   /** False: without prepare and done, as Linux before 7.0. */
   readonly window?: boolean;
+  /** EAGAIN where another reset is at work, instead of waiting for it. */
+  readonly tryLock?: boolean;
+}
+
+export interface BusResetOptions extends CallOptions {
+  /** Only where the bridge has a hot-plug slot. */
+  readonly slot?: boolean;
+  readonly tryLock?: boolean;
+  /** Of the windows that `strict` opens; absent: 0. */
+  readonly deadlineMs?: number;
+  readonly onDeadline?: OnDeadline;
+}
+
+export interface BusResetReport extends WindowReport {
+  /** What was reset, by address; bridges too. */
+  readonly functions: readonly string[];
+  /** What Linux would print. */
+  readonly warning: string | undefined;
+}
+
+/** What came of one method; without an error it has reset the function. */
+export interface ResetAttempt {
+  readonly method: ResetMethod;
+  readonly error: ErrorCode | undefined;
+}
+
+/** Reset methods that a probe found, or that are enabled now. */
+export interface ResetMethods extends Waited {
+  readonly methods: readonly ResetMethod[];
+  /** What Linux would print. */
+  readonly warning: string | undefined;
 }
 
 export interface IndeterminateRange {
@@ -49,7 +83,10 @@ export interface WindowReport extends Waited {
 }
 
 export interface ResetReport extends WindowReport {
+  /** The one that has reset the function. */
   readonly method: ResetMethod;
+  /** Every method that was tried, where there was more than that one. */
+  readonly tried: readonly ResetAttempt[] | undefined;
   /** Transactions were still pending after Linux's wait of 100 + 200 + 400 ms. */
   readonly pendingTimedOut: true | undefined;
   /** What Linux would print. */
@@ -107,8 +144,8 @@ export class Reset {
     return new ResetWindow(token, windowReport(body.report, body.elapsedNs), (doneOptions) => this.done({ token }, doneOptions));
   }
 
-  async trigger(method: ResetMethod, options?: CallOptions): Promise<Waited> {
-    const request = { function: this.#function, method: RESET_METHOD.numberOf(method, 'method') };
+  async trigger(method: ResetMethod | undefined, options?: CallOptions): Promise<Waited> {
+    const request = { function: this.#function, method: methodNumber(method) };
     const { body } = await ask(this.#channel, 'resetTrigger', request, options);
     return waited(body.elapsedNs);
   }
@@ -123,16 +160,50 @@ export class Reset {
     });
   }
 
+  async probe(options?: CallOptions): Promise<ResetMethods> {
+    const { body } = await ask(this.#channel, 'resetProbe', { function: this.#function }, options);
+    return methodsOf(body);
+  }
+
+  async setMethods(methods: string | readonly ResetMethod[], options?: CallOptions): Promise<ResetMethods> {
+    const text = typeof methods === 'string' ? methods : methods.join(' ');
+    const { body } = await ask(this.#channel, 'resetMethodsSet', { function: this.#function, methods: text }, options);
+    return methodsOf(body);
+  }
+
+  async bus(options: BusResetOptions): Promise<BusResetReport> {
+    const { slot, tryLock, deadlineMs, onDeadline } = options;
+    const request = {
+      function: this.#function,
+      slot: slot ?? null,
+      tryLock: tryLock ?? null,
+      ...drain({ deadlineMs: deadlineMs ?? 0, ...(onDeadline === undefined ? {} : { onDeadline }) }),
+    };
+    const { body } = await ask(this.#channel, 'busReset', request, options);
+    return shown({
+      functions: body.functions.map(bdfText),
+      ...windowReport(body.report, body.elapsedNs),
+      warning: body.warning || undefined,
+    });
+  }
+
+  async cold(options?: CallOptions): Promise<Waited> {
+    const { body } = await ask(this.#channel, 'coldReset', { function: this.#function }, options);
+    return waited(body.elapsedNs);
+  }
+
   async whole(options: ResetOptions): Promise<ResetReport> {
     const request = {
       function: this.#function,
-      method: RESET_METHOD.numberOf(options.method, 'method'),
+      method: methodNumber(options.method),
       window: options.window ?? null,
+      tryLock: options.tryLock ?? null,
       ...drain(options),
     };
     const { body } = await ask(this.#channel, 'resetFunction', request, options);
     return shown({
       method: RESET_METHOD.nameOf(body.method),
+      tried: body.tried.length > 1 ? body.tried.map(attempt) : undefined,
       ...windowReport(body.report, body.elapsedNs),
       pendingTimedOut: body.pendingTimedOut || undefined,
       warning: body.warning || undefined,
@@ -140,11 +211,27 @@ export class Reset {
   }
 }
 
+function methodNumber(method: ResetMethod | undefined): number | null {
+  return method === undefined ? null : RESET_METHOD.numberOf(method, 'method');
+}
+
+function attempt({ method, error }: iommud.v1.ResetAttempt.$Properties): ResetAttempt {
+  return { method: RESET_METHOD.nameOf(method ?? 0), error: error ? codeOf(error) : undefined };
+}
+
 function drain(options: DrainOptions): Pick<iommud.v1.ResetPrepare, 'deadlineNs' | 'onDeadline'> {
   return {
     deadlineNs: nsOfMs(options.deadlineMs, 'deadlineMs'),
     onDeadline: options.onDeadline === undefined ? null : ON_DEADLINE.numberOf(options.onDeadline, 'onDeadline'),
   };
+}
+
+function methodsOf(body: iommud.v1.ResetProbeReply): ResetMethods {
+  return shown({
+    methods: body.methods.map((method) => RESET_METHOD.nameOf(method)),
+    elapsedMs: msOfNs(numberOf(body.elapsedNs)),
+    warning: body.warning || undefined,
+  });
 }
 
 function windowReport(report: iommud.v1.WindowReport, elapsedNs: iommud.v1.ResetPrepareReply['elapsedNs']): WindowReport {

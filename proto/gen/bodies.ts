@@ -127,6 +127,14 @@ export const BODY = {
   resetFunctionReply: 167,
   deviceReset: 168,
   deviceResetReply: 169,
+  resetProbe: 170,
+  resetProbeReply: 171,
+  resetMethodsSet: 172,
+  resetMethodsSetReply: 173,
+  busReset: 174,
+  busResetReply: 175,
+  coldReset: 176,
+  coldResetReply: 177,
   dmaRead: 192,
   dmaReadReply: 193,
   dmaWrite: 194,
@@ -162,6 +170,7 @@ export const BODY = {
   traceEvent: 1030,
   hotplugEvent: 1034,
   pageFaultEvent: 1110,
+  driverCallbackEvent: 1120,
 } as const;
 export type BodyName = keyof typeof BODY;
 
@@ -224,6 +233,10 @@ export interface Calls {
   resetDone: { request: iommud.v1.ResetDone.$Properties; decoded: iommud.v1.ResetDone; reply: iommud.v1.ResetDoneReply };
   resetFunction: { request: iommud.v1.ResetFunction.$Properties; decoded: iommud.v1.ResetFunction; reply: iommud.v1.ResetFunctionReply };
   deviceReset: { request: iommud.v1.DeviceReset.$Properties; decoded: iommud.v1.DeviceReset; reply: iommud.v1.DeviceResetReply };
+  resetProbe: { request: iommud.v1.ResetProbe.$Properties; decoded: iommud.v1.ResetProbe; reply: iommud.v1.ResetProbeReply };
+  resetMethodsSet: { request: iommud.v1.ResetMethodsSet.$Properties; decoded: iommud.v1.ResetMethodsSet; reply: iommud.v1.ResetMethodsSetReply };
+  busReset: { request: iommud.v1.BusReset.$Properties; decoded: iommud.v1.BusReset; reply: iommud.v1.BusResetReply };
+  coldReset: { request: iommud.v1.ColdReset.$Properties; decoded: iommud.v1.ColdReset; reply: iommud.v1.ColdResetReply };
   dmaRead: { request: iommud.v1.DmaRead.$Properties; decoded: iommud.v1.DmaRead; reply: iommud.v1.DmaReadReply };
   dmaWrite: { request: iommud.v1.DmaWrite.$Properties; decoded: iommud.v1.DmaWrite; reply: iommud.v1.DmaWriteReply };
   modelDma: { request: iommud.v1.ModelDma.$Properties; decoded: iommud.v1.ModelDma; reply: iommud.v1.ModelDmaReply };
@@ -251,6 +264,7 @@ export interface Events {
   traceEvent: iommud.v1.TraceEvent;
   hotplugEvent: iommud.v1.HotplugEvent;
   pageFaultEvent: iommud.v1.PageFaultEvent;
+  driverCallbackEvent: iommud.v1.DriverCallbackEvent;
 }
 export type EventName = keyof Events;
 
@@ -262,7 +276,7 @@ export interface BodyCodec {
 
 const v1 = iommud.v1;
 
-const codecs: (BodyCodec | undefined)[] = new Array(1111).fill(undefined);
+const codecs: (BodyCodec | undefined)[] = new Array(1121).fill(undefined);
 codecs[16] = v1.Error;
 codecs[18] = v1.Hello;
 codecs[19] = v1.HelloReply;
@@ -378,6 +392,14 @@ codecs[166] = v1.ResetFunction;
 codecs[167] = v1.ResetFunctionReply;
 codecs[168] = v1.DeviceReset;
 codecs[169] = v1.DeviceResetReply;
+codecs[170] = v1.ResetProbe;
+codecs[171] = v1.ResetProbeReply;
+codecs[172] = v1.ResetMethodsSet;
+codecs[173] = v1.ResetMethodsSetReply;
+codecs[174] = v1.BusReset;
+codecs[175] = v1.BusResetReply;
+codecs[176] = v1.ColdReset;
+codecs[177] = v1.ColdResetReply;
 codecs[192] = v1.DmaRead;
 codecs[193] = v1.DmaReadReply;
 codecs[194] = v1.DmaWrite;
@@ -413,6 +435,7 @@ codecs[1029] = v1.LogEvent;
 codecs[1030] = v1.TraceEvent;
 codecs[1034] = v1.HotplugEvent;
 codecs[1110] = v1.PageFaultEvent;
+codecs[1120] = v1.DriverCallbackEvent;
 
 /** Field number → the code that reads and writes that body; undefined for a number that this contract does not have. */
 export const CODECS: readonly (BodyCodec | undefined)[] = codecs;

@@ -1196,6 +1196,81 @@ export namespace iommud {
             type $Shape = iommud.v1.HotplugEvent.$Properties;
         }
 
+        /** By Linux's names (struct pci_error_handlers). */
+        enum DriverCallback {
+
+            /** DRIVER_CALLBACK_UNSPECIFIED value */
+            DRIVER_CALLBACK_UNSPECIFIED = 0,
+
+            /** DRIVER_CALLBACK_RESET_PREPARE value */
+            DRIVER_CALLBACK_RESET_PREPARE = 1,
+
+            /** DRIVER_CALLBACK_RESET_DONE value */
+            DRIVER_CALLBACK_RESET_DONE = 2
+        }
+
+        /** Linux calls the driver of a function: before a reset of it touches anything, and after it whether or not it has succeeded. */
+        class DriverCallbackEvent {
+
+            /**
+             * Constructs a new DriverCallbackEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DriverCallbackEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DriverCallbackEvent function. */
+            function: number;
+
+            /** DriverCallbackEvent callback. */
+            callback: iommud.v1.DriverCallback;
+
+            /** DriverCallbackEvent timeNs. */
+            timeNs: Long;
+
+            /**
+             * Encodes the specified DriverCallbackEvent message. Does not implicitly {@link iommud.v1.DriverCallbackEvent.verify|verify} messages.
+             * @param message DriverCallbackEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DriverCallbackEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DriverCallbackEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DriverCallbackEvent & iommud.v1.DriverCallbackEvent.$Shape} DriverCallbackEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DriverCallbackEvent & iommud.v1.DriverCallbackEvent.$Shape;
+        }
+
+        namespace DriverCallbackEvent {
+
+            /** Properties of a DriverCallbackEvent. */
+            interface $Properties {
+
+                /** DriverCallbackEvent function */
+                "function"?: number;
+
+                /** DriverCallbackEvent callback */
+                callback?: iommud.v1.DriverCallback;
+
+                /** DriverCallbackEvent timeNs */
+                timeNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DriverCallbackEvent. */
+            type $Shape = iommud.v1.DriverCallbackEvent.$Properties;
+        }
+
         /** LogLevel enum. */
         enum LogLevel {
 
@@ -10158,8 +10233,8 @@ export namespace iommud {
         }
 
         /**
-         * The reset itself, with no window of its own, and the wait until the function is ready again.
-         * Role: host. Class: control. Errors: ENODEV, ENOTTY (it has no such method, or was not ready in 60 s).
+         * The reset itself, with no window of its own, and the wait until the function is ready again (__pci_reset_function_locked).
+         * Role: host. Class: control. Errors: ENODEV, ENOTTY (it has no such method, or was not ready in 60 s), EINVAL (`pm` of a function that is not in D0).
          */
         class ResetTrigger {
 
@@ -10175,7 +10250,7 @@ export namespace iommud {
             /** ResetTrigger function. */
             function: (number|null);
 
-            /** ResetTrigger method. */
+            /** Absent: those that are enabled, one after the other, until one does not answer ENOTTY. */
             method: (iommud.v1.ResetMethod|null);
 
             /**
@@ -10205,7 +10280,7 @@ export namespace iommud {
                 /** ResetTrigger function */
                 "function"?: (number|null);
 
-                /** ResetTrigger method */
+                /** Absent: those that are enabled, one after the other, until one does not answer ENOTTY. */
                 method?: (iommud.v1.ResetMethod|null);
 
                 /** Unknown fields preserved while decoding when enabled */
@@ -10403,7 +10478,7 @@ export namespace iommud {
 
         /**
          * The whole of pci_reset_function: save, BME off, pending wait, prepare, trigger, readiness, done, restore.
-         * Role: host. Class: control. Errors: as ResetPrepare, ResetTrigger and ResetDone.
+         * Role: host. Class: control. Errors: as ResetPrepare, ResetTrigger and ResetDone; EAGAIN (`try_lock`: another reset has the function or the bridge above it).
          */
         class ResetFunction {
 
@@ -10419,7 +10494,7 @@ export namespace iommud {
             /** ResetFunction function. */
             function: (number|null);
 
-            /** ResetFunction method. */
+            /** As in ResetTrigger. One that is named need not be enabled. */
             method: (iommud.v1.ResetMethod|null);
 
             /** False: without prepare and done, as Linux before 7.0. Absent: true. */
@@ -10430,6 +10505,9 @@ export namespace iommud {
 
             /** Absent: abort. */
             onDeadline: (iommud.v1.OnDeadline|null);
+
+            /** EAGAIN where another reset is at work, as pci_try_reset_function. Absent: false, it waits. */
+            tryLock: (boolean|null);
 
             /**
              * Encodes the specified ResetFunction message. Does not implicitly {@link iommud.v1.ResetFunction.verify|verify} messages.
@@ -10458,7 +10536,7 @@ export namespace iommud {
                 /** ResetFunction function */
                 "function"?: (number|null);
 
-                /** ResetFunction method */
+                /** As in ResetTrigger. One that is named need not be enabled. */
                 method?: (iommud.v1.ResetMethod|null);
 
                 /** False: without prepare and done, as Linux before 7.0. Absent: true. */
@@ -10469,6 +10547,9 @@ export namespace iommud {
 
                 /** Absent: abort. */
                 onDeadline?: (iommud.v1.OnDeadline|null);
+
+                /** EAGAIN where another reset is at work, as pci_try_reset_function. Absent: false, it waits. */
+                tryLock?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -10490,7 +10571,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** ResetFunctionReply method. */
+            /** The one that has reset the function. */
             method: iommud.v1.ResetMethod;
 
             /** Transactions were still pending after Linux's wait of 100 + 200 + 400 ms. */
@@ -10504,6 +10585,9 @@ export namespace iommud {
 
             /** ResetFunctionReply elapsedNs. */
             elapsedNs: Long;
+
+            /** Every method that was tried, in order. */
+            tried: iommud.v1.ResetAttempt[];
 
             /**
              * Encodes the specified ResetFunctionReply message. Does not implicitly {@link iommud.v1.ResetFunctionReply.verify|verify} messages.
@@ -10529,7 +10613,7 @@ export namespace iommud {
             /** Properties of a ResetFunctionReply. */
             interface $Properties {
 
-                /** ResetFunctionReply method */
+                /** The one that has reset the function. */
                 method?: iommud.v1.ResetMethod;
 
                 /** Transactions were still pending after Linux's wait of 100 + 200 + 400 ms. */
@@ -10544,12 +10628,556 @@ export namespace iommud {
                 /** ResetFunctionReply elapsedNs */
                 elapsedNs?: Long;
 
+                /** Every method that was tried, in order. */
+                tried?: iommud.v1.ResetAttempt.$Properties[];
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a ResetFunctionReply. */
             type $Shape = iommud.v1.ResetFunctionReply.$Properties;
+        }
+
+        /** Represents a ResetAttempt. */
+        class ResetAttempt {
+
+            /**
+             * Constructs a new ResetAttempt.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ResetAttempt.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetAttempt method. */
+            method: iommud.v1.ResetMethod;
+
+            /** Absent: it has reset the function. */
+            error: (iommud.v1.ErrorCode|null);
+
+            /**
+             * Encodes the specified ResetAttempt message. Does not implicitly {@link iommud.v1.ResetAttempt.verify|verify} messages.
+             * @param message ResetAttempt message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ResetAttempt.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetAttempt message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ResetAttempt & iommud.v1.ResetAttempt.$Shape} ResetAttempt
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ResetAttempt & iommud.v1.ResetAttempt.$Shape;
+        }
+
+        namespace ResetAttempt {
+
+            /** Properties of a ResetAttempt. */
+            interface $Properties {
+
+                /** ResetAttempt method */
+                method?: iommud.v1.ResetMethod;
+
+                /** Absent: it has reset the function. */
+                error?: (iommud.v1.ErrorCode|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetAttempt. */
+            type $Shape = iommud.v1.ResetAttempt.$Properties;
+        }
+
+        /**
+         * Asks each method whether it could reset the function (PCI_RESET_PROBE). Linux 7.0 and 7.1 open and close a window for device_specific and bus then.
+         * Role: host. Class: control. Errors: ENODEV.
+         */
+        class ResetProbe {
+
+            /**
+             * Constructs a new ResetProbe.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ResetProbe.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetProbe function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified ResetProbe message. Does not implicitly {@link iommud.v1.ResetProbe.verify|verify} messages.
+             * @param message ResetProbe message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ResetProbe.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetProbe message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ResetProbe & iommud.v1.ResetProbe.$Shape} ResetProbe
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ResetProbe & iommud.v1.ResetProbe.$Shape;
+        }
+
+        namespace ResetProbe {
+
+            /** Properties of a ResetProbe. */
+            interface $Properties {
+
+                /** ResetProbe function */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetProbe. */
+            type $Shape = iommud.v1.ResetProbe.$Properties;
+        }
+
+        /** Represents a ResetProbeReply. */
+        class ResetProbeReply {
+
+            /**
+             * Constructs a new ResetProbeReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ResetProbeReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Those that could, in the order in which Linux tries them. */
+            methods: iommud.v1.ResetMethod[];
+
+            /** ResetProbeReply elapsedNs. */
+            elapsedNs: Long;
+
+            /** What Linux would print; may be empty. */
+            warning: string;
+
+            /**
+             * Encodes the specified ResetProbeReply message. Does not implicitly {@link iommud.v1.ResetProbeReply.verify|verify} messages.
+             * @param message ResetProbeReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ResetProbeReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetProbeReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ResetProbeReply & iommud.v1.ResetProbeReply.$Shape} ResetProbeReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ResetProbeReply & iommud.v1.ResetProbeReply.$Shape;
+        }
+
+        namespace ResetProbeReply {
+
+            /** Properties of a ResetProbeReply. */
+            interface $Properties {
+
+                /** Those that could, in the order in which Linux tries them. */
+                methods?: iommud.v1.ResetMethod[];
+
+                /** ResetProbeReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** What Linux would print; may be empty. */
+                warning?: string;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetProbeReply. */
+            type $Shape = iommud.v1.ResetProbeReply.$Properties;
+        }
+
+        /**
+         * Writes the function's `reset_method`: which methods a reset tries that names none, and in which order. FunctionInfo shows them.
+         * Role: host. Class: control. Errors: ENODEV, EINVAL (an unknown name, or a method that it does not support: nothing was changed).
+         */
+        class ResetMethodsSet {
+
+            /**
+             * Constructs a new ResetMethodsSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ResetMethodsSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetMethodsSet function. */
+            function: (number|null);
+
+            /** Linux's names with spaces between them, at most 256 characters; `default` for those that a probe finds; empty: no method, so that a reset is ENOTTY. */
+            methods: (string|null);
+
+            /**
+             * Encodes the specified ResetMethodsSet message. Does not implicitly {@link iommud.v1.ResetMethodsSet.verify|verify} messages.
+             * @param message ResetMethodsSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ResetMethodsSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetMethodsSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ResetMethodsSet & iommud.v1.ResetMethodsSet.$Shape} ResetMethodsSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ResetMethodsSet & iommud.v1.ResetMethodsSet.$Shape;
+        }
+
+        namespace ResetMethodsSet {
+
+            /** Properties of a ResetMethodsSet. */
+            interface $Properties {
+
+                /** ResetMethodsSet function */
+                "function"?: (number|null);
+
+                /** Linux's names with spaces between them, at most 256 characters; `default` for those that a probe finds; empty: no method, so that a reset is ENOTTY. */
+                methods?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetMethodsSet. */
+            type $Shape = iommud.v1.ResetMethodsSet.$Properties;
+        }
+
+        /** Represents a ResetMethodsSetReply. */
+        class ResetMethodsSetReply {
+
+            /**
+             * Constructs a new ResetMethodsSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ResetMethodsSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ResetMethodsSetReply methods. */
+            methods: iommud.v1.ResetMethod[];
+
+            /** ResetMethodsSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /** What Linux would print; may be empty. */
+            warning: string;
+
+            /**
+             * Encodes the specified ResetMethodsSetReply message. Does not implicitly {@link iommud.v1.ResetMethodsSetReply.verify|verify} messages.
+             * @param message ResetMethodsSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ResetMethodsSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ResetMethodsSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ResetMethodsSetReply & iommud.v1.ResetMethodsSetReply.$Shape} ResetMethodsSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ResetMethodsSetReply & iommud.v1.ResetMethodsSetReply.$Shape;
+        }
+
+        namespace ResetMethodsSetReply {
+
+            /** Properties of a ResetMethodsSetReply. */
+            interface $Properties {
+
+                /** ResetMethodsSetReply methods */
+                methods?: iommud.v1.ResetMethod[];
+
+                /** ResetMethodsSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** What Linux would print; may be empty. */
+                warning?: string;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ResetMethodsSetReply. */
+            type $Shape = iommud.v1.ResetMethodsSetReply.$Properties;
+        }
+
+        /**
+         * Resets everything below a bridge at once by its Secondary Bus Reset, with state saved and restored (pci_reset_bus). Linux opens no window; strict
+         * opens one on every function. Role: host. Class: control. Errors: ENODEV, ENOTTY (no bridge, nothing below it, no such slot, a function that does
+         * not stand it, or not ready in 60 s), EAGAIN (`try_lock`), in strict as ResetPrepare.
+         */
+        class BusReset {
+
+            /**
+             * Constructs a new BusReset.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusReset.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** The bridge. */
+            function: (number|null);
+
+            /** Only where the bridge has a hot-plug slot, as its slot's reset. Absent: false. */
+            slot: (boolean|null);
+
+            /** EAGAIN where another reset has one of the functions. Absent: false, it waits. */
+            tryLock: (boolean|null);
+
+            /** Of strict's windows, as in ResetPrepare. Absent: 0. */
+            deadlineNs: (Long|null);
+
+            /** Absent: abort. */
+            onDeadline: (iommud.v1.OnDeadline|null);
+
+            /**
+             * Encodes the specified BusReset message. Does not implicitly {@link iommud.v1.BusReset.verify|verify} messages.
+             * @param message BusReset message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusReset.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusReset message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusReset & iommud.v1.BusReset.$Shape} BusReset
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusReset & iommud.v1.BusReset.$Shape;
+        }
+
+        namespace BusReset {
+
+            /** Properties of a BusReset. */
+            interface $Properties {
+
+                /** The bridge. */
+                "function"?: (number|null);
+
+                /** Only where the bridge has a hot-plug slot, as its slot's reset. Absent: false. */
+                slot?: (boolean|null);
+
+                /** EAGAIN where another reset has one of the functions. Absent: false, it waits. */
+                tryLock?: (boolean|null);
+
+                /** Of strict's windows, as in ResetPrepare. Absent: 0. */
+                deadlineNs?: (Long|null);
+
+                /** Absent: abort. */
+                onDeadline?: (iommud.v1.OnDeadline|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusReset. */
+            type $Shape = iommud.v1.BusReset.$Properties;
+        }
+
+        /** Represents a BusResetReply. */
+        class BusResetReply {
+
+            /**
+             * Constructs a new BusResetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusResetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** What was reset, by address; bridges too. */
+            functions: number[];
+
+            /** Of all windows together. */
+            report: iommud.v1.WindowReport;
+
+            /** What Linux would print; may be empty. */
+            warning: string;
+
+            /** BusResetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified BusResetReply message. Does not implicitly {@link iommud.v1.BusResetReply.verify|verify} messages.
+             * @param message BusResetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusResetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusResetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusResetReply & iommud.v1.BusResetReply.$Shape} BusResetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusResetReply & iommud.v1.BusResetReply.$Shape;
+        }
+
+        namespace BusResetReply {
+
+            /** Properties of a BusResetReply. */
+            interface $Properties {
+
+                /** What was reset, by address; bridges too. */
+                functions?: number[];
+
+                /** Of all windows together. */
+                report?: iommud.v1.WindowReport.$Properties;
+
+                /** What Linux would print; may be empty. */
+                warning?: string;
+
+                /** BusResetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusResetReply. */
+            type $Shape = iommud.v1.BusResetReply.$Properties;
+        }
+
+        /**
+         * Power goes off and on: configuration space is as after power-up, sticky bits too, and nobody was asked. Role: host. Class: control.
+         * Errors: ENODEV, EINVAL (not a bridge).
+         */
+        class ColdReset {
+
+            /**
+             * Constructs a new ColdReset.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ColdReset.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** A port: of everything below it. Absent: of every function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified ColdReset message. Does not implicitly {@link iommud.v1.ColdReset.verify|verify} messages.
+             * @param message ColdReset message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ColdReset.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ColdReset message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ColdReset & iommud.v1.ColdReset.$Shape} ColdReset
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ColdReset & iommud.v1.ColdReset.$Shape;
+        }
+
+        namespace ColdReset {
+
+            /** Properties of a ColdReset. */
+            interface $Properties {
+
+                /** A port: of everything below it. Absent: of every function. */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ColdReset. */
+            type $Shape = iommud.v1.ColdReset.$Properties;
+        }
+
+        /** Represents a ColdResetReply. */
+        class ColdResetReply {
+
+            /**
+             * Constructs a new ColdResetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ColdResetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ColdResetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ColdResetReply message. Does not implicitly {@link iommud.v1.ColdResetReply.verify|verify} messages.
+             * @param message ColdResetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ColdResetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ColdResetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ColdResetReply & iommud.v1.ColdResetReply.$Shape} ColdResetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ColdResetReply & iommud.v1.ColdResetReply.$Shape;
+        }
+
+        namespace ColdResetReply {
+
+            /** Properties of a ColdResetReply. */
+            interface $Properties {
+
+                /** ColdResetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ColdResetReply. */
+            type $Shape = iommud.v1.ColdResetReply.$Properties;
         }
 
         /** Server to device role: the function is reset; answer when it is ready. Class: control. */
@@ -10569,6 +11197,9 @@ export namespace iommud {
 
             /** DeviceReset method. */
             method: (iommud.v1.ResetMethod|null);
+
+            /** Its power was off. Absent: false. */
+            cold: (boolean|null);
 
             /**
              * Encodes the specified DeviceReset message. Does not implicitly {@link iommud.v1.DeviceReset.verify|verify} messages.
@@ -10599,6 +11230,9 @@ export namespace iommud {
 
                 /** DeviceReset method */
                 method?: (iommud.v1.ResetMethod|null);
+
+                /** Its power was off. Absent: false. */
+                cold?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -11080,7 +11714,10 @@ export namespace iommud {
             EVENT_CLASS_PAGE_FAULT = 11,
 
             /** Functions that came, and functions that are gone. */
-            EVENT_CLASS_HOTPLUG = 20
+            EVENT_CLASS_HOTPLUG = 20,
+
+            /** What Linux calls in drivers round a reset. */
+            EVENT_CLASS_DRIVER_CALLBACK = 21
         }
 
         /**

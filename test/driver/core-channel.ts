@@ -31,6 +31,7 @@ const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = {
   log: 4,
   'page-fault': 11,
   hotplug: 20,
+  'driver-callback': 21,
 };
 const TRACE_CLASS = 5;
 

@@ -22,7 +22,7 @@ import {
   type PeerCall,
   type Reply,
 } from '../../server/src/core/machine/index.ts';
-import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, remoteConfig } from '../../server/src/core/pci/index.ts';
+import { PROBE_BAR_BYTES, bridgeConfig, dmaProbeConfig, remoteConfig, type ProbeSpec } from '../../server/src/core/pci/index.ts';
 import { pageRequestCommand, type PageFields } from './page-requests.ts';
 
 export const MS = 1_000_000;
@@ -45,7 +45,7 @@ export interface Options extends Partial<Omit<NonNullable<MachineSpec['iommu']>,
   readonly ramBytes?: bigint;
 }
 
-export function probe(at: Bdf, options: { ats?: boolean; multiFunction?: boolean; latencyNs?: number } = {}): FunctionSpec {
+export function probe(at: Bdf, options: Partial<ProbeSpec> & { latencyNs?: number } = {}): FunctionSpec {
   const { latencyNs = 0, ...config } = { integrated: true, ...options };
   return { bdf: at, model: 'dma-probe', config: dmaProbeConfig(config), barBytes: PROBE_BAR_BYTES, label: '', latencyNs };
 }

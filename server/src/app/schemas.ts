@@ -226,7 +226,9 @@ export const ResetDone = Type.Object(
 );
 export const ResetFunction = Type.Object(
   {
-    method: Type.Enum([...RESET_METHODS]),
+    method: Type.Optional(
+      Type.Enum([...RESET_METHODS], { description: 'Absent: those that are enabled, until one does not answer ENOTTY' }),
+    ),
     window: Type.Optional(Type.Boolean({ default: true, description: 'false: without prepare and done, as Linux before 7.0' })),
     deadlineMs: DeadlineMs,
     onDeadline: Type.Optional(OnDeadline),

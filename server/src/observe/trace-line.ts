@@ -32,7 +32,7 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   prepare: ['function', 'phase', 'depth', 'count'],
   done: ['function', 'depth', 'domain', 'error'],
   drained: ['function', 'drained', 'aborted', 'indeterminate'],
-  'reset-step': ['function', 'step'],
+  'reset-step': ['function', 'step', 'method'],
   'function-reset': ['function', 'method'],
   'function-ready': ['function'],
   interrupt: ['function', 'vector', 'data'],
@@ -44,6 +44,7 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'page-fault': ['function', 'fault', 'group', 'requests'],
   'page-response': ['function', 'group', 'answer', 'outstanding'],
   'page-response-late': ['function', 'group', 'answer'],
+  'bus-reset': ['function', 'on'],
 };
 
 /** One JSON object, without a line end: time and kind first, then the fields of the kind. */

@@ -1,12 +1,13 @@
 // long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
  */
 import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
 import { PAGE_ROWS } from './decode-pages.ts';
+import { RESET_ROWS } from './decode-resets.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
 import {
   DEFAULT_DOMAIN_TYPES,
@@ -14,8 +15,6 @@ import {
   FAULTS,
   INVALIDATE_TYPES,
   MEMORY_ERROR,
-  METHODS,
-  ON_DEADLINE,
   ON_FAULT,
   OPERATIONS,
   POINTS,
@@ -260,40 +259,6 @@ const ROWS = {
   },
   memoryRelease: { roles: MEMORY, decode: (b) => ({ kind: 'memory-release', address: needBigint(b.address, 'address') }) },
 
-  resetPrepare: {
-    roles: HOST,
-    decode: (b) => ({
-      kind: 'reset-prepare',
-      bdf: needFunction(b.function),
-      token: needText(b.token, 'token', WINDOW_TOKEN_CHARS_MAX),
-      deadlineNs: needNumber(b.deadlineNs, 'deadline_ns'),
-      onDeadline: optionalWord(b.onDeadline, 'on_deadline', ON_DEADLINE) ?? 'abort',
-    }),
-  },
-  resetTrigger: {
-    roles: HOST,
-    decode: (b) => ({ kind: 'reset-trigger', bdf: needFunction(b.function), method: needWord(b.method, 'method', METHODS) }),
-  },
-  resetDone: {
-    roles: HOST,
-    decode: (b) => {
-      const all = b.all ?? false;
-      const token = all && b.token === null ? '' : needText(b.token, 'token', WINDOW_TOKEN_CHARS_MAX);
-      return { kind: 'reset-done', bdf: needFunction(b.function), token, all };
-    },
-  },
-  resetFunction: {
-    roles: HOST,
-    decode: (b) => ({
-      kind: 'reset',
-      bdf: needFunction(b.function),
-      method: needWord(b.method, 'method', METHODS),
-      window: b.window ?? true,
-      deadlineNs: needNumber(b.deadlineNs, 'deadline_ns'),
-      onDeadline: optionalWord(b.onDeadline, 'on_deadline', ON_DEADLINE) ?? 'abort',
-    }),
-  },
-
   dmaRead: {
     roles: DEVICE,
     decode: (b) => {
@@ -390,6 +355,7 @@ const ROWS = {
   },
   callsHeld: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'calls-held' }) },
   ...PAGE_ROWS,
+  ...RESET_ROWS,
 
   clockInfo: { roles: ANY, decode: () => ({ kind: 'clock-info' }) },
   clockAdvance: { roles: HOST, decode: (b) => ({ kind: 'clock-advance', ns: needNumber(b.ns, 'ns'), force: b.force ?? false }) },

@@ -1,10 +1,11 @@
 import { BODY, s64FromNumber, u64FromBigint, u64FromNumber } from '../../../proto/index.ts';
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
-import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply, WindowReport } from '../core/machine/index.ts';
+import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply } from '../core/machine/index.ts';
 import { armedFault, functionDetail, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
 import { pageFault, pageRequestReply } from './encode-pages.ts';
-import { LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, METHODS, OUTCOME } from './enums.ts';
+import { resetBody } from './encode-resets.ts';
+import { CALLBACKS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
 import { invalidateBody, rangesBody, unmappedBody } from './ioas-fields.ts';
 import type { Send } from './send.ts';
@@ -87,23 +88,11 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
   'dirty-read': (reply) => ({ timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DirtyReadReply'>,
   'memory-alloc': (reply) =>
     ({ address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) }) satisfies Send<'MemoryAllocReply'>,
-  'reset-prepare': (reply) =>
-    ({ report: windowReport(reply), elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'ResetPrepareReply'>,
-  'reset-done': (reply) =>
-    ({
-      depth: reply.depth,
-      skipped: reply.skipped,
-      warning: reply.warning,
-      elapsedNs: u64FromNumber(reply.elapsedNs),
-    }) satisfies Send<'ResetDoneReply'>,
-  reset: (reply) =>
-    ({
-      method: METHODS.number[reply.method],
-      pendingTimedOut: reply.pendingTimedOut,
-      warning: reply.warning,
-      report: windowReport(reply),
-      elapsedNs: u64FromNumber(reply.elapsedNs),
-    }) satisfies Send<'ResetFunctionReply'>,
+  'reset-prepare': resetBody,
+  'reset-done': resetBody,
+  reset: resetBody,
+  'reset-methods': resetBody,
+  'bus-reset': resetBody,
   'page-request': pageRequestReply,
   'page-faults': (reply) => ({ faults: reply.faults.map(pageFault) }) satisfies Send<'PageFaultsReply'>,
   ledger: (reply) => ({ entries: reply.entries.map(ledgerEntry) }) satisfies Send<'LedgerReply'>,
@@ -130,6 +119,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.pageFaultEvent;
     case 'hotplug':
       return BODY.hotplugEvent;
+    case 'driver-callback':
+      return BODY.driverCallbackEvent;
   }
 }
 
@@ -162,6 +153,12 @@ export function eventBody(event: MachineEvent): object {
         depth: event.depth,
         timeNs: u64FromNumber(event.timeNs),
       } satisfies Send<'WindowEvent'>;
+    case 'driver-callback':
+      return {
+        function: event.bdf,
+        callback: CALLBACKS.number[event.callback],
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'DriverCallbackEvent'>;
     case 'log':
       return {
         level: LEVELS.number[event.level],
@@ -186,19 +183,6 @@ export function traceBody(record: TraceRecord): Send<'TraceEvent'> {
 
 function heldCall({ id, call, step, bdf, hold, sinceNs }: HeldCall): Send<'HeldCall'> {
   return { id, call, step, function: bdf ?? null, hold, sinceNs: u64FromNumber(sinceNs) };
-}
-
-function windowReport(report: WindowReport): Send<'WindowReport'> {
-  return {
-    skipped: report.skipped,
-    depth: report.depth,
-    drained: report.drained,
-    aborted: report.aborted,
-    indeterminate: report.indeterminate,
-    indeterminateRanges: report.indeterminateRanges.map(({ address, bytes }) => ({ address: u64FromBigint(address), bytes })),
-    completed: report.completed,
-    timedOut: report.timedOut,
-  };
 }
 
 function dmaResult(result: DmaResult): Send<'DmaResult'> {

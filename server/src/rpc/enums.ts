@@ -3,6 +3,7 @@ import { iommud } from '../../../proto/index.ts';
 import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
 import {
   DEFAULT_TYPES,
+  DRIVER_CALLBACKS,
   FAULT_KINDS,
   MEMORY_ERRORS,
   type DomainType,
@@ -55,6 +56,7 @@ export const DEFAULT_DOMAIN_TYPES = enumMap('DEFAULT_DOMAIN_TYPE', [...DEFAULT_T
 export const INVALIDATE_TYPES = enumMap('INVALIDATE_TYPE', every<InvalidateType>({ 'vtd-s1': true }), v1.InvalidateType);
 export const ON_DEADLINE = enumMap('ON_DEADLINE', every<OnDeadline>({ abort: true, fail: true }), v1.OnDeadline);
 export const METHODS = enumMap('RESET_METHOD', RESET_METHODS, v1.ResetMethod);
+export const CALLBACKS = enumMap('DRIVER_CALLBACK', DRIVER_CALLBACKS, v1.DriverCallback);
 export const OUTCOME = enumMap('OUTCOME', OUTCOMES, v1.Outcome);
 export const OPERATIONS = enumMap('DMA_OPERATION', DMA_OPERATIONS, v1.DmaOperation);
 export const POINTS = enumMap('REQUEST_POINT', HOLD_POINTS, v1.RequestPoint);
@@ -90,9 +92,18 @@ export const CREDIT_CLASS_NAMES = enumMap(
   v1.CreditClass,
 );
 
-export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug';
+export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug' | 'driver-callback';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',
-  every<EventClassName>({ fault: true, interrupt: true, window: true, log: true, trace: true, 'page-fault': true, hotplug: true }),
+  every<EventClassName>({
+    fault: true,
+    interrupt: true,
+    window: true,
+    log: true,
+    trace: true,
+    'page-fault': true,
+    hotplug: true,
+    'driver-callback': true,
+  }),
   v1.EventClass,
 );

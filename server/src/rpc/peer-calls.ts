@@ -50,7 +50,11 @@ export function peerCallBody(call: PeerCall): object {
         value: { low: call.valueLow, high: call.valueHigh },
       } satisfies iommud.v1.RegionWrite.$Properties;
     case 'device-reset':
-      return { function: call.bdf, method: METHODS.number[call.method] } satisfies iommud.v1.DeviceReset.$Properties;
+      return {
+        function: call.bdf,
+        method: METHODS.number[call.method],
+        cold: call.cold ?? null,
+      } satisfies iommud.v1.DeviceReset.$Properties;
   }
 }
 

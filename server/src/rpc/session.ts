@@ -187,7 +187,8 @@ export class Session {
         granted.credits,
       );
       this.#outlet.add(frame.id, KIND.reply, BODY.helloReply, helloReply(this.#host.welcome, granted));
-      if (granted.roles.host || granted.roles.observer) this.#feed.choose(['fault', 'interrupt', 'window', 'log', 'page-fault', 'hotplug']);
+      if (granted.roles.host || granted.roles.observer)
+        this.#feed.choose(['fault', 'interrupt', 'window', 'log', 'page-fault', 'hotplug', 'driver-callback']);
       this.#peer = this.#host.attach(this, granted.roles);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;

@@ -130,9 +130,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     }),
   },
   trigger: {
-    usage: 'trigger FUNCTION [method=flr]',
+    usage: 'trigger FUNCTION [method=M]',
     does: 'the reset itself, without a window of its own',
-    command: (a) => ({ kind: 'reset-trigger', bdf: a.fn(), method: a.optionWord('method', RESET_METHODS, 'flr') }),
+    command: (a) => ({ kind: 'reset-trigger', bdf: a.fn(), method: a.optionWord('method', RESET_METHODS) }),
   },
   done: {
     usage: 'done FUNCTION WINDOW|all',
@@ -144,16 +144,39 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     },
   },
   reset: {
-    usage: 'reset FUNCTION [method=flr] [window=no] [deadline=10ms] [on-deadline=abort|fail]',
-    does: 'the whole of pci_reset_function()',
+    usage: 'reset FUNCTION [method=M] [window=no] [deadline=10ms] [on-deadline=abort|fail] [try=yes]',
+    does: 'the whole of pci_reset_function(); without a method those that are enabled, one after the other',
     command: (a) => ({
       kind: 'reset',
       bdf: a.fn(),
-      method: a.optionWord('method', RESET_METHODS, 'flr'),
+      method: a.optionWord('method', RESET_METHODS),
       window: a.optionWord('window', ['yes', 'no'], 'yes') === 'yes',
       deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
       onDeadline: a.optionWord('on-deadline', ['abort', 'fail'], 'abort'),
+      ...(a.optionWord('try', ['yes', 'no'], 'no') === 'yes' ? { tryLock: true } : {}),
     }),
+  },
+  'bus-reset': {
+    usage: 'bus-reset BRIDGE [slot=yes] [try=yes] [deadline=10ms] [on-deadline=abort|fail]',
+    does: 'everything below a bridge at once (pci_reset_bus())',
+    command: (a) => ({
+      kind: 'bus-reset',
+      bdf: a.fn(),
+      slot: a.optionWord('slot', ['yes', 'no'], 'no') === 'yes',
+      tryLock: a.optionWord('try', ['yes', 'no'], 'no') === 'yes',
+      deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
+      onDeadline: a.optionWord('on-deadline', ['abort', 'fail'], 'abort'),
+    }),
+  },
+  'reset-methods': {
+    usage: 'reset-methods FUNCTION "NAMES"',
+    does: 'writes `reset_method`: names with spaces between them, `default`, or nothing',
+    command: (a) => ({ kind: 'reset-methods-set', bdf: a.fn(), methods: new TextDecoder().decode(a.data()) }),
+  },
+  'reset-probe': {
+    usage: 'reset-probe FUNCTION',
+    does: 'asks every method whether it could reset the function',
+    command: (a) => ({ kind: 'reset-probe', bdf: a.fn() }),
   },
   write: {
     usage: 'write FUNCTION IOVA "text" [pasid=N] [via=atc] [hold=issued|translated|performed] [hold-time=T]',

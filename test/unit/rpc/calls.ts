@@ -215,7 +215,7 @@ export const EXAMPLES: Examples = {
   },
   resetTrigger: {
     body: { function: FUNCTION, method: 3 },
-    needs: ['function', 'method'],
+    needs: ['function'],
     command: { kind: 'reset-trigger', bdf, method: 'flr' },
   },
   resetDone: {
@@ -224,10 +224,22 @@ export const EXAMPLES: Examples = {
     command: { kind: 'reset-done', bdf, token: 'w', all: false },
   },
   resetFunction: {
-    body: { function: FUNCTION, method: 6, window: false, deadlineNs: { low: 10, high: 0 }, onDeadline: 1 },
-    needs: ['function', 'method', 'deadline_ns'],
-    command: { kind: 'reset', bdf, method: 'bus', window: false, deadlineNs: 10, onDeadline: 'abort' },
+    body: { function: FUNCTION, method: 6, window: false, deadlineNs: { low: 10, high: 0 }, onDeadline: 1, tryLock: true },
+    needs: ['function', 'deadline_ns'],
+    command: { kind: 'reset', bdf, method: 'bus', window: false, deadlineNs: 10, onDeadline: 'abort', tryLock: true },
   },
+  resetProbe: { body: { function: FUNCTION }, needs: ['function'], command: { kind: 'reset-probe', bdf } },
+  resetMethodsSet: {
+    body: { function: FUNCTION, methods: 'x'.repeat(256) },
+    needs: ['function', 'methods'],
+    command: { kind: 'reset-methods-set', bdf, methods: 'x'.repeat(256) },
+  },
+  busReset: {
+    body: { function: FUNCTION, slot: true, tryLock: true, deadlineNs: SAFE, onDeadline: 2 },
+    needs: ['function'],
+    command: { kind: 'bus-reset', bdf, slot: true, tryLock: true, deadlineNs: SAFE_NUMBER, onDeadline: 'fail' },
+  },
+  coldReset: { body: { function: FUNCTION }, needs: [], command: { kind: 'cold-reset', bdf } },
   dmaRead: {
     body: { function: FUNCTION, iova: WIDE, bytes: 1 << 20, pasid: 7 },
     needs: ['function', 'iova', 'bytes'],

@@ -65,6 +65,11 @@ describe('the table of calls', () => {
     expect(decoded('memoryClaim', { address: half(0), bytes: half(4096) })).toMatchObject({ depth: 16 });
     expect(decoded('resetPrepare', { ...at, token: 'x', deadlineNs: half(0) })).toMatchObject({ onDeadline: 'abort' });
     expect(decoded('resetFunction', { ...at, method: 1, deadlineNs: half(0) })).toMatchObject({ onDeadline: 'abort', window: true });
+    expect(decoded('resetFunction', { ...at, deadlineNs: half(0) })).toMatchObject({ method: undefined });
+    expect(decoded('resetTrigger', at)).toMatchObject({ method: undefined });
+    expect(decoded('resetMethodsSet', { ...at, methods: '' })).toMatchObject({ methods: '' });
+    expect(decoded('busReset', at)).toMatchObject({ slot: false, tryLock: false, deadlineNs: 0, onDeadline: 'abort' });
+    expect(decoded('coldReset', {})).toMatchObject({ bdf: undefined });
     expect(decoded('resetDone', { ...at, all: true })).toMatchObject({ token: '', all: true });
     expect(decoded('resetDone', { ...at, token: 'x' })).toMatchObject({ token: 'x', all: false });
     expect(decoded('dmaRead', { ...at, iova: half(0), bytes: 1 })).toMatchObject({ pasid: -1 });
@@ -99,6 +104,7 @@ describe('a value that cannot be is EINVAL naming the field', () => {
     ['domainAlloc', 'type', { type: 4 }],
     ['resetTrigger', 'method', { ...at, method: 8 }],
     ['resetTrigger', 'method', { ...at, method: 0 }],
+    ['resetMethodsSet', 'methods', { ...at, methods: 'x'.repeat(257) }],
     ['resetPrepare', 'on_deadline', { ...at, token: 'x', deadlineNs: half(0), onDeadline: 3 }],
     ['resetPrepare', 'token', { ...at, token: '', deadlineNs: half(0) }],
     ['resetPrepare', 'token', { ...at, token: 'x'.repeat(65), deadlineNs: half(0) }],

@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 59],
+      ['host', 63],
       ['device', 10],
       ['memory', 7],
       ['observer', 15],
     ]);
-    expect(machine.submitted.length).toBe(59 + 10 + 7 + 15);
+    expect(machine.submitted.length).toBe(63 + 10 + 7 + 15);
   });
 
   it('that are cancelled still get their one reply', async () => {

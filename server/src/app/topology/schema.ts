@@ -5,6 +5,7 @@
 import { Type, type Static } from 'typebox';
 import { ISOLATIONS, RESERVED_TYPES } from '../../core/machine/index.ts';
 import { CAPABILITIES } from './capability-schema.ts';
+import { LINK_SPEEDS, RESET } from './resets.ts';
 
 export const TOPOLOGY_SCHEMA = 'iommud.topology/v1';
 
@@ -91,6 +92,8 @@ const FUNCTION_FIELDS = {
         'It is behind a port that anybody can plug in: always translated, each unmap is flushed at once, ATS is not used. Default false.',
     }),
   ),
+  reset: Type.Optional(RESET),
+  linkSpeed: Type.Optional(Type.Enum([...LINK_SPEEDS], { description: 'Of the link below a port. Default 16GT/s.' })),
   multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
   acs: Type.Optional(
     Type.Boolean({ description: 'Has Access Control Services, enabled. Default: true for ports, false for other functions.' }),
@@ -227,5 +230,6 @@ export const KEYS = {
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
   slot: ['memory', 'buses'],
+  reset: Object.keys(RESET.properties),
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

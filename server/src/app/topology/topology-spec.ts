@@ -27,6 +27,7 @@ import { readHexConfig } from './hex-config.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import { readDurationNs } from './quantities.ts';
 import { readRange } from './ranges.ts';
+import { LINK_SPEEDS, resetSpec } from './resets.ts';
 import {
   DEFAULT_INVALIDATION_TIMEOUT,
   DEFAULT_MEMORY,
@@ -160,6 +161,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
     node.model === 'replay' || (node.model === 'remote' && node.config !== undefined)
       ? givenConfig(source, fn)
       : builtConfig(source, fn, all);
+  const reset = resetSpec(node.reset, (key, text) => duration(source, [...path, 'reset', key], text, false));
   const sized = node.model === 'dma-probe' || (node.model === 'remote' && node.config === undefined);
   return {
     bdf,
@@ -177,6 +179,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
     ...(node.deferAttach === undefined ? {} : { deferAttach: node.deferAttach }),
     ...(node.defaultDomain === undefined ? {} : { defaultDomain: node.defaultDomain }),
     ...(node.untrusted === undefined ? {} : { untrusted: node.untrusted }),
+    ...(reset === undefined ? {} : { reset }),
   };
 }
 
@@ -232,6 +235,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         multiFunction,
         acs: node.acs ?? true,
         capabilities,
+        ...(node.linkSpeed === undefined ? {} : { speed: 1 + LINK_SPEEDS.indexOf(node.linkSpeed) }),
         ...(window === undefined ? {} : { window }),
       });
     case 'edu': {
@@ -266,6 +270,8 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'deferAttach', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'defaultDomain', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'untrusted', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'reset', models: ['dma-probe', 'edu', 'remote', 'replay', 'root-port', 'upstream-port', 'downstream-port'] },
+  { key: 'linkSpeed', models: ['root-port', 'downstream-port'] },
   { key: 'latency', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'slot', models: ['root-port', 'downstream-port'] },
 ];

@@ -85,7 +85,10 @@ function report(source: Source, problem: Problem): never {
     );
   }
   if (keyword === 'pattern') refuse(source, path, `${key} is ${described(value)}; write it as ${key === 'bus' ? '"01"' : '"00:02.0"'}`);
-  if (typeof value === 'string' && ['acs', 'ats', 'multifunction', 'deferAttach', 'blockedDomain'].includes(key)) {
+  if (
+    typeof value === 'string' &&
+    ['acs', 'ats', 'multifunction', 'deferAttach', 'blockedDomain', 'noFlr', 'noPm', 'noBus'].includes(key)
+  ) {
     refuse(source, path, `${key} is ${described(value)}; write true or false`);
   }
   refuse(source, path, `${key} is ${described(value)}; it ${problem.message}`);
@@ -140,6 +143,7 @@ function keysAt(path: Path): readonly string[] {
   if (path.includes('directRegions')) return KEYS.directRegion;
   if (path.includes('reservedRegions')) return KEYS.reservedRegion;
   if (path.includes('slot')) return KEYS.slot;
+  if (path.includes('reset')) return KEYS.reset;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;
 }
 

@@ -34,7 +34,7 @@ export const TRACE_KINDS = [
   'prepare', // bdf, phase index, depth, count
   'done', // bdf, depth, domain, error
   'drained', // bdf, drained, aborted, indeterminate
-  'reset-step', // bdf, step index, 0, 0
+  'reset-step', // bdf, step index, method index, 0
   'function-reset', // bdf, method index, 0, 0
   'function-ready', // bdf, 0, 0, 0
   'interrupt', // bdf, vector, data, 0
@@ -46,6 +46,7 @@ export const TRACE_KINDS = [
   'page-response', // bdf, group, PAGE_ANSWERS index, page requests still outstanding
   'link', // bdf, up, 0, 0
   'page-response-late', // bdf, group, PAGE_ANSWERS index, 0
+  'bus-reset', // bdf of the bridge, on, 0, 0
 ] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
 

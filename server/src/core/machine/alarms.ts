@@ -3,13 +3,14 @@ import type { Alarm } from '../base/index.ts';
 import { flushQueueTimeout } from './dma-flush.ts';
 import { advance, holdEnds } from './dma-ledger.ts';
 import { functionNumbered } from './function-state.ts';
+import { functionMayBeReady } from './hardware-reset.ts';
 import { sendGathered } from './invalidation.ts';
 import { leaveDeadline } from './leave.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
 import { resumePlug } from './plug.ts';
 import { prepareDeadline } from './prepare.ts';
-import { functionMayBeReady, resumeReset } from './reset.ts';
+import { resumeReset } from './reset.ts';
 import type { FunctionState } from './state.ts';
 
 /**

@@ -308,11 +308,12 @@ export interface ResetPrepare {
   readonly deadlineNs: number;
   readonly onDeadline: OnDeadline;
 }
-/** The reset itself, with no window of its own: FLR and its readiness wait. */
+/** The reset itself, with no window of its own: its trigger and its readiness wait (__pci_reset_function_locked). */
 export interface ResetTrigger {
   readonly kind: 'reset-trigger';
   readonly bdf: Bdf;
-  readonly method: ResetMethod;
+  /** Undefined: those that are enabled, one after the other. */
+  readonly method: ResetMethod | undefined;
 }
 export interface ResetDone {
   readonly kind: 'reset-done';
@@ -326,11 +327,42 @@ export interface ResetDone {
 export interface ResetFunction {
   readonly kind: 'reset';
   readonly bdf: Bdf;
-  readonly method: ResetMethod;
+  /** Undefined: those that are enabled are tried in their order, until one does not answer ENOTTY. */
+  readonly method: ResetMethod | undefined;
   /** False: without prepare and done, as Linux before 7.0. */
   readonly window: boolean;
   readonly deadlineNs: number;
   readonly onDeadline: OnDeadline;
+  /** EAGAIN where another reset has a lock that it needs (pci_try_reset_function); absent: it waits. */
+  readonly tryLock?: boolean;
+}
+/** Asks each method whether it could reset the function (PCI_RESET_PROBE). */
+export interface ResetProbe {
+  readonly kind: 'reset-probe';
+  readonly bdf: Bdf;
+}
+/** A write of the function's `reset_method` attribute. */
+export interface ResetMethodsSet {
+  readonly kind: 'reset-methods-set';
+  readonly bdf: Bdf;
+  /** Names separated by spaces, in the order in which they are to be tried; `default`; or nothing, which disables resets. */
+  readonly methods: string;
+}
+/** Everything below a bridge at once (pci_reset_bus, or with `slot` the reset of its hot-plug slot). */
+export interface BusReset {
+  readonly kind: 'bus-reset';
+  readonly bdf: Bdf;
+  readonly slot: boolean;
+  readonly tryLock: boolean;
+  /** Of the windows that `strict` opens. */
+  readonly deadlineNs: number;
+  readonly onDeadline: OnDeadline;
+}
+/** Power off and on. No call of Linux's: nobody prepares for it. */
+export interface ColdReset {
+  readonly kind: 'cold-reset';
+  /** A port: of what is below it. Undefined: of every function. */
+  readonly bdf: Bdf | undefined;
 }
 
 /** Makes a `dma-probe` do one DMA operation. The reply comes when it has ended, whatever the function would learn of it. */
@@ -587,6 +619,10 @@ export type HostCommand =
   | ResetTrigger
   | ResetDone
   | ResetFunction
+  | ResetProbe
+  | ResetMethodsSet
+  | BusReset
+  | ColdReset
   | ModelDma
   | ModelPageRequest
   | PageResponse

@@ -2,11 +2,11 @@
 import { STATUS } from '../translation/index.ts';
 import { abortLedger } from './dma-drain.ts';
 import { end } from './dma-ledger.ts';
+import { allOnes } from './gate.ts';
 import { forgetGathered } from './gathered.ts';
 import { resetModel } from './model-life.ts';
 import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
-import { allOnes } from './region-access.ts';
 import type { FunctionState } from './state.ts';
 
 /**

@@ -4,6 +4,7 @@ import { defaultType, directAmong, reservedName, type Domain } from '../iommu/in
 import { sriovOf } from '../pci/index.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, RegionSummary, Reply } from './reply.ts';
+import { enabledMethods } from './reset-methods.ts';
 import type { FunctionState, Request } from './state.ts';
 
 export function machineSummary(m: Parts): Omit<Extract<Reply, { kind: 'machine-info' }>, 'kind'> {
@@ -58,7 +59,7 @@ export function functionDetail(m: Parts, fn: FunctionState): FunctionDetail {
     physicalFunction: summed.physicalFunction,
     busMaster: config.busMaster,
     atsEnabled: config.atsEnabled,
-    resetMethods: config.resetMethods(),
+    resetMethods: enabledMethods(m, fn),
     logicalDomain: summary(device?.group.domain),
     physicalDomain: summary(device?.physical),
     pasids: [...(device?.group.pasids ?? [])].map(([pasid, domain]) => ({

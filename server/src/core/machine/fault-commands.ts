@@ -3,11 +3,11 @@ import { HOLD_POINTS, ModelError, PHYSICAL_BITS, formatBdf, hex, type Bdf } from
 import { FAULT_KINDS, MEMORY_ERRORS, type FaultArm, type FaultDisarm, type FaultKind } from './command.ts';
 import { unhold } from './dma-hold.ts';
 import { advance } from './dma-ledger.ts';
+import { functionMayBeReady } from './hardware-reset.ts';
 import { sendGathered } from './invalidation.ts';
 import { comeBack, dropOff, hasLinkBelow } from './link.ts';
 import type { Parts } from './parts.ts';
 import type { ArmedFaultSummary } from './reply.ts';
-import { functionMayBeReady } from './reset.ts';
 import type { ArmedFault, Origin } from './state.ts';
 
 /** Faults of memory that a machine has at most: each request of a DMA looks at all of them. */

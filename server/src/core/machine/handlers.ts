@@ -25,7 +25,7 @@ import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { functionPlug } from './plug.ts';
 import { prepare } from './prepare.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
-import { resetFunction, resetTrigger } from './reset.ts';
+import { busReset, coldReset, resetFunction, resetMethodsSet, resetProbe, resetTrigger } from './reset-commands.ts';
 import type { FunctionState, Origin } from './state.ts';
 import { iovaToPhys } from './table-lookups.ts';
 import { unmappedRanges } from './unmapped-ranges.ts';
@@ -102,6 +102,10 @@ const HANDLERS: Handlers = {
   'reset-trigger': (m, origin, c) => resetTrigger(m, origin, fnOf(m, c.bdf), c),
   'reset-done': (m, origin, c) => done(m, origin, fnOf(m, c.bdf), c),
   reset: (m, origin, c) => resetFunction(m, origin, fnOf(m, c.bdf), c),
+  'reset-probe': (m, origin, c) => resetProbe(m, origin, fnOf(m, c.bdf), c),
+  'reset-methods-set': (m, origin, c) => resetMethodsSet(m, origin, fnOf(m, c.bdf), c),
+  'bus-reset': (m, origin, c) => busReset(m, origin, fnOf(m, c.bdf), c),
+  'cold-reset': coldReset,
   'model-dma': (m, origin, c) => modelDma(m, origin, fnOf(m, c.bdf), c),
   'model-page-request': (m, origin, c) => modelPageRequest(m, origin, fnOf(m, c.bdf), c),
   'page-response': pageResponse,

@@ -7,6 +7,7 @@ export {
   type ClockMode,
   type FunctionReader,
   type FunctionSpec,
+  type ResetSpec,
   type IommuSpec,
   type MachineSpec,
   type MemoryRangeSpec,
@@ -91,9 +92,13 @@ export {
   type RegionRead,
   type RegionWrite,
   type ReportBroken,
+  type BusReset,
+  type ColdReset,
   type ResetDone,
   type ResetFunction,
+  type ResetMethodsSet,
   type ResetPrepare,
+  type ResetProbe,
   type ResetTrigger,
   type TraceHash,
   type UnmapPages,
@@ -115,6 +120,7 @@ export type {
   Refused,
   RegionSummary,
   Reply,
+  ResetAttempt,
   ReplyKindOf,
   ReplyKinds,
   ReplyOf,
@@ -122,6 +128,7 @@ export type {
   WindowReport,
 } from './reply.ts';
 export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
+export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
 export type { MachinePort, PeerRoles } from './machine-port.ts';

@@ -14,6 +14,7 @@ import { tryLock, unlock } from './mutex.ts';
 import { answerPageRequests } from './page-faults.ts';
 import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
+import { dropWaitingResets } from './reset-locks.ts';
 import { routePaths } from './routing.ts';
 import type { FunctionState, LeaveTask, Operation, Origin } from './state.ts';
 import { topologyOf } from './topology-of.ts';
@@ -190,9 +191,7 @@ function refuseCalls(m: Parts, fn: FunctionState): void {
     conclude(m, operation);
     refuseGone(m, operation.origin, fn.bdf);
   }
-  const queue = m.operations.resetQueues.get(fn.bdf) ?? [];
-  m.operations.resetQueues.delete(fn.bdf);
-  for (const { origin } of queue) refuseGone(m, origin, fn.bdf);
+  for (const { origin } of dropWaitingResets(m, fn.bdf)) refuseGone(m, origin, fn.bdf);
 }
 
 type Named = Extract<Operation, { kind: 'change' | 'prepare' | 'done' }>;

@@ -1,4 +1,4 @@
-import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
+import { TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { createModel } from '../devices/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
@@ -19,7 +19,8 @@ import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
 import { NEW_BUFFERS, type ReadBuffers } from './read-buffers.ts';
 import type { HeldCall } from './reply.ts';
-import { takeWaitingReset } from './reset.ts';
+import { takeWaitingReset } from './reset-locks.ts';
+import { startWaitingReset } from './reset.ts';
 import { partAnswered, resume } from './resume.ts';
 import { fixesOf, type FunctionReader, type MachineSpec } from './spec.ts';
 import type { Origin } from './state.ts';
@@ -280,18 +281,8 @@ export class Machine implements MachinePort {
       const waiting = takeWaitingReset(m);
       if (waiting !== undefined) {
         busy = true;
-        this.#dispatchDeferred(waiting.origin, waiting.command);
+        startWaitingReset(m, waiting);
       }
-    }
-  }
-
-  /** A command that waited may find that what it names has gone: it is refused then, and the machine goes on. */
-  #dispatchDeferred(origin: Origin, command: Command): void {
-    try {
-      this.#dispatch(origin, command, 'peer' in origin ? origin.peer : 0);
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      this.#m.outbox.refuse(origin, error.code, error.message, error.field);
     }
   }
 }

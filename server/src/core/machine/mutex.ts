@@ -2,7 +2,7 @@
 import type { Group } from '../iommu/index.ts';
 import type { OperationTable } from './operation-table.ts';
 import type { Parts } from './parts.ts';
-import type { Deferred, Operation, SteppedCall } from './state.ts';
+import type { Operation, SteppedCall } from './state.ts';
 
 /** Calls that wait for one group, and resets that wait for one function: posted ones take no credit. */
 export const QUEUED_MAX = 1024;
@@ -42,12 +42,6 @@ export function takeLocked(operations: OperationTable): Operation | undefined {
   return undefined;
 }
 
-/** Puts a reset behind those that wait for `what`; with {@link QUEUED_MAX} of them it is EAGAIN. */
-export function enqueue(m: Parts, queue: Deferred[], what: string, deferred: Deferred): void {
-  if (queue.length < QUEUED_MAX) queue.push(deferred);
-  else m.outbox.refuse(deferred.origin, 'EAGAIN', tooMany(what));
-}
-
-function tooMany(what: string): string {
+export function tooMany(what: string): string {
   return `${QUEUED_MAX} commands wait for ${what} already; try again later`;
 }

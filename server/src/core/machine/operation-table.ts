@@ -1,5 +1,4 @@
 /** The calls that wait, by number, and who waits for whom. */
-import type { Bdf } from '../base/index.ts';
 import type { AdvanceTask, Deferred, DmaTask, Operation, Origin, Pending } from './state.ts';
 
 type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
@@ -15,8 +14,8 @@ export class OperationTable {
   readonly invalidationWatchers = new Map<number, number[]>();
   /** Who holds a group's mutex, by group id, and the calls that wait for it, by number. */
   readonly mutexes = new Map<number, { holder: number; readonly queue: number[] }>();
-  /** Commands that wait for a function's reset lock. */
-  readonly resetQueues = new Map<Bdf, Deferred[]>();
+  /** Resets that wait for locks, in the order in which they came. */
+  readonly waitingResets: Deferred[] = [];
 
   start<T extends Operation>(origin: Origin, fields: NewFields<T>): T {
     const operation = { id: this.#nextId++, origin, pending: 0, completed: 0, timedOut: 0, alarm: 0, ...fields } as unknown as T;

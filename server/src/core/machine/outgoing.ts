@@ -21,13 +21,17 @@ export type PeerCall =
       readonly valueLow: number;
       readonly valueHigh: number;
     }
-  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod };
+  /** `cold`: its power was off. */
+  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod; readonly cold?: boolean };
 
 export type PeerAnswer =
   | { readonly kind: 'ok' }
   | { readonly kind: 'data'; readonly data: Uint8Array }
   | { readonly kind: 'value'; readonly valueLow: number; readonly valueHigh: number }
   | { readonly kind: 'error'; readonly code: ErrorName; readonly message: string };
+
+export const DRIVER_CALLBACKS = ['reset-prepare', 'reset-done'] as const;
+export type DriverCallback = (typeof DRIVER_CALLBACKS)[number];
 
 /** To every host and observer of the machine. */
 export type MachineEvent =
@@ -51,6 +55,8 @@ export type MachineEvent =
       readonly timeNs: number;
     }
   | { readonly kind: 'window'; readonly bdf: Bdf; readonly open: boolean; readonly depth: number; readonly timeNs: number }
+  /** What Linux calls in the function's driver, round a reset of it (struct pci_error_handlers). */
+  | { readonly kind: 'driver-callback'; readonly bdf: Bdf; readonly callback: DriverCallback; readonly timeNs: number }
   | {
       readonly kind: 'log';
       readonly level: 'info' | 'warn';

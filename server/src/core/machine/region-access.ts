@@ -1,15 +1,15 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
-import { CONFIG_EFFECT, checkConfigAccess, sriovOf } from '../pci/index.ts';
+import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, losesContextInD3, sriovOf } from '../pci/index.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
-import { answersConfig, holdsBackLater } from './gate.ts';
+import { allOnes, answersConfig, holdsBackLater, showsRetry } from './gate.ts';
+import { holdBus, releaseBus, reroute, resetHardware } from './hardware-reset.ts';
 import { setAtsEnable } from './invalidation.ts';
 import { isLost } from './link.ts';
 import { warnOfOverlaps } from './overlaps.ts';
 import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
-import { transactionsPending, triggerHardware } from './reset.ts';
-import { routePaths } from './routing.ts';
+import { transactionsPending } from './reset-steps.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
 import { followSriov } from './virtual-functions.ts';
 import { withWatcher } from './watchers.ts';
@@ -18,6 +18,9 @@ const BAR_ACCESS_BYTES_MAX = 8;
 /** Writes that change which addresses a function answers. */
 const DECODING = CONFIG_EFFECT.command | CONFIG_EFFECT.bars | CONFIG_EFFECT.barSize | CONFIG_EFFECT.power;
 const WORD_BYTES = 4;
+const D3_HOT = 3;
+/** The Vendor ID that a root port makes of Request Retry Status (PCIe Base r6.0 §2.3.2). */
+const RETRY_VENDOR = 0x0001;
 
 export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command: RegionRead): void {
   const { region, offset, bytes } = command;
@@ -56,7 +59,7 @@ export function configRead(m: Parts, origin: Origin, fn: FunctionState, { offset
 
 /** What a configuration request reads; all ones from a function that does not respond. */
 function configValue(m: Parts, fn: FunctionState, offset: number, bytes: number): number {
-  if (isLost(m, fn) || !answersConfig(fn)) return allOnes(bytes);
+  if (isLost(m, fn) || !answersConfig(fn)) return unanswered(fn, offset, bytes);
   const value = fn.config.read(offset, bytes);
   const pending = fn.config.transactionsPendingBits(offset, bytes);
   return pending !== 0 && transactionsPending(fn) ? (value | pending) >>> 0 : value;
@@ -108,7 +111,8 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
 
 /** A configuration write that triggers a reset with no window is allowed: that is what buggy software does. */
 function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number, value: number): void {
-  const atsBefore = fn.config.atsEnabled;
+  const { atsEnabled: atsBefore, powerState: powerBefore } = fn.config;
+  const inBusReset = assertsBusReset(fn.config);
   const effects = fn.config.write(offset, bytes, value);
   m.trace.emit('config-write', fn.bdf, offset, value, bytes);
   if (effects & CONFIG_EFFECT.ats && fn.config.atsEnabled && !atsBefore) {
@@ -118,12 +122,14 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   if (effects & CONFIG_EFFECT.priReset && !fn.config.priEnabled) forgetPageRequests(m, fn);
   if (effects & CONFIG_EFFECT.pri) roomChanged(m, fn);
   if (effects & DECODING) warnOfOverlaps(m, fn);
-  if (effects & CONFIG_EFFECT.routing) {
-    m.topology.refresh();
-    routePaths(m.functions, m.topology);
+  if (effects & CONFIG_EFFECT.routing) reroute(m);
+  if (effects & CONFIG_EFFECT.bridgeControl && assertsBusReset(fn.config) !== inBusReset) {
+    if (inBusReset) releaseBus(m, fn);
+    else holdBus(m, fn);
   }
   if (effects & CONFIG_EFFECT.sriov) followSriov(m, fn);
-  if (effects & CONFIG_EFFECT.flr && !fn.resetting) triggerHardware(m, fn, 'flr');
+  if (effects & CONFIG_EFFECT.flr && !fn.resetting) resetHardware(m, fn, 'flr');
+  if (powerBefore === D3_HOT && fn.config.powerState === 0 && losesContextInD3(fn.config)) resetHardware(m, fn, 'pm');
 }
 
 function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): void {
@@ -139,8 +145,10 @@ function decodes(fn: FunctionState, region: number): boolean {
   return bar === undefined ? fn.config.memorySpace && fn.config.powerState === 0 : fn.config.decodes(bar);
 }
 
-export function allOnes(bytes: number): number {
-  return bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1;
+/** What a read gets where nobody answers. With the whole Vendor ID in it, it shows that a function is there which cannot answer yet. */
+function unanswered(fn: FunctionState, offset: number, bytes: number): number {
+  if (offset !== 0 || bytes < 2 || !showsRetry(fn)) return allOnes(bytes);
+  return bytes === 2 ? RETRY_VENDOR : (0xffff_0000 | RETRY_VENDOR) >>> 0;
 }
 
 function checkBarAccess(m: Parts, fn: FunctionState, region: number, offset: number, bytes: number): void {

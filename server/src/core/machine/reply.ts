@@ -188,6 +188,11 @@ export interface WindowReport {
   readonly completed: number;
   readonly timedOut: number;
 }
+/** What came of one method of a reset; without an error it has reset the function. */
+export interface ResetAttempt {
+  readonly method: ResetMethod;
+  readonly error: ErrorName | undefined;
+}
 export interface DmaResult extends Waited {
   readonly outcome: Outcome;
   /** Requests on the bus that the operation was split into. */
@@ -282,8 +287,18 @@ export type Reply =
   | { readonly kind: 'memory-read'; readonly data: Uint8Array }
   | ({ readonly kind: 'reset-prepare' } & WindowReport & Waited)
   | { readonly kind: 'reset-done'; readonly depth: number; readonly skipped: boolean; readonly warning: string; readonly elapsedNs: number }
-  | ({ readonly kind: 'reset'; readonly method: ResetMethod; readonly pendingTimedOut: boolean; readonly warning: string } & WindowReport &
+  | ({
+      readonly kind: 'reset';
+      /** The one that has reset the function, and every one that was tried. */
+      readonly method: ResetMethod;
+      readonly tried: readonly ResetAttempt[];
+      readonly pendingTimedOut: boolean;
+      readonly warning: string;
+    } & WindowReport &
       Waited)
+  /** `functions`: what was reset, by address. */
+  | ({ readonly kind: 'bus-reset'; readonly functions: readonly Bdf[]; readonly warning: string } & WindowReport & Waited)
+  | { readonly kind: 'reset-methods'; readonly methods: readonly ResetMethod[]; readonly warning: string; readonly elapsedNs: number }
   | ({ readonly kind: 'dma' } & DmaResult)
   | { readonly kind: 'page-request'; readonly answer: PageAnswer; readonly group: number; readonly elapsedNs: number }
   | { readonly kind: 'page-faults'; readonly faults: readonly PageFault[] }
@@ -323,6 +338,9 @@ export interface ReplyKinds {
   'function-plug': 'function-plug';
   'function-unplug': 'function-unplug';
   reset: 'reset';
+  'reset-probe': 'reset-methods';
+  'reset-methods-set': 'reset-methods';
+  'bus-reset': 'bus-reset';
   'model-dma': 'dma';
   'model-page-request': 'page-request';
   'page-request': 'page-request';

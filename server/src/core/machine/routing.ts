@@ -1,5 +1,6 @@
 import type { Bdf } from '../base/index.ts';
 import type { Topology } from '../pci/index.ts';
+import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
 
 /** Notes for every function the bridges above it, as their bus numbers route now. */
@@ -10,4 +11,9 @@ export function routePaths(functions: ReadonlyMap<Bdf, FunctionState>, topology:
       .map((bridge) => functions.get(bridge))
       .filter((bridge) => bridge !== undefined);
   }
+}
+
+/** Functions below a bridge, as bus numbers route now. */
+export function functionsBelow({ functionList }: Pick<Parts, 'functionList'>, bridge: FunctionState): readonly FunctionState[] {
+  return functionList.filter((fn) => fn.path.includes(bridge));
 }

@@ -74,6 +74,24 @@ export interface FunctionSpec {
   readonly defaultDomain?: 'paging' | 'identity' | 'none';
   /** It is behind a port that anybody can plug in (pci_dev.untrusted): it is translated, and its ATS is not used. */
   readonly untrusted?: boolean;
+  readonly reset?: ResetSpec;
+}
+
+/** How a function is reset besides what its configuration space announces, and what Linux knows of it. */
+export interface ResetSpec {
+  /** PCI_DEV_FLAGS_NO_FLR_RESET, _NO_PM_RESET and _NO_BUS_RESET: the hardware announces what does not work. */
+  readonly noFlr?: boolean;
+  readonly noPm?: boolean;
+  readonly noBus?: boolean;
+  /** Firmware has a _RST method for it: it works, or fails. */
+  readonly acpi?: 'works' | 'fails';
+  /**
+   * It is in Linux's table of quirks (pci_dev_reset_methods): `plain` resets it by means of its own, `flr-then-firmware` does an FLR and then waits for its
+   * firmware, `refuses` finds at each reset that this one is not meant (-ENOTTY).
+   */
+  readonly deviceSpecific?: 'plain' | 'flr-then-firmware' | 'refuses';
+  /** How long the quirk waits for firmware. */
+  readonly firmwareNs?: number;
 }
 
 /** Where functions come that are plugged in. */

@@ -3,15 +3,15 @@
  * The state of a machine's functions, of their requests in flight, and of calls that wait. All of it is plain data: an operation counts down
  * `pending` and is resumed at zero; there is no promise and no callback, so a machine can be saved with any of them pending.
  */
-import type { Bdf, DmaOperation, Errno, HoldPoint, PageAnswer, Pasid, ResetMethod, TranslationEntry } from '../base/index.ts';
+import type { Bdf, DmaOperation, Errno, ErrorName, HoldPoint, PageAnswer, Pasid, ResetMethod, TranslationEntry } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
 import type { ConfigSpace } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, Command, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
+import type { ChangeCommand, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
 import type { PeerId } from './outgoing.ts';
-import type { IndeterminateRange, Refused, WindowReport } from './reply.ts';
+import type { IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
 import type { Watchers } from './watchers.ts';
 
@@ -89,8 +89,16 @@ export interface FunctionState {
   gateOpen: boolean;
   /** Rises when what is in flight is dropped: an answer to an older epoch is late. */
   epoch: number;
-  /** In an FLR or not ready after it. */
+  /** In a reset or not ready after it. */
   resetting: boolean;
+  /** By a Secondary Bus Reset above it that is not over. */
+  heldInReset: boolean;
+  /** Of a bridge: the functions that its Secondary Bus Reset holds. */
+  holdsInReset: readonly FunctionState[];
+  /** The `reset_method` attribute; undefined: every method that it supports. */
+  resetMethods: readonly ResetMethod[] | undefined;
+  /** Configuration space as it was last saved (pci_save_state). */
+  saved: Uint8Array | undefined;
   /** When the time that its last reset takes is over. */
   readyAtNs: number;
   /** Resets that a remote function's peer has not answered. */
@@ -383,25 +391,98 @@ export interface DoneTask extends Stepped {
   warning: string;
 }
 
-export type ResetPhase = 'start' | 'pending-wait' | 'prepare' | 'settling' | 'polling' | 'done';
+/** What is done of a reset, one after the other: `reset-steps.ts` has a row for each. */
+export type ResetStep =
+  | 'announce'
+  | 'power-up'
+  | 'save'
+  | 'wait-pending'
+  | 'prepare'
+  | 'initiate-flr'
+  | 'flr-time'
+  | 'ready'
+  | 'check-d0'
+  | 'd3hot'
+  | 'd3-delay'
+  | 'd0'
+  | 'evaluate-rst'
+  | 'quirk'
+  | 'quirk-refuses'
+  | 'firmware'
+  | 'check-unmasked'
+  | 'check-sole'
+  | 'unmask-bus-reset'
+  | 'hold-bus'
+  | 'hold-time'
+  | 'release-bus'
+  | 'conventional-time'
+  | 'link-time'
+  | 'ready-early'
+  | 'link-active'
+  | 'ready-late'
+  | 'mask-bus-reset'
+  | 'done'
+  | 'restore'
+  | 'announce-end';
 
-/** pci_reset_function(), or with `whole` false only its trigger and readiness wait. */
-export interface ResetTask extends Pending {
-  readonly kind: 'reset';
-  readonly fn: FunctionState;
-  readonly method: ResetMethod;
+/** What is asked: plain data, which may wait for locks. */
+export interface ResetRequest {
+  /**
+   * `function`: pci_reset_function(). `trigger`: its methods, without a wait for pending transactions, which whoever has a window open has drained. `bus`, `slot`: everything below the bridge at `bdf`. `probe`: which methods there are. `reprobe`: as
+   * pci_init_reset_methods(), which makes these the enabled ones. `set-methods`: a write of `reset_method` that names them.
+   */
+  readonly goal: 'function' | 'trigger' | 'bus' | 'slot' | 'probe' | 'reprobe' | 'set-methods';
+  readonly bdf: Bdf;
+  /** In the order in which they are tried. */
+  readonly methods: readonly ResetMethod[];
+  /** Saves, quiesces and restores; without it only the methods are run (__pci_reset_function_locked, pci_bus_error_reset). */
   readonly whole: boolean;
   readonly window: boolean;
+  /** EAGAIN where a lock is held, instead of waiting. */
+  readonly tryLock: boolean;
   readonly deadlineNs: number;
   readonly onDeadline: OnDeadline;
-  phase: ResetPhase;
-  /** Polls so far: index into the pending-wait times, or the next readiness delay in ms. */
+}
+
+export interface ResetTask extends Pending {
+  readonly kind: 'reset';
+  readonly request: ResetRequest;
+  /** The function; of a bus or slot the bridge. */
+  readonly fn: FunctionState;
+  /** What is announced, saved and restored. */
+  readonly functions: readonly FunctionState[];
+  /** Whose locks it has. */
+  readonly locked: readonly FunctionState[];
+  /** Functions that its windows are opened on. */
+  readonly fenced: readonly FunctionState[];
+  /** The bridge whose bus it resets, and the function whose readiness stands for that bus's, as they were when it began. */
+  readonly bridge: FunctionState | undefined;
+  readonly child: FunctionState | undefined;
+  part: 'enter' | 'method' | 'leave';
+  steps: readonly ResetStep[];
+  at: number;
+  /** Methods that it has not begun with; the one at work, or the last. */
+  methods: readonly ResetMethod[];
+  method: ResetMethod | undefined;
+  readonly tried: ResetAttempt[];
+  /** Of the step: polls, or the next delay in ms; 0 where it begins. */
   poll: number;
+  /** Replies of prepare or done that it awaits. */
+  parts: number;
+  /** For each prepare of the method whether it has opened windows; the done of the last comes first. */
+  readonly windows: boolean[];
+  /** It has unmasked Secondary Bus Reset in a CXL port. */
+  unmasked: boolean;
+  /** Why the method fails: of its steps only those that undo something are still done. */
+  error: ResetError | undefined;
   pendingTimedOut: boolean;
-  failed: boolean;
-  saved: Uint8Array | undefined;
   report: WindowReport;
   warning: string;
+}
+
+export interface ResetError {
+  readonly code: ErrorName;
+  readonly message: string;
 }
 
 /** An access that a peer performs: client-owned memory for a host, or a remote function's register. */
@@ -470,8 +551,8 @@ export type Operation =
   | PageRequestTask
   | AdvanceTask;
 
-/** A command that waits for a function's reset lock. */
+/** A reset that waits for locks. */
 export interface Deferred {
   readonly origin: Origin;
-  readonly command: Command;
+  readonly request: ResetRequest;
 }

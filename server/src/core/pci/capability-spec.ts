@@ -58,6 +58,8 @@ export interface ExpressSpec extends Placed {
   readonly maxPayloadBytes: number;
   /** MRRS in force: 128 to 4096. */
   readonly maxReadRequestBytes: number;
+  /** Of its link, as Max Link Speed has it: 1 for 2.5 GT/s to 6 for 64. Absent: 4. */
+  readonly speed?: number;
   readonly ltr?: boolean;
   /** Of a root port or downstream port; absent: it has no slot. */
   readonly slot?: SlotSpec;

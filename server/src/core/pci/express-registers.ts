@@ -4,9 +4,16 @@ import { kept, ro, rw, rws, trigger, w1c, w1cs } from './fields.ts';
 import { CONFIG_EFFECT, type Field, type Register, type RegisterTable } from './register-table.ts';
 
 /** Byte offsets in the PCI Express capability (§7.5.3). */
-export const EXPRESS = { flags: 2, deviceCapabilities: 4, deviceControl: 8, deviceStatus: 0xa } as const;
-const LINK_CAPABILITIES = 0xc;
-const SLOT_CAPABILITIES = 0x14;
+export const EXPRESS = {
+  flags: 2,
+  deviceCapabilities: 4,
+  deviceControl: 8,
+  deviceStatus: 0xa,
+  linkCapabilities: 0xc,
+  linkStatus: 0x12,
+  slotCapabilities: 0x14,
+  rootControl: 0x1c,
+} as const;
 const ROOT_CAPABILITIES = 0x1e;
 const DEVICE_CAPABILITIES_2 = 0x24;
 const LINK_CAPABILITIES_2 = 0x2c;
@@ -89,7 +96,7 @@ function device(body: CapabilityBody): RegisterTable {
 }
 
 function link(body: CapabilityBody): RegisterTable {
-  const notifies = body.downstream && body.bit(LINK_CAPABILITIES, 21);
+  const notifies = body.downstream && body.bit(EXPRESS.linkCapabilities, 21);
   const readiness = body.downstream && isVersion2(body) && body.bit(LINK_CAPABILITIES_2, 31);
   return {
     linkControl: {
@@ -102,7 +109,7 @@ function link(body: CapabilityBody): RegisterTable {
         ...where(body.downstream, { linkDisable: rw(4), retrainLink: trigger(5) }),
         commonClock: kept(6),
         extendedSynch: kept(7),
-        ...where(body.bit(LINK_CAPABILITIES, 18), { clockPowerManagement: kept(8) }),
+        ...where(body.bit(EXPRESS.linkCapabilities, 18), { clockPowerManagement: kept(8) }),
         widthDisable: kept(9),
         ...where(notifies, { bandwidthInterrupts: rw(10, 11) }),
         ...where(readiness, { drsSignaling: rw(14, 15) }),
@@ -113,9 +120,9 @@ function link(body: CapabilityBody): RegisterTable {
 }
 
 function slot(body: CapabilityBody): RegisterTable {
-  const has = (bit: number): boolean => body.bit(SLOT_CAPABILITIES, bit);
+  const has = (bit: number): boolean => body.bit(EXPRESS.slotCapabilities, bit);
   const commands = !has(18);
-  const linkEvents = body.bit(LINK_CAPABILITIES, 20);
+  const linkEvents = body.bit(EXPRESS.linkCapabilities, 20);
   const occupied = body.bit(0x1a, 6);
   return {
     slotControl: {

@@ -185,7 +185,7 @@ export function tphRegisters(body: CapabilityBody): RegisterTable {
 }
 
 /** DVSEC of a CXL port (CXL r3.0 §8.1.5): vendor and ID, and the register whose bit 0 unmasks Secondary Bus Reset. */
-const CXL = { vendor: 0x1e98, port: 3, portControl: 0xc } as const;
+export const CXL = { vendor: 0x1e98, port: 3, portControl: 0xc, unmaskBusReset: 1 } as const;
 
 export function dvsecRegisters(body: CapabilityBody): RegisterTable {
   if (body.u16(4) !== CXL.vendor || body.u16(8) !== CXL.port) return {};

@@ -3,6 +3,20 @@ export { completionTimeoutNs } from './completion-timeout.ts';
 export { ConfigSpace, type ConfigSpaceOptions } from './config-space.ts';
 export { type PageRequestRegisters } from './page-request-registers.ts';
 export { CONFIG_EFFECT, type ResetKind } from './register-table.ts';
+export {
+  assertsBusReset,
+  hasHotPlugSlot,
+  isCxlPort,
+  isImmediatelyReady,
+  linkBelow,
+  losesContextInD3,
+  masksBusReset,
+  setBusReset,
+  setBusResetMask,
+  setPowerState,
+  showsRetryStatus,
+  type Link,
+} from './reset-facts.ts';
 export { PORT_TYPE } from './capability-body.ts';
 export { walkCapabilities, type Capability, type CapabilityWalk } from './capabilities.ts';
 export { type Bar, type BarKind } from './bars.ts';

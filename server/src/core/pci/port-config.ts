@@ -17,6 +17,8 @@ export interface BridgeSpec {
   readonly acs?: boolean;
   /** The memory window: multiples of 1 MiB below 4 GiB, the end exclusive. Absent: closed. */
   readonly window?: { readonly base: number; readonly end: number };
+  /** Of the link below, as Max Link Speed has it: 1 for 2.5 GT/s to 6 for 64. Absent: 4. */
+  readonly speed?: number;
   readonly capabilities?: CapabilityChoices;
 }
 
@@ -65,6 +67,7 @@ function portCapabilities(spec: BridgeSpec, portType: number): CapabilitySet {
       maxPayloadBytes: 256,
       maxReadRequestBytes: 512,
       ...(ltr === undefined || ltr === false ? {} : { ltr: true }),
+      ...(spec.speed === undefined ? {} : { speed: spec.speed }),
       ...(slot === undefined ? {} : { slot }),
       ...(rrsVisibility === undefined ? {} : { rrsVisibility }),
     },

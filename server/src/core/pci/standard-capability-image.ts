@@ -133,6 +133,7 @@ function express(spec: ExpressSpec): CapabilityImage {
   const root = spec.portType === PORT_TYPE.rootPort || spec.portType === PORT_TYPE.eventCollector;
   const port = spec.portType === PORT_TYPE.rootPort || spec.portType === PORT_TYPE.downstreamPort;
   const bytes = version === 2 ? 0x3c : root ? 0x24 : spec.slot === undefined ? 0x14 : 0x1c;
+  const speed = spec.speed ?? SPEED_16GT;
   const payload = payloadCode(spec.maxPayloadBytes, 'maximum payload');
   const readRequest = payloadCode(spec.maxReadRequestBytes, 'maximum read request');
   return standard('PCI Express', CAPABILITY.express, spec, bytes, (view) => {
@@ -142,8 +143,8 @@ function express(spec: ExpressSpec): CapabilityImage {
     // Relaxed ordering, extended tags and no snoop enabled, as after reset.
     view.setUint16(8, 0x0910 | (payload << 5) | (readRequest << 12), true);
     if (spec.portType !== PORT_TYPE.integratedEndpoint) {
-      view.setUint32(0xc, SPEED_16GT | (WIDTH << 4) | (port ? 1 << 20 : 0), true);
-      view.setUint16(0x12, SPEED_16GT | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
+      view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 1 << 20 : 0), true);
+      view.setUint16(0x12, speed | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
     }
     if (spec.slot !== undefined) slot(view, spec.slot);
     if (root && spec.rrsVisibility === true) view.setUint16(0x1e, 1, true);
@@ -152,8 +153,8 @@ function express(spec: ExpressSpec): CapabilityImage {
     view.setUint32(0x24, 0x1f | (port ? 0x20 : 0) | (spec.ltr === true ? 0x800 : 0) | (1 << 21) | (1 << 22), true);
     if (spec.ltr === true) view.setUint16(0x28, 0x400, true);
     if (spec.portType === PORT_TYPE.integratedEndpoint) return;
-    view.setUint32(0x2c, 0x1e, true);
-    view.setUint16(0x30, SPEED_16GT, true);
+    view.setUint32(0x2c, (1 << (speed + 1)) - 2, true);
+    view.setUint16(0x30, speed, true);
   });
 }
 
