@@ -75,13 +75,13 @@ function chains(image: Uint8Array): readonly Found[] {
   });
 }
 
-function header(image: Uint8Array, express: boolean): void {
+function clearHeader(image: Uint8Array, isExpress: boolean): void {
   const type = image[0x0e]! & 0x7f;
   // Command and Status; Cache Line Size, Interrupt Line.
-  put(image, 0x04, 2, express ? 0x0547 : 0x07ff);
+  put(image, 0x04, 2, isExpress ? 0x0547 : 0x07ff);
   put(image, 0x06, 2, 0xf900);
   for (const at of [0x0c, 0x3c]) put(image, at, 1, 0xff);
-  if (!express) put(image, 0x0d, 1, 0xff);
+  if (!isExpress) put(image, 0x0d, 1, 0xff);
   if (type === 0) for (let bar = 0; bar < 6; bar++) bar += clearBar(image, 0x10 + 4 * bar, bar < 5);
   if (type === 0) put(image, 0x30, 4, 0xffff_f801);
 }
@@ -120,7 +120,7 @@ function afterFlr(before: Uint8Array): Uint8Array {
   const image = before.slice();
   const found = chains(before);
   const first = (id: number, extended: boolean): Found | undefined => found.find((one) => one.id === id && one.extended === extended);
-  header(image, first(0x10, false) !== undefined);
+  clearHeader(image, first(0x10, false) !== undefined);
   for (const one of found) {
     const { at, id, extended: isExtended } = one;
     if (!isExtended && id === 0x01) put(image, at + 4, 2, 3 | (dataRegister(before, at) ? 0x1e00 : 0));

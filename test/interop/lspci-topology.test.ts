@@ -25,8 +25,8 @@ function lspci(file: string, ...options: readonly string[]): string {
   return run.stdout;
 }
 
-// long: every capability by name
 // lspci is the judge here: without it there is nothing to compare with, and the title says so. CI installs it.
+// long: every capability by name
 describe.skipIf(!installed)(installed ? 'lspci of a machine' : 'lspci of a machine: SKIPPED, install pciutils', () => {
   const folder = mkdtempSync(join(tmpdir(), 'iommud-topology-'));
   let server: RunningServer;

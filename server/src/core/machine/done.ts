@@ -126,7 +126,7 @@ function answer(m: Parts, task: DoneTask): boolean {
   }
   for (const token of closing) {
     remember(fn, token, closed);
-    closeVirtual(m, fn, token);
+    closeVirtual(m, fn, token, done);
   }
   reply(m, task, closed);
   finish(m, task);

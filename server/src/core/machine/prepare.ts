@@ -4,6 +4,7 @@ import { step, type GroupDevice, type WindowEffect, type WindowInput } from '../
 import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetPrepare } from './command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
+import { done } from './done.ts';
 import { tryLock, unlock } from './mutex.ts';
 import { answerPageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
@@ -57,7 +58,7 @@ export function resumePrepare(m: Parts, task: PrepareTask): void {
 
 const PREPARE: readonly Phase<PrepareTask>[] = [
   { step: 'test', run: test },
-  { step: undefined, run: openVirtual },
+  { step: undefined, run: (m, task) => openVirtual(m, task, prepare) },
   { step: undefined, run: virtualOpened },
   { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
   { step: 'check', run: check },
@@ -77,7 +78,7 @@ function virtualOpened(m: Parts, task: PrepareTask): boolean {
   const { refused, fn, token } = task;
   if (refused === undefined) return true;
   conclude(m, task);
-  closeVirtual(m, fn, token);
+  closeVirtual(m, fn, token, done);
   m.outbox.refuse(task.origin, refused.code, `of a virtual function: ${refused.message}`, refused.about);
   return true;
 }
@@ -262,7 +263,7 @@ function answer(m: Parts, task: PrepareTask): boolean {
 }
 
 function giveUp(m: Parts, task: PrepareTask, code: 'ETIMEDOUT' | 'EIO', message: string): void {
-  closeVirtual(m, task.fn, task.token);
+  closeVirtual(m, task.fn, task.token, done);
   m.outbox.refuse(task.origin, code, message, formatBdf(task.fn.bdf));
   finish(m, task);
 }

@@ -3,11 +3,10 @@
  * theirs go on translating for functions that may answer nothing.
  */
 import { formatBdf } from '../base/index.ts';
-import { done } from './done.ts';
+import type { ResetDone, ResetPrepare } from './command.ts';
 import type { Parts } from './parts.ts';
-import { prepare } from './prepare.ts';
 import type { Reply } from './reply.ts';
-import type { FunctionState, PrepareTask } from './state.ts';
+import type { FunctionState, Origin, PrepareTask } from './state.ts';
 import { virtualFunctionsOf } from './virtual-functions.ts';
 
 /** Longer than a host's token can be, with that in it. */
@@ -15,8 +14,12 @@ function tokenFor(physical: FunctionState, token: string): string {
   return `of the window of ${formatBdf(physical.bdf)}: ${token}`.padEnd(65, '.');
 }
 
+/** What opens a window and what closes one, handed in by those who do: they use this file too. */
+export type Prepare = (m: Parts, origin: Origin, fn: FunctionState, command: ResetPrepare) => void;
+export type Done = (m: Parts, origin: Origin, fn: FunctionState, command: ResetDone) => void;
+
 /** Opens theirs before its own; the prepare awaits them. */
-export function openVirtual(m: Parts, task: PrepareTask): boolean {
+export function openVirtual(m: Parts, task: PrepareTask, prepare: Prepare): boolean {
   if (!m.strict) return true;
   const { fn, token, deadlineNs, onDeadline } = task;
   const virtual = virtualFunctionsOf(m, fn);
@@ -35,7 +38,7 @@ export function virtualAnswered(m: Parts, task: PrepareTask, reply: Reply): void
 }
 
 /** Its own has closed, or was refused. */
-export function closeVirtual(m: Parts, physical: FunctionState, token: string): void {
+export function closeVirtual(m: Parts, physical: FunctionState, token: string, done: Done): void {
   if (!m.strict) return;
   const theirs = tokenFor(physical, token);
   for (const fn of virtualFunctionsOf(m, physical)) {
