@@ -33,6 +33,7 @@ const DATA_BYTES = 4096;
 const [COMMAND, BUS_MASTER] = [0x04, 4];
 /** By then everything that a model does of itself is over. */
 const SETTLED_MS = 1000;
+const STEP_MS = 10;
 /** Of each request, so that a model's DMA can be met half way. */
 const LATENCY_MS = 1;
 const CONFIG = 7;
@@ -155,7 +156,7 @@ export const resets: Check = (subject, models) =>
     subject.startDma?.(bench);
   });
 
-/** A reset while its DMA is in flight: nothing is written then or later, nothing stays in flight, and it is as at power-up. */
+/** A reset with a window while its DMA is in flight: nothing is written then or later, nothing stays in flight, and it is as at power-up. */
 export const resetInDma: Check = (subject, models) => {
   if (subject.startDma === undefined) return [];
   return eachReset(subject, models, (bench) => {
@@ -167,21 +168,23 @@ export const resetInDma: Check = (subject, models) => {
 };
 
 function eachReset(subject: Subject, models: Models | undefined, before: (bench: Bench) => void): string[] {
+  // Nobody plays it here, and a function that is absent has no reset.
+  if (subject.name === 'remote') return [];
   const problems: string[] = [];
   const methods = new Bench(subject, models).info(PROBE).resetMethods;
   for (const method of methods) {
     const fresh = new Bench(subject, models);
     const bench = new Bench(subject, models);
     before(bench);
-    const reset = bench.start({ kind: 'reset', bdf: PROBE, method, window: false, deadlineNs: 0, onDeadline: 'abort' });
-    // Announced, and not carried out by the machine.
-    if (reset.reply?.kind === 'refused' && reset.reply.code === 'ENOTTY') continue;
+    const reset = bench.start({ kind: 'reset', bdf: PROBE, method, window: true, deadlineNs: 0, onDeadline: 'abort' });
+    for (let waited = 0; reset.reply === undefined && waited < SETTLED_MS; waited += STEP_MS) bench.advance(STEP_MS);
+    bench.touched();
     bench.settle();
     bench.call('ok', { kind: 'fault-disarm', bdf: PROBE, fault: 'hold' });
     bench.release(PROBE);
     bench.settle();
     const after = `after ${method}`;
-    if (reset.reply?.kind !== 'reset') problems.push(`${method} does not end`);
+    if (reset.reply?.kind !== 'reset') problems.push(`${method} does not end: ${JSON.stringify(reset.reply)}`);
     if (bench.touched()) problems.push(`memory was written ${after}`);
     if (bench.inFlight() > 0) problems.push(`requests are in flight ${after}`);
     problems.push(...differences(after, values(subject, bench), values(subject, fresh)));

@@ -96,3 +96,19 @@ scenario('edu has 28 address bits: the upper ones of an IOVA are lost', { preset
   await finished();
   expect(await m.text(page, 4)).toBe('\0\0\0\0');
 });
+
+scenario(
+  'a reset with a window in the middle of a transfer: it is aborted, and nothing is written after',
+  { preset: 'basic' },
+  async (m) => {
+    const { dev, read, start } = edu(m);
+    const page = await m.mapped(dev, IOVA);
+    await m.memory.write(page, text('kept'));
+    await dev.faults.arm('hold', { point: 'translated' });
+    await start(BUFFER, IOVA, 4, TO_RAM | RAISE_WHEN_DONE);
+    expect(await dev.ledger()).toMatchObject([{ held: true, iova: BigInt(IOVA), bytes: 4 }]);
+    expect(await dev.reset({ method: 'pm', deadlineMs: 10, onDeadline: 'abort' })).toMatchObject({ method: 'pm', aborted: 1 });
+    expect([await m.text(page, 4), await dev.ledger()]).toEqual(['kept', []]);
+    expect([await read(COMMAND), await read(COUNT), await read(IRQ_STATUS)]).toEqual([0, 0, 0]);
+  },
+);
