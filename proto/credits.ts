@@ -43,6 +43,8 @@ export function creditClass(number: number): CreditClass {
     case BODY.dirtyRead:
     case BODY.modelPageRequest:
     case BODY.pageRequest:
+    case BODY.modelInterrupt:
+    case BODY.deviceInterrupt:
       return CREDIT_CLASS_DMA;
     case BODY.memoryRead:
     case BODY.memoryWrite:

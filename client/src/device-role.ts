@@ -7,7 +7,7 @@ import type { Channel, PeerAnswer } from './channel.ts';
 import { Claim } from './claim.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError, isCancelled } from './errors.ts';
-import { RESET_METHOD, type ResetMethod } from './names.ts';
+import { INTERRUPT_OUTCOME, RESET_METHOD, type InterruptOutcome, type ResetMethod } from './names.ts';
 import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
 import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
@@ -100,6 +100,8 @@ export class ClaimedFunction extends Claim {
   /** `00:04.0`. */
   readonly bdf: string;
   readonly dma: DeviceDma;
+  readonly #channel: Channel;
+  readonly #function: number;
   readonly #handlers: DeviceHandlers;
   /** Settles when every access that has come is answered; undefined when that is so. */
   #busy: Promise<unknown> | undefined;
@@ -107,8 +109,25 @@ export class ClaimedFunction extends Claim {
   constructor(channel: Channel, fn: number, handlers: DeviceHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
     super(giveUp);
     this.bdf = bdfText(fn);
+    this.#channel = channel;
+    this.#function = fn;
     this.dma = new DeviceDma(channel, fn);
     this.#handlers = handlers;
+  }
+
+  /**
+   * Interrupt `vector` happens: by MSI-X, MSI or INTx, as configuration space has enabled; after the DMA writes that were made before. The server keeps the
+   * masks and the pending bits. Errors: EINVAL (a vector that it does not have).
+   */
+  async interrupt(vector: number, options?: CallOptions): Promise<InterruptOutcome> {
+    const request = { function: this.#function, vector: u32(vector, 'vector') };
+    return INTERRUPT_OUTCOME.nameOf((await ask(this.#channel, 'deviceInterrupt', request, options)).body.outcome);
+  }
+
+  /** Its cause for INTx comes or goes. */
+  async line(asserted: boolean, options?: CallOptions): Promise<InterruptOutcome> {
+    const request = { function: this.#function, line: asserted };
+    return INTERRUPT_OUTCOME.nameOf((await ask(this.#channel, 'deviceInterrupt', request, options)).body.outcome);
   }
 
   read(access: RegionAccess): PeerAnswer | Promise<PeerAnswer> {

@@ -36,12 +36,28 @@ export interface Interrupt {
   readonly function: string;
   /** Message address, as the function wrote it. */
   readonly address: bigint;
-  /** Message data: the vector. */
+  /** Message data: on x86 without remapping the low byte is the processor's vector. */
   readonly data: number;
   /** How many equal ones this stands for, at least 1. */
   readonly count: number;
   readonly timeNs: number;
+  /** The interrupt of the function that it raised, from 0; undefined: it wrote the message as any other DMA. */
+  readonly sourceVector: number | undefined;
+  /** What interrupt remapping made of it; undefined: it was not remapped. */
+  readonly remapped: { readonly index: number; readonly vector: number; readonly destination: number } | undefined;
 }
+
+/** A function has asserted or deasserted INTx. */
+export interface IntxChange {
+  readonly function: string;
+  /** Of the function, `A` to `D`. */
+  readonly pin: IntxPin;
+  readonly asserted: boolean;
+  /** Where it comes out at the root: the device there, `00:02`, and the pin. The line is asserted while any function asserts it. */
+  readonly line: { readonly device: string; readonly pin: IntxPin; readonly asserted: boolean; readonly sources: number };
+  readonly timeNs: number;
+}
+export type IntxPin = 'A' | 'B' | 'C' | 'D';
 
 /** A reset window was opened or closed. */
 export interface WindowChange {
@@ -81,6 +97,7 @@ const NUMBER_MAX = 0xffff_ffff;
 export class EventStreams {
   readonly faults = new EventQueue<FaultRecord>();
   readonly interrupts = new EventQueue<Interrupt>();
+  readonly intx = new EventQueue<IntxChange>();
   readonly windows = new EventQueue<WindowChange>();
   readonly driverCalls = new EventQueue<DriverCall>();
   readonly logs = new EventQueue<LogLine>();
@@ -102,6 +119,7 @@ export class EventStreams {
     },
     faultEvent: (event) => this.faults.put(faultRecord(event.record)),
     interruptEvent: (event) => this.interrupts.put(interrupt(event)),
+    intxEvent: (event) => this.intx.put(intxChange(event)),
     windowEvent: (event) => this.windows.put(windowChange(event)),
     driverCallbackEvent: (event) =>
       this.driverCalls.put({
@@ -129,8 +147,8 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    const { faults, interrupts, windows, driverCalls, logs, trace, pageFaults, hotplug } = this;
-    return [faults, interrupts, windows, driverCalls, logs, trace, pageFaults, hotplug] as EventQueue<unknown>[];
+    const { faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug } = this;
+    return [faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug] as EventQueue<unknown>[];
   }
 }
 
@@ -157,7 +175,28 @@ function interrupt(event: Events['interruptEvent']): Interrupt {
     data: event.data,
     count: event.count,
     timeNs: numberOf(event.timeNs),
+    sourceVector: event.sourceVector ?? undefined,
+    remapped: event.remapped ?? undefined,
   });
+}
+
+function intxChange(event: Events['intxEvent']): IntxChange {
+  return shown({
+    function: bdfText(event.function),
+    pin: pinOf(event.pin),
+    asserted: event.asserted,
+    line: {
+      device: bdfText(event.lineDevice).replace(/\.0$/, ''),
+      pin: pinOf(event.linePin),
+      asserted: event.lineSources > 0,
+      sources: event.lineSources,
+    },
+    timeNs: numberOf(event.timeNs),
+  });
+}
+
+function pinOf(pin: number): IntxPin {
+  return (['A', 'B', 'C', 'D'] as const)[pin - 1] ?? 'A';
 }
 
 function windowChange(event: Events['windowEvent']): WindowChange {

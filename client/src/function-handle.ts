@@ -7,6 +7,7 @@ import { attachedTo, type Domain } from './domains.ts';
 import { invalid } from './errors.ts';
 import { FaultInjection } from './fault-injection.ts';
 import { unplug, type UnplugOptions, type UnplugReport } from './hotplug.ts';
+import { irq, type Irq } from './interrupts.ts';
 import type { Ioas } from './ioas.ts';
 import { Mappings } from './mappings.ts';
 import { Model } from './model.ts';
@@ -78,6 +79,11 @@ export class FunctionHandle {
   /** Where its base address registers are, and how large. */
   async regions(options?: CallOptions): Promise<RegionInfo[]> {
     return (await ask(this.#channel, 'functionRegions', this.#at, options)).body.regions.map(regionInfo);
+  }
+
+  /** The ways in which it interrupts, and how they stand. */
+  async irqs(options?: CallOptions): Promise<Irq[]> {
+    return (await ask(this.#channel, 'irqInfo', this.#at, options)).body.irqs.map(irq);
   }
 
   /** Its IOMMU group. Errors: EOPNOTSUPP (no IOMMU). */

@@ -27,10 +27,21 @@ export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
-export type { DriverCall, EventStreams, FaultRecord, Interrupt, LogLine, TraceRecord, WindowChange } from './event-streams.ts';
+export type {
+  DriverCall,
+  EventStreams,
+  FaultRecord,
+  Interrupt,
+  IntxChange,
+  IntxPin,
+  LogLine,
+  TraceRecord,
+  WindowChange,
+} from './event-streams.ts';
 export type { ArmMemoryOptions, ArmOptions, ArmedFault, ArmedFaults, FaultInjection, MemoryFaultKind } from './fault-injection.ts';
 export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapReport } from './mappings.ts';
 export type { AreaRequest, Ioas, Ioases, IovaRanges } from './ioas.ts';
+export type { Irq, RemapEntry } from './interrupts.ts';
 export type { FoundRange, IovaRange } from './iova-range.ts';
 export type { Allocation, Memory } from './memory.ts';
 export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
@@ -43,7 +54,9 @@ export type {
   EventClass,
   FaultKind,
   HoldPoint,
+  InterruptOutcome,
   InvalidateType,
+  IrqIndex,
   LogLevel,
   MemoryError,
   OnDeadline,

@@ -12,6 +12,7 @@ import {
   type FaultRecord,
   type Interrupt,
   type DriverCall,
+  type IntxChange,
   type LogLine,
   type TraceRecord,
   type WindowChange,
@@ -19,6 +20,7 @@ import {
 import { ArmedFaults } from './fault-injection.ts';
 import { FunctionHandle } from './function-handle.ts';
 import { plug, type HotplugChange, type PlugOptions, type PlugReport } from './hotplug.ts';
+import { remapRequest, type RemapEntry } from './interrupts.ts';
 import { Ioases } from './ioas.ts';
 import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
@@ -80,8 +82,21 @@ export class Machine implements AsyncDisposable {
     return body.faults.map((fault) => new PageFault(channel, fault));
   }
 
+  /** Messages of interrupts that came through. */
   get interrupts(): EventQueue<Interrupt> {
     return this.#link.events.interrupts;
+  }
+
+  /** INTx of functions, asserted and deasserted. */
+  get intx(): EventQueue<IntxChange> {
+    return this.#link.events.intx;
+  }
+
+  /**
+   * Writes an entry of the interrupt remapping table; undefined: it is not present. Errors: EOPNOTSUPP (the machine does not remap interrupts), EINVAL.
+   */
+  async remapInterrupt(index: number, entry: RemapEntry | undefined, options?: CallOptions): Promise<void> {
+    await ask(this.#link.channel, 'irqRemapSet', remapRequest(index, entry), options);
   }
 
   /** Reset windows that were opened and closed. */

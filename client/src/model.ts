@@ -2,7 +2,8 @@ import { ask, type CallOptions } from './ask.ts';
 import type { Channel } from './channel.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { invalid } from './errors.ts';
-import { DMA_OPERATION, ON_FAULT, REQUEST_POINT, type DmaOperation, type HoldPoint, type OnFault } from './names.ts';
+import { DMA_OPERATION, INTERRUPT_OUTCOME, ON_FAULT, REQUEST_POINT } from './names.ts';
+import type { DmaOperation, HoldPoint, InterruptOutcome, OnFault } from './names.ts';
 import { nsOfMs, u32, u64 } from './numbers.ts';
 import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
@@ -87,6 +88,21 @@ export class Model {
   /** A Stop Marker: it has stopped using the PASID and waits for no answer of that any more. Errors: EINVAL (a group has no last request yet). */
   async stopPasid(pasid: number, options?: CallOptions): Promise<PageRequestResult> {
     return pageRequestResult((await ask(this.#channel, 'modelPageRequest', stopMarker(this.#function, pasid), options)).body);
+  }
+
+  /**
+   * Interrupt `vector` of the function happens: by MSI-X, MSI or INTx, as its configuration space has enabled. Resolves with what became of it.
+   * Errors: EINVAL (a vector that it does not have).
+   */
+  async interrupt(vector: number, options?: CallOptions): Promise<InterruptOutcome> {
+    const request = { function: this.#function, vector: u32(vector, 'vector') };
+    return INTERRUPT_OUTCOME.nameOf((await ask(this.#channel, 'modelInterrupt', request, options)).body.outcome);
+  }
+
+  /** The function's cause for INTx comes or goes. */
+  async line(asserted: boolean, options?: CallOptions): Promise<InterruptOutcome> {
+    const request = { function: this.#function, line: asserted };
+    return INTERRUPT_OUTCOME.nameOf((await ask(this.#channel, 'modelInterrupt', request, options)).body.outcome);
   }
 
   async #operate(

@@ -30,6 +30,8 @@ export type DomainType = Names<typeof v1.DomainType, 'DOMAIN_TYPE_', '-'>;
 export type PageAnswer = Names<typeof v1.PageAnswer, 'PAGE_ANSWER_', '-'>;
 export type OnFault = Names<typeof v1.OnFault, 'ON_FAULT_', '-'>;
 export type InvalidateType = Names<typeof v1.InvalidateType, 'INVALIDATE_TYPE_', '-'>;
+export type IrqIndex = Names<typeof v1.IrqIndex, 'IRQ_INDEX_', '-'>;
+export type InterruptOutcome = Names<typeof v1.InterruptOutcome, 'INTERRUPT_OUTCOME_', '-'>;
 export type LogLevel = Names<typeof v1.LogLevel, 'LOG_LEVEL_', '-'>;
 /** Where a request can be held, in order. */
 export type HoldPoint = Extract<RequestPoint, 'issued' | 'translated' | 'performed'>;
@@ -77,6 +79,8 @@ export const DEFAULT_DOMAIN_TYPE = vocabulary<DefaultDomainType>('type', v1.Defa
 export const PAGE_ANSWER = vocabulary<PageAnswer>('answer', v1.PageAnswer, 'PAGE_ANSWER_', '-');
 export const ON_FAULT = vocabulary<OnFault>('on-fault', v1.OnFault, 'ON_FAULT_', '-');
 export const INVALIDATE_TYPE = vocabulary<InvalidateType>('type', v1.InvalidateType, 'INVALIDATE_TYPE_', '-');
+export const IRQ_INDEX = vocabulary<IrqIndex>('irq', v1.IrqIndex, 'IRQ_INDEX_', '-');
+export const INTERRUPT_OUTCOME = vocabulary<InterruptOutcome>('interrupt', v1.InterruptOutcome, 'INTERRUPT_OUTCOME_', '-');
 export const LOG_LEVEL = vocabulary<LogLevel>('level', v1.LogLevel, 'LOG_LEVEL_', '-');
 
 const ACCESS_LETTERS = ['r', 'w', 'x'] as const;

@@ -31,6 +31,14 @@ export const BODY = {
   deviceClaimReply: 43,
   deviceRelease: 44,
   deviceReleaseReply: 45,
+  irqInfo: 46,
+  irqInfoReply: 47,
+  modelInterrupt: 48,
+  modelInterruptReply: 49,
+  deviceInterrupt: 50,
+  deviceInterruptReply: 51,
+  irqRemapSet: 52,
+  irqRemapSetReply: 53,
   functionRegions: 62,
   functionRegionsReply: 63,
   groupInfo: 64,
@@ -168,6 +176,7 @@ export const BODY = {
   windowEvent: 1028,
   logEvent: 1029,
   traceEvent: 1030,
+  intxEvent: 1031,
   hotplugEvent: 1034,
   pageFaultEvent: 1110,
   driverCallbackEvent: 1120,
@@ -185,6 +194,10 @@ export interface Calls {
   functionInfo: { request: iommud.v1.FunctionInfo.$Properties; decoded: iommud.v1.FunctionInfo; reply: iommud.v1.FunctionInfoReply };
   deviceClaim: { request: iommud.v1.DeviceClaim.$Properties; decoded: iommud.v1.DeviceClaim; reply: iommud.v1.DeviceClaimReply };
   deviceRelease: { request: iommud.v1.DeviceRelease.$Properties; decoded: iommud.v1.DeviceRelease; reply: iommud.v1.DeviceReleaseReply };
+  irqInfo: { request: iommud.v1.IrqInfo.$Properties; decoded: iommud.v1.IrqInfo; reply: iommud.v1.IrqInfoReply };
+  modelInterrupt: { request: iommud.v1.ModelInterrupt.$Properties; decoded: iommud.v1.ModelInterrupt; reply: iommud.v1.ModelInterruptReply };
+  deviceInterrupt: { request: iommud.v1.DeviceInterrupt.$Properties; decoded: iommud.v1.DeviceInterrupt; reply: iommud.v1.DeviceInterruptReply };
+  irqRemapSet: { request: iommud.v1.IrqRemapSet.$Properties; decoded: iommud.v1.IrqRemapSet; reply: iommud.v1.IrqRemapSetReply };
   functionRegions: { request: iommud.v1.FunctionRegions.$Properties; decoded: iommud.v1.FunctionRegions; reply: iommud.v1.FunctionRegionsReply };
   groupInfo: { request: iommud.v1.GroupInfo.$Properties; decoded: iommud.v1.GroupInfo; reply: iommud.v1.GroupInfoReply };
   domainAlloc: { request: iommud.v1.DomainAlloc.$Properties; decoded: iommud.v1.DomainAlloc; reply: iommud.v1.DomainAllocReply };
@@ -262,6 +275,7 @@ export interface Events {
   windowEvent: iommud.v1.WindowEvent;
   logEvent: iommud.v1.LogEvent;
   traceEvent: iommud.v1.TraceEvent;
+  intxEvent: iommud.v1.IntxEvent;
   hotplugEvent: iommud.v1.HotplugEvent;
   pageFaultEvent: iommud.v1.PageFaultEvent;
   driverCallbackEvent: iommud.v1.DriverCallbackEvent;
@@ -296,6 +310,14 @@ codecs[42] = v1.DeviceClaim;
 codecs[43] = v1.DeviceClaimReply;
 codecs[44] = v1.DeviceRelease;
 codecs[45] = v1.DeviceReleaseReply;
+codecs[46] = v1.IrqInfo;
+codecs[47] = v1.IrqInfoReply;
+codecs[48] = v1.ModelInterrupt;
+codecs[49] = v1.ModelInterruptReply;
+codecs[50] = v1.DeviceInterrupt;
+codecs[51] = v1.DeviceInterruptReply;
+codecs[52] = v1.IrqRemapSet;
+codecs[53] = v1.IrqRemapSetReply;
 codecs[62] = v1.FunctionRegions;
 codecs[63] = v1.FunctionRegionsReply;
 codecs[64] = v1.GroupInfo;
@@ -433,6 +455,7 @@ codecs[1027] = v1.InterruptEvent;
 codecs[1028] = v1.WindowEvent;
 codecs[1029] = v1.LogEvent;
 codecs[1030] = v1.TraceEvent;
+codecs[1031] = v1.IntxEvent;
 codecs[1034] = v1.HotplugEvent;
 codecs[1110] = v1.PageFaultEvent;
 codecs[1120] = v1.DriverCallbackEvent;

@@ -375,7 +375,22 @@ export namespace iommud {
             OUTCOME_POISONED = 19,
 
             /** No completion came while the function waited. */
-            OUTCOME_COMPLETION_TIMEOUT = 20
+            OUTCOME_COMPLETION_TIMEOUT = 20,
+
+            /** Interrupt remapping: the message has a reserved bit set, or is no aligned DWORD. */
+            OUTCOME_INTERRUPT_RESERVED = 21,
+
+            /** Its handle and subhandle are beyond the table. */
+            OUTCOME_INTERRUPT_INDEX = 22,
+
+            /** The entry is not present. */
+            OUTCOME_INTERRUPT_ABSENT = 23,
+
+            /** It is not in the remappable format. */
+            OUTCOME_INTERRUPT_COMPATIBILITY = 24,
+
+            /** The entry is for another function. */
+            OUTCOME_INTERRUPT_SOURCE = 25
         }
 
         /** What a translation request was granted: the range that one translation has. In the first is the page that was asked for. */
@@ -980,7 +995,7 @@ export namespace iommud {
             type $Shape = iommud.v1.FaultEvent.$Properties;
         }
 
-        /** A function raised an interrupt. While the receiver is slow, those with the same function, address and data become one. */
+        /** A message of an interrupt has come through. While the receiver is slow, those that differ in nothing but their time become one. */
         class InterruptEvent {
 
             /**
@@ -998,7 +1013,7 @@ export namespace iommud {
             /** Message address, as the function wrote it. */
             address: Long;
 
-            /** Message data: the vector. */
+            /** Message data: on x86 without remapping the low byte is the processor's vector. */
             data: number;
 
             /** How many times, at least 1. */
@@ -1006,6 +1021,12 @@ export namespace iommud {
 
             /** Of the last of them, on the machine's clock, nanoseconds. */
             timeNs: Long;
+
+            /** The interrupt of the function that it raised, from 0. Absent: it wrote the message as any other DMA. */
+            sourceVector: (number|null);
+
+            /** What interrupt remapping made of it. Absent: it was not remapped. */
+            remapped: (iommud.v1.RemappedInterrupt|null);
 
             /**
              * Encodes the specified InterruptEvent message. Does not implicitly {@link iommud.v1.InterruptEvent.verify|verify} messages.
@@ -1037,7 +1058,7 @@ export namespace iommud {
                 /** Message address, as the function wrote it. */
                 address?: Long;
 
-                /** Message data: the vector. */
+                /** Message data: on x86 without remapping the low byte is the processor's vector. */
                 data?: number;
 
                 /** How many times, at least 1. */
@@ -1046,12 +1067,166 @@ export namespace iommud {
                 /** Of the last of them, on the machine's clock, nanoseconds. */
                 timeNs?: Long;
 
+                /** The interrupt of the function that it raised, from 0. Absent: it wrote the message as any other DMA. */
+                sourceVector?: (number|null);
+
+                /** What interrupt remapping made of it. Absent: it was not remapped. */
+                remapped?: (iommud.v1.RemappedInterrupt.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an InterruptEvent. */
             type $Shape = iommud.v1.InterruptEvent.$Properties;
+        }
+
+        /** Represents a RemappedInterrupt. */
+        class RemappedInterrupt {
+
+            /**
+             * Constructs a new RemappedInterrupt.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.RemappedInterrupt.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Of the entry. */
+            index: number;
+
+            /** RemappedInterrupt vector. */
+            vector: number;
+
+            /** RemappedInterrupt destination. */
+            destination: number;
+
+            /**
+             * Encodes the specified RemappedInterrupt message. Does not implicitly {@link iommud.v1.RemappedInterrupt.verify|verify} messages.
+             * @param message RemappedInterrupt message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.RemappedInterrupt.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RemappedInterrupt message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.RemappedInterrupt & iommud.v1.RemappedInterrupt.$Shape} RemappedInterrupt
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.RemappedInterrupt & iommud.v1.RemappedInterrupt.$Shape;
+        }
+
+        namespace RemappedInterrupt {
+
+            /** Properties of a RemappedInterrupt. */
+            interface $Properties {
+
+                /** Of the entry. */
+                index?: number;
+
+                /** RemappedInterrupt vector */
+                vector?: number;
+
+                /** RemappedInterrupt destination */
+                destination?: number;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RemappedInterrupt. */
+            type $Shape = iommud.v1.RemappedInterrupt.$Properties;
+        }
+
+        /** A function has asserted or deasserted INTx. While the receiver is slow, only the last of a function is kept. */
+        class IntxEvent {
+
+            /**
+             * Constructs a new IntxEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IntxEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IntxEvent function. */
+            function: number;
+
+            /** Of the function, 1 to 4: INTA to INTD. */
+            pin: number;
+
+            /** IntxEvent asserted. */
+            asserted: boolean;
+
+            /** Where it comes out at the root: the device there, as its function 0, and the pin, 1 to 4. */
+            lineDevice: number;
+
+            /** IntxEvent linePin. */
+            linePin: number;
+
+            /** How many functions assert that line now: it is asserted until there is none. */
+            lineSources: number;
+
+            /** IntxEvent timeNs. */
+            timeNs: Long;
+
+            /**
+             * Encodes the specified IntxEvent message. Does not implicitly {@link iommud.v1.IntxEvent.verify|verify} messages.
+             * @param message IntxEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IntxEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IntxEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IntxEvent & iommud.v1.IntxEvent.$Shape} IntxEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IntxEvent & iommud.v1.IntxEvent.$Shape;
+        }
+
+        namespace IntxEvent {
+
+            /** Properties of an IntxEvent. */
+            interface $Properties {
+
+                /** IntxEvent function */
+                "function"?: number;
+
+                /** Of the function, 1 to 4: INTA to INTD. */
+                pin?: number;
+
+                /** IntxEvent asserted */
+                asserted?: boolean;
+
+                /** Where it comes out at the root: the device there, as its function 0, and the pin, 1 to 4. */
+                lineDevice?: number;
+
+                /** IntxEvent linePin */
+                linePin?: number;
+
+                /** How many functions assert that line now: it is asserted until there is none. */
+                lineSources?: number;
+
+                /** IntxEvent timeNs */
+                timeNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IntxEvent. */
+            type $Shape = iommud.v1.IntxEvent.$Properties;
         }
 
         /** A reset window was opened or closed. */
@@ -5459,6 +5634,588 @@ export namespace iommud {
             type $Shape = iommud.v1.DomainInvalidateReply.$Properties;
         }
 
+        /** The ways in which a function interrupts, in the order of vfio-user's indexes (there from 0). */
+        enum IrqIndex {
+
+            /** IRQ_INDEX_UNSPECIFIED value */
+            IRQ_INDEX_UNSPECIFIED = 0,
+
+            /** IRQ_INDEX_INTX value */
+            IRQ_INDEX_INTX = 1,
+
+            /** IRQ_INDEX_MSI value */
+            IRQ_INDEX_MSI = 2,
+
+            /** IRQ_INDEX_MSIX value */
+            IRQ_INDEX_MSIX = 3
+        }
+
+        /** Which of them a function has, and how they stand (vfio-user's DEVICE_GET_IRQ_INFO, of all at once). Roles: any. Class: control. Errors: ENODEV. */
+        class IrqInfo {
+
+            /**
+             * Constructs a new IrqInfo.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IrqInfo.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IrqInfo function. */
+            function: (number|null);
+
+            /**
+             * Encodes the specified IrqInfo message. Does not implicitly {@link iommud.v1.IrqInfo.verify|verify} messages.
+             * @param message IrqInfo message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IrqInfo.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IrqInfo message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IrqInfo & iommud.v1.IrqInfo.$Shape} IrqInfo
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IrqInfo & iommud.v1.IrqInfo.$Shape;
+        }
+
+        namespace IrqInfo {
+
+            /** Properties of an IrqInfo. */
+            interface $Properties {
+
+                /** IrqInfo function */
+                "function"?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IrqInfo. */
+            type $Shape = iommud.v1.IrqInfo.$Properties;
+        }
+
+        /** Represents an IrqInfoReply. */
+        class IrqInfoReply {
+
+            /**
+             * Constructs a new IrqInfoReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IrqInfoReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Those that it has, by index. */
+            irqs: iommud.v1.Irq[];
+
+            /**
+             * Encodes the specified IrqInfoReply message. Does not implicitly {@link iommud.v1.IrqInfoReply.verify|verify} messages.
+             * @param message IrqInfoReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IrqInfoReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IrqInfoReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IrqInfoReply & iommud.v1.IrqInfoReply.$Shape} IrqInfoReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IrqInfoReply & iommud.v1.IrqInfoReply.$Shape;
+        }
+
+        namespace IrqInfoReply {
+
+            /** Properties of an IrqInfoReply. */
+            interface $Properties {
+
+                /** Those that it has, by index. */
+                irqs?: iommud.v1.Irq.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IrqInfoReply. */
+            type $Shape = iommud.v1.IrqInfoReply.$Properties;
+        }
+
+        /** Represents an Irq. */
+        class Irq {
+
+            /**
+             * Constructs a new Irq.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.Irq.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Irq index. */
+            index: iommud.v1.IrqIndex;
+
+            /** INTx: 1. MSI: vectors that it can have. MSI-X: entries of its table. */
+            count: number;
+
+            /** INTx: neither of the others is enabled, and Interrupt Disable is clear. */
+            enabled: boolean;
+
+            /** Its vectors can be masked one by one; of INTx, all of it by Interrupt Disable. */
+            maskable: boolean;
+
+            /** Vectors that are pending, in order; of INTx 0: the function has a cause for it (Interrupt Status). */
+            pending: number[];
+
+            /** Of MSI: vectors that software has granted (Multiple Message Enable). Of the others as `count`. */
+            granted: number;
+
+            /**
+             * Encodes the specified Irq message. Does not implicitly {@link iommud.v1.Irq.verify|verify} messages.
+             * @param message Irq message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.Irq.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Irq message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.Irq & iommud.v1.Irq.$Shape} Irq
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.Irq & iommud.v1.Irq.$Shape;
+        }
+
+        namespace Irq {
+
+            /** Properties of an Irq. */
+            interface $Properties {
+
+                /** Irq index */
+                index?: iommud.v1.IrqIndex;
+
+                /** INTx: 1. MSI: vectors that it can have. MSI-X: entries of its table. */
+                count?: number;
+
+                /** INTx: neither of the others is enabled, and Interrupt Disable is clear. */
+                enabled?: boolean;
+
+                /** Its vectors can be masked one by one; of INTx, all of it by Interrupt Disable. */
+                maskable?: boolean;
+
+                /** Vectors that are pending, in order; of INTx 0: the function has a cause for it (Interrupt Status). */
+                pending?: number[];
+
+                /** Of MSI: vectors that software has granted (Multiple Message Enable). Of the others as `count`. */
+                granted?: number;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Irq. */
+            type $Shape = iommud.v1.Irq.$Properties;
+        }
+
+        /** What became of an interrupt that was raised. */
+        enum InterruptOutcome {
+
+            /** INTERRUPT_OUTCOME_UNSPECIFIED value */
+            INTERRUPT_OUTCOME_UNSPECIFIED = 0,
+
+            /** Its message is on the way: whether it arrives is the IOMMU's to say. */
+            INTERRUPT_OUTCOME_SENT = 1,
+
+            /** It is masked, and pending. Of INTx: Interrupt Disable, or another mechanism that is enabled, keeps it from the pin. */
+            INTERRUPT_OUTCOME_PENDING = 2,
+
+            /** INTx is asserted. */
+            INTERRUPT_OUTCOME_ASSERTED = 3,
+
+            /** The function cannot send it: Bus Master Enable is clear, it is in a reset or a reset window, or it has no such interrupt. */
+            INTERRUPT_OUTCOME_DROPPED = 4,
+
+            /** The function has no cause for INTx (any more). */
+            INTERRUPT_OUTCOME_IDLE = 5
+        }
+
+        /**
+         * Makes a `dma-probe` raise an interrupt: one of `vector` and `line`. Role: host. Class: dma, so that it
+         * comes after the writes that were asked for before.
+         * Errors: ENODEV, EOPNOTSUPP (not a dma-probe), EINVAL (both or none; a vector that it does not have).
+         */
+        class ModelInterrupt {
+
+            /**
+             * Constructs a new ModelInterrupt.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ModelInterrupt.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ModelInterrupt function. */
+            function: (number|null);
+
+            /** From 0. By MSI-X where that is enabled, else by MSI, where more vectors than are granted share those, else as `line` true. */
+            vector: (number|null);
+
+            /** The function's cause for INTx: comes, or goes. */
+            line: (boolean|null);
+
+            /**
+             * Encodes the specified ModelInterrupt message. Does not implicitly {@link iommud.v1.ModelInterrupt.verify|verify} messages.
+             * @param message ModelInterrupt message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ModelInterrupt.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ModelInterrupt message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ModelInterrupt & iommud.v1.ModelInterrupt.$Shape} ModelInterrupt
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ModelInterrupt & iommud.v1.ModelInterrupt.$Shape;
+        }
+
+        namespace ModelInterrupt {
+
+            /** Properties of a ModelInterrupt. */
+            interface $Properties {
+
+                /** ModelInterrupt function */
+                "function"?: (number|null);
+
+                /** From 0. By MSI-X where that is enabled, else by MSI, where more vectors than are granted share those, else as `line` true. */
+                vector?: (number|null);
+
+                /** The function's cause for INTx: comes, or goes. */
+                line?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ModelInterrupt. */
+            type $Shape = iommud.v1.ModelInterrupt.$Properties;
+        }
+
+        /** Represents a ModelInterruptReply. */
+        class ModelInterruptReply {
+
+            /**
+             * Constructs a new ModelInterruptReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ModelInterruptReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ModelInterruptReply outcome. */
+            outcome: iommud.v1.InterruptOutcome;
+
+            /** ModelInterruptReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ModelInterruptReply message. Does not implicitly {@link iommud.v1.ModelInterruptReply.verify|verify} messages.
+             * @param message ModelInterruptReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ModelInterruptReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ModelInterruptReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ModelInterruptReply & iommud.v1.ModelInterruptReply.$Shape} ModelInterruptReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ModelInterruptReply & iommud.v1.ModelInterruptReply.$Shape;
+        }
+
+        namespace ModelInterruptReply {
+
+            /** Properties of a ModelInterruptReply. */
+            interface $Properties {
+
+                /** ModelInterruptReply outcome */
+                outcome?: iommud.v1.InterruptOutcome;
+
+                /** ModelInterruptReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ModelInterruptReply. */
+            type $Shape = iommud.v1.ModelInterruptReply.$Properties;
+        }
+
+        /**
+         * The same of a function that this connection has claimed: its masks and pending bits are the server's. With id 0 posted.
+         * Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EINVAL as ModelInterrupt.
+         */
+        class DeviceInterrupt {
+
+            /**
+             * Constructs a new DeviceInterrupt.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceInterrupt.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceInterrupt function. */
+            function: (number|null);
+
+            /** DeviceInterrupt vector. */
+            vector: (number|null);
+
+            /** DeviceInterrupt line. */
+            line: (boolean|null);
+
+            /**
+             * Encodes the specified DeviceInterrupt message. Does not implicitly {@link iommud.v1.DeviceInterrupt.verify|verify} messages.
+             * @param message DeviceInterrupt message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceInterrupt.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceInterrupt message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceInterrupt & iommud.v1.DeviceInterrupt.$Shape} DeviceInterrupt
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceInterrupt & iommud.v1.DeviceInterrupt.$Shape;
+        }
+
+        namespace DeviceInterrupt {
+
+            /** Properties of a DeviceInterrupt. */
+            interface $Properties {
+
+                /** DeviceInterrupt function */
+                "function"?: (number|null);
+
+                /** DeviceInterrupt vector */
+                vector?: (number|null);
+
+                /** DeviceInterrupt line */
+                line?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceInterrupt. */
+            type $Shape = iommud.v1.DeviceInterrupt.$Properties;
+        }
+
+        /** Represents a DeviceInterruptReply. */
+        class DeviceInterruptReply {
+
+            /**
+             * Constructs a new DeviceInterruptReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceInterruptReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceInterruptReply outcome. */
+            outcome: iommud.v1.InterruptOutcome;
+
+            /** DeviceInterruptReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DeviceInterruptReply message. Does not implicitly {@link iommud.v1.DeviceInterruptReply.verify|verify} messages.
+             * @param message DeviceInterruptReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceInterruptReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceInterruptReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceInterruptReply & iommud.v1.DeviceInterruptReply.$Shape} DeviceInterruptReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceInterruptReply & iommud.v1.DeviceInterruptReply.$Shape;
+        }
+
+        namespace DeviceInterruptReply {
+
+            /** Properties of a DeviceInterruptReply. */
+            interface $Properties {
+
+                /** DeviceInterruptReply outcome */
+                outcome?: iommud.v1.InterruptOutcome;
+
+                /** DeviceInterruptReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceInterruptReply. */
+            type $Shape = iommud.v1.DeviceInterruptReply.$Properties;
+        }
+
+        /**
+         * Writes an entry of the interrupt remapping table. Role: host. Class: control.
+         * Errors: EOPNOTSUPP (the machine does not remap interrupts), EINVAL (index, vector; `destination` or `source` without a vector), ENODEV (source).
+         */
+        class IrqRemapSet {
+
+            /**
+             * Constructs a new IrqRemapSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IrqRemapSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** 0 to 65535. */
+            index: (number|null);
+
+            /** What the processor gets, 0 to 255. Absent: the entry is not present. */
+            vector: (number|null);
+
+            /** The processor. Absent: 0. */
+            destination: (number|null);
+
+            /** The only function whose messages it serves. Absent: any. */
+            source: (number|null);
+
+            /**
+             * Encodes the specified IrqRemapSet message. Does not implicitly {@link iommud.v1.IrqRemapSet.verify|verify} messages.
+             * @param message IrqRemapSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IrqRemapSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IrqRemapSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IrqRemapSet & iommud.v1.IrqRemapSet.$Shape} IrqRemapSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IrqRemapSet & iommud.v1.IrqRemapSet.$Shape;
+        }
+
+        namespace IrqRemapSet {
+
+            /** Properties of an IrqRemapSet. */
+            interface $Properties {
+
+                /** 0 to 65535. */
+                index?: (number|null);
+
+                /** What the processor gets, 0 to 255. Absent: the entry is not present. */
+                vector?: (number|null);
+
+                /** The processor. Absent: 0. */
+                destination?: (number|null);
+
+                /** The only function whose messages it serves. Absent: any. */
+                source?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IrqRemapSet. */
+            type $Shape = iommud.v1.IrqRemapSet.$Properties;
+        }
+
+        /** Represents an IrqRemapSetReply. */
+        class IrqRemapSetReply {
+
+            /**
+             * Constructs a new IrqRemapSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.IrqRemapSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IrqRemapSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified IrqRemapSetReply message. Does not implicitly {@link iommud.v1.IrqRemapSetReply.verify|verify} messages.
+             * @param message IrqRemapSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.IrqRemapSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IrqRemapSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.IrqRemapSetReply & iommud.v1.IrqRemapSetReply.$Shape} IrqRemapSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.IrqRemapSetReply & iommud.v1.IrqRemapSetReply.$Shape;
+        }
+
+        namespace IrqRemapSetReply {
+
+            /** Properties of an IrqRemapSetReply. */
+            interface $Properties {
+
+                /** IrqRemapSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IrqRemapSetReply. */
+            type $Shape = iommud.v1.IrqRemapSetReply.$Properties;
+        }
+
         /** Takes pages of the server's memory that nobody uses. Role: host. Class: control. Errors: EINVAL, ENOMEM. */
         class MemoryAlloc {
 
@@ -6253,7 +7010,10 @@ export namespace iommud {
             DMA_OPERATION_INVALIDATION_COMPLETION = 8,
 
             /** DMA_OPERATION_PAGE_REQUEST value */
-            DMA_OPERATION_PAGE_REQUEST = 9
+            DMA_OPERATION_PAGE_REQUEST = 9,
+
+            /** Assert_INTx or Deassert_INTx. */
+            DMA_OPERATION_INTX = 10
         }
 
         /** What a function does where a translation request grants it too little. */

@@ -27,6 +27,7 @@ interface Pending {
 const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = {
   fault: 1,
   interrupt: 2,
+  intx: 2,
   window: 3,
   log: 4,
   'page-fault': 11,

@@ -74,7 +74,7 @@ export function specOf(options: Options = {}): MachineSpec {
   return options.iommu === false ? spec : { ...spec, iommu: { invalidationTimeoutNs: INVALIDATION_TIMEOUT_MS * MS, ...iommuOf(options) } };
 }
 
-const OF_THE_IOMMU = ['pageRequestQueue', 'dmaFlush', 'blockedDomain', 'isolation', 'defaultDomain'] as const;
+const OF_THE_IOMMU = ['pageRequestQueue', 'dmaFlush', 'blockedDomain', 'isolation', 'defaultDomain', 'interrupts'] as const;
 
 function iommuOf(options: Options): Partial<NonNullable<MachineSpec['iommu']>> {
   return Object.fromEntries(OF_THE_IOMMU.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));

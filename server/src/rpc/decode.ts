@@ -37,6 +37,7 @@ import {
   optionalPasid,
   optionalWord,
 } from './fields.ts';
+import { interruptOf, remapEntryOf } from './interrupt-fields.ts';
 import { attachedTo, rangesOf, requestsOf, unmapRange } from './ioas-fields.ts';
 
 /** Calls that the session answers itself, and those that only the server makes. */
@@ -112,6 +113,10 @@ const ROWS = {
       deadlineNs: optionalNumber(b.deadlineNs, 'deadline_ns'),
     }),
   },
+  irqInfo: { roles: ANY, decode: (b) => ({ kind: 'irq-info', bdf: needFunction(b.function) }) },
+  modelInterrupt: { roles: HOST, decode: (b) => ({ kind: 'model-interrupt', ...interruptOf(b) }) },
+  deviceInterrupt: { roles: DEVICE, decode: (b) => ({ kind: 'device-interrupt', ...interruptOf(b) }) },
+  irqRemapSet: { roles: HOST, decode: (b) => ({ kind: 'irq-remap-set', index: needUint32(b.index, 'index'), entry: remapEntryOf(b) }) },
   deviceClaim: { roles: DEVICE, decode: (b) => ({ kind: 'device-claim', bdf: needFunction(b.function) }) },
   deviceRelease: { roles: DEVICE, decode: (b) => ({ kind: 'device-release', bdf: needFunction(b.function) }) },
 

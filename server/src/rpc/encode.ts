@@ -7,6 +7,7 @@ import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { resetBody } from './encode-resets.ts';
 import { CALLBACKS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, OUTCOME } from './enums.ts';
 import { errorBody } from './errors.ts';
+import { interruptBody, intxBody, irqBody, raisedBody } from './interrupt-fields.ts';
 import { invalidateBody, rangesBody, unmappedBody } from './ioas-fields.ts';
 import type { Send } from './send.ts';
 
@@ -68,6 +69,8 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
   'function-info': (reply) => functionDetail(reply.function),
   'function-regions': (reply) => ({ regions: reply.regions.map(regionInfo) }) satisfies Send<'FunctionRegionsReply'>,
   'group-info': (reply) => groupDetail(reply.group),
+  'irq-info': (reply) => ({ irqs: reply.irqs.map(irqBody) }) satisfies Send<'IrqInfoReply'>,
+  interrupt: raisedBody,
   'call-hold': (reply) => ({ hold: reply.hold }) satisfies Send<'CallHoldReply'>,
   'calls-held': (reply) => ({ calls: reply.calls.map(heldCall) }) satisfies Send<'CallsHeldReply'>,
   'domain-alloc': (reply) => ({ domain: reply.domain }) satisfies Send<'DomainAllocReply'>,
@@ -111,6 +114,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.faultEvent;
     case 'interrupt':
       return BODY.interruptEvent;
+    case 'intx':
+      return BODY.intxEvent;
     case 'window':
       return BODY.windowEvent;
     case 'log':
@@ -139,13 +144,9 @@ export function eventBody(event: MachineEvent): object {
         timeNs: u64FromNumber(event.timeNs),
       } satisfies Send<'HotplugEvent'>;
     case 'interrupt':
-      return {
-        function: event.bdf,
-        address: u64FromBigint(event.address),
-        data: event.data,
-        count: event.count,
-        timeNs: u64FromNumber(event.timeNs),
-      } satisfies Send<'InterruptEvent'>;
+      return interruptBody(event);
+    case 'intx':
+      return intxBody(event);
     case 'window':
       return {
         function: event.bdf,

@@ -5,6 +5,8 @@ import {
   DEFAULT_TYPES,
   DRIVER_CALLBACKS,
   FAULT_KINDS,
+  IRQ_INDEXES,
+  RAISED,
   MEMORY_ERRORS,
   type DomainType,
   type FaultKind,
@@ -61,6 +63,8 @@ export const OUTCOME = enumMap('OUTCOME', OUTCOMES, v1.Outcome);
 export const OPERATIONS = enumMap('DMA_OPERATION', DMA_OPERATIONS, v1.DmaOperation);
 export const POINTS = enumMap('REQUEST_POINT', HOLD_POINTS, v1.RequestPoint);
 export const FAULTS = enumMap('FAULT_KIND', FAULT_KINDS satisfies readonly FaultKind[], v1.FaultKind);
+export const IRQ_INDEX = enumMap('IRQ_INDEX', IRQ_INDEXES, v1.IrqIndex);
+export const INTERRUPT_OUTCOME = enumMap('INTERRUPT_OUTCOME', RAISED, v1.InterruptOutcome);
 export const MEMORY_ERROR = enumMap('MEMORY_ERROR', MEMORY_ERRORS, v1.MemoryError);
 export const LEVELS = enumMap('LOG_LEVEL', every<'info' | 'warn'>({ info: true, warn: true }), v1.LogLevel);
 
@@ -76,7 +80,7 @@ export const PAGE_ANSWERS_OF_HOSTS = enumMap(
 /** What a ledger shows has more operations and points than a call may ask for. */
 export const LEDGER_OPERATIONS = enumMap(
   'DMA_OPERATION',
-  [...DMA_OPERATIONS, 'msi', 'invalidation-completion', 'page-request'] satisfies LedgerEntry['operation'][],
+  [...DMA_OPERATIONS, 'msi', 'invalidation-completion', 'page-request', 'intx'] satisfies LedgerEntry['operation'][],
   v1.DmaOperation,
 );
 export const LEDGER_POINTS = enumMap(

@@ -5,7 +5,7 @@ import type { MachineEvent } from '../core/machine/index.ts';
 import { eventBody, eventNumber, traceBody } from './encode.ts';
 import type { EventClassName } from './enums.ts';
 
-type Interrupt = Extract<MachineEvent, { kind: 'interrupt' }>;
+type Interrupt = Extract<MachineEvent, { kind: 'interrupt' | 'intx' }>;
 
 const NUMBER_MAX = 0xffff_ffff;
 
@@ -19,8 +19,8 @@ export interface FeedPort {
 }
 
 /**
- * The events of one connection: chosen classes, numbered from 1. While there is no room, interrupts of one function, address and data become
- * one with a count, and the others are dropped; `lost {from, to}` tells which numbers never came.
+ * The events of one connection: chosen classes, numbered from 1. While there is no room, interrupts that differ in nothing but their time become
+ * one with a count, of a function's INTx the last is kept, and other events are dropped; `lost {from, to}` tells which numbers never came.
  */
 export class EventFeed {
   readonly #port: FeedPort;
@@ -49,9 +49,10 @@ export class EventFeed {
   }
 
   machine(event: MachineEvent): void {
-    if (!this.#classes.has(event.kind)) return;
+    const isInterrupt = event.kind === 'interrupt' || event.kind === 'intx';
+    if (!this.#classes.has(isInterrupt ? 'interrupt' : event.kind)) return;
     if (this.#catchUp()) this.#send(eventNumber(event), eventBody(event));
-    else if (event.kind === 'interrupt') this.#hold(event);
+    else if (isInterrupt) this.#hold(event);
     else this.#drop();
   }
 
@@ -76,16 +77,17 @@ export class EventFeed {
     for (const [key, interrupt] of this.#held) {
       if (!this.#port.hasRoom()) return false;
       this.#held.delete(key);
-      this.#send(BODY.interruptEvent, eventBody(interrupt));
+      this.#send(eventNumber(interrupt), eventBody(interrupt));
     }
     return true;
   }
 
   #hold(event: Interrupt): void {
-    const key = `${event.bdf} ${event.address} ${event.data}`;
+    const key = keyOf(event);
     const held = this.#held.get(key);
     if (held === undefined && this.#held.size >= INTERRUPTS_HELD_MAX) this.#drop();
-    else this.#held.set(key, held === undefined ? event : { ...event, count: held.count + event.count });
+    else
+      this.#held.set(key, held?.kind === 'interrupt' && event.kind === 'interrupt' ? { ...event, count: held.count + event.count } : event);
   }
 
   #drop(): void {
@@ -104,4 +106,12 @@ export class EventFeed {
     this.#next = number === NUMBER_MAX ? 1 : number + 1;
     return number;
   }
+}
+
+/** Equal for those of which one stands for all. */
+function keyOf(event: Interrupt): string {
+  if (event.kind === 'intx') return `${event.bdf} intx`;
+  const { bdf, address, data, source = '', remapped } = event;
+  const to = remapped === undefined ? '' : `${remapped.index} ${remapped.vector} ${remapped.destination}`;
+  return `${bdf} ${address} ${data} ${source} ${to}`;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NO_PASID, Trace, bdf } from '../../../server/src/core/base/index.ts';
 import { planDeferredAttach } from '../../../server/src/core/iommu/attach.ts';
-import { FIX_NAMES, Iommu, type GroupDevice } from '../../../server/src/core/iommu/index.ts';
+import { FIX_NAMES, INTERRUPT_REGION, Iommu, type GroupDevice } from '../../../server/src/core/iommu/index.ts';
 import { GuestMemory } from '../../../server/src/core/memory/index.ts';
 import { Translation } from '../../../server/src/core/translation/index.ts';
 
@@ -23,6 +23,7 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
     blockedDomain: true,
     isolation: 'blocked',
     hostWindows: [],
+    interruptRegion: INTERRUPT_REGION.x86,
     attachFails: () => false,
   });
   const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };

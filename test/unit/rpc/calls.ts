@@ -66,6 +66,22 @@ export const EXAMPLES: Examples = {
     needs: ['function'],
     command: { kind: 'function-unplug', bdf, surprise: true, deadlineNs: SAFE_NUMBER },
   },
+  irqInfo: { ...place, command: { kind: 'irq-info', bdf } },
+  modelInterrupt: {
+    body: { function: FUNCTION, vector: 31, line: false },
+    needs: ['function'],
+    command: { kind: 'model-interrupt', bdf, vector: 31, line: false },
+  },
+  deviceInterrupt: {
+    body: { function: FUNCTION, vector: 0xffff_ffff, line: true },
+    needs: ['function'],
+    command: { kind: 'device-interrupt', bdf, vector: 0xffff_ffff, line: true },
+  },
+  irqRemapSet: {
+    body: { index: 65_535, vector: 255, destination: 0xffff_ffff, source: FUNCTION },
+    needs: ['index', 'vector'],
+    command: { kind: 'irq-remap-set', index: 65_535, entry: { vector: 255, destination: 0xffff_ffff, source: bdf } },
+  },
   deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },

@@ -126,6 +126,8 @@ describe('a value that cannot be is EINVAL naming the field', () => {
     ['dmaMap', 'access', { domain: 1, iova: half(0), address: half(0), bytes: half(0), access: 8 }],
     ['dmaMap', 'domain', { ...at, domain: 1, iova: half(0), address: half(0), bytes: half(0), access: 1 }],
     ['dmaUnmap', 'pasid', { domain: 1, pasid: 3, iova: half(0), bytes: half(0) }],
+    ['irqRemapSet', 'vector', { index: 1, destination: 0 }],
+    ['irqRemapSet', 'vector', { index: 1, source: 0x10 }],
     ['faultArm', 'fault', { ...at, fault: 99 }],
     ['faultArm', 'function', { fault: 14 }],
     ['faultArm', 'error', { fault: 14, address: { low: 1, high: 0 }, bytes: { low: 2, high: 0 }, error: 9 }],
@@ -142,10 +144,14 @@ it('a domain can be named by the function that has it', () => {
   expect(decoded('dmaUnmap', { function: 0x10, pasid: 3, ...range })).toMatchObject({ target: { bdf: 0x10, pasid: 3 } });
 });
 
+it('an interrupt remapping entry without a vector is taken out', () => {
+  expect(decoded('irqRemapSet', { index: 1 })).toEqual({ kind: 'irq-remap-set', index: 1, entry: undefined });
+});
+
 it('every call names the roles that may make it', () => {
   const rows = SERVED.flatMap((row) => row ?? []);
   const names = (roles: string): string[] => rows.filter((row) => row.roles.join(' ') === roles).map((row) => row.name);
-  expect(names('device')).toEqual(['device_claim', 'device_release', 'page_request', 'dma_read', 'dma_write']);
+  expect(names('device')).toEqual(['device_claim', 'device_release', 'device_interrupt', 'page_request', 'dma_read', 'dma_write']);
   expect(names('memory')).toEqual(['memory_claim', 'memory_release']);
   expect(names('host observer')).toEqual([
     'group_info',
@@ -163,8 +169,9 @@ it('every call names the roles that may make it', () => {
     'machine_info',
     'function_list',
     'function_info',
+    'irq_info',
     'function_regions',
     'clock_info',
   ]);
-  expect(names('host').length).toBe(rows.length - 22);
+  expect(names('host').length).toBe(rows.length - 24);
 });

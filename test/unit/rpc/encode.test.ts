@@ -1,3 +1,4 @@
+// long: what each reply and event says, as a list
 import { describe, expect, it } from 'vitest';
 import { loadContract } from '../../../proto/contract-lock.mjs';
 import { BODY, KIND, PacketWriter } from '../../../proto/index.ts';
@@ -103,6 +104,15 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
       { region: 6, kind: 'rom' },
     ],
   },
+  irqInfo: {
+    irqs: [
+      { index: 'IRQ_INDEX_INTX', count: 1, granted: 1, maskable: true, pending: [0] },
+      { index: 'IRQ_INDEX_MSI', count: 32, granted: 4 },
+      { index: 'IRQ_INDEX_MSIX', count: 2048, granted: 2048, enabled: true, maskable: true, pending: [3, 2047] },
+    ],
+  },
+  modelInterrupt: { outcome: 'INTERRUPT_OUTCOME_PENDING', elapsed_ns: '9007199254740991' },
+  deviceInterrupt: { outcome: 'INTERRUPT_OUTCOME_IDLE', elapsed_ns: '1' },
   groupInfo: {
     group: 3,
     members: [16, 17],
@@ -244,6 +254,16 @@ describe('events', () => {
     expect(said(interrupt as unknown as MachineEvent)).toEqual([
       'interrupt_event',
       { function: 16, address: '4276092928', data: 65, count: 2, time_ns: '3' },
+    ]);
+    const remapped = { index: 65_535, vector: 255, destination: 0xffff_ffff };
+    expect(said({ ...interrupt, source: 0, remapped } as unknown as MachineEvent)).toEqual([
+      'interrupt_event',
+      { function: 16, address: '4276092928', data: 65, count: 2, time_ns: '3', source_vector: 0, remapped },
+    ]);
+    const intx = { kind: 'intx', bdf: 17, pin: 2, asserted: true, line: { device: 16, pin: 3 }, sources: 2, timeNs: 9 };
+    expect(said(intx as unknown as MachineEvent)).toEqual([
+      'intx_event',
+      { function: 17, pin: 2, asserted: true, line_device: 16, line_pin: 3, line_sources: 2, time_ns: '9' },
     ]);
     expect(said({ kind: 'window', bdf: 16, open: true, depth: 1, timeNs: 4 } as unknown as MachineEvent)).toEqual([
       'window_event',

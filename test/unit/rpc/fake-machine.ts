@@ -193,6 +193,16 @@ const REPLIES = {
       { region: 6, kind: 'rom', prefetchable: false, address: 0n, bytes: undefined },
     ],
   },
+  'irq-info': {
+    kind: 'irq-info',
+    irqs: [
+      { index: 'intx', count: 1, granted: 1, enabled: false, maskable: true, pending: [0] },
+      { index: 'msi', count: 32, granted: 4, enabled: false, maskable: false, pending: [] },
+      { index: 'msix', count: 2048, granted: 2048, enabled: true, maskable: true, pending: [3, 2047] },
+    ],
+  },
+  'model-interrupt': { kind: 'interrupt', outcome: 'pending', elapsedNs: Number.MAX_SAFE_INTEGER },
+  'device-interrupt': { kind: 'interrupt', outcome: 'idle', elapsedNs: 1 },
   'group-info': {
     kind: 'group-info',
     group: {

@@ -30,6 +30,9 @@ export const DEFAULT_MEMORY = { address: '0x40000000', size: '1GiB' } as const;
 /** PCIe r6.0 §10.3.1 has a function answer within one minute. */
 export const DEFAULT_INVALIDATION_TIMEOUT = '60s';
 
+/** INTA to INTD. */
+export const INTERRUPT_PINS = ['A', 'B', 'C', 'D'] as const;
+
 const FUNCTION_FIELDS = {
   address: Type.String({
     pattern: '^(([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:)?[01][0-9a-fA-F]\\.[0-7]$',
@@ -114,6 +117,9 @@ const FUNCTION_FIELDS = {
       { additionalProperties: false, description: 'Root and downstream ports: room for what is plugged in while the machine runs.' },
     ),
   ),
+  interruptPin: Type.Optional(
+    Type.Enum([...INTERRUPT_PINS], { description: 'dma-probe and remote: the pin of its INTx. Default: it has none.' }),
+  ),
   bus: Type.Optional(
     Type.String({
       pattern: '^[0-9a-fA-F]{2}$',
@@ -137,6 +143,11 @@ export interface FunctionNode extends Static<typeof FUNCTION_SHAPE> {
 const DEFAULT_DOMAINS = ['paging', 'identity'] as const;
 /** IOMMU_DOMAIN_DMA and IOMMU_DOMAIN_DMA_FQ. */
 const DMA_FLUSHES = ['strict', 'lazy'] as const;
+
+/** Who takes messages of interrupts. */
+const INTERRUPTS = ['x86', 'translated'] as const;
+/** The page of GITS_TRANSLATER on QEMU's `virt` machine: below the RAM that there is by default. */
+export const DEFAULT_DOORBELL = '0x8090000';
 
 /** What a machine may be called. */
 export const MACHINE_NAME = '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
@@ -177,6 +188,29 @@ const MACHINE_FIELDS = {
               Type.Enum([...ISOLATIONS], {
                 description:
                   'What a function reaches in its reset window: nothing, or, by untranslated requests, its direct regions. Default blocked.',
+              }),
+            ),
+            interrupts: Type.Optional(
+              Type.Enum([...INTERRUPTS], {
+                description:
+                  'x86: untranslated writes to 0xfee00000 to 0xfeefffff are interrupts, whatever page tables say. translated: messages are translated as ' +
+                  'any write, and those that come out at the doorbell are interrupts. Default x86.',
+              }),
+            ),
+            doorbell: Type.Optional(
+              Type.String({
+                description: `With interrupts translated: physical address of the page where interrupts are taken. Default "${DEFAULT_DOORBELL}".`,
+              }),
+            ),
+            interruptRemapping: Type.Optional(
+              Type.Boolean({
+                description:
+                  'With interrupts x86: messages go by a table, which is empty until a host writes it, or are refused. Default false.',
+              }),
+            ),
+            compatibilityInterrupts: Type.Optional(
+              Type.Boolean({
+                description: 'With interruptRemapping: messages that are not in the remappable format pass as they are. Default false.',
               }),
             ),
             defaultDomain: Type.Optional(
@@ -226,7 +260,18 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
-  iommu: ['invalidationTimeout', 'pageRequestQueue', 'dmaFlush', 'isolation', 'blockedDomain', 'defaultDomain'],
+  iommu: [
+    'invalidationTimeout',
+    'pageRequestQueue',
+    'dmaFlush',
+    'isolation',
+    'blockedDomain',
+    'defaultDomain',
+    'interrupts',
+    'doorbell',
+    'interruptRemapping',
+    'compatibilityInterrupts',
+  ],
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
   slot: ['memory', 'buses'],

@@ -24,6 +24,7 @@ import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readCapabilities } from './capabilities.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readHexConfig } from './hex-config.ts';
+import { readInterrupts } from './interrupts.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import { readDurationNs } from './quantities.ts';
 import { readRange } from './ranges.ts';
@@ -31,6 +32,7 @@ import { LINK_SPEEDS, resetSpec } from './resets.ts';
 import {
   DEFAULT_INVALIDATION_TIMEOUT,
   DEFAULT_MEMORY,
+  INTERRUPT_PINS,
   PAGE_REQUEST_QUEUE_MAX,
   type FunctionModel,
   type FunctionNode,
@@ -107,6 +109,7 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
     const allowed = `an integer from 1 to ${PAGE_REQUEST_QUEUE_MAX}`;
     refuse(source, ['iommu', 'pageRequestQueue'], `pageRequestQueue is ${queue}; it is ${allowed}`);
   }
+  const interrupts = readInterrupts(source, document.iommu ?? {});
   return {
     invalidationTimeoutNs: duration(source, path, text, true),
     ...(queue === undefined ? {} : { pageRequestQueue: queue }),
@@ -114,6 +117,7 @@ function readIommu(source: Source, document: TopologyDocument): IommuSpec | unde
     ...(isolation === undefined ? {} : { isolation }),
     ...(blockedDomain === undefined ? {} : { blockedDomain }),
     ...(defaultDomain === undefined ? {} : { defaultDomain }),
+    ...(interrupts === undefined ? {} : { interrupts }),
   };
 }
 
@@ -253,6 +257,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         acs: node.acs ?? false,
         ats: node.ats ?? true,
         capabilities,
+        ...(node.interruptPin === undefined ? {} : { interruptPin: INTERRUPT_PINS.indexOf(node.interruptPin) + 1 }),
         ...(bars === undefined ? {} : { addresses: bars }),
       });
     }
@@ -265,6 +270,7 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'ats', models: ['dma-probe', 'remote'] },
   { key: 'capabilities', models: ['dma-probe', 'remote', 'root-port', 'upstream-port', 'downstream-port'] },
   { key: 'acs', models: ['dma-probe', 'remote', 'root-port', 'downstream-port'] },
+  { key: 'interruptPin', models: ['dma-probe', 'remote'] },
   { key: 'directRegions', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'reservedRegions', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'deferAttach', models: ['dma-probe', 'edu', 'remote', 'replay'] },
@@ -284,7 +290,7 @@ function checkOptions(source: Source, fn: PlacedFunction): void {
     }
   }
   if (node.config === undefined) return;
-  for (const key of ['ats', 'acs', 'multifunction', 'capabilities'] as const) {
+  for (const key of ['ats', 'acs', 'multifunction', 'capabilities', 'interruptPin'] as const) {
     if (node[key] !== undefined) refuse(source, [...path, key], `${key} is in the bytes of config; leave one of the two out`, true);
   }
 }

@@ -22,7 +22,7 @@ export type HoldPoint = (typeof HOLD_POINTS)[number];
 
 /**
  * How a request ended. `performed` is the only success. A real function learns this only for non-posted requests; for
- * posted writes it comes from the trace.
+ * posted writes it comes from the trace. The last five are of interrupt remapping: VT-d's fault reasons 20h, 21h, 22h, 25h and 26h.
  */
 export const OUTCOMES = [
   'performed',
@@ -45,6 +45,11 @@ export const OUTCOMES = [
   'address-size',
   'poisoned',
   'completion-timeout',
+  'interrupt-reserved',
+  'interrupt-index',
+  'interrupt-absent',
+  'interrupt-compatibility',
+  'interrupt-source',
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 

@@ -38,6 +38,9 @@ export const TRACE_KINDS = [
   'function-reset', // bdf, method index, 0, 0
   'function-ready', // bdf, 0, 0, 0
   'interrupt', // bdf, vector, data, 0
+  'interrupt-pending', // bdf, vector, 0, 0
+  'interrupt-dropped', // bdf, vector, 0, 0
+  'intx', // bdf, asserted, device on the root bus, pin there
   'warning', // bdf, warning index, 0, 0
   'page-request', // bdf, group, page, ACCESS bits and 8 last
   'page-request-dropped', // bdf, group, page, 0 the queue is full, 1 refused

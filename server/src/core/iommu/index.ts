@@ -15,7 +15,7 @@ export { PageFaults, type PageFaultGroup, type PageFaultReport } from './page-fa
 export { PAGES_32BIT } from './iova.ts';
 export type { ProbedFunction } from './probe.ts';
 export { refusalText } from './refusal-text.ts';
-export { RESERVED_TYPES, directAmong, reservedName, type ReservedRegion, type ReservedType } from './reserved-regions.ts';
+export { INTERRUPT_REGION, RESERVED_TYPES, directAmong, reservedName, type ReservedRegion, type ReservedType } from './reserved-regions.ts';
 export { step, type WindowEffect, type WindowInput, type WindowState } from './reset-window.ts';
 export type { GroupStep, Plan } from './steps.ts';
 export { tablesOf } from './tables-of.ts';

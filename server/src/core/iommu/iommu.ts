@@ -1,3 +1,4 @@
+// long: the calls of one object, each a few lines
 import { NO_PASID, OK, ModelError, formatBdf, type Bdf, type Errno, type Pasid } from '../base/index.ts';
 import type { Translation } from '../translation/index.ts';
 import {
@@ -37,6 +38,8 @@ export interface IommuPorts {
   readonly blockedDomain: boolean;
   readonly isolation: Isolation;
   readonly hostWindows: readonly HostWindow[];
+  /** What every function has reserved for its interrupts. */
+  readonly interruptRegion: ReservedRegion;
   /** Consumes an armed attach fault of the function. */
   attachFails(bdf: Bdf): boolean;
 }
@@ -83,7 +86,7 @@ export class Iommu {
     this.groups.push(group);
     const effects: IommuEffect[] = [];
     for (const probed of functions) {
-      const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reservedFor(probed));
+      const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), this.#reservedFor(probed));
       group.members.push(device);
       this.#devices.set(probed.bdf, device);
       if (defaultDomain !== undefined && !probed.deferAttach) effects.push(...this.#performAll([moveRid(device, defaultDomain, true)]));
@@ -97,7 +100,7 @@ export class Iommu {
    */
   join(group: Group, probed: ProbedFunction): readonly IommuEffect[] {
     const { defaultDomain, blockingDomain } = group;
-    const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), reservedFor(probed));
+    const device = deviceOf(probed, group, this.#windowDomainOf(probed, blockingDomain), this.#reservedFor(probed));
     if (defaultDomain?.type === 'paging') mapMissingDirect(tablesOf(defaultDomain), probed.directRegions);
     group.members.push(device);
     this.#devices.set(probed.bdf, device);
@@ -134,7 +137,7 @@ export class Iommu {
     }
     return this.#domains.makeDefault(
       type,
-      functions.map((probed) => ({ ...probed, reservedRegions: reservedFor(probed) })),
+      functions.map((probed) => ({ ...probed, reservedRegions: this.#reservedFor(probed) })),
     );
   }
 
@@ -287,14 +290,14 @@ export class Iommu {
     return this.#ports.blockedDomain ? this.#domains.make('blocked') : this.#domains.makeOwn();
   }
 
+  #reservedFor({ bdf, directRegions, reservedRegions }: ProbedFunction): readonly ReservedRegion[] {
+    return reservedOf(bdf, directRegions, reservedRegions, this.#ports.interruptRegion);
+  }
+
   #windowDomainOf(probed: ProbedFunction, blockingDomain: Domain): Domain {
     if (this.#ports.isolation === 'blocked') return blockingDomain;
     const domain = this.#domains.makeOwn();
     mapDirect(tablesOf(domain), [probed]);
     return domain;
   }
-}
-
-function reservedFor({ bdf, directRegions, reservedRegions }: ProbedFunction): readonly ReservedRegion[] {
-  return reservedOf(bdf, directRegions, reservedRegions);
 }

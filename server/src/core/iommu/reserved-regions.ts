@@ -12,18 +12,26 @@ export interface ReservedRegion {
   readonly type: ReservedType;
 }
 
-/** What an x86 IOMMU takes as interrupts (`intel_iommu_get_resv_regions`): every function behind it has it. */
-const INTERRUPTS: ReservedRegion = { address: 0xfee0_0000n, bytes: 0x10_0000n, type: 'msi' };
+/** What an x86 IOMMU takes as interrupts (`intel_iommu_get_resv_regions`), and where Linux maps doorbells behind another (MSI_IOVA_BASE of `arm-smmu.c`). */
+export const INTERRUPT_REGION = {
+  x86: { address: 0xfee0_0000n, bytes: 0x10_0000n, type: 'msi' },
+  translated: { address: 0x800_0000n, bytes: 0x10_0000n, type: 'sw-msi' },
+} as const satisfies Record<string, ReservedRegion>;
 const PAGE = BigInt(PAGE_BYTES);
 
-/** A function's, merged: what it was given, its direct regions among it, and the interrupts of every function. EINVAL names one that cannot be. */
-export function reservedOf(bdf: Bdf, direct: readonly DirectRegion[], given: readonly ReservedRegion[]): readonly ReservedRegion[] {
+/** A function's, merged: what it was given, its direct regions, and what its interrupts need. EINVAL names one that cannot be. */
+export function reservedOf(
+  bdf: Bdf,
+  direct: readonly DirectRegion[],
+  given: readonly ReservedRegion[],
+  interrupts: ReservedRegion = INTERRUPT_REGION.x86,
+): readonly ReservedRegion[] {
   const asReserved = direct.map(({ address, bytes, relaxable }): ReservedRegion => ({
     address,
     bytes,
     type: relaxable ? 'direct-relaxable' : 'direct',
   }));
-  return mergeReserved([...given.map((region) => checked(bdf, region)), ...asReserved, INTERRUPTS]);
+  return mergeReserved([...given.map((region) => checked(bdf, region)), ...asReserved, interrupts]);
 }
 
 /** iommu_insert_resv_region(): by start, then by type; those of one type that overlap or touch are one. */

@@ -1,10 +1,10 @@
 /** Makes a machine's parts from its spec and wires them: the only place that knows every room. */
-import { Clock, ModelError, NO_PASID, Trace, type Bdf } from '../base/index.ts';
+import { Clock, ModelError, NO_PASID, Trace, hex, pageOf, physicalAddress, type Bdf } from '../base/index.ts';
 import type { createModel } from '../devices/index.ts';
-import { Iommu } from '../iommu/index.ts';
+import { INTERRUPT_REGION, Iommu } from '../iommu/index.ts';
 import { GuestMemory } from '../memory/index.ts';
 import { Topology, type ConfigSpace } from '../pci/index.ts';
-import { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
+import { FaultQueue, InterruptRemapping, InvalidationQueue, Translation } from '../translation/index.ts';
 import { FUNCTIONS_MAX, configOf, newFunction, probed } from './function-state.ts';
 import { faultActs } from './gate.ts';
 import { hostWindows } from './host-windows.ts';
@@ -39,7 +39,8 @@ export function assemble(
   const now = () => clock.nowNs;
   const trace = new Trace(now);
   const memory = new GuestMemory(spec.memory);
-  const translation = new Translation({ trace, now, memory });
+  const interrupts = interruptsOf(spec, memory);
+  const translation = new Translation({ trace, now, memory, takesInterrupts: interrupts.doorbellPage < 0 });
   const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
   const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
   const wiring = new ModelWiring(given.models);
@@ -48,7 +49,7 @@ export function assemble(
   const outbox = new Outbox(now, onItem);
   const strict = spec.behaviour === 'strict';
   const fixes = fixesOf(spec);
-  const iommu = makeIommu(spec, translation, configs.values(), functions);
+  const iommu = makeIommu(spec, translation, configs.values(), functions, interrupts.doorbellPage < 0 ? 'x86' : 'translated');
   const parts: Parts = {
     spec,
     strict,
@@ -83,6 +84,7 @@ export function assemble(
     ioases: new Map(),
     injected: { memory: [], edges: [], next: 1 },
     nextIoas: 1,
+    ...interrupts,
     nextRequest: 1,
   };
   wiring.parts = parts;
@@ -95,6 +97,7 @@ function makeIommu(
   translation: Translation,
   configs: Iterable<ConfigSpace>,
   functions: ReadonlyMap<Bdf, FunctionState>,
+  interrupts: keyof typeof INTERRUPT_REGION,
 ): Iommu | undefined {
   if (spec.iommu === undefined) return undefined;
   const strict = spec.behaviour === 'strict';
@@ -113,11 +116,24 @@ function makeIommu(
     blockedDomain: spec.iommu.blockedDomain ?? true,
     isolation: spec.iommu.isolation ?? 'blocked',
     hostWindows: hostWindows(configs),
+    interruptRegion: INTERRUPT_REGION[interrupts],
     attachFails: (bdf) => {
       const fn = functions.get(bdf);
       return fn !== undefined && faultActs(fn, 'attach-fails') !== undefined;
     },
   });
+}
+
+/** Without an IOMMU messages go as on an x86 machine whose interrupts are not remapped. */
+function interruptsOf({ iommu }: MachineSpec, memory: GuestMemory): Pick<Parts, 'doorbellPage' | 'remapping' | 'intxSources'> {
+  const spec = iommu?.interrupts ?? { at: 'x86', remapping: 'off' };
+  if (spec.at === 'x86') {
+    const remapping = spec.remapping === 'off' ? undefined : new InterruptRemapping(spec.remapping === 'compatibility');
+    return { doorbellPage: -1, remapping, intxSources: new Map() };
+  }
+  const page = pageOf(physicalAddress(spec.doorbell));
+  if (memory.ownerOf(page) >= 0) throw new ModelError('EINVAL', `the doorbell ${hex(spec.doorbell)} is in memory`, 'doorbell');
+  return { doorbellPage: page, remapping: undefined, intxSources: new Map() };
 }
 
 function makeFunctions(

@@ -70,6 +70,24 @@ export interface FunctionRegions {
   readonly kind: 'function-regions';
   readonly bdf: Bdf;
 }
+export interface IrqInfo {
+  readonly kind: 'irq-info';
+  readonly bdf: Bdf;
+}
+/** Makes a `dma-probe` raise an interrupt: one of the two is given. */
+export interface ModelInterrupt {
+  readonly kind: 'model-interrupt';
+  readonly bdf: Bdf;
+  readonly vector: number | undefined;
+  /** Its cause for INTx comes or goes. */
+  readonly line: boolean | undefined;
+}
+/** Writes an entry of the interrupt remapping table; undefined: not present. */
+export interface IrqRemapSet {
+  readonly kind: 'irq-remap-set';
+  readonly index: number;
+  readonly entry: { readonly vector: number; readonly destination: number; readonly source: Bdf | undefined } | undefined;
+}
 export interface GroupInfo {
   readonly kind: 'group-info';
   /** Any member. */
@@ -570,6 +588,10 @@ export interface DmaWrite extends IovaHalves {
 }
 
 /** The same of a remote function, by its peer. */
+export interface DeviceInterrupt extends Omit<ModelInterrupt, 'kind'> {
+  readonly kind: 'device-interrupt';
+}
+/** The same of a remote function, by its peer. */
 export interface PageRequestCommand extends Omit<ModelPageRequest, 'kind'> {
   readonly kind: 'page-request';
 }
@@ -586,6 +608,9 @@ export type HostCommand =
   | FunctionRegions
   | ConfigRead
   | GroupInfo
+  | IrqInfo
+  | ModelInterrupt
+  | IrqRemapSet
   | DomainAlloc
   | DomainFree
   | DomainAttach
@@ -640,6 +665,6 @@ export type HostCommand =
   | ClockAdvance
   | TraceHash;
 export type MemoryCommand = MemoryClaim | MemoryRelease;
-export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite | PageRequestCommand;
+export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite | DeviceInterrupt | PageRequestCommand;
 export type Command = HostCommand | MemoryCommand | DeviceCommand;
 export type CommandKind = Command['kind'];

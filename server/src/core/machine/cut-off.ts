@@ -4,6 +4,8 @@ import { abortLedger } from './dma-drain.ts';
 import { end } from './dma-ledger.ts';
 import { allOnes } from './gate.ts';
 import { forgetGathered } from './gathered.ts';
+import { intxArrived } from './intx-lines.ts';
+import { resetInterrupts } from './intx.ts';
 import { resetModel } from './model-life.ts';
 import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
@@ -20,7 +22,10 @@ export function cutOff(m: Parts, fn: FunctionState): number {
   fn.peerResets = 0;
   m.trace.emit('link', fn.bdf, 0);
   const { aborted, indeterminate } = abortLedger(m, fn);
+  resetInterrupts(m, fn);
   dropMessages(m, fn);
+  // The port above takes its INTx back, whatever came of the function's own messages (PCIe Base r6.0 §2.2.8.1).
+  intxArrived(m, fn, false);
   forgetGathered(m, fn);
   fn.model.atc?.clear();
   resetModel(m, fn);
@@ -33,7 +38,7 @@ export function cutOff(m: Parts, fn: FunctionState): number {
 /** Messages that stand behind its writes never come. */
 function dropMessages(m: Parts, fn: FunctionState): void {
   fn.entries = fn.entries.filter((request) => {
-    if (request.kind !== 'invalidation-completion' && request.kind !== 'page-request') return true;
+    if (request.kind !== 'invalidation-completion' && request.kind !== 'page-request' && request.kind !== 'intx') return true;
     request.dead = true;
     m.pageRequests.inLedger.delete(request.id);
     end(m, request, STATUS.aborted);

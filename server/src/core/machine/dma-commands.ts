@@ -171,6 +171,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     fn,
     life: fn.modelLife,
     operation: fields.operation,
+    vector: -1,
     bytes: fields.bytes,
     data: fields.data,
     translated: fields.translated,

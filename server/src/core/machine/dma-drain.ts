@@ -63,6 +63,11 @@ export function awaitPassed(fn: FunctionState, operation: Operation): void {
   }
 }
 
+/** Not memory requests: nothing closes their way, and nobody drops them. */
+function isMessage({ kind }: Request): boolean {
+  return kind === 'invalidation-completion' || kind === 'page-request' || kind === 'intx';
+}
+
 export interface AbortReport {
   readonly aborted: number;
   /** Of them, those whose end only the operation with the given number awaited: it is not woken by each. */
@@ -82,7 +87,7 @@ export function abortLedger(m: Parts, fn: FunctionState, awaiting = NOBODY): Abo
   fn.entries = [];
   fn.epoch++;
   for (const request of entries) {
-    if (request.kind === 'invalidation-completion' || request.kind === 'page-request' || request.point === 'indeterminate') {
+    if (isMessage(request) || request.point === 'indeterminate') {
       fn.entries.push(request);
     } else if (request.point === 'performed') {
       end(m, request, STATUS.performed);

@@ -2,26 +2,24 @@
  * A DMA operation from the function to the ledger (design §6). What nothing holds is done here page by page and allocates nothing; the
  * rest becomes requests that wait in the function's ledger.
  */
-import { ACCESS, INTERRUPT_PAGES, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../base/index.ts';
+import { ACCESS, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../base/index.ts';
 import { STATUS, WAITING } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
 import { recordFault } from './faults.ts';
 import { closedGate } from './gate.ts';
 import { inject } from './inject.ts';
+import { isInterruptPage, takesInterrupts } from './interrupt-intake.ts';
 import { isLost } from './link.ts';
 import type { Parts } from './parts.ts';
 import type { DmaTask, Request, RequestKind } from './state.ts';
 import { UNTRANSLATED, translatedPage } from './translated-page.ts';
 import { NOBODY } from './watchers.ts';
 
-const MSI_PAGE_FIRST = INTERRUPT_PAGES.first;
-const MSI_PAGES = INTERRUPT_PAGES.count;
-
 /** Sends the operation on its way. When it has ended, `task` is ready among the operations. */
 export function issueDma(m: Parts, task: DmaTask): void {
   const { fn } = task;
-  fn.model.operationStarted();
+  if (task.vector < 0) fn.model.operationStarted();
   // The operation itself is one of the things awaited while it is being split, so that it cannot end half issued.
   task.pending = 1;
   if (closedGate(fn, task) !== undefined || (fn.armed.size > 0 && isLost(m, fn))) {
@@ -58,6 +56,7 @@ function runDirect(m: Parts, task: DmaTask): number {
   const writes = task.operation === 'write';
   const access = writes ? ACCESS.write : ACCESS.read;
   const most = writes ? fn.config.maxPayloadBytes : fn.config.maxReadRequestBytes;
+  const interrupts = !translated && takesInterrupts(m, task);
   let low = task.iovaLow;
   let high = task.iovaHigh;
   let offset = 0;
@@ -66,7 +65,7 @@ function runDirect(m: Parts, task: DmaTask): number {
     const count = Math.min(PAGE_BYTES - inPage, bytes - offset);
     const pl = pageLow(low, high);
     const ph = pageHigh(high);
-    if (ph === 0 && isMsiPage(pl) && writes && !translated) return offset;
+    if (interrupts && isInterruptPage(pl, ph)) return offset;
     let page: number;
     let status: number;
     if (translated) {
@@ -86,7 +85,7 @@ function runDirect(m: Parts, task: DmaTask): number {
       return offset;
     }
     const owner = memory.ownerOf(page);
-    if (owner > 0) return offset;
+    if (owner > 0 || (owner < 0 && writes && page === m.doorbellPage)) return offset;
     if (owner < 0) {
       task.requests++;
       failAt(m, task, offset, STATUS['unsupported-request'], access);
@@ -149,7 +148,7 @@ function makeRequest(
     failAt(m, task, offset, -page, access);
     return undefined;
   }
-  const msi = page === UNTRANSLATED && task.operation === 'write' && ph === 0 && isMsiPage(pl);
+  const msi = page === UNTRANSLATED && takesInterrupts(m, task) && isInterruptPage(pl, ph);
   const kind: RequestKind = task.operation === 'translate' ? 'translation' : msi ? 'msi' : 'memory';
   if (page < 0) page = -1;
   const request: Request = {
@@ -188,10 +187,6 @@ function makeRequest(
   };
   m.trace.emit('dma-issued', task.fn.bdf, request.id, pageNumber(pl, ph), bytes);
   return request;
-}
-
-function isMsiPage(pl: number): boolean {
-  return pl >= MSI_PAGE_FIRST && pl < MSI_PAGE_FIRST + MSI_PAGES;
 }
 
 /** A request that failed before it was in the ledger: counted, and a fault record where the translation agent writes one. */

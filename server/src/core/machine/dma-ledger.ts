@@ -9,6 +9,8 @@ import { hold, stopsAt, unhold } from './dma-hold.ts';
 import { noteFailure } from './dma-task.ts';
 import { isRecorded, recordFault } from './faults.ts';
 import { holdsBackLater } from './gate.ts';
+import { takeMessage } from './interrupt-intake.ts';
+import { intxArrived } from './intx-lines.ts';
 import { memoryFaultOn } from './memory-faults.ts';
 import type { Parts } from './parts.ts';
 import { INJECTED, type DmaTask, type FunctionState, type Request } from './state.ts';
@@ -148,6 +150,8 @@ function perform(m: Parts, request: Request): void {
     arrive(m, request);
   } else if (request.kind === 'msi') {
     interrupt(m, request);
+  } else if (request.kind === 'intx') {
+    intxArrived(m, fn, request.itags === 1);
   } else if (request.kind === 'translation') {
     installGrant(request);
   } else if (task !== undefined) {
@@ -157,7 +161,9 @@ function perform(m: Parts, request: Request): void {
       sendToOwner(m, request, owner);
       return;
     }
-    if (owner < 0) {
+    if (owner < 0 && request.operation === 'write' && request.page === m.doorbellPage) {
+      interrupt(m, request);
+    } else if (owner < 0) {
       fault(m, request, STATUS['unsupported-request']);
     } else {
       performHere(m, task, request);
@@ -206,15 +212,10 @@ function arrive({ pageRequests }: Parts, { id }: Request): void {
   if (message !== undefined) pageRequests.arrived.push(message);
 }
 
-/** A posted MSI write reaches interrupt remapping: base bits 31:20 are 0xFEE. */
+/** A message reaches whatever takes interrupts. */
 function interrupt(m: Parts, request: Request): void {
-  const { task, fn } = request;
-  if (task === undefined) return;
-  const data = new DataView(task.data.buffer, task.data.byteOffset + request.dataOffset, request.bytes);
-  const value = request.bytes >= 4 ? data.getUint32(0, true) : data.getUint8(0);
-  m.trace.emit('interrupt', fn.bdf, value & 0xff, value);
-  const address = join64(request.iovaLow, request.iovaHigh);
-  m.outbox.event({ kind: 'interrupt', bdf: fn.bdf, address, data: value, count: 1, timeNs: m.clock.nowNs });
+  const status = takeMessage(m, request);
+  if (status !== STATUS.performed) fault(m, request, status);
 }
 
 /** The translation completion reaches the function. One that an invalidation overtook is used for nothing (PCIe §10.3). */

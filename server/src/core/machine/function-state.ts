@@ -1,7 +1,7 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
 import { NO_PASID, formatBdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
-import { ConfigSpace, type ConfigSpaceOptions } from '../pci/index.ts';
+import { ConfigSpace, MsixVectors, type ConfigSpaceOptions } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { Parts } from './parts.ts';
@@ -58,7 +58,12 @@ export function newFunction(
     gathered: undefined,
     closedWindows: new Map(),
     resetHolder: 0,
+    interrupts: { vectors: vectorsOf(config), savedTable: undefined, cause: false, asserted: false, line: undefined },
   };
+}
+
+function vectorsOf({ msix }: ConfigSpace): MsixVectors | undefined {
+  return msix === undefined ? undefined : new MsixVectors(msix.vectors);
 }
 
 /** By the number that alarms name it by; undefined for one that is gone. Most often no function has come or gone, and it is where its number says. */

@@ -12,6 +12,7 @@ import { domainInvalidate } from './domain-invalidate.ts';
 import { done } from './done.ts';
 import { armedFaults, faultArm, faultDisarm } from './fault-commands.ts';
 import { change, deferredAttach } from './group-changes.ts';
+import { deviceInterrupt, irqRemapSet, irqSummaries, modelInterrupt } from './interrupt-commands.ts';
 import { deliver } from './invalidation.ts';
 import { ioasAlloc, ioasAllow, ioasCopy, ioasFree, ioasMap, ioasRanges, ioasUnmap } from './ioas-commands.ts';
 import { domainFree } from './iommu-commands.ts';
@@ -69,6 +70,9 @@ const HANDLERS: Handlers = {
     if (group === undefined) throw new ModelError('EOPNOTSUPP', `machine "${m.spec.name}" has no IOMMU`);
     m.outbox.reply(origin, { kind: 'group-info', group });
   },
+  'irq-info': (m, origin, c) => m.outbox.reply(origin, { kind: 'irq-info', irqs: irqSummaries(fnOf(m, c.bdf)) }),
+  'model-interrupt': (m, origin, c) => modelInterrupt(m, origin, fnOf(m, c.bdf), c),
+  'irq-remap-set': irqRemapSet,
   'domain-alloc': domainAlloc,
   'domain-free': domainFree,
   'domain-attach': change,
@@ -131,5 +135,6 @@ const HANDLERS: Handlers = {
   'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
+  'device-interrupt': (m, origin, c, peer) => deviceInterrupt(m, origin, claimedFn(m, c.bdf, peer), c),
   'page-request': (m, origin, c, peer) => pageRequest(m, origin, claimedFn(m, c.bdf, peer), c),
 };

@@ -7,6 +7,7 @@ import { PORT_TYPE, isImmediatelyReady, masksBusReset, setBusReset } from '../pc
 import { discardCompletions } from './dma-drain.ts';
 import { faultActs } from './gate.ts';
 import { forgetGathered } from './gathered.ts';
+import { resetInterrupts } from './intx.ts';
 import { isLost } from './link.ts';
 import { resetModel } from './model-life.ts';
 import { forgetPageRequests } from './page-requester.ts';
@@ -60,6 +61,7 @@ export function resetHardware(m: Parts, fn: FunctionState, method: ResetMethod, 
   resetModel(m, fn);
   const below = fn.holdsInReset;
   fn.config.reset(cold ? 'cold' : kind.registers);
+  resetInterrupts(m, fn);
   forgetPageRequests(m, fn);
   sriovReset(m, fn, fn.resetHolder !== 0);
   fn.readyAtNs = Infinity;

@@ -8,6 +8,7 @@ export {
   type FunctionReader,
   type FunctionSpec,
   type ResetSpec,
+  type InterruptSpec,
   type IommuSpec,
   type MachineSpec,
   type MemoryRangeSpec,
@@ -63,6 +64,10 @@ export {
   type FunctionPlug,
   type FunctionUnplug,
   type GroupInfo,
+  type DeviceInterrupt,
+  type IrqInfo,
+  type IrqRemapSet,
+  type ModelInterrupt,
   type HostCommand,
   type InvalidateRequest,
   type InvalidateType,
@@ -127,6 +132,8 @@ export type {
   Waited,
   WindowReport,
 } from './reply.ts';
+export { RAISED, type Raised } from './interrupts.ts';
+export { IRQ_INDEXES, type IrqSummary } from './reply.ts';
 export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
 export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';

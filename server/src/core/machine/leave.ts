@@ -8,6 +8,7 @@ import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import { dropInvalidations } from './cut-off.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
 import { forgetGathered } from './gathered.ts';
+import { resetInterrupts } from './intx.ts';
 import { comeBack } from './link.ts';
 import { resetModel } from './model-life.ts';
 import { tryLock, unlock } from './mutex.ts';
@@ -162,6 +163,7 @@ function takeOut(m: Parts, fn: FunctionState): void {
   dropFaults(m, fn);
   forgetGathered(m, fn);
   resetModel(m, fn);
+  resetInterrupts(m, fn);
   forgetPageRequests(m, fn);
   dropInvalidations(m, fn);
   m.pageRequests.enabled.delete(fn.bdf);

@@ -9,6 +9,7 @@ import { advance, end } from './dma-ledger.ts';
 import { functionNumbered } from './function-state.ts';
 import { faultActs } from './gate.ts';
 import { forgetGathered } from './gathered.ts';
+import { resetInterrupts } from './intx.ts';
 import { resetModel } from './model-life.ts';
 import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
@@ -66,6 +67,7 @@ function vanish(m: Parts, fn: FunctionState): void {
   fn.model.atc?.clear();
   resetModel(m, fn);
   fn.config.reset('conventional');
+  resetInterrupts(m, fn);
   forgetPageRequests(m, fn);
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {

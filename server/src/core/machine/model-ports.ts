@@ -15,6 +15,8 @@ import {
 } from '../devices/index.ts';
 import { startModelDma } from './dma-commands.ts';
 import { functionNumbered } from './function-state.ts';
+import { raiseInterrupt } from './interrupts.ts';
+import { setInterruptCause } from './intx.ts';
 import type { Parts } from './parts.ts';
 import type { Reply } from './reply.ts';
 import type { FunctionState, ModelOrigin } from './state.ts';
@@ -90,9 +92,15 @@ class FunctionPorts implements ModelPorts, DmaPort, AlarmPort, InterruptPort {
     fn.modelAlarms[id] = 0;
   }
 
-  /** No mechanism of interrupts is wired to models. */
-  raise(): void {}
-  line(): void {}
+  raise(vector: number): void {
+    const { m, fn } = this.#place();
+    raiseInterrupt(m, fn, vector);
+  }
+
+  line(asserted: boolean): void {
+    const { m, fn } = this.#place();
+    setInterruptCause(m, fn, asserted);
+  }
 
   #place(): { readonly m: Parts; readonly fn: FunctionState } {
     const m = this.#wiring.parts;

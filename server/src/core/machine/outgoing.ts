@@ -1,5 +1,6 @@
 /** What leaves a machine: replies, calls to peers, events. */
 import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
+import type { IntxLine } from '../pci/index.ts';
 import type { FaultRecord, PageFault, Reply } from './reply.ts';
 
 /** Who submits: a number given by `peerAttach`; 0 is the embedding program itself (REST, tests). */
@@ -43,6 +44,21 @@ export type MachineEvent =
       readonly address: bigint;
       readonly data: number;
       readonly count: number;
+      readonly timeNs: number;
+      /** The vector of the function that it raised; absent: it wrote the message as any other DMA. */
+      readonly source?: number;
+      /** What interrupt remapping made of it. */
+      readonly remapped?: { readonly index: number; readonly vector: number; readonly destination: number };
+    }
+  | {
+      readonly kind: 'intx';
+      readonly bdf: Bdf;
+      /** 1 to 4: INTA to INTD, of the function. */
+      readonly pin: number;
+      readonly asserted: boolean;
+      /** At the root, and how many functions assert it now. */
+      readonly line: IntxLine;
+      readonly sources: number;
       readonly timeNs: number;
     }
   /** A function has come, or is gone. `port`: the bridge above it. */

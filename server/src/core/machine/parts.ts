@@ -2,7 +2,7 @@ import type { Bdf, Clock, Trace } from '../base/index.ts';
 import type { Fix, Ioas, Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
-import type { FaultQueue, InvalidationQueue, Translation } from '../translation/index.ts';
+import type { FaultQueue, InterruptRemapping, InvalidationQueue, Translation } from '../translation/index.ts';
 import type { ArmedHold, StoppedCall } from './call-holds.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { OperationTable } from './operation-table.ts';
@@ -63,5 +63,11 @@ export interface Parts {
   readonly ioases: Map<number, Ioas>;
   readonly injected: InjectedFaults;
   nextIoas: number;
+  /** Where messages of interrupts are taken like memory; -1: writes to INTERRUPT_PAGES are interrupts, as on x86. */
+  readonly doorbellPage: number;
+  /** Undefined where interrupts are not remapped. */
+  readonly remapping: InterruptRemapping | undefined;
+  /** How many functions assert each INTx line at the root that is asserted, by 4 × its device + pin - 1. */
+  readonly intxSources: Map<number, number>;
   nextRequest: number;
 }

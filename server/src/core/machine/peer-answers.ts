@@ -8,6 +8,8 @@ import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
 import { functionNumbered } from './function-state.ts';
 import { functionMayBeReady } from './hardware-reset.ts';
+import { interruptsChanged } from './interrupts.ts';
+import { setInterruptCause } from './intx.ts';
 import { deliver } from './invalidation.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
 import { answerPageRequests } from './page-faults.ts';
@@ -113,6 +115,7 @@ export function deviceClaim(m: Parts, origin: Origin, peerId: PeerId, fn: Functi
     return;
   }
   fn.claimedBy = peerId;
+  interruptsChanged(m, fn);
   m.outbox.log('info', fn.bdf, `${formatBdf(fn.bdf)} was claimed`);
   m.outbox.ok(origin);
 }
@@ -127,6 +130,7 @@ export function deviceRelease(m: Parts, origin: Origin, peerId: PeerId, fn: Func
 function functionGone(m: Parts, fn: FunctionState): void {
   fn.claimedBy = 0;
   fn.peerResets = 0;
+  setInterruptCause(m, fn, false);
   abortLedger(m, fn);
   answerPageRequests(m, fn);
   forgetPageRequests(m, fn);

@@ -4,6 +4,7 @@ import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, losesContextInD3, sr
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './gate.ts';
 import { holdBus, releaseBus, reroute, resetHardware } from './hardware-reset.ts';
+import { interruptsChanged } from './interrupts.ts';
 import { setAtsEnable } from './invalidation.ts';
 import { isLost } from './link.ts';
 import { warnOfOverlaps } from './overlaps.ts';
@@ -11,6 +12,7 @@ import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import { transactionsPending } from './reset-steps.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
+import { hasVectorsAt, readVectors, writeVectors } from './vector-access.ts';
 import { followSriov } from './virtual-functions.ts';
 import { withWatcher } from './watchers.ts';
 
@@ -75,6 +77,10 @@ export function resumeBarRead(m: Parts, task: BarReadTask): void {
 }
 
 function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, offset: number, bytes: number): void {
+  if (hasVectorsAt(fn, region, offset)) {
+    answer(m, origin, readVectors(fn, region, offset, Math.min(bytes, 4)), bytes > 4 ? readVectors(fn, region, offset + 4, 4) : 0);
+    return;
+  }
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
     const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'region-read', index: fn.index, bytes });
@@ -98,6 +104,11 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
   checkBarAccess(m, fn, region, offset, bytes);
   const peer = m.peers.get(fn.claimedBy);
   if (isLost(m, fn) || !decodes(fn, region)) {
+    m.outbox.ok(origin);
+  } else if (hasVectorsAt(fn, region, offset)) {
+    writeVectors(fn, region, offset, Math.min(bytes, 4), valueLow);
+    if (bytes > 4) writeVectors(fn, region, offset + 4, 4, valueHigh);
+    interruptsChanged(m, fn);
     m.outbox.ok(origin);
   } else if (peer !== undefined) {
     const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok', index: fn.index, bytes });
@@ -128,6 +139,10 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
     else holdBus(m, fn);
   }
   if (effects & CONFIG_EFFECT.sriov) followSriov(m, fn);
+  if (effects & (CONFIG_EFFECT.msi | CONFIG_EFFECT.command | CONFIG_EFFECT.power)) interruptsChanged(m, fn);
+  if (effects & CONFIG_EFFECT.command && fn.config.isBridge) {
+    for (const below of m.functionList) if (below.path.includes(fn)) interruptsChanged(m, below);
+  }
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) resetHardware(m, fn, 'flr');
   if (powerBefore === D3_HOT && fn.config.powerState === 0 && losesContextInD3(fn.config)) resetHardware(m, fn, 'pm');
 }

@@ -5,6 +5,7 @@ import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName
 import type { BarKind } from '../pci/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
 import type { CommandKind, DomainType, FaultKind, MemoryError } from './command.ts';
+import type { Raised } from './interrupts.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
 export interface Waited {
@@ -99,7 +100,7 @@ export interface GroupDetail {
 }
 export interface LedgerEntry {
   readonly request: number;
-  readonly operation: DmaOperation | 'msi' | 'invalidation-completion' | 'page-request';
+  readonly operation: DmaOperation | 'msi' | 'invalidation-completion' | 'page-request' | 'intx';
   /** The point it has reached; `sent`: with a memory owner; `indeterminate`: sent, and its function was aborted. */
   readonly point: HoldPoint | 'sent' | 'indeterminate';
   readonly held: boolean;
@@ -218,6 +219,18 @@ export interface GrantSummary {
   readonly snooped?: boolean;
 }
 
+/** One of the ways in which a function interrupts, as vfio-user's IRQ info. */
+export interface IrqSummary {
+  readonly index: (typeof IRQ_INDEXES)[number];
+  readonly count: number;
+  /** Of MSI: vectors that software has granted. */
+  readonly granted: number;
+  readonly enabled: boolean;
+  readonly maskable: boolean;
+  readonly pending: readonly number[];
+}
+export const IRQ_INDEXES = ['intx', 'msi', 'msix'] as const;
+
 /** A call that a hold has stopped before a step. */
 export interface HeldCall {
   readonly id: number;
@@ -259,6 +272,8 @@ export type Reply =
   | { readonly kind: 'config-read'; readonly data: Uint8Array }
   | { readonly kind: 'function-regions'; readonly regions: readonly RegionSummary[] }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
+  | { readonly kind: 'irq-info'; readonly irqs: readonly IrqSummary[] }
+  | { readonly kind: 'interrupt'; readonly outcome: Raised; readonly elapsedNs: number }
   | { readonly kind: 'call-hold'; readonly hold: number }
   | { readonly kind: 'calls-held'; readonly calls: readonly HeldCall[] }
   | { readonly kind: 'domain-alloc'; readonly domain: number }
@@ -318,6 +333,9 @@ export interface ReplyKinds {
   'config-read': 'config-read';
   'function-regions': 'function-regions';
   'group-info': 'group-info';
+  'irq-info': 'irq-info';
+  'model-interrupt': 'interrupt';
+  'device-interrupt': 'interrupt';
   'domain-alloc': 'domain-alloc';
   map: 'ok' | 'mapped';
   unmap: 'unmap';

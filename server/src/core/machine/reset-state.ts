@@ -3,6 +3,7 @@ import { formatBdf } from '../base/index.ts';
 import { losesContextInD3, setPowerState } from '../pci/index.ts';
 import { answersConfig } from './gate.ts';
 import { reroute, resetHardware } from './hardware-reset.ts';
+import { interruptsChanged } from './interrupts.ts';
 import type { DriverCallback } from './outgoing.ts';
 import { restorePageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
@@ -48,8 +49,10 @@ export function saveAll(m: Parts, task: ResetTask): 'next' {
   for (const fn of task.functions) {
     if (!answersConfig(fn)) continue;
     fn.saved = fn.config.save();
+    fn.interrupts.savedTable = fn.interrupts.vectors?.save();
     fn.config.setCommand(COMMAND_QUIET);
     m.trace.emit('config-write', fn.bdf, COMMAND, COMMAND_QUIET, 2);
+    interruptsChanged(m, fn);
   }
   return 'next';
 }
@@ -68,4 +71,7 @@ function restore(m: Parts, fn: FunctionState): void {
   if (config.isBridge) reroute(m);
   if (config.atsSupported) config.setAtsEnable(atsEnabled);
   restorePageRequests(m, fn);
+  // __pci_restore_msix_state() writes the table anew.
+  fn.interrupts.vectors?.restore(fn.interrupts.savedTable);
+  interruptsChanged(m, fn);
 }

@@ -48,7 +48,18 @@ export interface IommuSpec {
   readonly blockedDomain?: boolean;
   /** What a function has in its reset window: nothing (`blocked`, as absent), or its direct regions. */
   readonly isolation?: Isolation;
+  /** Who takes messages of interrupts; absent: `{ at: 'x86' }`. */
+  readonly interrupts?: InterruptSpec;
 }
+
+/**
+ * `x86`: untranslated writes to 0xFEEx_xxxx are interrupts, whatever page tables say. With `remapping` they go by a table that is empty at first;
+ * `compatibility`: messages that are not in the remappable format pass all the same. `translated`: a message is translated as any write, and one that comes
+ * out in the page of the `doorbell` is an interrupt, as on Arm.
+ */
+export type InterruptSpec =
+  | { readonly at: 'x86'; readonly remapping: 'off' | 'on' | 'compatibility' }
+  | { readonly at: 'translated'; readonly doorbell: bigint };
 
 export interface FunctionSpec {
   readonly bdf: Bdf;

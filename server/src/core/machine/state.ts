@@ -6,7 +6,7 @@
 import type { Bdf, DmaOperation, Errno, ErrorName, HoldPoint, PageAnswer, Pasid, ResetMethod, TranslationEntry } from '../base/index.ts';
 import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
-import type { ConfigSpace } from '../pci/index.ts';
+import type { ConfigSpace, IntxLine, MsixVectors } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
 import type { ChangeCommand, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
@@ -125,11 +125,26 @@ export interface FunctionState {
   gathered: { itags: number; readonly alarm: number } | undefined;
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
   readonly closedWindows: Map<string, ClosedWindow>;
+  readonly interrupts: InterruptState;
   /** The operation that holds the function's reset lock (device_lock), 0 for none. */
   resetHolder: number;
 }
 
-export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion' | 'page-request';
+/** What a function has of its interrupts besides its configuration space. */
+export interface InterruptState {
+  /** Undefined without MSI-X. */
+  readonly vectors: MsixVectors | undefined;
+  /** The table as it was last saved, with the configuration space. */
+  savedTable: Uint32Array | undefined;
+  /** It has a cause for INTx. */
+  cause: boolean;
+  /** Its pin is asserted; at the root once the message is there. */
+  asserted: boolean;
+  /** Of the line at the root that it asserts. */
+  line: IntxLine | undefined;
+}
+
+export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion' | 'page-request' | 'intx';
 
 /**
  * One request on the bus: an entry of its function's in-flight ledger. It exists only while something holds it: an injected hold, a
@@ -156,7 +171,7 @@ export interface Request {
   readonly viaAtc: boolean;
   /** Its translation has needed page tables that a peer's memory has. */
   walk: TableWalk | undefined;
-  /** Of an Invalidate Completion: its ITag vector. */
+  /** Of an Invalidate Completion: its ITag vector. Of INTx: 1 asserts. */
   readonly itags: number;
   readonly epoch: number;
   readonly sinceNs: number;
@@ -227,6 +242,8 @@ export interface DmaTask extends Pending {
   /** Of the function's model, which a reset since then has made another. */
   readonly life: number;
   readonly operation: DmaOperation;
+  /** Of a message: the vector of the function that it is for; -1: it is none. */
+  readonly vector: number;
   readonly iovaLow: number;
   readonly iovaHigh: number;
   readonly bytes: number;

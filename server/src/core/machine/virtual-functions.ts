@@ -43,6 +43,7 @@ export function sriovReset(m: Parts, physical: FunctionState, restores: boolean)
   for (const fn of there) {
     if (fn.suspended !== undefined) continue;
     fn.suspended = fn.config.save();
+    fn.interrupts.savedTable = fn.interrupts.vectors?.save();
     cutOff(m, fn);
   }
 }
@@ -101,6 +102,7 @@ function revive(m: Parts, fn: FunctionState, saved: Uint8Array): void {
   fn.config.reset('conventional');
   if (m.strict) {
     fn.config.restore(saved);
+    fn.interrupts.vectors?.restore(fn.interrupts.savedTable);
     if (fn.device !== undefined && fn.config.atsSupported) fn.config.setAtsEnable(fn.device.atsEnabled);
   }
   fn.resetting = true;

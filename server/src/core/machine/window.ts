@@ -1,5 +1,6 @@
 /** What prepare and done have in common: whether a function has windows at all, its gate, and how windows are told apart. */
 import type { GroupDevice } from '../iommu/index.ts';
+import { interruptsChanged } from './interrupts.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
 
@@ -12,6 +13,7 @@ export function setGate(m: Parts, fn: FunctionState, open: boolean): void {
   if (fn.gateOpen === open) return;
   fn.gateOpen = open;
   m.trace.emit('gate', fn.bdf, open ? 1 : 0);
+  if (open) interruptsChanged(m, fn);
 }
 
 export function windowKey(fn: FunctionState, token: string): string {

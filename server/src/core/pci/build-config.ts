@@ -31,6 +31,8 @@ export interface FunctionIdentity {
 export interface EndpointSpec extends FunctionIdentity {
   readonly subsystem?: { readonly vendor: number; readonly device: number };
   readonly bars: readonly BarSpec[];
+  /** 1 to 4: INTA to INTD. Absent: none. */
+  readonly interruptPin?: number;
   readonly capabilities: CapabilitySet;
 }
 
@@ -46,6 +48,7 @@ export function endpointConfig(spec: EndpointSpec): Uint8Array {
     view.setUint16(0x2e, spec.subsystem.device, true);
   }
   writeBars(view, spec.bars);
+  image[HEADER.interruptPin] = spec.interruptPin ?? 0;
   layCapabilities(image, spec.capabilities);
   return image;
 }

@@ -141,7 +141,7 @@ function pcixBridgeRegisters(): RegisterTable {
   };
 }
 
-function msiBytes(body: CapabilityBody): number {
+export function msiBytes(body: CapabilityBody): number {
   return (body.bit(2, 7) ? 14 : 10) + (body.bit(2, 8) ? 10 : 0);
 }
 

@@ -2,7 +2,7 @@
 import { SIZE_LG2_MAX, applyBars, findBars, findVfBars, type Bar } from './bars.ts';
 import { walkCapabilities, type Capability } from './capabilities.ts';
 import { CapabilityBody, PORT_TYPE, type CapabilityKind } from './capability-body.ts';
-import { CAPABILITIES, CAPABILITY } from './capability-table.ts';
+import { CAPABILITIES, CAPABILITY, msiBytes } from './capability-table.ts';
 import { EXPRESS } from './express-registers.ts';
 import { resizableCount } from './extended-capability-registers.ts';
 import { EXTENDED_CAPABILITIES, EXTENDED_CAPABILITY } from './extended-capability-table.ts';
@@ -20,6 +20,8 @@ export interface Places {
   readonly pri: number;
   readonly acs: number;
   readonly sriov: number;
+  readonly msi: number;
+  readonly msix: number;
 }
 
 export interface ConfigLayout {
@@ -84,7 +86,7 @@ function same(one: Uint8Array, other: Uint8Array): boolean {
 
 function layOutAnew(image: Uint8Array, barBytes: readonly bigint[]): ConfigLayout {
   const { capabilities, warnings } = walkCapabilities(image);
-  const places = placesOf(capabilities, image.length);
+  const places = placesOf(capabilities, image);
   const portType = places.express < 0 ? PORT_TYPE.none : (image[places.express + EXPRESS.flags]! >> 4) & 0xf;
   const masks = newMasks(image.length);
   applyTable(masks, 0, headerRegisters(image, places.express >= 0), image.length);
@@ -127,12 +129,14 @@ function kindOf(capability: Capability): CapabilityKind | undefined {
 }
 
 /** Of each ID the first in chain order, and only if its registers fit where it is. */
-function placesOf(capabilities: readonly Capability[], imageBytes: number): Places {
+function placesOf(capabilities: readonly Capability[], image: Uint8Array): Places {
+  const imageBytes = image.length;
   const find = (id: number, extended: boolean, bytes: number): number => {
     const found = capabilities.find((c) => c.id === id && c.extended === extended);
     return found === undefined || endOf(found, bytes, capabilities, imageBytes) < found.offset + bytes ? -1 : found.offset;
   };
   const power = find(CAPABILITY.powerManagement, false, 6);
+  const msi = find(CAPABILITY.msi, false, 4);
   return {
     express: find(CAPABILITY.express, false, 0xc),
     powerControl: power < 0 ? -1 : power + 4,
@@ -142,5 +146,7 @@ function placesOf(capabilities: readonly Capability[], imageBytes: number): Plac
     pri: find(EXTENDED_CAPABILITY.pri, true, 0x10),
     acs: find(EXTENDED_CAPABILITY.acs, true, 8),
     sriov: find(EXTENDED_CAPABILITY.sriov, true, 0x40),
+    msi: msi < 0 ? -1 : find(CAPABILITY.msi, false, msiBytes(new CapabilityBody(image, msi, PORT_TYPE.none, 0))),
+    msix: find(CAPABILITY.msix, false, 12),
   };
 }

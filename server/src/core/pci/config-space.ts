@@ -11,7 +11,8 @@ import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
 import { EXPRESS } from './express-registers.ts';
 import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE } from './extended-capability-table.ts';
-import { COMMAND, HEADER, HEADER_TYPE } from './header.ts';
+import { COMMAND, HEADER, HEADER_TYPE, STATUS_INTERRUPT } from './header.ts';
+import { MsiRegisters, MsixRegisters } from './interrupt-registers.ts';
 import { PageRequestRegisters } from './page-request-registers.ts';
 import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
 
@@ -57,6 +58,11 @@ export class ConfigSpace {
   readonly acsCapable: boolean;
   /** Undefined without the Page Request capability. */
   readonly pageRequests: PageRequestRegisters | undefined;
+  /** Undefined without the capability, as the next. */
+  readonly msi: MsiRegisters | undefined;
+  readonly msix: MsixRegisters | undefined;
+  /** 1 to 4: INTA to INTD; 0: the function has none. */
+  readonly interruptPin: number;
 
   readonly #virtual: ConfigSpaceOptions['virtual'];
   readonly #data: Uint8Array;
@@ -119,6 +125,9 @@ export class ConfigSpace {
     this.acsCapable = this.#at.acs >= 0;
     const own = this.#at.pri >= 0 ? new PageRequestRegisters(this.#data, this.#at.pri) : undefined;
     this.pageRequests = virtual === undefined ? own : virtual.physical.pageRequests;
+    this.msi = this.#at.msi >= 0 ? new MsiRegisters(this.#data, this.#at.msi) : undefined;
+    this.msix = this.#at.msix >= 0 ? new MsixRegisters(this.#data, this.#at.msix) : undefined;
+    this.interruptPin = image[HEADER.interruptPin]! <= 4 ? image[HEADER.interruptPin]! : 0;
     this.#decode();
     if (options.virtual !== undefined) this.#bars = options.virtual.physical.virtualBars;
   }
@@ -128,6 +137,10 @@ export class ConfigSpace {
   }
   get memorySpace(): boolean {
     return this.#memorySpace;
+  }
+  /** Interrupt Disable of the Command register: no INTx is asserted. */
+  get interruptDisable(): boolean {
+    return (this.#u16(HEADER.command) & COMMAND.interruptDisable) !== 0;
   }
   /** MPS in force, in bytes; 128 without a PCI Express capability. */
   get maxPayloadBytes(): number {
@@ -211,6 +224,12 @@ export class ConfigSpace {
   /** As a write of the Command register. */
   setCommand(value: number): void {
     this.write(HEADER.command, 2, value);
+  }
+
+  /** Interrupt Status of the Status register. */
+  setInterruptStatus(on: boolean): void {
+    const low = this.#data[HEADER.status]! & ~STATUS_INTERRUPT;
+    this.#data[HEADER.status] = on ? low | STATUS_INTERRUPT : low;
   }
 
   /** The bits of a read of these bytes that show Transactions Pending, in Device Status and AF Status: who reads sets them while some are. */

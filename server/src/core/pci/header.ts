@@ -22,12 +22,15 @@ export const HEADER = {
   bridgeRom: 0x38,
   capabilities: 0x34,
   cardbusCapabilities: 0x14,
+  interruptPin: 0x3d,
   bridgeControl: 0x3e,
 } as const;
 
 export const COMMAND = { io: 1, memory: 2, busMaster: 4, interruptDisable: 0x400 } as const;
 /** Status bit 4: there is a capability list. */
 export const STATUS_CAPABILITIES = 0x10;
+/** Status bit 3: the function has a cause for INTx. */
+export const STATUS_INTERRUPT = 8;
 export const HEADER_TYPE = { endpoint: 0, bridge: 1, cardbus: 2 } as const;
 
 const STATUS_ERRORS: Record<string, Field> = {

@@ -17,6 +17,9 @@ export {
   showsRetryStatus,
   type Link,
 } from './reset-facts.ts';
+export { intxLineOf, type IntxLine } from './intx.ts';
+export { MsiRegisters, MsixRegisters } from './interrupt-registers.ts';
+export { MsixVectors } from './msix-vectors.ts';
 export { PORT_TYPE } from './capability-body.ts';
 export { walkCapabilities, type Capability, type CapabilityWalk } from './capabilities.ts';
 export { type Bar, type BarKind } from './bars.ts';

@@ -16,6 +16,8 @@ export interface ProbeSpec {
   readonly acs?: boolean;
   /** Default true. */
   readonly ats?: boolean;
+  /** As in {@link EndpointSpec}. */
+  readonly interruptPin?: number;
   /** By index as in {@link probeResources}; absent: 0. */
   readonly addresses?: readonly (bigint | undefined)[];
   readonly capabilities?: CapabilityChoices;
@@ -101,6 +103,7 @@ function probeConfig(spec: ProbeSpec, device: number): Uint8Array {
     subsystem: subsystem ? subsystem : { vendor: VENDOR_UNREGISTERED, device },
     command: COMMAND.memory | COMMAND.busMaster,
     multiFunction: spec.multiFunction ?? false,
+    ...(spec.interruptPin === undefined ? {} : { interruptPin: spec.interruptPin }),
     bars,
     capabilities,
   });

@@ -1,6 +1,7 @@
 export { type AddressSpace, type SpaceType } from './address-space.ts';
 export { FaultQueue, type FaultEntry } from './fault-queue.ts';
 export { type GrantHistory, type RevokedWhy } from './grant-shadow.ts';
+export { InterruptRemapping, REMAP_ENTRIES, type RemapEntry } from './interrupt-remapping.ts';
 export { InvalidationQueue, type Invalidation, type InvalidationEffect } from './invalidation-queue.ts';
 export { lpae, type Granule, type LpaeGeometry } from './formats/arm-lpae.ts';
 export { type AwaitedEntries, type EntryWords, entryKey } from './formats/awaited-entries.ts';

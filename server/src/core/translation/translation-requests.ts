@@ -55,6 +55,13 @@ interface Range {
   readonly fields: number;
 }
 
+export interface RequestPorts {
+  readonly trace: Trace;
+  readonly now: () => number;
+  /** Untranslated writes to INTERRUPT_PAGES are interrupts, and nothing else may go there; absent: true. */
+  readonly takesInterrupts?: boolean;
+}
+
 export class TranslationRequests {
   /** Of the last request `performed`: the entries of its completion, one or more. */
   completion: readonly TranslationEntry[] = [];
@@ -63,11 +70,13 @@ export class TranslationRequests {
   readonly #walks: Walks;
   readonly #trace: Trace;
   readonly #now: () => number;
+  readonly #takesInterrupts: boolean;
 
-  constructor(walks: Walks, ports: { readonly trace: Trace; readonly now: () => number }) {
+  constructor(walks: Walks, ports: RequestPorts) {
     this.#walks = walks;
     this.#trace = ports.trace;
     this.#now = ports.now;
+    this.#takesInterrupts = ports.takesInterrupts ?? true;
   }
 
   /** `Translation.translationRequest`, with the context of that handle. */
@@ -114,13 +123,13 @@ export class TranslationRequests {
   #rangeAt(ask: Ask, page: number): Range | number {
     const { context, access, privileged, unitLg2 } = ask;
     const { pasid } = context;
-    if (isUntranslatedOnly(pasid, page)) return interrupts(page, access, unitLg2);
+    if (this.#takesInterrupts && isUntranslatedOnly(pasid, page)) return interrupts(page, access, unitLg2);
     const status = this.#walk(ask, page);
     if (status !== PERFORMED) return refusalOf(status);
     const { resultPage, resultAccess, resultPagesLg2 } = this.#walks;
     const rights = rightsGranted(resultAccess, access);
     if (rights === ACCESS.none) return NO_ACCESS;
-    const lg2 = pagesLg2Granted(pasid, page, resultPagesLg2);
+    const lg2 = this.#takesInterrupts ? pagesLg2Granted(pasid, page, resultPagesLg2) : resultPagesLg2;
     if (lg2 < unitLg2) return this.#unitAt(ask, alignedDown(page, unitLg2));
     const fields = fieldsOf(rights, privileged, this.#isGlobal(context), this.#walks.resultSnooped);
     return { iovaPage: alignedDown(page, lg2), page: alignedDown(resultPage, lg2), lg2, rights, fields };
@@ -130,7 +139,7 @@ export class TranslationRequests {
   #unitAt(ask: Ask, first: number): Range | number {
     const { context, access, privileged, unitLg2 } = ask;
     const end = first + 2 ** unitLg2;
-    if (hasInterrupts(context.pasid, first, 2 ** unitLg2)) return NO_ACCESS;
+    if (this.#takesInterrupts && hasInterrupts(context.pasid, first, 2 ** unitLg2)) return NO_ACCESS;
     let physical = 0;
     let rights: number = ACCESS.readWrite | ACCESS.execute;
     let global = true;

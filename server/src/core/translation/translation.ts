@@ -35,7 +35,7 @@ import {
 import { SpaceTables, type TablesChoice } from './space-tables.ts';
 import { Spaces } from './spaces.ts';
 import { STATUS } from './status.ts';
-import { TranslationRequests } from './translation-requests.ts';
+import { TranslationRequests, type RequestPorts } from './translation-requests.ts';
 
 const PERFORMED = STATUS.performed;
 const NOT_PERMITTED = STATUS['not-permitted'];
@@ -78,7 +78,7 @@ export class Translation {
   /** By handle: the tag of the context's space, shifted as the IOTLB wants it; 0 finds nothing. */
   #tags = new Int32Array(16);
 
-  constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly memory: GuestMemory }) {
+  constructor(ports: RequestPorts & { readonly memory: GuestMemory }) {
     this.#trace = ports.trace;
     this.#now = ports.now;
     this.#spaces = new Spaces(new SpaceTables(ports.memory, this.awaited));
