@@ -66,6 +66,42 @@ describe('a feed whose receiver is slow', () => {
     expect(sent.length).toBe(3);
   });
 
+  it('keeps apart interrupts that were remapped otherwise, or raised otherwise', () => {
+    room = false;
+    const remapped = (vector: number): MachineEvent =>
+      ({ ...interrupt(16, 1, 0), source: 3, remapped: { index: 8, vector, destination: 0 } }) as unknown as MachineEvent;
+    for (const event of [interrupt(16, 1, 0), remapped(0x41), remapped(0x42), remapped(0x41)]) feed.machine(event);
+    room = true;
+    feed.resume();
+    expect(sent).toMatchObject([
+      [1, BODY.interruptEvent, { count: 1, sourceVector: null, remapped: null }],
+      [2, BODY.interruptEvent, { count: 2, sourceVector: 3, remapped: { vector: 0x41 } }],
+      [3, BODY.interruptEvent, { count: 1, remapped: { vector: 0x42 } }],
+    ]);
+  });
+
+  it('keeps of INTx the last of each function', () => {
+    room = false;
+    const intx = (bdf: number, asserted: boolean): MachineEvent =>
+      ({
+        kind: 'intx',
+        bdf,
+        pin: 1,
+        asserted,
+        line: { device: 16, pin: 1 },
+        sources: asserted ? 1 : 0,
+        timeNs: 0,
+      }) as unknown as MachineEvent;
+    for (const event of [intx(16, true), intx(17, true), intx(16, false)]) feed.machine(event);
+    room = true;
+    feed.resume();
+    expect(sent).toMatchObject([
+      [1, BODY.intxEvent, { function: 16, asserted: false, lineSources: 0 }],
+      [2, BODY.intxEvent, { function: 17, asserted: true }],
+    ]);
+    expect(lost).toBe(0);
+  });
+
   it('holds back 2048 different interrupts and no more', () => {
     room = false;
     for (let i = 0; i < 2050; i++) feed.machine(interrupt(16, i, 0));
