@@ -5,7 +5,19 @@ import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
 import { EventQueue } from './event-queue.ts';
 import { hotplugChange, type HotplugChange } from './hotplug.ts';
-import { DRIVER_CALLBACK, LOG_LEVEL, OUTCOME, accessText, type DriverCallback, type LogLevel, type Outcome } from './names.ts';
+import {
+  BUS_ERROR,
+  ERROR_MESSAGE,
+  DRIVER_CALLBACK,
+  LOG_LEVEL,
+  OUTCOME,
+  accessText,
+  type BusError,
+  type DriverCallback,
+  type ErrorMessage,
+  type LogLevel,
+  type Outcome,
+} from './names.ts';
 import { bigintOf, numberOf } from './numbers.ts';
 import { PageFault } from './page-faults.ts';
 import { shown } from './shown.ts';
@@ -68,6 +80,27 @@ export interface WindowChange {
   readonly timeNs: number;
 }
 
+/** An error on the bus, as the function that detected it logged it. */
+export interface BusErrorReport {
+  readonly function: string;
+  readonly error: BusError;
+  /** An advisory non-fatal error is correctable. */
+  readonly severity: ErrorMessage;
+  readonly masked: boolean;
+  /** The message that it sent; undefined where reporting is not enabled. */
+  readonly message: ErrorMessage | undefined;
+  /** Whom the message reached; undefined where a bridge did not pass it. */
+  readonly root: string | undefined;
+  readonly interrupt: boolean;
+  readonly systemError: boolean;
+  /** The port that contains what is below it (DPC). */
+  readonly contained: string | undefined;
+  /** Of the TLP, four words; empty where there is none. */
+  readonly header: readonly number[];
+  readonly text: string;
+  readonly timeNs: number;
+}
+
 /** Linux calls a function's driver round a reset of it (struct pci_error_handlers). */
 export interface DriverCall {
   readonly function: string;
@@ -104,6 +137,7 @@ export class EventStreams {
   readonly trace = new EventQueue<TraceRecord>();
   readonly pageFaults = new EventQueue<PageFault>();
   readonly hotplug = new EventQueue<HotplugChange>();
+  readonly errors = new EventQueue<BusErrorReport>();
   /** Wall-clock milliseconds that a stopping server gave, once it said so. */
   drainingMs: number | undefined = undefined;
 
@@ -130,6 +164,7 @@ export class EventStreams {
     logEvent: (event) => this.logs.put(logLine(event)),
     traceEvent: (event) => this.trace.put(traceRecord(event)),
     hotplugEvent: (event) => this.hotplug.put(hotplugChange(event)),
+    errorEvent: (event) => this.errors.put(busError(event)),
     pageFaultEvent: (event) => this.pageFaults.put(new PageFault(this.#channel, event.fault)),
   };
 
@@ -147,8 +182,8 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    const { faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug } = this;
-    return [faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug] as EventQueue<unknown>[];
+    const { faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug, errors } = this;
+    return [faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug, errors] as EventQueue<unknown>[];
   }
 }
 
@@ -177,6 +212,23 @@ function interrupt(event: Events['interruptEvent']): Interrupt {
     timeNs: numberOf(event.timeNs),
     sourceVector: event.sourceVector ?? undefined,
     remapped: event.remapped ?? undefined,
+  });
+}
+
+function busError(event: Events['errorEvent']): BusErrorReport {
+  return shown({
+    function: bdfText(event.function),
+    error: BUS_ERROR.nameOf(event.error),
+    severity: ERROR_MESSAGE.nameOf(event.severity),
+    masked: event.masked,
+    message: event.message === 0 ? undefined : ERROR_MESSAGE.nameOf(event.message),
+    root: typeof event.root === 'number' ? bdfText(event.root) : undefined,
+    interrupt: event.interrupt,
+    systemError: event.systemError,
+    contained: typeof event.contained === 'number' ? bdfText(event.contained) : undefined,
+    header: event.header,
+    text: event.text,
+    timeNs: numberOf(event.timeNs),
   });
 }
 

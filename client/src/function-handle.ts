@@ -14,6 +14,7 @@ import { Model } from './model.ts';
 import { DEFAULT_DOMAIN_TYPE, type DefaultDomainType, type ResetMethod } from './names.ts';
 import { u32 } from './numbers.ts';
 import { PasidHandle } from './pasid.ts';
+import { Recovery } from './recovery.ts';
 import { CONFIG, ROM, Region } from './region.ts';
 import {
   Reset,
@@ -44,6 +45,8 @@ export class FunctionHandle {
   readonly faults: FaultInjection;
   /** Its virtual functions. */
   readonly sriov: Sriov;
+  /** Recovery from errors on the bus. */
+  readonly recovery: Recovery;
   readonly #channel: Channel;
   readonly #at: { readonly function: number };
   readonly #reset: Reset;
@@ -59,6 +62,7 @@ export class FunctionHandle {
     this.model = new Model(channel, fn);
     this.sriov = new Sriov(this.config, this.bdf);
     this.faults = new FaultInjection(channel, fn);
+    this.recovery = new Recovery(channel, fn);
     this.#reset = new Reset(channel, fn, nextToken);
   }
 

@@ -28,6 +28,7 @@ export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } 
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';
 export type { EventQueue } from './event-queue.ts';
 export type {
+  BusErrorReport,
   DriverCall,
   EventStreams,
   FaultRecord,
@@ -51,6 +52,9 @@ export type {
   DmaOperation,
   DefaultDomainType,
   DomainType,
+  BusError,
+  ErrorCallback,
+  ErrorMessage,
   EventClass,
   FaultKind,
   HoldPoint,
@@ -65,11 +69,14 @@ export type {
   PageAnswer,
   RequestPoint,
   DriverCallback,
+  RecoveryReset,
   ResetMethod,
   Role,
+  Vote,
 } from './names.ts';
 export type { PageFault, PageRange, PageRequestOptions, PageRequestResult } from './page-faults.ts';
 export type { PasidHandle } from './pasid.ts';
+export type { Recovery, RecoveryReport } from './recovery.ts';
 export type { Region } from './region.ts';
 export type { BusResetOptions, BusResetReport, ResetAttempt, ResetMethods } from './reset.ts';
 export type { DoneReport, IndeterminateRange, PrepareOptions, ResetOptions, ResetReport, ResetWindow, WindowReport } from './reset.ts';

@@ -8,6 +8,7 @@ import { Domains } from './domains.ts';
 import type { EventQueue } from './event-queue.ts';
 import {
   faultRecord,
+  type BusErrorReport,
   type EventStreams,
   type FaultRecord,
   type Interrupt,
@@ -80,6 +81,11 @@ export class Machine implements AsyncDisposable {
     const { channel } = this.#link;
     const { body } = await ask(channel, 'pageFaults', {}, options);
     return body.faults.map((fault) => new PageFault(channel, fault));
+  }
+
+  /** Errors on the bus, as functions log them. */
+  get errors(): EventQueue<BusErrorReport> {
+    return this.#link.events.errors;
   }
 
   /** Messages of interrupts that came through. */
@@ -156,6 +162,11 @@ export class Machine implements AsyncDisposable {
   async faultRecords(options?: CallOptions): Promise<{ readonly records: readonly FaultRecord[]; readonly overflow: number }> {
     const { body } = await ask(this.#link.channel, 'faultRecords', {}, options);
     return { records: body.records.map(faultRecord), overflow: numberOf(body.overflow) };
+  }
+
+  /** Enables the reporting of errors in every function and root port, as Linux does at boot. */
+  async enableErrorReporting(options?: CallOptions): Promise<void> {
+    await ask(this.#link.channel, 'errorReporting', {}, options);
   }
 
   /** Equal for equal inputs. */

@@ -159,6 +159,12 @@ export const BODY = {
   faultDisarmReply: 205,
   faultList: 206,
   faultListReply: 207,
+  errorVote: 208,
+  errorVoteReply: 209,
+  errorRecover: 210,
+  errorRecoverReply: 211,
+  errorReporting: 212,
+  errorReportingReply: 213,
   clockInfo: 224,
   clockInfoReply: 225,
   clockAdvance: 226,
@@ -178,6 +184,7 @@ export const BODY = {
   traceEvent: 1030,
   intxEvent: 1031,
   hotplugEvent: 1034,
+  errorEvent: 1037,
   pageFaultEvent: 1110,
   driverCallbackEvent: 1120,
 } as const;
@@ -258,6 +265,9 @@ export interface Calls {
   faultArm: { request: iommud.v1.FaultArm.$Properties; decoded: iommud.v1.FaultArm; reply: iommud.v1.FaultArmReply };
   faultDisarm: { request: iommud.v1.FaultDisarm.$Properties; decoded: iommud.v1.FaultDisarm; reply: iommud.v1.FaultDisarmReply };
   faultList: { request: iommud.v1.FaultList.$Properties; decoded: iommud.v1.FaultList; reply: iommud.v1.FaultListReply };
+  errorVote: { request: iommud.v1.ErrorVote.$Properties; decoded: iommud.v1.ErrorVote; reply: iommud.v1.ErrorVoteReply };
+  errorRecover: { request: iommud.v1.ErrorRecover.$Properties; decoded: iommud.v1.ErrorRecover; reply: iommud.v1.ErrorRecoverReply };
+  errorReporting: { request: iommud.v1.ErrorReporting.$Properties; decoded: iommud.v1.ErrorReporting; reply: iommud.v1.ErrorReportingReply };
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
@@ -277,6 +287,7 @@ export interface Events {
   traceEvent: iommud.v1.TraceEvent;
   intxEvent: iommud.v1.IntxEvent;
   hotplugEvent: iommud.v1.HotplugEvent;
+  errorEvent: iommud.v1.ErrorEvent;
   pageFaultEvent: iommud.v1.PageFaultEvent;
   driverCallbackEvent: iommud.v1.DriverCallbackEvent;
 }
@@ -438,6 +449,12 @@ codecs[204] = v1.FaultDisarm;
 codecs[205] = v1.FaultDisarmReply;
 codecs[206] = v1.FaultList;
 codecs[207] = v1.FaultListReply;
+codecs[208] = v1.ErrorVote;
+codecs[209] = v1.ErrorVoteReply;
+codecs[210] = v1.ErrorRecover;
+codecs[211] = v1.ErrorRecoverReply;
+codecs[212] = v1.ErrorReporting;
+codecs[213] = v1.ErrorReportingReply;
 codecs[224] = v1.ClockInfo;
 codecs[225] = v1.ClockInfoReply;
 codecs[226] = v1.ClockAdvance;
@@ -457,6 +474,7 @@ codecs[1029] = v1.LogEvent;
 codecs[1030] = v1.TraceEvent;
 codecs[1031] = v1.IntxEvent;
 codecs[1034] = v1.HotplugEvent;
+codecs[1037] = v1.ErrorEvent;
 codecs[1110] = v1.PageFaultEvent;
 codecs[1120] = v1.DriverCallbackEvent;
 

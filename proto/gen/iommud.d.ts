@@ -1371,6 +1371,169 @@ export namespace iommud {
             type $Shape = iommud.v1.HotplugEvent.$Properties;
         }
 
+        /** An error on the bus, as PCIe names it (Base r6.0 §6.2): by its bit in the AER registers of uncorrectable errors. */
+        enum BusError {
+
+            /** BUS_ERROR_UNSPECIFIED value */
+            BUS_ERROR_UNSPECIFIED = 0,
+
+            /** BUS_ERROR_SURPRISE_DOWN value */
+            BUS_ERROR_SURPRISE_DOWN = 5,
+
+            /** BUS_ERROR_POISONED value */
+            BUS_ERROR_POISONED = 12,
+
+            /** BUS_ERROR_COMPLETION_TIMEOUT value */
+            BUS_ERROR_COMPLETION_TIMEOUT = 14,
+
+            /** BUS_ERROR_COMPLETER_ABORT value */
+            BUS_ERROR_COMPLETER_ABORT = 15,
+
+            /** BUS_ERROR_UNEXPECTED_COMPLETION value */
+            BUS_ERROR_UNEXPECTED_COMPLETION = 16,
+
+            /** BUS_ERROR_MALFORMED value */
+            BUS_ERROR_MALFORMED = 18,
+
+            /** BUS_ERROR_UNSUPPORTED_REQUEST value */
+            BUS_ERROR_UNSUPPORTED_REQUEST = 20,
+
+            /** BUS_ERROR_ACS_VIOLATION value */
+            BUS_ERROR_ACS_VIOLATION = 21
+        }
+
+        /** ERR_COR, ERR_NONFATAL, ERR_FATAL. */
+        enum ErrorMessage {
+
+            /** ERROR_MESSAGE_UNSPECIFIED value */
+            ERROR_MESSAGE_UNSPECIFIED = 0,
+
+            /** ERROR_MESSAGE_CORRECTABLE value */
+            ERROR_MESSAGE_CORRECTABLE = 1,
+
+            /** ERROR_MESSAGE_NONFATAL value */
+            ERROR_MESSAGE_NONFATAL = 2,
+
+            /** ERROR_MESSAGE_FATAL value */
+            ERROR_MESSAGE_FATAL = 3
+        }
+
+        /** A function detected an error on the bus. What it logged is in its configuration space. */
+        class ErrorEvent {
+
+            /**
+             * Constructs a new ErrorEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorEvent function. */
+            function: number;
+
+            /** ErrorEvent error. */
+            error: iommud.v1.BusError;
+
+            /** As its registers have it; an advisory non-fatal error is correctable. */
+            severity: iommud.v1.ErrorMessage;
+
+            /** By its mask: logged, and told nobody. */
+            masked: boolean;
+
+            /** The message that the function sent; unspecified where reporting is not enabled. */
+            message: iommud.v1.ErrorMessage;
+
+            /** The root port or event collector that the message reached; absent where a bridge did not pass it. */
+            root: (number|null);
+
+            /** The AER or DPC interrupt of that port was asked for, or Root Control's system error. */
+            interrupt: boolean;
+
+            /** ErrorEvent systemError. */
+            systemError: boolean;
+
+            /** The port that contains what is below it (DPC). */
+            contained: (number|null);
+
+            /** Header of the TLP, four words; empty where there is none. */
+            header: number[];
+
+            /** The same in words. */
+            text: string;
+
+            /** ErrorEvent timeNs. */
+            timeNs: Long;
+
+            /**
+             * Encodes the specified ErrorEvent message. Does not implicitly {@link iommud.v1.ErrorEvent.verify|verify} messages.
+             * @param message ErrorEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorEvent & iommud.v1.ErrorEvent.$Shape} ErrorEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorEvent & iommud.v1.ErrorEvent.$Shape;
+        }
+
+        namespace ErrorEvent {
+
+            /** Properties of an ErrorEvent. */
+            interface $Properties {
+
+                /** ErrorEvent function */
+                "function"?: number;
+
+                /** ErrorEvent error */
+                error?: iommud.v1.BusError;
+
+                /** As its registers have it; an advisory non-fatal error is correctable. */
+                severity?: iommud.v1.ErrorMessage;
+
+                /** By its mask: logged, and told nobody. */
+                masked?: boolean;
+
+                /** The message that the function sent; unspecified where reporting is not enabled. */
+                message?: iommud.v1.ErrorMessage;
+
+                /** The root port or event collector that the message reached; absent where a bridge did not pass it. */
+                root?: (number|null);
+
+                /** The AER or DPC interrupt of that port was asked for, or Root Control's system error. */
+                interrupt?: boolean;
+
+                /** ErrorEvent systemError */
+                systemError?: boolean;
+
+                /** The port that contains what is below it (DPC). */
+                contained?: (number|null);
+
+                /** Header of the TLP, four words; empty where there is none. */
+                header?: number[];
+
+                /** The same in words. */
+                text?: string;
+
+                /** ErrorEvent timeNs */
+                timeNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorEvent. */
+            type $Shape = iommud.v1.ErrorEvent.$Properties;
+        }
+
         /** By Linux's names (struct pci_error_handlers). */
         enum DriverCallback {
 
@@ -7902,6 +8065,408 @@ export namespace iommud {
             type $Shape = iommud.v1.FaultDisarmReply.$Properties;
         }
 
+        /** Callbacks of a driver in a recovery (Linux's pci_error_handlers). */
+        enum ErrorCallback {
+
+            /** ERROR_CALLBACK_UNSPECIFIED value */
+            ERROR_CALLBACK_UNSPECIFIED = 0,
+
+            /** ERROR_CALLBACK_ERROR_DETECTED value */
+            ERROR_CALLBACK_ERROR_DETECTED = 1,
+
+            /** ERROR_CALLBACK_MMIO_ENABLED value */
+            ERROR_CALLBACK_MMIO_ENABLED = 2,
+
+            /** ERROR_CALLBACK_SLOT_RESET value */
+            ERROR_CALLBACK_SLOT_RESET = 3
+        }
+
+        /** What it answers (pci_ers_result_t). */
+        enum Vote {
+
+            /** VOTE_UNSPECIFIED value */
+            VOTE_UNSPECIFIED = 0,
+
+            /** VOTE_CAN_RECOVER value */
+            VOTE_CAN_RECOVER = 1,
+
+            /** VOTE_NEED_RESET value */
+            VOTE_NEED_RESET = 2,
+
+            /** VOTE_DISCONNECT value */
+            VOTE_DISCONNECT = 3,
+
+            /** VOTE_RECOVERED value */
+            VOTE_RECOVERED = 4,
+
+            /** It has no driver, or one that handles no errors. */
+            VOTE_NO_DRIVER = 5
+        }
+
+        /**
+         * What the function's driver answers from now on. Where no host has said: `need-reset` to a frozen link and `can-recover` else, and `recovered` after that.
+         * Role: host. Class: control. Errors: ENODEV.
+         */
+        class ErrorVote {
+
+            /**
+             * Constructs a new ErrorVote.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorVote.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorVote function. */
+            function: (number|null);
+
+            /** ErrorVote callback. */
+            callback: (iommud.v1.ErrorCallback|null);
+
+            /** ErrorVote vote. */
+            vote: (iommud.v1.Vote|null);
+
+            /**
+             * Encodes the specified ErrorVote message. Does not implicitly {@link iommud.v1.ErrorVote.verify|verify} messages.
+             * @param message ErrorVote message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorVote.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorVote message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorVote & iommud.v1.ErrorVote.$Shape} ErrorVote
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorVote & iommud.v1.ErrorVote.$Shape;
+        }
+
+        namespace ErrorVote {
+
+            /** Properties of an ErrorVote. */
+            interface $Properties {
+
+                /** ErrorVote function */
+                "function"?: (number|null);
+
+                /** ErrorVote callback */
+                callback?: (iommud.v1.ErrorCallback|null);
+
+                /** ErrorVote vote */
+                vote?: (iommud.v1.Vote|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorVote. */
+            type $Shape = iommud.v1.ErrorVote.$Properties;
+        }
+
+        /** Represents an ErrorVoteReply. */
+        class ErrorVoteReply {
+
+            /**
+             * Constructs a new ErrorVoteReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorVoteReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorVoteReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ErrorVoteReply message. Does not implicitly {@link iommud.v1.ErrorVoteReply.verify|verify} messages.
+             * @param message ErrorVoteReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorVoteReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorVoteReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorVoteReply & iommud.v1.ErrorVoteReply.$Shape} ErrorVoteReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorVoteReply & iommud.v1.ErrorVoteReply.$Shape;
+        }
+
+        namespace ErrorVoteReply {
+
+            /** Properties of an ErrorVoteReply. */
+            interface $Properties {
+
+                /** ErrorVoteReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorVoteReply. */
+            type $Shape = iommud.v1.ErrorVoteReply.$Properties;
+        }
+
+        /** What a recovery reset. */
+        enum RecoveryReset {
+
+            /** RECOVERY_RESET_UNSPECIFIED value */
+            RECOVERY_RESET_UNSPECIFIED = 0,
+
+            /** RECOVERY_RESET_NONE value */
+            RECOVERY_RESET_NONE = 1,
+
+            /** The function itself, which has no link. */
+            RECOVERY_RESET_FLR = 2,
+
+            /** All below the port. */
+            RECOVERY_RESET_BUS = 3
+        }
+
+        /**
+         * Recovers from an error that the function told of, as Linux's pcie_do_recovery() does: of all below its port, or of itself where it has no link. Its steps can
+         * be held (CallHold `recover`). Role: host. Class: control. Errors: ENODEV, EBUSY (one of them is being reset or recovered).
+         */
+        class ErrorRecover {
+
+            /**
+             * Constructs a new ErrorRecover.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorRecover.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorRecover function. */
+            function: (number|null);
+
+            /** The error was fatal, or a port has contained. Absent: false. */
+            frozen: (boolean|null);
+
+            /**
+             * Encodes the specified ErrorRecover message. Does not implicitly {@link iommud.v1.ErrorRecover.verify|verify} messages.
+             * @param message ErrorRecover message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorRecover.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorRecover message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorRecover & iommud.v1.ErrorRecover.$Shape} ErrorRecover
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorRecover & iommud.v1.ErrorRecover.$Shape;
+        }
+
+        namespace ErrorRecover {
+
+            /** Properties of an ErrorRecover. */
+            interface $Properties {
+
+                /** ErrorRecover function */
+                "function"?: (number|null);
+
+                /** The error was fatal, or a port has contained. Absent: false. */
+                frozen?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorRecover. */
+            type $Shape = iommud.v1.ErrorRecover.$Properties;
+        }
+
+        /** Represents an ErrorRecoverReply. */
+        class ErrorRecoverReply {
+
+            /**
+             * Constructs a new ErrorRecoverReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorRecoverReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorRecoverReply recovered. */
+            recovered: boolean;
+
+            /** What the votes came to. */
+            status: iommud.v1.Vote;
+
+            /** ErrorRecoverReply reset. */
+            reset: iommud.v1.RecoveryReset;
+
+            /** ErrorRecoverReply affected. */
+            affected: number[];
+
+            /** Why the reset failed; empty where it did not. */
+            warning: string;
+
+            /** ErrorRecoverReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ErrorRecoverReply message. Does not implicitly {@link iommud.v1.ErrorRecoverReply.verify|verify} messages.
+             * @param message ErrorRecoverReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorRecoverReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorRecoverReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorRecoverReply & iommud.v1.ErrorRecoverReply.$Shape} ErrorRecoverReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorRecoverReply & iommud.v1.ErrorRecoverReply.$Shape;
+        }
+
+        namespace ErrorRecoverReply {
+
+            /** Properties of an ErrorRecoverReply. */
+            interface $Properties {
+
+                /** ErrorRecoverReply recovered */
+                recovered?: boolean;
+
+                /** What the votes came to. */
+                status?: iommud.v1.Vote;
+
+                /** ErrorRecoverReply reset */
+                reset?: iommud.v1.RecoveryReset;
+
+                /** ErrorRecoverReply affected */
+                affected?: number[];
+
+                /** Why the reset failed; empty where it did not. */
+                warning?: string;
+
+                /** ErrorRecoverReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorRecoverReply. */
+            type $Shape = iommud.v1.ErrorRecoverReply.$Properties;
+        }
+
+        /** Enables the reporting of errors in every function and root port, as Linux does at boot. Role: host. Class: control. */
+        class ErrorReporting {
+
+            /**
+             * Constructs a new ErrorReporting.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorReporting.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified ErrorReporting message. Does not implicitly {@link iommud.v1.ErrorReporting.verify|verify} messages.
+             * @param message ErrorReporting message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorReporting.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorReporting message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorReporting & iommud.v1.ErrorReporting.$Shape} ErrorReporting
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorReporting & iommud.v1.ErrorReporting.$Shape;
+        }
+
+        namespace ErrorReporting {
+
+            /** Properties of an ErrorReporting. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorReporting. */
+            type $Shape = iommud.v1.ErrorReporting.$Properties;
+        }
+
+        /** Represents an ErrorReportingReply. */
+        class ErrorReportingReply {
+
+            /**
+             * Constructs a new ErrorReportingReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ErrorReportingReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ErrorReportingReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified ErrorReportingReply message. Does not implicitly {@link iommud.v1.ErrorReportingReply.verify|verify} messages.
+             * @param message ErrorReportingReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ErrorReportingReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an ErrorReportingReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ErrorReportingReply & iommud.v1.ErrorReportingReply.$Shape} ErrorReportingReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ErrorReportingReply & iommud.v1.ErrorReportingReply.$Shape;
+        }
+
+        namespace ErrorReportingReply {
+
+            /** Properties of an ErrorReportingReply. */
+            interface $Properties {
+
+                /** ErrorReportingReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an ErrorReportingReply. */
+            type $Shape = iommud.v1.ErrorReportingReply.$Properties;
+        }
+
         /** The faults that are armed. Roles: host, observer. Class: control. */
         class FaultList {
 
@@ -12477,7 +13042,10 @@ export namespace iommud {
             EVENT_CLASS_HOTPLUG = 20,
 
             /** What Linux calls in drivers round a reset. */
-            EVENT_CLASS_DRIVER_CALLBACK = 21
+            EVENT_CLASS_DRIVER_CALLBACK = 21,
+
+            /** Errors on the bus. */
+            EVENT_CLASS_ERROR = 37
         }
 
         /**

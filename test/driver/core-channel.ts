@@ -33,6 +33,7 @@ const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = {
   'page-fault': 11,
   hotplug: 20,
   'driver-callback': 21,
+  error: 37,
 };
 const TRACE_CLASS = 5;
 

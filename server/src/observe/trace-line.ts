@@ -46,6 +46,7 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'stop-marker': ['function', 'pasid'],
   'page-fault': ['function', 'fault', 'group', 'requests'],
   'page-response': ['function', 'group', 'answer', 'outstanding'],
+  'bus-error': ['function', 'error', 'severity', 'sent'],
   'page-response-late': ['function', 'group', 'answer'],
   'bus-reset': ['function', 'on'],
 };

@@ -10,6 +10,7 @@ import { PAGE_ROWS } from './decode-pages.ts';
 import { RESET_ROWS } from './decode-resets.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
 import {
+  CALLBACKS_OF_ERRORS,
   DEFAULT_DOMAIN_TYPES,
   DOMAIN_TYPES,
   FAULTS,
@@ -18,6 +19,7 @@ import {
   ON_FAULT,
   OPERATIONS,
   POINTS,
+  VOTE,
   type RoleName,
 } from './enums.ts';
 import {
@@ -342,6 +344,17 @@ const ROWS = {
         ? { kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }
         : { kind: 'fault-disarm', armed: b.armed },
   },
+  errorVote: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'error-vote',
+      bdf: needFunction(b.function),
+      callback: needWord(b.callback, 'callback', CALLBACKS_OF_ERRORS),
+      vote: needWord(b.vote, 'vote', VOTE),
+    }),
+  },
+  errorRecover: { roles: HOST, decode: (b) => ({ kind: 'error-recover', bdf: needFunction(b.function), frozen: b.frozen ?? false }) },
+  errorReporting: { roles: HOST, decode: () => ({ kind: 'error-reporting' }) },
   faultList: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'fault-list' }) },
 
   callHold: {

@@ -2,13 +2,26 @@
 import { u64FromBigint, u64FromNumber } from '../../../proto/index.ts';
 import type {
   ArmedFaultSummary,
+  BusErrorReport,
   DomainSummary,
   FunctionDetail,
   FunctionSummary,
   GroupDetail,
   RegionSummary,
+  Reply,
 } from '../core/machine/index.ts';
-import { DEFAULT_DOMAIN_TYPES, DOMAIN_TYPES, FAULTS, MEMORY_ERROR, METHODS, POINTS } from './enums.ts';
+import {
+  DEFAULT_DOMAIN_TYPES,
+  DOMAIN_TYPES,
+  ERRORS_ON_BUS,
+  FAULTS,
+  MEMORY_ERROR,
+  MESSAGES,
+  METHODS,
+  POINTS,
+  RECOVERY_RESET,
+  VOTE,
+} from './enums.ts';
 import type { Send } from './send.ts';
 
 export function functionSummary(fn: FunctionSummary): Send<'FunctionSummary'> {
@@ -75,6 +88,34 @@ export function groupDetail(group: GroupDetail): Send<'GroupInfoReply'> {
     domain: domainOrNull(group.domain),
     defaultDomain: domainOrNull(group.defaultDomain),
     defaultType: group.defaultType === undefined ? 0 : DEFAULT_DOMAIN_TYPES.number[group.defaultType],
+  };
+}
+
+export function errorReport(of: BusErrorReport): Send<'ErrorEvent'> {
+  return {
+    function: of.bdf,
+    error: ERRORS_ON_BUS.number[of.error],
+    severity: MESSAGES.number[of.severity],
+    masked: of.masked,
+    message: of.message === undefined ? 0 : MESSAGES.number[of.message],
+    root: of.root ?? null,
+    interrupt: of.interrupt,
+    systemError: of.systemError,
+    contained: of.contained ?? null,
+    header: [...of.header],
+    text: of.text,
+    timeNs: u64FromNumber(of.timeNs),
+  };
+}
+
+export function recoverBody(reply: Extract<Reply, { kind: 'error-recover' }>): Send<'ErrorRecoverReply'> {
+  return {
+    recovered: reply.recovered,
+    status: VOTE.number[reply.status],
+    reset: RECOVERY_RESET.number[reply.reset],
+    affected: [...reply.affected],
+    warning: reply.warning,
+    elapsedNs: u64FromNumber(reply.elapsedNs),
   };
 }
 

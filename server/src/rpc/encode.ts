@@ -2,7 +2,7 @@ import { BODY, s64FromNumber, u64FromBigint, u64FromNumber } from '../../../prot
 /** The machine's replies, events and trace to bodies of the wire. */
 import { NO_PASID, TRACE_KINDS, type TraceRecord } from '../core/base/index.ts';
 import type { DmaResult, FaultRecord, HeldCall, LedgerEntry, MachineEvent, Reply } from '../core/machine/index.ts';
-import { armedFault, functionDetail, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
+import { armedFault, errorReport, functionDetail, recoverBody, functionSummary, groupDetail, regionInfo } from './encode-descriptions.ts';
 import { pageFault, pageRequestReply } from './encode-pages.ts';
 import { resetBody } from './encode-resets.ts';
 import { CALLBACKS, LEDGER_OPERATIONS, LEDGER_POINTS, LEVELS, OUTCOME } from './enums.ts';
@@ -102,6 +102,7 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
   'fault-records': (reply) =>
     ({ records: reply.records.map(faultRecord), overflow: u64FromNumber(reply.overflow) }) satisfies Send<'FaultRecordsReply'>,
   'fault-armed': (reply) => ({ elapsedNs: u64FromNumber(reply.elapsedNs), armed: reply.armed }) satisfies Send<'FaultArmReply'>,
+  'error-recover': recoverBody,
   'fault-list': (reply) => ({ faults: reply.faults.map(armedFault) }) satisfies Send<'FaultListReply'>,
   clock: (reply) => ({ nowNs: u64FromNumber(reply.nowNs), movedNs: u64FromNumber(reply.movedNs) }) satisfies Send<'ClockAdvanceReply'>,
   'trace-hash': (reply) => ({ hash: reply.hash }) satisfies Send<'TraceHashReply'>,
@@ -126,6 +127,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.hotplugEvent;
     case 'driver-callback':
       return BODY.driverCallbackEvent;
+    case 'error':
+      return BODY.errorEvent;
   }
 }
 
@@ -143,6 +146,8 @@ export function eventBody(event: MachineEvent): object {
         reason: event.reason,
         timeNs: u64FromNumber(event.timeNs),
       } satisfies Send<'HotplugEvent'>;
+    case 'error':
+      return errorReport(event);
     case 'interrupt':
       return interruptBody(event);
     case 'intx':

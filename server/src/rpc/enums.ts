@@ -2,13 +2,18 @@ import { iommud } from '../../../proto/index.ts';
 /** Core's words and the contract's enums: one list of names for each, and a name that one of them lacks does not compile. */
 import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
 import {
+  BUS_ERRORS,
   DEFAULT_TYPES,
   DRIVER_CALLBACKS,
+  ERROR_CALLBACKS,
   FAULT_KINDS,
   IRQ_INDEXES,
   RAISED,
   MEMORY_ERRORS,
+  VOTES,
+  type BusError,
   type DomainType,
+  type ErrorMessage,
   type FaultKind,
   type InvalidateType,
   type LedgerEntry,
@@ -66,6 +71,15 @@ export const FAULTS = enumMap('FAULT_KIND', FAULT_KINDS satisfies readonly Fault
 export const IRQ_INDEX = enumMap('IRQ_INDEX', IRQ_INDEXES, v1.IrqIndex);
 export const INTERRUPT_OUTCOME = enumMap('INTERRUPT_OUTCOME', RAISED, v1.InterruptOutcome);
 export const MEMORY_ERROR = enumMap('MEMORY_ERROR', MEMORY_ERRORS, v1.MemoryError);
+export const ERRORS_ON_BUS = enumMap('BUS_ERROR', Object.keys(BUS_ERRORS) as BusError[], v1.BusError);
+export const MESSAGES = enumMap('ERROR_MESSAGE', every<ErrorMessage>({ correctable: true, nonfatal: true, fatal: true }), v1.ErrorMessage);
+export const CALLBACKS_OF_ERRORS = enumMap('ERROR_CALLBACK', ERROR_CALLBACKS, v1.ErrorCallback);
+export const VOTE = enumMap('VOTE', VOTES, v1.Vote);
+export const RECOVERY_RESET = enumMap(
+  'RECOVERY_RESET',
+  every<'none' | 'flr' | 'bus'>({ none: true, flr: true, bus: true }),
+  v1.RecoveryReset,
+);
 export const LEVELS = enumMap('LOG_LEVEL', every<'info' | 'warn'>({ info: true, warn: true }), v1.LogLevel);
 
 export const ON_FAULT = enumMap('ON_FAULT', every<'fail' | 'page-request'>({ fail: true, 'page-request': true }), v1.OnFault);
@@ -96,7 +110,7 @@ export const CREDIT_CLASS_NAMES = enumMap(
   v1.CreditClass,
 );
 
-export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug' | 'driver-callback';
+export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug' | 'driver-callback' | 'error';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',
   every<EventClassName>({
@@ -108,6 +122,7 @@ export const EVENT_CLASSES = enumMap(
     'page-fault': true,
     hotplug: true,
     'driver-callback': true,
+    error: true,
   }),
   v1.EventClass,
 );

@@ -52,6 +52,8 @@ export function outcomeOf(reply: Reply): Outcome {
       const last = reply.faults.at(-1);
       return came('ok', () => ({ faults: reply.faults.length, acted: last?.acted ?? 0, left: last?.left ?? 'endless' }));
     }
+    case 'error-recover':
+      return came(reply.recovered ? 'recovered' : 'failed', () => ({ status: reply.status, reset: reply.reset }));
     case 'calls-held':
       return came('ok', () => ({ calls: reply.calls.map(({ call, step }) => `${call}:${step}`).join(',') }));
     case 'unmapped-ranges': {

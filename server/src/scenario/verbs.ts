@@ -3,8 +3,10 @@
 import { ACCESS, HOLD_POINTS, NO_PASID, REGION, RESET_METHODS, high32, low32, type DmaOperation } from '../core/base/index.ts';
 import {
   DEFAULT_TYPES,
+  ERROR_CALLBACKS,
   FAULT_KINDS,
   MEMORY_ERRORS,
+  VOTES,
   type CallName,
   type Command,
   type DomainTarget,
@@ -238,6 +240,26 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'armed',
     does: 'the faults that are armed; fields `faults` (how many), `acted`, `left` (of the last)',
     command: () => ({ kind: 'fault-list' }),
+  },
+  'report-errors': {
+    usage: 'report-errors',
+    does: 'enables error reporting in every function, as Linux does at boot',
+    command: () => ({ kind: 'error-reporting' }),
+  },
+  vote: {
+    usage: 'vote FUNCTION CALLBACK VOTE',
+    does: 'what its driver answers in a recovery from now on (errors-and-recovery.md)',
+    command: (a) => ({
+      kind: 'error-vote',
+      bdf: a.fn(),
+      callback: oneOf(a, a.word('a callback'), ERROR_CALLBACKS),
+      vote: oneOf(a, a.word('a vote'), VOTES),
+    }),
+  },
+  recover: {
+    usage: 'recover FUNCTION [frozen=no]',
+    does: 'recovers from an error that it told of (pcie_do_recovery); `recovered` or `failed`, fields `status`, `reset`',
+    command: (a) => ({ kind: 'error-recover', bdf: a.fn(), frozen: a.optionWord('frozen', ['yes', 'no'], 'no') === 'yes' }),
   },
   hold: {
     usage: 'hold CALL|any STEP|any [FUNCTION] [count=N]',

@@ -335,6 +335,13 @@ export const EXAMPLES: Examples = {
       error: 'poisoned',
     },
   },
+  errorVote: {
+    body: { function: FUNCTION, callback: 2, vote: 5 },
+    needs: ['function', 'callback', 'vote'],
+    command: { kind: 'error-vote', bdf, callback: 'mmio-enabled', vote: 'no-driver' },
+  },
+  errorRecover: { body: { function: FUNCTION, frozen: true }, needs: ['function'], command: { kind: 'error-recover', bdf, frozen: true } },
+  errorReporting: { body: {}, needs: [], command: { kind: 'error-reporting' } },
   faultList: { body: {}, needs: [], command: { kind: 'fault-list' } },
   faultDisarm: {
     body: { function: FUNCTION, fault: 6 },

@@ -197,6 +197,14 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   },
   modelPageRequest: { answer: 'PAGE_ANSWER_NOT_SENT', group: 511, elapsed_ns: '8' },
   pageRequest: { answer: 'PAGE_ANSWER_FORGOTTEN', group: 3, elapsed_ns: '9' },
+  errorRecover: {
+    recovered: true,
+    status: 'VOTE_RECOVERED',
+    reset: 'RECOVERY_RESET_BUS',
+    affected: [16],
+    warning: 'late',
+    elapsed_ns: '3',
+  },
   faultArm: { armed: 9, elapsed_ns: '1' },
   faultList: {
     faults: [

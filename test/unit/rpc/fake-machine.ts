@@ -293,6 +293,15 @@ const REPLIES = {
     ],
     overflow: 4,
   },
+  'error-recover': {
+    kind: 'error-recover',
+    recovered: true,
+    status: 'recovered',
+    reset: 'bus',
+    affected: [16],
+    warning: 'late',
+    elapsedNs: 3,
+  },
   'fault-arm': { kind: 'fault-armed', armed: 9, elapsedNs: 1 },
   'fault-list': {
     kind: 'fault-list',

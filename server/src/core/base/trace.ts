@@ -50,6 +50,7 @@ export const TRACE_KINDS = [
   'link', // bdf, up, 0, 0
   'page-response-late', // bdf, group, PAGE_ANSWERS index, 0
   'bus-reset', // bdf of the bridge, on, 0, 0
+  'bus-error', // bdf, AER bit, 0 correctable 1 non-fatal 2 fatal, message sent
 ] as const;
 export type TraceKind = (typeof TRACE_KINDS)[number];
 

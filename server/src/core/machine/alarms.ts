@@ -10,6 +10,7 @@ import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
 import { resumePlug } from './plug.ts';
 import { prepareDeadline } from './prepare.ts';
+import { recoverSlept } from './recover.ts';
 import { resumeReset } from './reset.ts';
 import type { FunctionState } from './state.ts';
 
@@ -49,6 +50,7 @@ export function ring(m: Parts, alarm: Alarm): void {
       else if (operation?.kind === 'reset') resumeReset(m, operation);
       else if (operation?.kind === 'leave') leaveDeadline(m, operation);
       else if (operation?.kind === 'plug') resumePlug(m, operation);
+      else if (operation?.kind === 'recover') recoverSlept(m, operation);
       break;
     }
   }

@@ -82,6 +82,7 @@ export function assemble(
     callHolds: new Map(),
     stoppedCalls: new Map(),
     ioases: new Map(),
+    errors: [],
     injected: { memory: [], edges: [], next: 1 },
     nextIoas: 1,
     ...interrupts,

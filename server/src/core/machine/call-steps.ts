@@ -26,6 +26,12 @@ export const STEPS = {
   count: 'counts the function in, or out, of the functions in a window; opens the gate after a window',
   unlock: 'gives the mutex back, and answers',
   deliver: 'reaches the function, whose ATC drops what it names',
+  'error-detected': 'asks every driver below the port what it votes (`error_detected`)',
+  'mmio-enabled': 'where all can recover: tells them that registers answer (`mmio_enabled`), and asks again',
+  'reset-subordinates':
+    'where one needs it, or the link was frozen: resets what is below the port, or the function (`strict`: with its windows)',
+  'slot-reset': 'after a reset: tells the drivers (`slot_reset`), and asks again',
+  resume: 'where all have recovered: clears the errors; answers',
 } as const satisfies Record<string, string>;
 export type StepName = keyof typeof STEPS;
 
@@ -63,5 +69,6 @@ export const CALL_STEPS = {
   unmap: ['tables', 'queue', 'iotlb', 'atc-sent', 'atc-completed'],
   flush: ['iotlb', 'atc-sent', 'atc-completed'],
   invalidate: ['deliver'],
+  recover: ['error-detected', 'mmio-enabled', 'reset-subordinates', 'slot-reset', 'resume'],
 } as const satisfies Record<string, readonly StepName[]>;
 export type CallName = keyof typeof CALL_STEPS;

@@ -510,6 +510,29 @@ export type FaultDisarm =
 export interface FaultList {
   readonly kind: 'fault-list';
 }
+/** What a function's driver answers in a recovery from now on, in one of its callbacks (pci_error_handlers). */
+export interface ErrorVote {
+  readonly kind: 'error-vote';
+  readonly bdf: Bdf;
+  readonly callback: ErrorCallback;
+  readonly vote: Vote;
+}
+export const ERROR_CALLBACKS = ['error-detected', 'mmio-enabled', 'slot-reset'] as const;
+export type ErrorCallback = (typeof ERROR_CALLBACKS)[number];
+/** Of pci_ers_result_t; `no-driver`: it has none, or one that handles no errors (PCI_ERS_RESULT_NO_AER_DRIVER). */
+export const VOTES = ['can-recover', 'need-reset', 'disconnect', 'recovered', 'no-driver'] as const;
+export type Vote = (typeof VOTES)[number];
+/** pcie_do_recovery() for an error that this function told of: of what is below its port, or of itself where it has none. */
+export interface ErrorRecover {
+  readonly kind: 'error-recover';
+  readonly bdf: Bdf;
+  /** The error was fatal, or a port has contained: pci_channel_io_frozen. */
+  readonly frozen: boolean;
+}
+/** Enables the reporting of errors in every function, as Linux does at boot. */
+export interface ErrorReporting {
+  readonly kind: 'error-reporting';
+}
 /** The IOMMU's fault records, oldest first, not consumed. */
 export interface FaultRecords {
   readonly kind: 'fault-records';
@@ -657,6 +680,9 @@ export type HostCommand =
   | FaultArm
   | FaultDisarm
   | FaultList
+  | ErrorVote
+  | ErrorRecover
+  | ErrorReporting
   | FaultRecords
   | CallHold
   | CallRelease

@@ -6,6 +6,7 @@ import { ACCESS, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOper
 import { STATUS, WAITING } from '../translation/index.ts';
 import { advance, checkTranslated, enter } from './dma-ledger.ts';
 import { accessOf, noteFailure } from './dma-task.ts';
+import { noteFailedTask } from './error-queue.ts';
 import { recordFault } from './faults.ts';
 import { closedGate } from './gate.ts';
 import { inject } from './inject.ts';
@@ -193,7 +194,9 @@ function makeRequest(
 function failAt(m: Parts, task: DmaTask, offset: number, status: number, access: number): void {
   if (!noteFailure(task, offset, status)) return;
   const { pasid, privileged } = task;
-  recordFault(m, task.fn, { pasid, iova: faultAddress(task, offset), access, privileged }, status);
+  const iova = faultAddress(task, offset);
+  noteFailedTask(m, task, status, iova);
+  recordFault(m, task.fn, { pasid, iova, access, privileged }, status);
 }
 
 function faultAddress(task: DmaTask, offset: number): bigint {

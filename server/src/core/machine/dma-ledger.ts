@@ -7,6 +7,7 @@ import { STATUS, WAITING } from '../translation/index.ts';
 import { performAtomic } from './atomics.ts';
 import { hold, stopsAt, unhold } from './dma-hold.ts';
 import { noteFailure } from './dma-task.ts';
+import { noteFailedRequest } from './error-queue.ts';
 import { isRecorded, recordFault } from './faults.ts';
 import { holdsBackLater } from './gate.ts';
 import { takeMessage } from './interrupt-intake.ts';
@@ -257,6 +258,7 @@ function fault(m: Parts, request: Request, status: number): void {
   const { task } = request;
   if (task === undefined) return;
   noteFailure(task, request.dataOffset, status);
+  noteFailedRequest(m, request, status);
   // An abort ends thousands at once and records none: its addresses are not made.
   if (!isRecorded(status)) return;
   const iova = join64(request.iovaLow, request.iovaHigh);

@@ -36,6 +36,7 @@ export function noteFailure(task: DmaTask, offset: number, status: number): bool
 export function endDma(m: Parts, task: DmaTask): void {
   m.operations.end(task);
   if ((task.injected & INJECTED.corrupt) !== 0) corrupt(m, task);
+  if ((task.injected & INJECTED.twice) !== 0) m.errors.push({ kind: 'unexpected-completion', task });
   if (task.vector < 0 && task.life === task.fn.modelLife) task.fn.model.operationEnded();
   m.outbox.reply(task.origin, resultOf(m, task));
 }

@@ -25,6 +25,7 @@ import type { Parts } from './parts.ts';
 import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { functionPlug } from './plug.ts';
 import { prepare } from './prepare.ts';
+import { errorRecover, errorReporting, errorVote } from './recover.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
 import { busReset, coldReset, resetFunction, resetMethodsSet, resetProbe, resetTrigger } from './reset-commands.ts';
 import type { FunctionState, Origin } from './state.ts';
@@ -119,6 +120,9 @@ const HANDLERS: Handlers = {
   'fault-arm': faultArm,
   'fault-disarm': faultDisarm,
   'fault-list': (m, origin) => m.outbox.reply(origin, { kind: 'fault-list', faults: armedFaults(m) }),
+  'error-vote': (m, origin, c) => errorVote(m, origin, fnOf(m, c.bdf), c),
+  'error-recover': (m, origin, c) => errorRecover(m, origin, fnOf(m, c.bdf), c),
+  'error-reporting': errorReporting,
   'fault-records': (m, origin) =>
     m.outbox.reply(origin, { kind: 'fault-records', records: m.faultQueue.records(), overflow: m.faultQueue.overflow }),
   'call-hold': callHold,

@@ -28,9 +28,12 @@ export {
   type ReservedRegion,
 } from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
+export { BUS_ERRORS, type BusError, type ErrorMessage } from '../pci/index.ts';
 export {
+  ERROR_CALLBACKS,
   FAULT_KINDS,
   MEMORY_ERRORS,
+  VOTES,
   type CallHold,
   type CallRelease,
   type CallsHeld,
@@ -57,6 +60,11 @@ export {
   type FaultDisarm,
   type FaultKind,
   type FaultList,
+  type ErrorCallback,
+  type ErrorRecover,
+  type ErrorReporting,
+  type ErrorVote,
+  type Vote,
   type FaultRecords,
   type FunctionInfo,
   type FunctionList,
@@ -136,6 +144,6 @@ export { RAISED, type Raised } from './interrupts.ts';
 export { IRQ_INDEXES, type IrqSummary } from './reply.ts';
 export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
 export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
-export type { MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
+export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
 export type { MachinePort, PeerRoles } from './machine-port.ts';

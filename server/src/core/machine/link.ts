@@ -53,6 +53,11 @@ export function linkComesUp(m: Parts, functions: readonly FunctionState[]): void
   }
 }
 
+/** What its driver restores after a reset. One that nobody has programmed since it was last reset has nothing that would be wanted back. */
+export function keepConfig(fn: FunctionState): void {
+  if (fn.savedConfig === undefined || fn.config.busMaster || fn.config.memorySpace) fn.savedConfig = fn.config.save();
+}
+
 /** Posted requests that are past the link land; nothing else does, and no completion finds the function. */
 function vanish(m: Parts, fn: FunctionState): void {
   fn.entries = fn.entries.filter((request) => {
@@ -66,6 +71,7 @@ function vanish(m: Parts, fn: FunctionState): void {
   forgetGathered(m, fn);
   fn.model.atc?.clear();
   resetModel(m, fn);
+  keepConfig(fn);
   fn.config.reset('conventional');
   resetInterrupts(m, fn);
   forgetPageRequests(m, fn);
@@ -90,6 +96,8 @@ export function isLost(m: Parts, fn: FunctionState): boolean {
 export function dropOff(m: Parts, fn: FunctionState, fault: ArmedFault): void {
   const victims = behindLinkOf(m, fn);
   fault.victims = victims.map(({ index }) => index);
+  const port = hasLinkBelow(fn) ? fn : fn.path[0];
+  if (port !== undefined && hasLinkBelow(port)) m.errors.push({ kind: 'surprise-down', fn: port });
   linkGoesDown(m, victims);
 }
 

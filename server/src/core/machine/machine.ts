@@ -1,7 +1,9 @@
+// long: the machine's inputs, and the one loop that all of them run
 import { TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { createModel } from '../devices/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
+import { logErrors } from './bus-errors.ts';
 import type { Command } from './command.ts';
 import { endDma } from './dma-task.ts';
 import { passEdge } from './fault-commands.ts';
@@ -255,6 +257,7 @@ export class Machine implements MachinePort {
         busy = true;
         handleInvalidation(m, effect);
       }
+      if (logErrors(m)) busy = true;
       if (settlePageRequests(m)) busy = true;
       for (const task of m.operations.takeReadyDma()) {
         busy = true;

@@ -1,6 +1,6 @@
 /** What leaves a machine: replies, calls to peers, events. */
 import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
-import type { IntxLine } from '../pci/index.ts';
+import type { BusError, ErrorMessage, IntxLine } from '../pci/index.ts';
 import type { FaultRecord, PageFault, Reply } from './reply.ts';
 
 /** Who submits: a number given by `peerAttach`; 0 is the embedding program itself (REST, tests). */
@@ -33,11 +33,32 @@ export type PeerAnswer =
 
 export const DRIVER_CALLBACKS = ['reset-prepare', 'reset-done'] as const;
 export type DriverCallback = (typeof DRIVER_CALLBACKS)[number];
+/** An error on the bus, as the function that detected it logged it. */
+export interface BusErrorReport {
+  readonly bdf: Bdf;
+  readonly error: BusError;
+  readonly severity: ErrorMessage;
+  readonly masked: boolean;
+  /** Which message it sent; undefined where reporting is not enabled. */
+  readonly message: ErrorMessage | undefined;
+  /** The root port or event collector that the message reached, whether that interrupts, and whether it asks for a system error. */
+  readonly root: Bdf | undefined;
+  readonly interrupt: boolean;
+  readonly systemError: boolean;
+  /** The port that contains what is below it. */
+  readonly contained: Bdf | undefined;
+  /** Of the TLP that it is about: four words; empty where there is none. */
+  readonly header: readonly number[];
+  /** `00:1c.0 unsupported-request, nonfatal: ERR_NONFATAL reaches 00:1c.0, which interrupts`. */
+  readonly text: string;
+  readonly timeNs: number;
+}
 
 /** To every host and observer of the machine. */
 export type MachineEvent =
   | ({ readonly kind: 'fault' } & FaultRecord)
   | ({ readonly kind: 'page-fault' } & PageFault)
+  | ({ readonly kind: 'error' } & BusErrorReport)
   | {
       readonly kind: 'interrupt';
       readonly bdf: Bdf;

@@ -4,6 +4,7 @@ import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InterruptRemapping, InvalidationQueue, Translation } from '../translation/index.ts';
 import type { ArmedHold, StoppedCall } from './call-holds.ts';
+import type { NotedError } from './error-queue.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
@@ -61,6 +62,8 @@ export interface Parts {
   readonly stoppedCalls: Map<number, StoppedCall>;
   /** I/O address spaces, by number. */
   readonly ioases: Map<number, Ioas>;
+  /** On the bus, to be logged. */
+  errors: NotedError[];
   readonly injected: InjectedFaults;
   nextIoas: number;
   /** Where messages of interrupts are taken like memory; -1: writes to INTERRUPT_PAGES are interrupts, as on x86. */

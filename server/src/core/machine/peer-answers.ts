@@ -6,6 +6,7 @@ import type { DeviceClaim, DeviceRelease } from './command.ts';
 import { abortLedger, forget, giveUpFence } from './dma-drain.ts';
 import { advance, end, performed } from './dma-ledger.ts';
 import { noteFailure } from './dma-task.ts';
+import { noteFailedRequest } from './error-queue.ts';
 import { functionNumbered } from './function-state.ts';
 import { functionMayBeReady } from './hardware-reset.ts';
 import { interruptsChanged } from './interrupts.ts';
@@ -68,7 +69,10 @@ function requestAnswered(m: Parts, request: Request, answer: PeerAnswer): void {
     return;
   }
   if (answer.kind === 'data') task.data.set(answer.data, request.dataOffset);
-  if (answer.kind === 'error') noteFailure(task, request.dataOffset, STATUS['completer-abort']);
+  if (answer.kind === 'error') {
+    noteFailure(task, request.dataOffset, STATUS['completer-abort']);
+    noteFailedRequest(m, request, STATUS['completer-abort']);
+  }
   performed(m, request);
   advance(m, fn);
 }

@@ -1,12 +1,14 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
-import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, losesContextInD3, sriovOf } from '../pci/index.ts';
+import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, isContaining, losesContextInD3, sriovOf } from '../pci/index.ts';
+import { reportError } from './bus-errors.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
+import { functionNumbered } from './function-state.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './gate.ts';
 import { holdBus, releaseBus, reroute, resetHardware } from './hardware-reset.ts';
 import { interruptsChanged } from './interrupts.ts';
 import { setAtsEnable } from './invalidation.ts';
-import { isLost } from './link.ts';
+import { isLost, linkComesUp } from './link.ts';
 import { warnOfOverlaps } from './overlaps.ts';
 import { forgetPageRequests, roomChanged } from './page-requester.ts';
 import type { Parts } from './parts.ts';
@@ -33,6 +35,7 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
   }
   checkBarAccess(m, fn, region, offset, bytes);
   if (isLost(m, fn) || !decodes(fn, region)) {
+    refuseAccess(m, fn, false);
     answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
   } else if (fn.entries.some(holdsBackLater)) {
     const task = m.operations.start<BarReadTask>(origin, { kind: 'bar-read', fn, region, offset, bytes });
@@ -104,6 +107,7 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
   checkBarAccess(m, fn, region, offset, bytes);
   const peer = m.peers.get(fn.claimedBy);
   if (isLost(m, fn) || !decodes(fn, region)) {
+    refuseAccess(m, fn, true);
     m.outbox.ok(origin);
   } else if (hasVectorsAt(fn, region, offset)) {
     writeVectors(fn, region, offset, Math.min(bytes, 4), valueLow);
@@ -143,8 +147,23 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   if (effects & CONFIG_EFFECT.command && fn.config.isBridge) {
     for (const below of m.functionList) if (below.path.includes(fn)) interruptsChanged(m, below);
   }
+  if (fn.contained !== undefined && !isContaining(fn.config)) release(m, fn, fn.contained);
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) resetHardware(m, fn, 'flr');
   if (powerBefore === D3_HOT && fn.config.powerState === 0 && losesContextInD3(fn.config)) resetHardware(m, fn, 'pm');
+}
+
+/** Software has cleared DPC Trigger Status: the link below the port trains again. */
+function release(m: Parts, port: FunctionState, below: readonly number[]): void {
+  port.contained = undefined;
+  linkComesUp(
+    m,
+    below.map((index) => functionNumbered(m, index)).filter((fn) => fn !== undefined),
+  );
+}
+
+/** A function that is there and does not decode the access is its completer: Unsupported Request, of which a read's requester learns (§6.2.3.2.4.1). */
+function refuseAccess(m: Parts, fn: FunctionState, writes: boolean): void {
+  if (answersConfig(fn)) reportError(m, fn, 'unsupported-request', !writes);
 }
 
 function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): void {

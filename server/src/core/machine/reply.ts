@@ -4,7 +4,7 @@ import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasi
 import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { BarKind } from '../pci/index.ts';
 import type { CallName, StepName } from './call-steps.ts';
-import type { CommandKind, DomainType, FaultKind, MemoryError } from './command.ts';
+import type { CommandKind, DomainType, FaultKind, MemoryError, Vote } from './command.ts';
 import type { Raised } from './interrupts.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
@@ -320,6 +320,16 @@ export type Reply =
   | { readonly kind: 'ledger'; readonly entries: readonly LedgerEntry[] }
   | { readonly kind: 'fault-records'; readonly records: readonly FaultRecord[]; readonly overflow: number }
   | { readonly kind: 'fault-armed'; readonly armed: number; readonly elapsedNs: number }
+  | {
+      readonly kind: 'error-recover';
+      readonly recovered: boolean;
+      /** What the votes came to. */
+      readonly status: Vote;
+      readonly reset: 'none' | 'flr' | 'bus';
+      readonly affected: readonly Bdf[];
+      readonly warning: string;
+      readonly elapsedNs: number;
+    }
   | { readonly kind: 'fault-list'; readonly faults: readonly ArmedFaultSummary[] }
   | { readonly kind: 'clock'; readonly nowNs: number; readonly movedNs: number }
   | { readonly kind: 'trace-hash'; readonly hash: string };
@@ -369,6 +379,7 @@ export interface ReplyKinds {
   'fault-records': 'fault-records';
   'fault-arm': 'fault-armed';
   'fault-list': 'fault-list';
+  'error-recover': 'error-recover';
   'clock-info': 'clock';
   'clock-advance': 'clock';
   'trace-hash': 'trace-hash';

@@ -12,6 +12,7 @@ import { modelDmaEnded } from './model-ports.ts';
 import { resumePageRequest } from './page-request-commands.ts';
 import type { Parts } from './parts.ts';
 import { resumePrepare } from './prepare.ts';
+import { recoverPartAnswered, resumeRecover } from './recover.ts';
 import { resumeBarRead } from './region-access.ts';
 import type { Reply } from './reply.ts';
 import { resetPartAnswered, resumeReset } from './reset.ts';
@@ -37,6 +38,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   done: resumeDone,
   leave: resumeLeave,
   reset: resumeReset,
+  recover: resumeRecover,
   'bar-read': resumeBarRead,
   'page-request': (m, operation) => {
     const dma = resumePageRequest(m, operation);
@@ -69,6 +71,7 @@ export function partAnswered(m: Parts, origin: InnerOrigin, reply: Reply): void 
   const whole = m.operations.get(origin.operation);
   if (whole?.kind === 'reset') resetPartAnswered(m, whole, reply);
   else if (whole?.kind === 'prepare') virtualAnswered(m, whole, reply);
+  else if (whole?.kind === 'recover') recoverPartAnswered(m, whole, reply);
   else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
   else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
 }

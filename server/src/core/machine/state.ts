@@ -9,7 +9,7 @@ import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/in
 import type { ConfigSpace, IntxLine, MsixVectors } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './call-steps.ts';
-import type { ChangeCommand, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline } from './command.ts';
+import type { ChangeCommand, ErrorCallback, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline, Vote } from './command.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
@@ -113,6 +113,12 @@ export interface FunctionState {
   /** It has been said that its DMA addresses are physical. */
   warnedDirect: boolean;
   readonly armed: Map<FaultKind, ArmedFault>;
+  /** What its driver answers in a recovery, where a host has said so. */
+  readonly votes: Map<ErrorCallback, Vote>;
+  /** Configuration space as it was when its link went down or a recovery reset it: what its driver restores. */
+  savedConfig: Uint8Array | undefined;
+  /** Of a port with containment that was triggered: the functions below, by FunctionState.index. */
+  contained: readonly number[] | undefined;
   /** How many things keep the link above it down; what is sent over a link that is down vanishes. */
   linkDown: number;
   /** Of a virtual function: the physical function that it belongs to. */
@@ -408,6 +414,21 @@ export interface DoneTask extends Stepped {
   warning: string;
 }
 
+/** pcie_do_recovery(). */
+export interface RecoverTask extends Stepped {
+  readonly kind: 'recover';
+  /** That told of the error. */
+  readonly fn: FunctionState;
+  /** Above what is recovered; undefined where the function has no link. */
+  readonly port: FunctionState | undefined;
+  readonly affected: readonly FunctionState[];
+  readonly frozen: boolean;
+  /** What the votes have come to. */
+  status: Vote;
+  reset: 'none' | 'flr' | 'bus';
+  warning: string;
+}
+
 /** What is done of a reset, one after the other: `reset-steps.ts` has a row for each. */
 export type ResetStep =
   | 'announce'
@@ -552,7 +573,7 @@ export interface AdvanceTask extends Pending {
   readonly force: boolean;
 }
 
-export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask | LeaveTask;
+export type SteppedCall = UnmapTask | FlushTask | ChangeTask | PrepareTask | DoneTask | LeaveTask | RecoverTask;
 export type Operation =
   | DmaTask
   | SteppedCall

@@ -6,6 +6,7 @@
 import { ModelError, type ResetMethod } from '../base/index.ts';
 import { ROM_ENABLE, VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
+import { PORT_TYPE } from './capability-body.ts';
 import { EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
@@ -212,6 +213,21 @@ export class ConfigSpace {
     }
     if (effects !== 0) this.#changed(effects);
     return effects;
+  }
+
+  /** What the function itself sets, whatever software may write: bits that tell of errors. Nothing that {@link write} has an effect for. */
+  put(offset: number, bytes: 2 | 4, value: number): void {
+    if (bytes === 4) this.#view.setUint32(offset, value, true);
+    else this.#view.setUint16(offset, value, true);
+  }
+
+  /** It gets error messages: a root port, or a Root Complex Event Collector. */
+  get isErrorRoot(): boolean {
+    return this.portType === PORT_TYPE.rootPort || this.portType === PORT_TYPE.eventCollector;
+  }
+  /** Link Capabilities bit 19: Surprise Down Error Reporting Capable. */
+  get reportsSurpriseDown(): boolean {
+    return this.#at.express >= 0 && (this.#data[this.#at.express + 0xe]! & 8) !== 0;
   }
 
   /** As a write of ATS Control's Enable bit; nothing without the capability. */

@@ -26,7 +26,7 @@ export const HEADER = {
   bridgeControl: 0x3e,
 } as const;
 
-export const COMMAND = { io: 1, memory: 2, busMaster: 4, interruptDisable: 0x400 } as const;
+export const COMMAND = { io: 1, memory: 2, busMaster: 4, parityErrorResponse: 0x40, systemError: 0x100, interruptDisable: 0x400 } as const;
 /** Status bit 4: there is a capability list. */
 export const STATUS_CAPABILITIES = 0x10;
 /** Status bit 3: the function has a cause for INTx. */

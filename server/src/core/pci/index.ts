@@ -1,5 +1,19 @@
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
 export { completionTimeoutNs } from './completion-timeout.ts';
+export { contain, endContainment, isContaining, wouldContain } from './containment-registers.ts';
+export {
+  BUS_ERRORS,
+  clearErrors,
+  enableReporting,
+  logError,
+  noteSecondaryStatus,
+  noteStatus,
+  passesMessage,
+  receiveMessage,
+  type BusError,
+  type ErrorMessage,
+  type LoggedError,
+} from './error-registers.ts';
 export { ConfigSpace, type ConfigSpaceOptions } from './config-space.ts';
 export { type PageRequestRegisters } from './page-request-registers.ts';
 export { CONFIG_EFFECT, type ResetKind } from './register-table.ts';

@@ -143,7 +143,7 @@ function express(spec: ExpressSpec): CapabilityImage {
     // Relaxed ordering, extended tags and no snoop enabled, as after reset.
     view.setUint16(8, 0x0910 | (payload << 5) | (readRequest << 12), true);
     if (spec.portType !== PORT_TYPE.integratedEndpoint) {
-      view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 1 << 20 : 0), true);
+      view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 3 << 19 : 0), true);
       view.setUint16(0x12, speed | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
     }
     if (spec.slot !== undefined) slot(view, spec.slot);
