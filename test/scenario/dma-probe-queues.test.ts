@@ -22,6 +22,8 @@ import { scenario, type ScenarioMachine } from '../kit/scenario.ts';
 
 const [RING, DATA] = [0x10000, 0x20000];
 const [NOT_PRESENT, GATE_CLOSED] = [1, 10];
+const VALID = 0x8000_0000;
+const [MSIX, TABLE_BAR] = [0x11, 2];
 
 async function driver(m: ScenarioMachine, { queue = 0, entries = 8 } = {}) {
   const dev = m.function('00:02.0');
@@ -145,4 +147,26 @@ scenario('a queue that is rung in a window fails with the closed gate, and runs 
   await write(at.command, START);
   await write(at.tail, 1);
   expect([await read(at.state), await m.text(data, 4)]).toEqual([IDLE, 'AAAA']);
+});
+
+scenario('each queue has a vector, which comes after the status where a descriptor asks for it', { preset: 'basic' }, async (m) => {
+  const { dev, at, data, write, post } = await driver(m, { queue: 1 });
+  let msix = await dev.config.read(0x34, 1);
+  while ((await dev.config.read(msix, 1)) !== MSIX) msix = await dev.config.read(msix + 1, 1);
+  await dev.config.write(msix + 2, 2, 0x8000);
+  const table = dev.bar(TABLE_BAR);
+  await table.write(16 * 5, 8, 0xfee0_0000);
+  await table.write(16 * 5 + 8, 4, 0x66);
+  await table.write(16 * 5 + 12, 4, 0);
+  await write(at.vector, VALID + 5);
+  await post({ control: WRITE, address: DATA, length: 4, seed: 1 });
+  expect(m.interrupts.take()).toEqual([]);
+  await post(
+    { control: WRITE | FLAGS.interrupt, address: DATA, length: 4, seed: 0x4141_4141 },
+    { control: FLAGS.interrupt, address: 0, length: 0 },
+  );
+  const seen = m.interrupts.take();
+  expect(seen.reduce((sum, { count }) => sum + count, 0)).toBe(2);
+  expect(seen).toMatchObject(seen.map(() => ({ function: '00:02.0', address: 0xfee0_0000n, data: 0x66, sourceVector: 5 })));
+  expect(await m.text(data, 4)).toBe('AAAA');
 });

@@ -112,3 +112,40 @@ scenario(
     expect([await read(COMMAND), await read(COUNT), await read(IRQ_STATUS)]).toEqual([0, 0, 0]);
   },
 );
+
+async function enableMsi(m: ScenarioMachine, address: number, data: number): Promise<void> {
+  const { config } = m.function('00:03.0');
+  let at = await config.read(0x34, 1);
+  while ((await config.read(at, 1)) !== 0x05) at = await config.read(at + 1, 1);
+  await config.write(at + 4, 4, address);
+  await config.write(at + 8, 4, 0);
+  await config.write(at + 12, 2, data);
+  await config.write(at + 2, 2, (await config.read(at + 2, 2)) | 1);
+}
+
+scenario('a factorial ends in an MSI, and the handler acknowledges it', { preset: 'basic', clock: 'manual' }, async (m) => {
+  const { read, write } = edu(m);
+  await enableMsi(m, 0xfee0_0000, 0x45);
+  await write(STATUS, RAISE);
+  await write(FACTORIAL, 5);
+  expect(m.interrupts.take()).toEqual([]);
+  await m.clock.advance({ ms: 1 });
+  expect(m.interrupts.take()).toMatchObject([{ function: '00:03.0', address: 0xfee0_0000n, data: 0x45, sourceVector: 0, count: 1 }]);
+  expect([await read(IRQ_STATUS), await read(FACTORIAL)]).toEqual([1, 120]);
+  await write(IRQ_ACK, 1);
+  expect([await read(IRQ_STATUS), m.intx.take()]).toEqual([0, []]);
+});
+
+scenario('without MSI the line is asserted until all is acknowledged', { preset: 'basic' }, async (m) => {
+  const { dev, write, start, finished } = edu(m);
+  await m.mapped(dev, IOVA);
+  await write(IRQ_RAISE, 0x10);
+  expect(m.intx.take()).toMatchObject([{ function: '00:03.0', pin: 'A', asserted: true }]);
+  await start(IOVA, BUFFER, 8, RAISE_WHEN_DONE);
+  await finished();
+  await write(IRQ_ACK, 0x10);
+  expect(m.intx.take()).toEqual([]);
+  await write(IRQ_ACK, 0x100);
+  expect(m.intx.take()).toMatchObject([{ function: '00:03.0', pin: 'A', asserted: false }]);
+  expect(m.interrupts.take()).toEqual([]);
+});
