@@ -135,6 +135,12 @@ describe('a method that is named', () => {
     expect(m.resetBy(PROBE, 'bus').reply).toMatchObject({ code: 'ENOTTY', message: expect.stringContaining('it supports flr') });
   });
 
+  it('is malformed when there is none of that name, and nothing is reset', () => {
+    const m = new ResetMachine([resettable(PROBE)]);
+    expect(() => m.resetBy(PROBE, 'fli' as 'flr')).toThrow(expect.objectContaining({ code: 'EINVAL', field: 'method' }));
+    expect(m.traced('function-reset')).toEqual([]);
+  });
+
   it('bus is for the only function on a bus', () => {
     expect(two().methods(CHILD)).toEqual(['flr']);
     expect(new ResetMachine(below()).methods(CHILD)).toEqual(['flr', 'bus']);

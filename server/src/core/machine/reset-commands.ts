@@ -27,6 +27,8 @@ export function resetTrigger(m: Parts, origin: Origin, fn: FunctionState, { bdf,
 
 /** Those of the attribute; or the one that was named, which need not be in it, as a driver may call pcie_flr() of itself. */
 function methodsFor(m: Parts, origin: Origin, fn: FunctionState, named: ResetMethod | undefined): readonly ResetMethod[] | undefined {
+  if (named !== undefined && !RESET_METHODS.includes(named))
+    throw new ModelError('EINVAL', `unknown reset method "${String(named)}"`, 'method');
   const methods = named === undefined ? enabledMethods(m, fn) : [named];
   if (named === undefined ? methods.length > 0 : METHODS[named].supported(m, fn)) return methods;
   const supported = supportedMethods(m, fn);
