@@ -28,7 +28,7 @@ function probed(): { readonly device: GroupDevice; readonly translation: Transla
   });
   const device = { bdf: AT, pasidsMax: 0, atsSupported: true, atsWanted: true, invalidateQueueDepth: 32 };
   const wish = { bdf: AT, wants: undefined, untrusted: false };
-  iommu.addGroup([{ ...device, directRegions: [], reservedRegions: [], deferAttach: true, noDefaultDomain: false, wish }]);
+  iommu.addGroup([{ ...device, dmaAliases: [], directRegions: [], reservedRegions: [], deferAttach: true, noDefaultDomain: false, wish }]);
   return { device: iommu.device(AT)!, translation };
 }
 

@@ -103,14 +103,12 @@ describe('the hierarchy', () => {
     expect(new Topology([fn('00:01.0', unset), endpoint('00:02.0')]).pathUp(at('00:02.0'))).toEqual([]);
   });
 
-  it('follows a bridge that is given other numbers, after refresh', () => {
+  it('moves no function for bus numbers that are written', () => {
     const functions = aSwitch(true);
-    const moved = new Topology(functions);
-    expect(moved.parentBridge(at('03:00.0'))).toBe(at('02:00.0'));
-    const bridge = functions.find((one) => one.bdf === at('02:00.0'))!;
-    bridge.config.write(0x18, 4, 0x0007_0702);
-    moved.refresh();
-    expect(moved.parentBridge(at('03:00.0'))).toBe(at('01:00.0'));
+    const wired = new Topology(functions);
+    for (const one of functions) if (one.config.isBridge) one.config.write(0x18, 4, 0);
+    expect(wired.pathUp(at('03:00.0')).map(formatBdf)).toEqual(['02:00.0', '01:00.0', '00:01.0']);
+    expect(wired.children(at('01:00.0')).map(formatBdf)).toEqual(['02:00.0', '02:01.0']);
   });
 
   it('knows the functions of a device', () => {
@@ -124,6 +122,55 @@ describe('the hierarchy', () => {
     expect(() => new Topology([endpoint('00:02.0'), endpoint('00:02.0')])).toThrow(
       expect.objectContaining({ code: 'EINVAL', message: expect.stringContaining('00:02.0') }),
     );
+  });
+});
+
+/** Of a function: what Linux's pci_for_each_dma_alias names, and what the IOMMU sees. */
+function requesterIds(functions: readonly TopologyFunction[], text: string): { aliases: string[]; bears: string } {
+  const topology = new Topology(functions);
+  return { aliases: topology.dmaAliases(at(text)).map(formatBdf), bears: formatBdf(topology.requesterId(at(text))) };
+}
+
+describe('requester IDs', () => {
+  const express = (text: string, secondary: number, subordinate: number): TopologyFunction => {
+    const image = bridgeConfig({ kind: 'upstream-port', primary: at(text) >>> 8, secondary, subordinate });
+    // Device/Port Type 7: a bridge from PCI Express to PCI.
+    image[image.indexOf(0x10, 0x40) + 2] = 0x72;
+    const bridge = fn(text, image);
+    expect(bridge.config.portType).toBe(7);
+    return bridge;
+  };
+
+  it('are functions own below ports', () => {
+    expect(requesterIds(aSwitch(true), '03:00.0')).toEqual({ aliases: [], bears: '03:00.0' });
+  });
+
+  it('are taken over behind a bridge from PCI Express: its secondary bus, device 0', () => {
+    const behind = [port('root-port', '00:01.0', 1, 3), express('01:00.0', 2, 3), conventionalBridge('02:04.0', 3, 3), endpoint('03:02.0')];
+    expect(requesterIds(behind, '03:02.0')).toEqual({ aliases: ['02:04.0', '02:00.0'], bears: '02:00.0' });
+    expect(requesterIds(behind, '02:04.0')).toEqual({ aliases: ['02:00.0'], bears: '02:00.0' });
+    expect(requesterIds(behind, '01:00.0')).toEqual({ aliases: [], bears: '01:00.0' });
+  });
+
+  it('are its own that a conventional bridge puts in their place', () => {
+    expect(requesterIds([conventionalBridge('00:1e.0', 5, 5), endpoint('05:01.0')], '05:01.0')).toEqual({
+      aliases: ['00:1e.0'],
+      bears: '00:1e.0',
+    });
+  });
+
+  it('do not follow the numbers that are written', () => {
+    const bridge = express('00:01.0', 2, 2);
+    const topology = new Topology([bridge, endpoint('02:03.0')]);
+    bridge.config.write(0x18, 4, 0x0009_0900);
+    expect(formatBdf(topology.requesterId(at('02:03.0')))).toBe('02:00.0');
+  });
+
+  it('are others that the function itself uses; another function that has one is in its group', () => {
+    const quirk = { ...endpoint('01:00.1', { multiFunction: true, acs: true }), dmaAliases: [at('01:00.0'), at('01:00.2')] };
+    const functions = [port('root-port', '00:01.0', 1, 1), endpoint('01:00.0', { multiFunction: true, acs: true }), quirk];
+    expect(requesterIds(functions, '01:00.1')).toEqual({ aliases: ['01:00.0', '01:00.2'], bears: '01:00.0' });
+    expect(groups(functions)).toEqual([['00:01.0'], ['01:00.0', '01:00.1']]);
   });
 });
 

@@ -31,11 +31,15 @@ interface Entry {
 
 /** Models that may be directly below each port. A link leads to one device, so below a link everything is device 0. */
 const BELOW: Readonly<Partial<Record<FunctionModel, readonly FunctionModel[]>>> = {
-  'root-port': ['upstream-port', 'dma-probe', 'edu', 'remote', 'replay'],
-  'downstream-port': ['upstream-port', 'dma-probe', 'edu', 'remote', 'replay'],
+  'root-port': ['upstream-port', 'pcie-to-pci-bridge', 'dma-probe', 'edu', 'remote', 'replay'],
+  'downstream-port': ['upstream-port', 'pcie-to-pci-bridge', 'dma-probe', 'edu', 'remote', 'replay'],
   'upstream-port': ['downstream-port'],
+  'pcie-to-pci-bridge': ['pci-bridge', 'dma-probe', 'edu', 'remote', 'replay'],
+  'pci-bridge': ['pci-bridge', 'dma-probe', 'edu', 'remote', 'replay'],
 };
-const ON_ROOT_BUS: readonly FunctionModel[] = ['host-bridge', 'root-port', 'dma-probe', 'edu', 'remote', 'replay'];
+const ON_ROOT_BUS: readonly FunctionModel[] = ['host-bridge', 'root-port', 'pci-bridge', 'dma-probe', 'edu', 'remote', 'replay'];
+/** Ports whose secondary side is a link. */
+const ABOVE_LINK: readonly FunctionModel[] = ['root-port', 'downstream-port'];
 
 const BUS_MAX = 0xff;
 const ADDRESS = /^(?:(?:([0-9a-f]{4}):)?([0-9a-f]{2}):)?([01][0-9a-f])\.([0-7])$/i;
@@ -58,6 +62,8 @@ class Placing {
   readonly #rootBuses = new Map<number, Path>();
   /** Highest bus number given so far. */
   #last = 0;
+  /** Whose it is; undefined: a root bus. */
+  #lastPort: Bdf | undefined;
 
   constructor(source: Source) {
     this.#source = source;
@@ -78,6 +84,7 @@ class Placing {
     }
     for (const key of [...this.#rootBuses.keys()].sort((a, b) => a - b)) {
       this.#last = key & BUS_MAX;
+      this.#lastPort = undefined;
       const here = entries.filter((entry) => (((entry.segment ?? 0) << 8) | (entry.bus ?? 0)) === key);
       this.#placeBus(here, key >>> 8, key & BUS_MAX, undefined, []);
     }
@@ -143,6 +150,7 @@ class Placing {
     const entries = (node.children ?? []).map((child, i) => this.#entry(child, [...path, 'children', i]));
     const secondary = this.#secondaryBus(entry, entries, segment);
     this.#last = secondary;
+    this.#lastPort = at;
     const children: PlacedFunction[] = [];
     const port = { bdf: at, node, path, parent, children, secondary, subordinate: secondary };
     this.#placed.push(port);
@@ -178,7 +186,7 @@ class Placing {
       refuse(
         this.#source,
         path,
-        `bus ${hexDigits(bus, 2)} is not above ${hexDigits(this.#last, 2)}, the last one given; ports are numbered depth first`,
+        `bus ${hexDigits(bus, 2)} is not above ${hexDigits(this.#last, 2)}, the last one given${this.#lastText()}; ports are numbered depth first`,
       );
     }
     for (let between = this.#last + 1; between <= bus; between++) {
@@ -193,6 +201,11 @@ class Placing {
     return bus;
   }
 
+  #lastText(): string {
+    const path = this.#lastPort === undefined ? undefined : this.#pathOf.get(this.#lastPort);
+    return path === undefined || this.#lastPort === undefined ? '' : ` (to ${formatBdf(this.#lastPort)} on ${this.#source.locate(path)})`;
+  }
+
   #checkPlace(entry: Entry, parent: PlacedFunction | undefined, onBus: readonly Entry[]): void {
     const { node, path } = entry;
     const allowed = parent === undefined ? ON_ROOT_BUS : (BELOW[parent.node.model] ?? []);
@@ -200,7 +213,7 @@ class Placing {
       const where = parent === undefined ? 'on a root bus' : `below ${article(parent.node.model)}`;
       refuse(this.#source, [...path, 'model'], `${article(node.model)} cannot be ${where}; what can is ${allowed.join(', ')}`);
     }
-    if (parent !== undefined && parent.node.model !== 'upstream-port' && entry.device !== 0) {
+    if (parent !== undefined && ABOVE_LINK.includes(parent.node.model) && entry.device !== 0) {
       refuse(this.#source, [...path, 'address'], `${node.address} is at the end of a link, where everything is device 00`);
     }
     if (entry.fn > 0 && !onBus.some((other) => other.device === entry.device && other.fn === 0)) {

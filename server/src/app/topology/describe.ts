@@ -58,11 +58,12 @@ const PORTS: Readonly<Record<number, string>> = {
   [PORT_TYPE.rootPort]: 'root port',
   [PORT_TYPE.upstreamPort]: 'upstream port',
   [PORT_TYPE.downstreamPort]: 'downstream port',
+  [PORT_TYPE.expressToPci]: 'PCIe-to-PCI bridge',
 };
 
 function what(spec: FunctionSpec, config: ConfigSpace): string {
   if (spec.model === 'replay')
     return `replay of ${hexDigits(config.vendor, 4)}:${hexDigits(config.device, 4)}${spec.label === '' ? '' : ` "${spec.label}"`}`;
   if (spec.model !== 'bridge') return spec.model;
-  return PORTS[config.portType] ?? 'host bridge';
+  return PORTS[config.portType] ?? (config.isBridge ? 'PCI bridge' : 'host bridge');
 }

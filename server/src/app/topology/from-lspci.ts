@@ -1,28 +1,68 @@
 /** A machine from a dump: every function replays its bytes, bridges too, and the hierarchy is that of the bridges' bus numbers. */
-import { PHYSICAL_BITS, formatBdf } from '../../core/base/index.ts';
+import { PHYSICAL_BITS, formatBdf, type Bdf } from '../../core/base/index.ts';
 import type { FunctionSpec, MemoryRangeSpec } from '../../core/machine/index.ts';
-import { ConfigSpace, parseLspci } from '../../core/pci/index.ts';
+import { ConfigSpace, claimsOf, parseLspci, type AddressSpaceName, type TopologyFunction } from '../../core/pci/index.ts';
+import { clashes } from './checks.ts';
 import { readDurationNs } from './quantities.ts';
 import { DEFAULT_INVALIDATION_TIMEOUT } from './schema.ts';
 import type { TopologySpec } from './topology-spec.ts';
 
 const GIB = 1n << 30n;
+const BAR_BYTES_MIN = 16n;
+const IO_BAR_BYTES_MIN = 4n;
 
 /** Text that is no dump is `EINVAL` with its line. `warnings` name the function and offset of each broken capability chain. */
 export function fromLspci(text: string): TopologySpec & { readonly warnings: readonly string[] } {
   const dump = parseLspci(text);
   const warnings = [...dump.warnings];
   const taken: MemoryRangeSpec[] = [];
-  const functions = dump.functions.map(({ bdf, label, config, barBytes }): FunctionSpec => {
-    const space = new ConfigSpace(config, { name: formatBdf(bdf), barBytes });
-    warnings.push(...space.warnings);
+  const told = dump.functions.map((fn) => ({
+    ...fn,
+    space: new ConfigSpace(fn.config, { name: formatBdf(fn.bdf), barBytes: fn.barBytes }),
+  }));
+  const starts = { memory: claimStarts(told, 'memory'), io: claimStarts(told, 'io') };
+  const placed: TopologyFunction[] = [];
+  const functions = told.map(({ bdf, label, config, barBytes: toldBytes, space: asTold }): FunctionSpec => {
+    const barBytes = boundSizes(asTold, toldBytes, starts);
+    const space = barBytes === toldBytes ? asTold : new ConfigSpace(config, { barBytes });
+    warnings.push(...asTold.warnings);
+    placed.push({ bdf, config: space });
     for (const bar of space.bars()) {
       if (bar.kind !== 'io' && bar.sizeLg2 >= 0) taken.push({ address: space.barAddress(bar), bytes: 1n << BigInt(bar.sizeLg2) });
     }
     return { bdf, model: 'replay', config, barBytes, label, latencyNs: 0 };
   });
   const iommu = { invalidationTimeoutNs: readDurationNs(DEFAULT_INVALIDATION_TIMEOUT) ?? 0 };
-  return { memory: [freeRange(taken)], iommu, functions, warnings };
+  const memory = [freeRange(taken)];
+  warnings.push(...clashes(placed, memory));
+  return { memory, iommu, functions, warnings };
+}
+
+/** Where BARs and windows of the dump begin, in order. */
+function claimStarts(functions: readonly { readonly bdf: Bdf; readonly space: ConfigSpace }[], kind: AddressSpaceName): readonly bigint[] {
+  const claims = functions.flatMap(({ bdf, space }) => claimsOf(bdf, space, kind));
+  return [...new Set(claims.map(({ first }) => first))].sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** A BAR of which the dump does not tell the size ends, at the latest, where something else begins. */
+function boundSizes(
+  space: ConfigSpace,
+  told: readonly bigint[],
+  starts: Readonly<Record<AddressSpaceName, readonly bigint[]>>,
+): readonly bigint[] {
+  let sizes: bigint[] | undefined;
+  for (const bar of space.bars()) {
+    if (bar.sizeLg2 < 0 || (told[bar.index] ?? 0n) !== 0n) continue;
+    const address = space.barAddress(bar);
+    const next = starts[bar.kind === 'io' ? 'io' : 'memory'].find((start) => start > address);
+    const least = bar.kind === 'io' ? IO_BAR_BYTES_MIN : BAR_BYTES_MIN;
+    let bytes = 1n << BigInt(bar.sizeLg2);
+    if (next === undefined || address + bytes <= next) continue;
+    while (address + bytes > next && bytes > least) bytes >>= 1n;
+    sizes ??= [...told];
+    sizes[bar.index] = bytes;
+  }
+  return sizes ?? told;
 }
 
 /** The first GiB from 1 GiB on that no BAR of the dump meets; a dump says nothing of the machine's RAM. */

@@ -1,3 +1,4 @@
+// long: one form of document, read as a list
 /**
  * `iommud.topology/v1`: a machine as a document, in JSON or YAML 1.2. This is the one statement of its form: types, checks and the
  * JSON Schema for editors come from here.
@@ -18,6 +19,8 @@ export const FUNCTION_MODELS = [
   'root-port',
   'upstream-port',
   'downstream-port',
+  'pcie-to-pci-bridge',
+  'pci-bridge',
   'dma-probe',
   'edu',
   'remote',
@@ -97,6 +100,14 @@ const FUNCTION_FIELDS = {
   ),
   reset: Type.Optional(RESET),
   linkSpeed: Type.Optional(Type.Enum([...LINK_SPEEDS], { description: 'Of the link below a port. Default 16GT/s.' })),
+  dmaAliases: Type.Optional(
+    Type.Array(Type.String({ pattern: '^(([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:)?[01][0-9a-fA-F]\\.[0-7]$' }), {
+      minItems: 1,
+      maxItems: 8,
+      description:
+        'Requester IDs on its bus that it uses in place of its own, the first for all that it issues: "00.0". Functions with such a quirk exist.',
+    }),
+  ),
   multifunction: Type.Optional(Type.Boolean({ description: 'The header says so. Default: true when the device has several functions.' })),
   acs: Type.Optional(
     Type.Boolean({ description: 'Has Access Control Services, enabled. Default: true for ports, false for other functions.' }),
@@ -119,6 +130,18 @@ const FUNCTION_FIELDS = {
   ),
   interruptPin: Type.Optional(
     Type.Enum([...INTERRUPT_PINS], { description: 'dma-probe and remote: the pin of its INTx. Default: it has none.' }),
+  ),
+  window: Type.Optional(
+    Type.Object(
+      {
+        address: Type.String({ description: 'Physical address: "0xe0000000". A multiple of 1 MiB below 4 GiB.' }),
+        size: Type.String({ description: 'Bytes: "2MiB". A multiple of 1 MiB.' }),
+      },
+      {
+        additionalProperties: false,
+        description: 'Ports: the memory window, which lies in that of the port above. Default: what the BARs below need.',
+      },
+    ),
   ),
   bus: Type.Optional(
     Type.String({
@@ -276,5 +299,6 @@ export const KEYS = {
   reservedRegion: ['address', 'size', 'type'],
   slot: ['memory', 'buses'],
   reset: Object.keys(RESET.properties),
+  window: ['address', 'size'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],
 } as const;

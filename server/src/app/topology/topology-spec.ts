@@ -1,5 +1,6 @@
+// long: a document is read from top to bottom
 /** A topology document made into what a machine is built from. */
-import { ModelError, busOf, hex, type Bdf } from '../../core/base/index.ts';
+import { ModelError, busOf, formatBdf, hex, type Bdf } from '../../core/base/index.ts';
 import type {
   DirectRegion,
   FunctionSpec,
@@ -10,18 +11,24 @@ import type {
   ReservedRegion,
 } from '../../core/machine/index.ts';
 import {
+  ConfigSpace,
   EDU_BAR_BYTES,
   bridgeConfig,
+  claimsOf,
   dmaProbeConfig,
   eduConfig,
   hostBridgeConfig,
+  pciBridgeConfig,
   probeBarBytes,
   remoteConfig,
+  type AddressClaim,
   type CapabilityChoices,
 } from '../../core/pci/index.ts';
 import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
 import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readCapabilities } from './capabilities.ts';
+import { clashes } from './checks.ts';
+import { readAliases } from './dma-aliases.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readHexConfig } from './hex-config.ts';
 import { readInterrupts } from './interrupts.ts';
@@ -56,6 +63,8 @@ const LABELS: Readonly<Record<FunctionModel, string>> = {
   'root-port': 'PCI bridge: iommud root port',
   'upstream-port': 'PCI bridge: iommud switch upstream port',
   'downstream-port': 'PCI bridge: iommud switch downstream port',
+  'pcie-to-pci-bridge': 'PCI bridge: iommud PCIe-to-PCI bridge',
+  'pci-bridge': 'PCI bridge: iommud PCI bridge',
   'dma-probe': 'Unassigned class [ff00]: iommud dma-probe (rev 01)',
   edu: 'Unclassified device [00ff]: QEMU edu (rev 10)',
   remote: 'Unassigned class [ff00]: iommud remote function (rev 01)',
@@ -77,6 +86,12 @@ function topologyOf(source: Source): NamedTopology {
   const memory = readMemory(source, document);
   const iommu = readIommu(source, document);
   const functions = readFunctions(source, document);
+  const placed = functions.map(({ bdf, config, barBytes }) => ({
+    bdf,
+    config: new ConfigSpace(config, barBytes === undefined ? {} : { barBytes }),
+  }));
+  const clash = clashes(placed, memory)[0];
+  if (clash !== undefined) refuse(source, ['functions'], clash);
   return { name: document.name, memory, functions, ...(iommu === undefined ? {} : { iommu }) };
 }
 
@@ -145,7 +160,16 @@ export function specsOf(
     if (chosen !== undefined) choices.set(fn.bdf, chosen);
   }
   const roots = placed.filter((fn) => fn.parent === undefined || !placed.includes(fn.parent));
-  const addresses = space === undefined ? NO_ADDRESSES : assignBarAddresses(source, roots, choices, space);
+  const addresses =
+    space === undefined
+      ? NO_ADDRESSES
+      : assignBarAddresses(
+          source,
+          roots,
+          choices,
+          placed.flatMap((fn) => broughtClaims(source, fn)),
+          space,
+        );
   const all: Whole = { placed, choices, addresses };
   return placed.map((fn) => readFunction(source, fn, all));
 }
@@ -182,6 +206,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
       : { reservedRegions: node.reservedRegions.map((one, i) => reservedRegion(source, [...path, 'reservedRegions', i], one)) }),
     ...(node.deferAttach === undefined ? {} : { deferAttach: node.deferAttach }),
     ...(node.defaultDomain === undefined ? {} : { defaultDomain: node.defaultDomain }),
+    ...(node.dmaAliases === undefined ? {} : { dmaAliases: readAliases(source, fn, all.placed) }),
     ...(node.untrusted === undefined ? {} : { untrusted: node.untrusted }),
     ...(reset === undefined ? {} : { reset }),
   };
@@ -207,6 +232,12 @@ function givenConfig(source: Source, fn: PlacedFunction): Uint8Array {
   const config = readHexConfig(fn.node.config);
   if (typeof config === 'string') refuse(source, path, config);
   return config;
+}
+
+/** Memory that a function with bytes of its own takes from power-up on. */
+function broughtClaims(source: Source, fn: PlacedFunction): AddressClaim[] {
+  if (fn.node.config === undefined || (fn.node.model !== 'replay' && fn.node.model !== 'remote')) return [];
+  return claimsOf(fn.bdf, new ConfigSpace(givenConfig(source, fn)), 'memory');
 }
 
 /** What the builder refuses is about `capabilities`: whatever else it is given has been checked. */
@@ -246,6 +277,16 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
       const address = addresses.bars.get(bdf)?.[0];
       return eduConfig({ multiFunction, ...(address === undefined ? {} : { address }) });
     }
+    case 'pcie-to-pci-bridge':
+    case 'pci-bridge':
+      return pciBridgeConfig({
+        kind: node.model,
+        primary: busOf(bdf),
+        secondary: fn.secondary,
+        subordinate: fn.subordinate,
+        multiFunction,
+        ...(window === undefined ? {} : { window }),
+      });
     case 'dma-probe':
     case 'remote':
     case 'replay': {
@@ -256,12 +297,20 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         multiFunction,
         acs: node.acs ?? false,
         ats: node.ats ?? true,
-        capabilities,
+        capabilities: isConventional(parent) ? { advancedFeatures: {}, ...capabilities, express: false } : capabilities,
         ...(node.interruptPin === undefined ? {} : { interruptPin: INTERRUPT_PINS.indexOf(node.interruptPin) + 1 }),
         ...(bars === undefined ? {} : { addresses: bars }),
       });
     }
   }
+}
+
+/** Bridges below which is conventional PCI. */
+const CONVENTIONAL: readonly FunctionModel[] = ['pcie-to-pci-bridge', 'pci-bridge'];
+const PORTS: readonly FunctionModel[] = ['root-port', 'upstream-port', 'downstream-port', ...CONVENTIONAL];
+
+function isConventional(parent: PlacedFunction | undefined): boolean {
+  return parent !== undefined && CONVENTIONAL.includes(parent.node.model);
 }
 
 /** Keys that mean something for some models only. */
@@ -280,6 +329,8 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'linkSpeed', models: ['root-port', 'downstream-port'] },
   { key: 'latency', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'slot', models: ['root-port', 'downstream-port'] },
+  { key: 'dmaAliases', models: ['dma-probe', 'edu', 'remote', 'replay'] },
+  { key: 'window', models: PORTS },
 ];
 
 function checkOptions(source: Source, fn: PlacedFunction): void {
@@ -287,6 +338,16 @@ function checkOptions(source: Source, fn: PlacedFunction): void {
   for (const { key, models } of ONLY_FOR) {
     if (node[key] !== undefined && !models.includes(node.model)) {
       refuse(source, [...path, key], `${key} means nothing for ${node.model}; it is for ${models.join(', ')}`, true);
+    }
+  }
+  for (const key of ['ats', 'acs'] as const) {
+    if (node[key] === true && fn.parent !== undefined && isConventional(fn.parent)) {
+      refuse(
+        source,
+        [...path, key],
+        `${key} needs PCI Express, and ${formatBdf(fn.bdf)} is on a conventional bus below ${formatBdf(fn.parent.bdf)}`,
+        true,
+      );
     }
   }
   if (node.config === undefined) return;

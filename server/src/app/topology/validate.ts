@@ -9,6 +9,9 @@ import { KEYS, TOPOLOGY_SCHEMA, topologySchema, type TopologyDocument } from './
 const PLACE = /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i;
 const CHILD_PLACE = /^[01][0-9a-f]\.[0-7]$/i;
 
+/** Keys in functions whose `address` is physical. */
+const RANGES = ['directRegions', 'reservedRegions', 'window'] as const;
+
 interface Problem {
   readonly keyword: string;
   readonly path: Path;
@@ -84,6 +87,8 @@ function report(source: Source, problem: Problem): never {
       `name is ${described(value)}; it is up to 64 letters, digits, ".", "_" and "-", and begins with a letter or a digit`,
     );
   }
+  const segment = typeof value === 'string' && keyword === 'pattern' ? /^([0-9a-f]{5,}):/i.exec(value)?.[1] : undefined;
+  if (segment !== undefined) refuse(source, path, `${key} is ${described(value)}; segment ${shown(segment)} is wider than 16 bits`);
   if (keyword === 'pattern') refuse(source, path, `${key} is ${described(value)}; write it as ${key === 'bus' ? '"01"' : '"00:02.0"'}`);
   if (
     typeof value === 'string' &&
@@ -115,7 +120,7 @@ function intended(value: number, path: Path, written: string | undefined): strin
   if (key === 'invalidationTimeout') return '60s';
   if (key === 'bus') return (written ?? String(value)).padStart(2, '0');
   if (key === 'address')
-    return path[0] === 'functions' && !path.includes('directRegions') && !path.includes('reservedRegions')
+    return path[0] === 'functions' && !RANGES.some((range) => path.includes(range))
       ? intendedPlace(value, path, written)
       : (written ?? hex(value));
   return written ?? String(value);
@@ -144,6 +149,7 @@ function keysAt(path: Path): readonly string[] {
   if (path.includes('reservedRegions')) return KEYS.reservedRegion;
   if (path.includes('slot')) return KEYS.slot;
   if (path.includes('reset')) return KEYS.reset;
+  if (path.includes('window')) return KEYS.window;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;
 }
 

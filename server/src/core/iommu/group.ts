@@ -44,6 +44,8 @@ export interface DefaultWish {
 /** struct group_device, with what the machine knows of the function. */
 export interface GroupDevice {
   readonly bdf: Bdf;
+  /** Other requester IDs under which its requests come (pci_for_each_dma_alias): their contexts are set with its own. */
+  readonly dmaAliases: readonly Bdf[];
   readonly group: Group;
   /** dev->iommu->max_pasids: 0 when the function has no PASID capability. */
   readonly pasidsMax: number;

@@ -70,7 +70,7 @@ function moveRid(ports: AttachPorts, device: GroupDevice, domain: Domain): reado
   device.translatedRefused = false;
   device.attachDeferred = false;
   device.atcFenced = false;
-  ports.translation.setContext(device.bdf, NO_PASID, domain.space, ats);
+  setRidContexts(ports.translation, device, domain, ats);
   const steps = old === domain ? [] : leave(device, NO_PASID, old);
   return [...steps, ...atsSteps(device, ats || atsInUseByPasid(device))];
 }
@@ -91,7 +91,7 @@ function fence(ports: AttachPorts, device: GroupDevice, domain: Domain, ats: boo
   device.physical = domain;
   // Linux does not move a RID whose group rests on blocking, and then leaves the deferral.
   if (device.group.domain !== device.group.blockingDomain) device.attachDeferred = false;
-  ports.translation.setContext(device.bdf, NO_PASID, domain.space, false);
+  setRidContexts(ports.translation, device, domain, false);
   for (const [pasid, held] of device.pasidPhysical) ports.translation.setContext(device.bdf, pasid, held.space, false);
   const spaces = [old.space, ...[...device.pasidPhysical.values()].map((held) => held.space)];
   if (ats) device.leaving = [...device.leaving, { pasid: NO_PASID, domain: old }];
@@ -106,15 +106,28 @@ function park(ports: AttachPorts, device: GroupDevice): readonly GroupStep[] {
   const { blockingDomain } = device.group;
   const { space } = device.physical;
   device.physical = blockingDomain;
-  ports.translation.setContext(device.bdf, NO_PASID, blockingDomain.space, false);
+  setRidContexts(ports.translation, device, blockingDomain, false);
   return [{ kind: 'iotlb', device, spaces: [space] }];
 }
 
 /** In `strict`, after a timeout: the function's translated requests are refused in every context it has. */
 export function refuseTranslated(translation: Translation, device: GroupDevice): void {
   device.translatedRefused = true;
-  translation.setContext(device.bdf, NO_PASID, device.physical.space, false);
+  setRidContexts(translation, device, device.physical, false);
   for (const [pasid, domain] of device.pasidPhysical) translation.setContext(device.bdf, pasid, domain.space, false);
+}
+
+/**
+ * Without PASID: of its own requester ID and of each other one that its requests may bear. Translation requests come under these from the
+ * function alone whose own ID it is.
+ */
+function setRidContexts(translation: Translation, device: GroupDevice, domain: Domain, ats: boolean): void {
+  translation.setContext(device.bdf, NO_PASID, domain.space, ats);
+  for (const alias of device.dmaAliases) {
+    const owner = device.group.members.find((member) => member.bdf === alias);
+    const keeps = owner?.physical === domain && owner.atsEnabled && !owner.translatedRefused;
+    translation.setContext(alias, NO_PASID, domain.space, keeps);
+  }
 }
 
 /** The step that sets ATS Enable so, where it is not. */

@@ -7,6 +7,8 @@ import type { ReservedRegion } from './reserved-regions.ts';
 /** What the IOMMU core is told of a function when it is probed. */
 export interface ProbedFunction {
   readonly bdf: Bdf;
+  /** Other requester IDs under which its requests come. */
+  readonly dmaAliases: readonly Bdf[];
   readonly pasidsMax: number;
   readonly atsSupported: boolean;
   readonly atsWanted: boolean;
@@ -30,9 +32,10 @@ export function deviceOf(
   windowDomain: Domain,
   reservedRegions: readonly ReservedRegion[],
 ): GroupDevice {
-  const { bdf, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach, wish } = probed;
+  const { bdf, dmaAliases, pasidsMax, atsSupported, atsWanted, invalidateQueueDepth, directRegions, deferAttach, wish } = probed;
   return {
     bdf,
+    dmaAliases,
     pasidsMax,
     atsSupported,
     atsWanted,

@@ -42,9 +42,12 @@ export function assemble(
   const interrupts = interruptsOf(spec, memory);
   const translation = new Translation({ trace, now, memory, takesInterrupts: interrupts.doorbellPage < 0 });
   const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
-  const topology = new Topology(spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)! })));
+  const topology = new Topology(
+    spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)!, dmaAliases: fn.dmaAliases ?? [] })),
+  );
   const wiring = new ModelWiring(given.models);
   const functions = makeFunctions(spec, configs, translation, wiring);
+  for (const fn of functions.values()) fn.context = translation.contextHandle(topology.requesterId(fn.bdf), NO_PASID);
   routePaths(functions, topology);
   const outbox = new Outbox(now, onItem);
   const strict = spec.behaviour === 'strict';
@@ -154,12 +157,12 @@ function attachAll(m: Parts): void {
   const { iommu, translation } = m;
   if (iommu === undefined) {
     const identity = translation.createSpace('identity');
-    for (const fn of m.functionList) translation.setContext(fn.bdf, NO_PASID, identity, false);
+    for (const fn of m.functionList) translation.setContext(m.topology.requesterId(fn.bdf), NO_PASID, identity, false);
     return;
   }
   for (const members of m.topology.isolationGroups()) {
     const states = members.map((bdf) => m.functions.get(bdf)).filter((fn) => fn !== undefined);
-    const effects = iommu.addGroup(states.map(probed));
+    const effects = iommu.addGroup(states.map((fn) => probed(fn, m.topology)));
     for (const fn of states) fn.device = iommu.device(fn.bdf);
     applyEffects(m, undefined, effects);
   }

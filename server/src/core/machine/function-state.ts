@@ -1,7 +1,7 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
 import { NO_PASID, formatBdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
-import { ConfigSpace, MsixVectors, type ConfigSpaceOptions } from '../pci/index.ts';
+import { ConfigSpace, MsixVectors, type ConfigSpaceOptions, type Topology } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { Parts } from './parts.ts';
@@ -75,13 +75,14 @@ export function functionNumbered({ functionList }: Parts, index: number): Functi
   return there?.index === index ? there : functionList.find((fn) => fn.index === index);
 }
 
-export function probed(fn: FunctionState): Parameters<Iommu['addGroup']>[0][number] {
+export function probed(fn: FunctionState, topology: Topology): Parameters<Iommu['addGroup']>[0][number] {
   const { config, spec } = fn;
   const untrusted = spec.untrusted ?? false;
   // pci_ats_supported(): of a function that is not trusted nobody uses it.
   const atsSupported = config.atsSupported && !untrusted;
   return {
     bdf: fn.bdf,
+    dmaAliases: topology.dmaAliases(fn.bdf),
     pasidsMax: config.pasidSupported ? 1 << config.pasidWidth : 0,
     atsSupported,
     // A dump's function keeps the ATS Enable that its dump has: no driver runs here that would set it.

@@ -12,7 +12,7 @@ import { isLost } from './link.ts';
 import { resetModel } from './model-life.ts';
 import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
-import { functionsBelow, routePaths } from './routing.ts';
+import { functionsBelow } from './routing.ts';
 import type { FunctionState } from './state.ts';
 import { sriovReset } from './virtual-functions.ts';
 
@@ -79,7 +79,6 @@ export function resetHardware(m: Parts, fn: FunctionState, method: ResetMethod, 
   // Its bus numbers are gone, and so is its Secondary Bus Reset.
   for (const one of below) letGo(m, one);
   fn.holdsInReset = [];
-  reroute(m);
 }
 
 function getReady(m: Parts, fn: FunctionState, busyMs: number): void {
@@ -135,10 +134,4 @@ export function writeBusReset(m: Parts, bridge: FunctionState, on: boolean): voi
 /** Power was off: of these functions nothing is left, sticky bits neither, until somebody sets them up again. */
 export function losePower(m: Parts, functions: readonly FunctionState[]): void {
   for (const fn of functions) resetHardware(m, fn, 'bus', { cold: true });
-}
-
-/** Bus numbers have changed. */
-export function reroute(m: Parts): void {
-  m.topology.refresh();
-  routePaths(m.functions, m.topology);
 }

@@ -173,7 +173,7 @@ function takeOut(m: Parts, fn: FunctionState): void {
   m.functions.delete(fn.bdf);
   m.functionList.splice(m.functionList.indexOf(fn), 1);
   refuseCalls(m, fn);
-  m.topology = topologyOf(m.functionList);
+  m.topology = topologyOf(m.functionList, m.topology);
   routePaths(m.functions, m.topology);
 }
 

@@ -40,7 +40,6 @@ export function linkGoesDown(m: Parts, functions: readonly FunctionState[]): voi
     m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)}: its link is down`);
     vanish(m, fn);
   }
-  m.topology.refresh();
   routePaths(m.functions, m.topology);
 }
 

@@ -84,12 +84,13 @@ export function addFunctions(m: Parts, specs: readonly FunctionSpec[], coming: C
   }));
   const list = [...m.functionList, ...added].toSorted((a, b) => a.bdf - b.bdf);
   // Two functions at one address are refused here.
-  const topology = topologyOf(list);
+  const topology = topologyOf(list, m.topology);
   m.topology = topology;
   m.nextFunction += added.length;
   m.functionList.splice(0, Infinity, ...list);
   for (const fn of added) {
     m.functions.set(fn.bdf, fn);
+    fn.context = m.translation.contextHandle(topology.requesterId(fn.bdf), NO_PASID);
     fn.resetting = coming.readyNs > 0;
     fn.readyAtNs = m.clock.nowNs + coming.readyNs;
     if (fn.resetting) m.clock.set(coming.readyNs, 'function', fn.index);
@@ -110,7 +111,7 @@ function probeAll(m: Parts, added: readonly FunctionState[]): void {
   const { iommu, translation } = m;
   if (iommu === undefined) {
     const identity = translation.createSpace('identity');
-    for (const fn of added) translation.setContext(fn.bdf, NO_PASID, identity, false);
+    for (const fn of added) translation.setContext(m.topology.requesterId(fn.bdf), NO_PASID, identity, false);
     return;
   }
   for (const members of m.topology.isolationGroups()) {
@@ -118,7 +119,10 @@ function probeAll(m: Parts, added: readonly FunctionState[]): void {
     const fresh = states.filter((fn) => fn.device === undefined);
     if (fresh.length === 0) continue;
     const group = states.find((fn) => fn.device !== undefined)?.device?.group;
-    const effects = group === undefined ? iommu.addGroup(fresh.map(probed)) : fresh.flatMap((fn) => iommu.join(group, probed(fn)));
+    const effects =
+      group === undefined
+        ? iommu.addGroup(fresh.map((fn) => probed(fn, m.topology)))
+        : fresh.flatMap((fn) => iommu.join(group, probed(fn, m.topology)));
     for (const fn of fresh) {
       fn.device = iommu.device(fn.bdf);
       if (fn.device?.joining === true) setGate(m, fn, false);

@@ -10,7 +10,7 @@ import { atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ErrorCallback, ErrorRecover, ErrorVote, Vote } from './command.ts';
 import { done } from './done.ts';
 import { functionNumbered } from './function-state.ts';
-import { reroute, resetHardware, writeBusReset } from './hardware-reset.ts';
+import { resetHardware, writeBusReset } from './hardware-reset.ts';
 import { behindLinkOf, hasLinkBelow, keepConfig, linkComesUp } from './link.ts';
 import { restorePageRequests } from './page-faults.ts';
 import type { Parts } from './parts.ts';
@@ -184,7 +184,6 @@ function restore(m: Parts, fn: FunctionState): void {
   fn.savedConfig = undefined;
   if (config.atsSupported) config.setAtsEnable(device?.atsEnabled ?? config.atsEnabled);
   restorePageRequests(m, fn);
-  if (config.isBridge) reroute(m);
 }
 
 function slotReset(_m: Parts, task: RecoverTask): boolean {

@@ -5,7 +5,7 @@ import { reportError } from './bus-errors.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { functionNumbered } from './function-state.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './gate.ts';
-import { holdBus, releaseBus, reroute, resetHardware } from './hardware-reset.ts';
+import { holdBus, releaseBus, resetHardware } from './hardware-reset.ts';
 import { interruptsChanged } from './interrupts.ts';
 import { setAtsEnable } from './invalidation.ts';
 import { isLost, linkComesUp } from './link.ts';
@@ -137,7 +137,6 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   if (effects & CONFIG_EFFECT.priReset && !fn.config.priEnabled) forgetPageRequests(m, fn);
   if (effects & CONFIG_EFFECT.pri) roomChanged(m, fn);
   if (effects & DECODING) warnOfOverlaps(m, fn);
-  if (effects & CONFIG_EFFECT.routing) reroute(m);
   if (effects & CONFIG_EFFECT.bridgeControl && assertsBusReset(fn.config) !== inBusReset) {
     if (inBusReset) releaseBus(m, fn);
     else holdBus(m, fn);

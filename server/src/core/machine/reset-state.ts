@@ -2,7 +2,7 @@
 import { formatBdf } from '../base/index.ts';
 import { losesContextInD3, setPowerState } from '../pci/index.ts';
 import { answersConfig } from './gate.ts';
-import { reroute, resetHardware } from './hardware-reset.ts';
+import { resetHardware } from './hardware-reset.ts';
 import { interruptsChanged } from './interrupts.ts';
 import type { DriverCallback } from './outgoing.ts';
 import { restorePageRequests } from './page-faults.ts';
@@ -68,7 +68,6 @@ function restore(m: Parts, fn: FunctionState): void {
   if (!answersConfig(fn)) return;
   const atsEnabled = device?.atsEnabled ?? config.atsEnabled;
   config.restore(fn.saved ?? fn.spec.config);
-  if (config.isBridge) reroute(m);
   if (config.atsSupported) config.setAtsEnable(atsEnabled);
   restorePageRequests(m, fn);
   // __pci_restore_msix_state() writes the table anew.

@@ -3,7 +3,7 @@ import type { Topology } from '../pci/index.ts';
 import type { Parts } from './parts.ts';
 import type { FunctionState } from './state.ts';
 
-/** Notes for every function the bridges above it, as their bus numbers route now. */
+/** Notes for every function the bridges above it. */
 export function routePaths(functions: ReadonlyMap<Bdf, FunctionState>, topology: Topology): void {
   for (const fn of functions.values()) {
     fn.path = topology

@@ -70,6 +70,8 @@ export interface FunctionSpec {
   readonly barBytes?: readonly bigint[];
   /** Where a description's text names the function, for `lspci` output; may be empty. */
   readonly label: string;
+  /** Requester IDs on its bus that it uses in place of its own, the first for all that it issues, as functions do that Linux has a quirk for. */
+  readonly dmaAliases?: readonly Bdf[];
   /** Virtual time that each request spends between issue and translation. */
   readonly latencyNs: number;
   /** Memory that firmware uses through the function: mapped 1:1 in its default domain. */

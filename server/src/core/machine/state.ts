@@ -77,10 +77,10 @@ export interface FunctionState {
   modelLife: number;
   /** Sequence numbers of the alarms that its model has set, by their ids; 0 for none. */
   readonly modelAlarms: number[];
-  /** Bridges from the nearest to the root, as bus numbers route now. */
+  /** Bridges from the nearest to the root. */
   path: readonly FunctionState[];
-  /** Handle of its device context without PASID. */
-  readonly context: number;
+  /** Handle of the device context without PASID of the requester ID that its requests bear at the root. */
+  context: number;
   /** Undefined without an IOMMU. */
   device: GroupDevice | undefined;
   /** The in-flight ledger: every request that has been issued and has not ended, in issue order. */

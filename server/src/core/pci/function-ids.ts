@@ -10,6 +10,8 @@ export const DEVICE = {
   /** A virtual function of a `dma-probe`, and of a `remote`. */
   probeVirtual: 0x11d6,
   remoteVirtual: 0x11d7,
+  expressToPciBridge: 0x11d8,
+  pciBridge: 0x11d9,
 } as const;
 
 export const CLASS = { hostBridge: 0x060000, pciBridge: 0x060400, otherDevice: 0xff0000 } as const;

@@ -1,3 +1,5 @@
+export { claimText, claimsOf, type AddressClaim, type AddressSpaceName } from './address-claims.ts';
+export { decodeAddresses, overlapText } from './address-decode.ts';
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
 export { completionTimeoutNs } from './completion-timeout.ts';
 export { contain, endContainment, isContaining, wouldContain } from './containment-registers.ts';
@@ -70,6 +72,7 @@ export {
 } from './probe-config.ts';
 export { EDU_BAR_BYTES, eduConfig, type EduSpec } from './edu-config.ts';
 export { sriovOf, virtualConfig, virtualPlaces, type Sriov } from './sriov.ts';
+export { pciBridgeConfig } from './pci-bridge-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';

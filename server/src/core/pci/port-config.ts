@@ -92,7 +92,7 @@ export function hostBridgeConfig(spec: { readonly multiFunction?: boolean } = {}
 }
 
 /** A window whose base is above its limit is closed. */
-function writeWindows(view: DataView, window: { readonly base: number; readonly end: number } | undefined): void {
+export function writeWindows(view: DataView, window: { readonly base: number; readonly end: number } | undefined): void {
   view.setUint16(0x1c, 0x00f0, true);
   view.setUint16(0x20, window === undefined ? 0xfff0 : (window.base >>> 16) & 0xfff0, true);
   view.setUint16(0x22, window === undefined ? 0 : ((window.end - 1) >>> 16) & 0xfff0, true);

@@ -1,14 +1,16 @@
 /**
- * Which function is below which bridge, and which functions an IOMMU cannot tell or keep apart. Bridges say it themselves, by their
- * secondary and subordinate bus numbers.
+ * Which function is below which bridge, by what requester IDs the IOMMU knows it, and which functions an IOMMU cannot tell or keep apart. What is
+ * wired to what is as bridges' bus numbers say it at power-up: writing others moves no function (config-route.ts goes by these).
  */
-import { ModelError, bdfFromNumber, busOf, formatBdf, functionOf, segmentOf, type Bdf } from '../base/index.ts';
+import { ModelError, bdf, bdfFromNumber, busOf, formatBdf, functionOf, segmentOf, type Bdf } from '../base/index.ts';
 import { PORT_TYPE } from './capability-body.ts';
 import type { ConfigSpace } from './config-space.ts';
 
 export interface TopologyFunction {
   readonly bdf: Bdf;
   readonly config: ConfigSpace;
+  /** Requester IDs on its bus that it uses in place of its own, the first for all that it issues (pci_add_dma_alias). */
+  readonly dmaAliases?: readonly Bdf[];
 }
 
 const FUNCTIONS_PER_DEVICE = 8;
@@ -16,25 +18,36 @@ const FUNCTIONS_PER_DEVICE = 8;
 export class Topology {
   readonly #functions: readonly TopologyFunction[];
   readonly #byBdf = new Map<Bdf, TopologyFunction>();
+  /** Of bridges, at power-up. */
+  readonly #buses = new Map<Bdf, { readonly secondary: number; readonly subordinate: number }>();
   /** Key: segment and bus, packed as in a Bdf. */
   readonly #bridgeOfBus = new Map<number, TopologyFunction | undefined>();
   readonly #paths = new Map<Bdf, readonly Bdf[]>();
+  /** By the bridge above; the key of a root bus's functions is {@link rootKey}. */
+  readonly #below = new Map<number, TopologyFunction[]>();
 
-  /** In any order; two functions at one address are `EINVAL`. */
-  constructor(functions: readonly TopologyFunction[]) {
+  /** In any order; two functions at one address are `EINVAL`. Bridges that `before` has are wired as there. */
+  constructor(functions: readonly TopologyFunction[], before?: Topology) {
     this.#functions = [...functions].sort((a, b) => a.bdf - b.bdf);
     for (const fn of this.#functions) {
       if (this.#byBdf.has(fn.bdf)) {
         throw new ModelError('EINVAL', `two functions at ${formatBdf(fn.bdf)}; an address holds one`, 'functions');
       }
       this.#byBdf.set(fn.bdf, fn);
+      const { isBridge, secondaryBus: secondary, subordinateBus: subordinate } = fn.config;
+      if (isBridge) this.#buses.set(fn.bdf, before?.busesAt(fn.bdf) ?? { secondary, subordinate });
+    }
+    for (const fn of this.#functions) {
+      const key = this.#parent(fn.bdf)?.bdf ?? rootKey(fn.bdf);
+      const list = this.#below.get(key);
+      if (list === undefined) this.#below.set(key, [fn]);
+      else list.push(fn);
     }
   }
 
-  /** To be called when a bridge's bus numbers were written (CONFIG_EFFECT.routing). */
-  refresh(): void {
-    this.#bridgeOfBus.clear();
-    this.#paths.clear();
+  /** Of a bridge, as wired. */
+  busesAt(at: Bdf): { readonly secondary: number; readonly subordinate: number } | undefined {
+    return this.#buses.get(at);
   }
 
   has(at: Bdf): boolean {
@@ -69,7 +82,37 @@ export class Topology {
 
   /** Functions directly below a bridge, by address. */
   children(bridge: Bdf): readonly Bdf[] {
-    return this.#functions.filter((fn) => this.#parent(fn.bdf)?.bdf === bridge).map((fn) => fn.bdf);
+    return this.functionsBelow(bridge).map((fn) => fn.bdf);
+  }
+
+  /** The same as they are. */
+  functionsBelow(bridge: Bdf): readonly TopologyFunction[] {
+    return this.#below.get(bridge) ?? NO_FUNCTIONS;
+  }
+
+  /** Functions of a root bus, by address. */
+  functionsOnRoot(segment: number, bus: number): readonly TopologyFunction[] {
+    return this.#below.get(rootKey(bdf(segment, bus, 0, 0))) ?? NO_FUNCTIONS;
+  }
+
+  /**
+   * Other requester IDs under which an IOMMU may meet what the function issues, in the order of Linux's pci_for_each_dma_alias: its own other ones,
+   * then what bridges to conventional PCI put in their place, the topmost last.
+   */
+  dmaAliases(at: Bdf): readonly Bdf[] {
+    const aliases = [...(this.#byBdf.get(at)?.dmaAliases ?? [])];
+    for (const bridge of this.pathUp(at)) {
+      const alias = this.#takenOver(bridge);
+      if (alias !== undefined && alias !== at && !aliases.includes(alias)) aliases.push(alias);
+    }
+    return aliases;
+  }
+
+  /** What its requests bear when they come to the root: its own number, its first other one, or that of the topmost bridge which takes them over. */
+  requesterId(at: Bdf): Bdf {
+    let id = this.#byBdf.get(at)?.dmaAliases?.[0] ?? at;
+    for (const bridge of this.pathUp(at)) id = this.#takenOver(bridge) ?? id;
+    return id;
   }
 
   /** Buses that have functions and no bridge above them, as (segment, bus), in order. */
@@ -85,6 +128,7 @@ export class Topology {
   isolationGroups(): readonly (readonly Bdf[])[] {
     const groups = new DisjointSets(this.#functions.map((fn) => fn.bdf));
     for (const fn of this.#functions) {
+      for (const alias of fn.dmaAliases ?? []) if (this.#byBdf.has(alias)) groups.join(fn.bdf, alias);
       const top = this.#joinUpstream(fn, groups);
       if (!this.#isMultiFunction(top) || this.#isolates(top)) continue;
       for (const sibling of this.slotSiblings(top.bdf)) {
@@ -145,17 +189,34 @@ export class Topology {
     return found;
   }
 
+  /**
+   * The requester ID that a bridge puts on what passes it: of PCIe to PCI its secondary bus, device 0, function 0 (PCIe to PCI/PCI-X Bridge r1.0 §2.3);
+   * of a conventional bridge its own, for there is none on such a bus. Undefined: it lets them be.
+   */
+  #takenOver(bridge: Bdf): Bdf | undefined {
+    const { portType } = this.#byBdf.get(bridge)!.config;
+    if (portType === PORT_TYPE.expressToPci) return bdf(segmentOf(bridge), this.#buses.get(bridge)!.secondary, 0, 0);
+    return portType === PORT_TYPE.none || portType === PORT_TYPE.pciToExpress ? bridge : undefined;
+  }
+
   /** The bridge with the closest secondary bus among those whose range holds `bus`. */
   #findBridge(segment: number, bus: number): TopologyFunction | undefined {
     let found: TopologyFunction | undefined;
-    for (const fn of this.#functions) {
-      const { isBridge, secondaryBus, subordinateBus } = fn.config;
-      if (!isBridge || segmentOf(fn.bdf) !== segment || secondaryBus <= busOf(fn.bdf)) continue;
-      if (bus < secondaryBus || bus > subordinateBus) continue;
-      if (found === undefined || secondaryBus > found.config.secondaryBus) found = fn;
+    let closest = -1;
+    for (const [at, { secondary, subordinate }] of this.#buses) {
+      if (segmentOf(at) !== segment || secondary <= busOf(at) || bus < secondary || bus > subordinate || secondary <= closest) continue;
+      closest = secondary;
+      found = this.#byBdf.get(at);
     }
     return found;
   }
+}
+
+const NO_FUNCTIONS: readonly TopologyFunction[] = [];
+
+/** Beyond every Bdf, so that it is no bridge's key. */
+function rootKey(at: Bdf): number {
+  return 2 ** 32 + (at >>> 8);
 }
 
 class DisjointSets {

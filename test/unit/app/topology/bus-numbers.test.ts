@@ -61,7 +61,7 @@ describe('a hierarchy is refused', () => {
     [
       'a bus that was given before',
       functions('- { address: "00:01.0", model: root-port, bus: "05" }', '- { address: "00:02.0", model: root-port, bus: "05" }'),
-      'line 4: bus 05 is not above 05, the last one given; ports are numbered depth first',
+      'line 4: bus 05 is not above 05, the last one given (to 00:01.0 on line 3); ports are numbered depth first',
     ],
     [
       'a bus number that is the own one',
