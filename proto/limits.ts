@@ -91,6 +91,9 @@ export const INTERRUPTS_HELD_MAX = 2048;
 /** Events that a client keeps for an iterator that nobody reads; then the oldest go and are counted. */
 export const CLIENT_EVENTS_MAX = 4096;
 
+/** Bytes of a machine's snapshot, saved or loaded: both ends hold it whole. */
+export const SNAPSHOT_BYTES_MAX = 1 << 30;
+
 // ---- Turns and times
 
 /** Frames of one session that are handled before others get their turn. Some 100 µs of small calls. */

@@ -1,4 +1,8 @@
 /** What commands print on stdout. */
+import { writeFileSync } from 'node:fs';
+import { EXIT, Exit } from './exit.ts';
+
+const STDOUT = 1;
 
 /** Left-aligned columns, two spaces between; nothing for no rows. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -23,6 +27,15 @@ export function print(json: boolean | undefined, value: unknown, text: () => str
 /** Addresses are text in JSON. */
 function bigintAsText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? `0x${value.toString(16)}` : value;
+}
+
+/** Into a file; `-` is standard output. */
+export function writeOutput(path: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(path === '-' ? STDOUT : path, bytes);
+  } catch (error) {
+    throw new Exit(EXIT.failed, `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
 }
 
 export function warn(text: string): void {

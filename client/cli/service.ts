@@ -22,6 +22,14 @@ export function talksToService(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
+const BYTES = 'application/octet-stream';
+
+interface Received {
+  readonly status: number;
+  readonly type: string | undefined;
+  readonly body: Uint8Array;
+}
+
 export interface ServiceOptions {
   readonly url: string;
   readonly json?: true;
@@ -45,15 +53,31 @@ export class Service {
   post<T extends object>(path: string, body: object, has: keyof T & string): Promise<T> {
     return this.#request('POST', path, has, body);
   }
+  /** The same of a file. */
+  postBytes<T extends object>(path: string, body: Uint8Array, has: keyof T & string): Promise<T> {
+    return this.#request('POST', path, has, body);
+  }
+  async getBytes(path: string): Promise<Uint8Array> {
+    const answer = await this.#exchange('GET', path, undefined);
+    if (answer.status === 200 && answer.type === BYTES) return answer.body;
+    return this.#refused('GET', path, answer);
+  }
   delete(path: string): Promise<void> {
     return this.#request('DELETE', path, undefined);
   }
 
   async #request<T>(method: string, path: string, has: string | undefined, body?: object): Promise<T> {
-    const { status, text } = await this.#exchange(method, path, body === undefined ? undefined : JSON.stringify(body));
-    const answer = parsed(text);
+    const sent = body === undefined || body instanceof Uint8Array ? body : JSON.stringify(body);
+    const received = await this.#exchange(method, path, sent);
+    const answer = parsed(received.body);
+    const isGood = received.status >= 200 && received.status < 300;
+    if (isGood && (has === undefined ? received.body.length === 0 : isObject(answer) && has in answer)) return answer as T;
+    return this.#refused(method, path, received);
+  }
+
+  #refused(method: string, path: string, { status, body }: Received): never {
+    const answer = parsed(body);
     const isGood = status >= 200 && status < 300;
-    if (isGood && (has === undefined ? text === '' : isObject(answer) && has in answer)) return answer as T;
     // The error body of REST; whatever else answers is no iommud.
     if (isGood || !isObject(answer) || typeof answer['code'] !== 'string') {
       const what = `what answers at ${this.url} is not an iommud service (HTTP ${status} to ${method} ${path})`;
@@ -63,12 +87,12 @@ export class Service {
   }
 
   /** With Node's own client: `fetch` of Node 20 never settles when a connection is taken and closed. */
-  #exchange(method: string, path: string, body: string | undefined): Promise<{ readonly status: number; readonly text: string }> {
+  #exchange(method: string, path: string, body: string | Uint8Array | undefined): Promise<Received> {
     const url = new URL(`${this.url}${path}`);
     const headers: Record<string, string | number> = { connection: 'close' };
     if (this.token !== undefined) headers['authorization'] = `Bearer ${this.token}`;
     if (body !== undefined) {
-      headers['content-type'] = 'application/json';
+      headers['content-type'] = typeof body === 'string' ? 'application/json' : BYTES;
       headers['content-length'] = Buffer.byteLength(body);
     }
     return new Promise((resolve, reject) => {
@@ -79,7 +103,9 @@ export class Service {
         response.on('error', (error) => {
           reject(new Exit(EXIT.noService, `the answer of ${this.url} broke off (${codeOf(error)})`, { cause: error }));
         });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'], body: Buffer.concat(chunks) });
+        });
       });
       request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
       request.on('error', (error: NodeJS.ErrnoException) => {
@@ -113,9 +139,9 @@ function shownUrl(text: string): string {
   return text.includes('@') ? 'what was given' : `'${text}'`;
 }
 
-function parsed(text: string): unknown {
+function parsed(body: Uint8Array): unknown {
   try {
-    return text === '' ? undefined : JSON.parse(text);
+    return body.length === 0 ? undefined : JSON.parse(Buffer.from(body).toString());
   } catch {
     return undefined;
   }

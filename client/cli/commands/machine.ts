@@ -1,8 +1,8 @@
-/** `iommud machine`: make, list, show and delete machines. */
+/** `iommud machine`: make, list, show, save, load and delete machines. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT, Exit } from '../exit.ts';
-import { readInput } from '../input.ts';
-import { print, table, warn } from '../output.ts';
+import { readBytes, readInput } from '../input.ts';
+import { print, table, warn, writeOutput } from '../output.ts';
 import { Service, machinePath, talksToService, type ServiceOptions } from '../service.ts';
 
 /** What REST says of a machine. */
@@ -38,7 +38,7 @@ interface CreateOptions extends ServiceOptions {
 }
 
 export function registerMachine(program: Command): void {
-  const machine = program.command('machine').description('make, list, show and delete machines');
+  const machine = program.command('machine').description('make, list, show, save, load and delete machines');
   talksToService(machine.command('create').description('make a machine; from preset basic when nothing is said'))
     .addOption(new Option('--lspci <file>', 'from what lspci -xxxx printed; - is standard input').conflicts(['topology', 'preset']))
     .addOption(new Option('--topology <file>', 'from a topology document; - is standard input').conflicts('preset'))
@@ -60,6 +60,14 @@ export function registerMachine(program: Command): void {
     list,
   );
   talksToService(machine.command('show').description('show a machine and its functions').argument('<machine>', 'id or name')).action(show);
+  talksToService(machine.command('save').description('save a machine as it is now, to go on from there'))
+    .argument('<machine>', 'id or name')
+    .argument('<file>', 'is written over; - is standard output')
+    .action(save);
+  talksToService(machine.command('load').description('make a machine from a file that one was saved to'))
+    .argument('<file>', '- is standard input')
+    .option('--name <name>', 'another than it had')
+    .action(load);
   talksToService(machine.command('delete').description('delete a machine').argument('<machine>', 'id or name')).action(remove);
 }
 
@@ -78,8 +86,25 @@ async function create(options: CreateOptions): Promise<void> {
     },
     'id',
   );
+  printMade(made, options);
+}
+
+function printMade(made: Machine, { json }: ServiceOptions): void {
   for (const warning of made.warnings) warn(`warning: ${warning}`);
-  print(options.json, made, () => `${made.id}  ${made.name}  ${made.functions} functions  ${made.socketUrl}`);
+  print(json, made, () => `${made.id}  ${made.name}  ${made.functions} functions  ${made.socketUrl}`);
+}
+
+async function save(name: string, file: string, options: ServiceOptions): Promise<void> {
+  const bytes = await new Service(options).getBytes(`${machinePath(name)}/snapshot`);
+  writeOutput(file, bytes);
+  if (file !== '-')
+    print(options.json, { machine: name, file, bytes: bytes.length }, () => `${name} saved to ${file}, ${bytes.length} bytes`);
+}
+
+async function load(file: string, options: ServiceOptions & { readonly name?: string }): Promise<void> {
+  const query = options.name === undefined ? '' : `?name=${encodeURIComponent(options.name)}`;
+  const path = `/v1/machines/snapshot${query}`;
+  printMade(await new Service(options).postBytes<Machine>(path, readBytes(file), 'id'), options);
 }
 
 function source(options: CreateOptions): object {

@@ -18,6 +18,7 @@ import { machineRoutes } from './routes/machines.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { resetRoutes } from './routes/resets.ts';
 import { schemaRoutes } from './routes/schema.ts';
+import { snapshotRoutes } from './routes/snapshots.ts';
 import { SUBPROTOCOL, socketRoutes } from './routes/socket.ts';
 import type { Settings } from './settings.ts';
 import { Tokens } from './tokens.ts';
@@ -85,7 +86,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     await access.guard(instance);
     metricsRoutes(instance, access, metrics);
     refuseWhileDraining(instance, machines);
-    machineRoutes(instance, { access, machines, once, publicUrl: options.publicUrl });
+    const routes = { access, machines, once, publicUrl: options.publicUrl };
+    machineRoutes(instance, routes);
+    await snapshotRoutes(instance, routes);
     functionRoutes(instance, access, machines);
     hotplugRoutes(instance, access, machines, once);
     resetRoutes(instance, access, machines, once);

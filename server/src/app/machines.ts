@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../../proto/index.ts';
-import { Machine, type MachineSpec } from '../core/machine/index.ts';
+import { Machine, type MachineOptions, type MachineSpec } from '../core/machine/index.ts';
 import { openTraceFile, type Log, type ServiceCounts, type TraceFile } from '../observe/index.ts';
-import { Buffers, MachineHost, rpcCounters, type RpcLog } from '../rpc/index.ts';
+import { Buffers, MachineHost, decodeSnapshot, encodeSnapshot, rpcCounters, type RpcLog } from '../rpc/index.ts';
 import type { MachineRequest } from './machine-request.ts';
 import { Refusal } from './refusal.ts';
 import { opens, type Grant } from './tokens.ts';
@@ -51,6 +51,7 @@ export interface MachineEntry {
 }
 
 interface Kept extends MachineEntry {
+  readonly machine: Machine;
   readonly trace: TraceFile | undefined;
   readonly lifetime: NodeJS.Timeout | undefined;
   /** Of an ephemeral machine to which nobody has connected. */
@@ -66,6 +67,7 @@ export class Machines {
   readonly #idByName = new Map<string, string>();
   readonly #counters = rpcCounters();
   readonly #buffers = new Buffers();
+  readonly #ports: MachineOptions = { readBuffers: this.#buffers, readFunctions: readPluggedFunctions };
   /** Trace files of deleted machines that are not closed yet. */
   readonly #closing = new Set<Promise<void>>();
   #created = 0;
@@ -80,29 +82,59 @@ export class Machines {
   }
 
   /** Errors: EEXIST (the name), ENOMEM (as many machines as there may be), EINVAL (the name, or what in the spec cannot be). */
-  create(request: MachineRequest, keeping: Keeping): MachineEntry {
+  create({ name, spec, source, preset, warnings }: MachineRequest, keeping: Keeping): MachineEntry {
+    return this.#keep(name, keeping, { source, preset, warnings }, (given) => new Machine({ ...spec, name: given }, this.#ports));
+  }
+
+  /**
+   * A machine that {@link save} has saved, named as it was where no other name is given. `check`: throws where it may not be named so. Errors: as of
+   * {@link create}; EINVAL says what is wrong with the file.
+   */
+  load(file: Uint8Array, wanted: string | undefined, keeping: Keeping, check: (name: string) => void): MachineEntry {
+    const saved = decodeSnapshot(file, VERSION);
+    const given = wanted ?? saved.name;
+    check(given);
+    return this.#keep(given, keeping, { source: 'snapshot', preset: '', warnings: [] }, (name) =>
+      Machine.restore(saved, { ...this.#ports, name }),
+    );
+  }
+
+  /** Errors: EMSGSIZE where it is more than a snapshot may be. */
+  save({ id }: MachineEntry): Uint8Array {
+    const kept = this.#kept.get(id);
+    if (kept === undefined) throw new Refusal('ENODEV', `machine ${id} was deleted`, 'machine');
+    return encodeSnapshot(kept.machine, VERSION);
+  }
+
+  #keep(
+    wanted: string | undefined,
+    keeping: Keeping,
+    from: Pick<MachineRequest, 'source' | 'preset' | 'warnings'>,
+    make: (name: string) => Machine,
+  ): MachineEntry {
     if (this.#kept.size >= this.#options.machinesMax) {
       throw new Refusal('ENOMEM', `there are ${this.#kept.size} machines, as many as there may be (IOMMUD_MACHINES_MAX); delete some`);
     }
     const id = newId();
-    const name = request.name === undefined ? id : this.#freeName(request.name);
-    const spec: MachineSpec = { ...request.spec, name };
-    const machine = new Machine(spec, { readBuffers: this.#buffers, readFunctions: readPluggedFunctions });
+    const name = wanted === undefined ? id : this.#freeName(wanted);
+    const machine = make(name);
+    const { spec } = machine;
     const log = this.#options.log.child({ machine: id });
     const trace = this.#openTrace(id, machine, log);
-    const host = this.#hostOf(id, machine, spec, request.preset, log);
+    const host = this.#hostOf(id, machine, from.preset, log);
     const createdAt = new Date();
     const expiresAt = keeping.ttlSeconds === undefined ? undefined : new Date(createdAt.getTime() + keeping.ttlSeconds * 1000);
     const entry: Kept = {
       id,
       name,
-      source: request.source,
+      source: from.source,
       spec,
       labels: keeping.labels,
       ephemeral: keeping.ephemeral,
       createdAt,
       expiresAt,
-      warnings: request.warnings,
+      warnings: from.warnings,
+      machine,
       host,
       trace,
       lifetime: keeping.ttlSeconds === undefined ? undefined : this.#deleteAfter(id, keeping.ttlSeconds * 1000, 'its time to live is over'),
@@ -114,7 +146,7 @@ export class Machines {
     this.#idByName.set(name, id);
     this.#created++;
     log.info(
-      { name, source: request.source, functions: spec.functions.length, behaviour: spec.behaviour, seed: spec.seed },
+      { name, source: from.source, functions: spec.functions.length, behaviour: spec.behaviour, seed: spec.seed },
       'machine created',
     );
     return entry;
@@ -188,11 +220,13 @@ export class Machines {
     return name;
   }
 
-  #hostOf(id: string, machine: Machine, spec: MachineSpec, preset: string, log: Log): MachineHost {
+  #hostOf(id: string, machine: Machine, preset: string, log: Log): MachineHost {
+    const { spec } = machine;
     const toLog: RpcLog = ({ level, text, session, error }) =>
       log[level]({ ...(session === undefined ? {} : { session }), ...(error === undefined ? {} : { err: error }) }, text);
     return new MachineHost(machine, {
       realTime: spec.clock === 'real',
+      nowNs: machine.nowNs,
       welcome: {
         product: 'iommud',
         productVersion: VERSION,

@@ -95,6 +95,10 @@ export const MachineQuery = Type.Object(
   },
   closed,
 );
+export const LoadQuery = Type.Object({ name: Type.Optional(Name) }, closed);
+/** Any bytes: what is wrong with them is said by whoever reads them. */
+export const SnapshotFile = Type.Any({ description: 'A file of iommud: docs/snapshots.md' });
+
 export const MachineParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }) });
 export const FunctionParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }), bdf: FunctionAddress });
 

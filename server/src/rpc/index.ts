@@ -4,6 +4,8 @@ export { rpcCounters, type RpcCounters, type RpcLog, type RpcLogLine } from './c
 export type { RoleName } from './enums.ts';
 export type { Authorization, Welcome } from './hello.ts';
 export { MachineHost, type HostOptions } from './machine-host.ts';
+export { decodeSnapshot } from './decode-snapshot.ts';
+export { encodeSnapshot } from './encode-snapshot.ts';
 export type { Authorize } from './session.ts';
 export type { TracedMachine } from './trace-tap.ts';
 export type { Wire, WireOwner } from './wire.ts';

@@ -15,6 +15,8 @@ import type { Wire } from './wire.ts';
 export interface HostOptions {
   /** Clock mode `real`: the host lets real time pass in the machine. */
   readonly realTime?: boolean;
+  /** What its clock says when the host gets it; absent: 0. */
+  readonly nowNs?: number;
   readonly welcome: Welcome;
   /** For the log when the machine crashes. */
   readonly seed: number;
@@ -54,7 +56,7 @@ export class MachineHost {
     this.#options = options;
     this.#trace = new TraceTap(machine.trace, this.#byPeer);
     this.counters = options.counters ?? rpcCounters();
-    this.#clock = options.realTime === true ? new RealClock(machine, () => this.#input(() => undefined)) : undefined;
+    this.#clock = options.realTime === true ? new RealClock(machine, () => this.#input(() => undefined), options.nowNs) : undefined;
     this.#port = {
       counters: this.counters,
       buffers: options.buffers ?? new Buffers(),
@@ -68,6 +70,8 @@ export class MachineHost {
       gone: (session, reason) => this.#gone(session, reason),
       crash: (error) => this.#crash(error),
     };
+    // A machine of a snapshot has alarms already.
+    this.#clock?.arm();
   }
 
   get state(): 'open' | 'draining' | 'closed' {

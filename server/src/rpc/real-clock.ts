@@ -9,17 +9,19 @@ export class RealClock {
   readonly #machine: MachinePort;
   readonly #due: () => void;
   readonly #startMs = performance.now();
+  readonly #startNs: number;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** `due` is called when an alarm has come; it must lead to {@link pass}. */
-  constructor(machine: MachinePort, due: () => void) {
+  /** `due` is called when an alarm has come; it must lead to {@link pass}. `startNs`: what the machine's clock says now. */
+  constructor(machine: MachinePort, due: () => void, startNs = 0) {
     this.#machine = machine;
+    this.#startNs = startNs;
     this.#due = due;
   }
 
   pass(): void {
-    this.#machine.passRealTime(Math.round((performance.now() - this.#startMs) * MS_NS));
+    this.#machine.passRealTime(this.#startNs + Math.round((performance.now() - this.#startMs) * MS_NS));
   }
 
   /** Waits for the machine's next alarm, in place of what it waited for before. */

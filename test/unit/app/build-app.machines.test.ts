@@ -267,6 +267,8 @@ describe('the service', () => {
         'post /v1/machines',
         'get /v1/machines/{id}',
         'delete /v1/machines/{id}',
+        'get /v1/machines/{id}/snapshot',
+        'post /v1/machines/snapshot',
         'get /v1/machines/{id}/functions',
         'post /v1/machines/{id}/functions',
         `get ${fn}`,

@@ -74,7 +74,7 @@ export function machineRoutes(instance: FastifyInstance, { access, machines, onc
   );
 }
 
-function machineView(entry: MachineEntry, base: string): Machine {
+export function machineView(entry: MachineEntry, base: string): Machine {
   return {
     id: entry.id,
     name: entry.name,
@@ -97,6 +97,6 @@ function machineView(entry: MachineEntry, base: string): Machine {
 }
 
 /** `ws://HOST` as the caller reached this service, or the public address. */
-function socketBase(request: FastifyRequest, publicUrl: string | undefined): string {
+export function socketBase(request: FastifyRequest, publicUrl: string | undefined): string {
   return (publicUrl ?? `${request.protocol}://${request.host}`).replace(/^http/, 'ws');
 }

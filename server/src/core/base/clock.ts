@@ -3,6 +3,7 @@
  * order. The range of a safe integer is 104 days.
  */
 import { assert } from './model-error.ts';
+import type { StateFields } from './saved-state.ts';
 
 export interface Alarm {
   readonly atNs: number;
@@ -78,6 +79,13 @@ export class Clock {
     this.#removeFirst();
     this.moveTo(first.atNs);
     return first;
+  }
+
+  state(fields: StateFields): void {
+    this.#nowNs = fields.field('nowNs', this.#nowNs);
+    this.#sequence = fields.field('sequence', this.#sequence);
+    this.#heap = fields.field('heap', this.#heap);
+    fields.keep('cancelled', this.#cancelled);
   }
 
   #dropCancelled(): void {

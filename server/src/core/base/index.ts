@@ -51,9 +51,14 @@ export {
   type ResetMethod,
 } from './bus.ts';
 export { Clock, TIME_NS_MAX, type Alarm, type AlarmOwner } from './clock.ts';
+export { type Graph, type GraphBuffer, type GraphShape } from './graph.ts';
+export { readGraph } from './graph-reader.ts';
+export { writeGraph } from './graph-writer.ts';
 export { PageRanges, spanLg2 } from './page-ranges.ts';
 export { Prng } from './prng.ts';
 export { Ring } from './ring.ts';
+export { type Anchor, type StandIn, type StateFields, type StateKind, type Stateful } from './saved-state.ts';
+export { BASE_KINDS } from './state-kinds.ts';
 export { TRACE_KINDS, Trace, type TraceKind, type TraceRecord, type TraceSink } from './trace.ts';
 export {
   TRANSLATION,

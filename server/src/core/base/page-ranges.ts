@@ -3,6 +3,7 @@
  * exact doubles below 2^52.
  */
 import { alignedDown } from './address.ts';
+import type { StateFields } from './saved-state.ts';
 
 /** log2 of the pages of the smallest such range that has all of these pages; `pages` is finite, and 1 or more. */
 export function spanLg2(firstPage: number, pages: number): number {
@@ -66,6 +67,12 @@ export class PageRanges<T> {
       }
     }
     return found;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('byCode', this.#byCode);
+    fields.keep('counts', this.#counts);
+    this.#sizes = fields.field('sizes', this.#sizes);
   }
 
   #count(lg2: number, by: 1 | -1): void {

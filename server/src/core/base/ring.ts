@@ -1,3 +1,5 @@
+import type { StateFields } from './saved-state.ts';
+
 /** A bounded queue that drops its oldest item when full and counts what it dropped. */
 export class Ring<T> {
   readonly #items: (T | undefined)[] = [];
@@ -27,6 +29,14 @@ export class Ring<T> {
     } else {
       this.#length++;
     }
+  }
+
+  state(fields: StateFields): void {
+    fields.field('capacity', this.#capacity);
+    fields.keep('items', this.#items);
+    this.#first = fields.field('first', this.#first);
+    this.#length = fields.field('length', this.#length);
+    this.#dropped = fields.field('dropped', this.#dropped);
   }
 
   /** Oldest first. */

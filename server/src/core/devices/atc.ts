@@ -1,5 +1,5 @@
 import { NO_PASID, PageRanges, TRANSLATION, alignedDown, translationAccess, translationPage, translationPagesLg2 } from '../base/index.ts';
-import type { Pasid, TranslationEntry } from '../base/index.ts';
+import type { Pasid, StateFields, TranslationEntry } from '../base/index.ts';
 
 /** One cached translation: a range of pages, with the rights that every page of it has. */
 interface AtcEntry {
@@ -75,6 +75,12 @@ export class Atc {
     drop(this.#global, 0, Infinity);
     this.#byPasid.clear();
     this.#entries = 0;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('byPasid', this.#byPasid);
+    fields.keep('global', this.#global);
+    this.#entries = fields.field('entries', this.#entries);
   }
 
   #rangesOf(pasid: Pasid): PageRanges<AtcEntry> {

@@ -1,4 +1,4 @@
-import { PAGE_GROUPS, type Pasid } from '../base/index.ts';
+import { PAGE_GROUPS, type Pasid, type StateFields } from '../base/index.ts';
 
 /** A Page Request Group that the function has begun and that has had no response. */
 interface RequestedGroup {
@@ -86,6 +86,12 @@ export class PageRequester {
       waiters.push(group.waiter);
     }
     return waiters;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('groups', this.#groups);
+    this.#lastSerial = fields.field('lastSerial', this.#lastSerial);
+    this.#outstanding = fields.field('outstanding', this.#outstanding);
   }
 
   /** Forgets everything. Returns whom it was for. */

@@ -1,5 +1,5 @@
 /** The domains of a machine: by number those that a host may name, and those that are nobody's to map in. */
-import { OK, errno, type Errno } from '../base/index.ts';
+import { OK, errno, type Errno, type StateFields } from '../base/index.ts';
 import type { TablesChoice, Translation } from '../translation/index.ts';
 import type { DefaultType } from './default-domain.ts';
 import { mapDirect, type DirectRegion } from './direct-regions.ts';
@@ -100,6 +100,11 @@ export class DomainTable {
   release(domain: Domain, groups: readonly Group[]): void {
     if (this.#domains.get(domain.id) === domain) this.free(domain.id, groups);
     else this.#translation.destroySpace(domain.space);
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('domains', this.#domains);
+    this.#next = fields.field('next', this.#next);
   }
 
   /** -ENOENT for none, -EBUSY while anything rests on it (a group, a PASID, a nested domain) or a call is at work on it. */

@@ -19,3 +19,4 @@ export { INTERRUPT_REGION, RESERVED_TYPES, directAmong, reservedName, type Reser
 export { step, type WindowEffect, type WindowInput, type WindowState } from './reset-window.ts';
 export type { GroupStep, Plan } from './steps.ts';
 export { tablesOf } from './tables-of.ts';
+export { IOMMU_KINDS } from './state-kinds.ts';

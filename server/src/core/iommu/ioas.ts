@@ -2,7 +2,7 @@
  * An I/O address space in the manner of iommufd: areas of memory at I/O virtual addresses, which every domain that stands for it has in its tables
  * (`drivers/iommu/iommufd/io_pagetable.c`). What is reserved is the caller's to know: it is what the attached functions and domains say now.
  */
-import { OK, PAGE_BYTES, errno, type Errno } from '../base/index.ts';
+import { OK, PAGE_BYTES, errno, type Errno, type StateFields } from '../base/index.ts';
 import type { Domain, Group } from './group.ts';
 import { IOVA_LAST, gaps, overlap, type IovaRange } from './iova-ranges.ts';
 
@@ -132,6 +132,14 @@ export class Ioas {
       if (area.first < range.first || area.last > range.last) return { areas, error: errno('ENOENT') };
       areas.push(area);
     }
+  }
+
+  state(fields: StateFields): void {
+    fields.field('id', this.id);
+    fields.keep('domains', this.domains);
+    fields.keep('joining', this.joining);
+    this.#areas = fields.field('areas', this.#areas);
+    this.#allowed = fields.field('allowed', this.#allowed);
   }
 
   #firstIn(range: IovaRange): IoasArea | undefined {

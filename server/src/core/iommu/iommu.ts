@@ -1,5 +1,5 @@
 // long: the calls of one object, each a few lines
-import { NO_PASID, OK, ModelError, formatBdf, type Bdf, type Errno, type Pasid } from '../base/index.ts';
+import { NO_PASID, OK, ModelError, formatBdf, type Bdf, type Errno, type Pasid, type StateFields } from '../base/index.ts';
 import type { Translation } from '../translation/index.ts';
 import {
   moveRid,
@@ -283,6 +283,13 @@ export class Iommu {
   #invalidate(domain: Domain, iova: bigint, bytes: bigint): readonly IommuEffect[] {
     this.invalidateIotlb(domain, iova, bytes);
     return this.atcInvalidations(domain, iova, bytes);
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('devices', this.#devices);
+    fields.keep('domains', this.#domains);
+    fields.keep('groups', this.groups);
+    this.#nextGroup = fields.field('nextGroup', this.#nextGroup);
   }
 
   /** __iommu_group_alloc_blocking_domain(). */

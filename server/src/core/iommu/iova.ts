@@ -2,6 +2,7 @@
  * The I/O virtual addresses of a default domain, as dma-iommu gives them away (`drivers/iommu/dma-iommu.c`, `iova.c`): by pages, from the top down,
  * aligned to their size, never page 0 and never what is reserved.
  */
+import type { StateFields } from '../base/index.ts';
 
 /** A range of pages, its end not in it. */
 interface Pages {
@@ -97,6 +98,12 @@ export class IovaSpace {
     const joinsAfter = after?.start === end;
     const whole = { start: joinsBefore ? before.start : start, end: joinsAfter ? after.end : end };
     this.#free.splice(at - (joinsBefore ? 1 : 0), (joinsBefore ? 1 : 0) + (joinsAfter ? 1 : 0), whole);
+  }
+
+  state(fields: StateFields): void {
+    fields.field('end', this.#end);
+    fields.keep('free', this.#free);
+    fields.keep('areas', this.#areas);
   }
 
   /** Areas that are given away, those on their way back among them. */

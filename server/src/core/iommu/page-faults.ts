@@ -2,7 +2,7 @@
  * I/O page faults as in `drivers/iommu/io-pgfault.c`: page requests that are not the last of their group are parked, the last builds the group, and
  * each group is answered once. Pure state: sending the answers is the machine's.
  */
-import type { Bdf, Pasid } from '../base/index.ts';
+import type { Bdf, Pasid, StateFields } from '../base/index.ts';
 import { isStopMarker, type PageRequest } from '../translation/index.ts';
 import type { Domain } from './group.ts';
 
@@ -92,6 +92,12 @@ export class PageFaults {
   /** Oldest first. */
   pending(): IterableIterator<PageFaultGroup> {
     return this.#groups.values();
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('parked', this.#parked);
+    fields.keep('groups', this.#groups);
+    this.#lastNumber = fields.field('lastNumber', this.#lastNumber);
   }
 
   #park(request: PageRequest): void {

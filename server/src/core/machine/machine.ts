@@ -1,5 +1,5 @@
 // long: the machine's inputs, and the one loop that all of them run
-import { TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
+import { ModelError, TIME_NS_MAX, assert, type Trace } from '../base/index.ts';
 import { createModel } from '../devices/index.ts';
 import { ring } from './alarms.ts';
 import { assemble } from './assemble.ts';
@@ -24,6 +24,7 @@ import type { HeldCall } from './reply.ts';
 import { takeWaitingReset } from './reset-locks.ts';
 import { startWaitingReset } from './reset.ts';
 import { partAnswered, resume } from './resume.ts';
+import { loadState, saveState, specOfSnapshot, type MachineSnapshot } from './snapshot.ts';
 import { fixesOf, type FunctionReader, type MachineSpec } from './spec.ts';
 import type { Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
@@ -63,6 +64,26 @@ export class Machine implements MachinePort {
     this.#m = assemble(spec, this.#hash, { readBuffers, readFunctions, models }, (item) => {
       if (!this.#unhashed) hashOutgoing(this.#hash, item, item.type === 'event' ? 0 : this.#ordinal(item.to));
     });
+  }
+
+  /**
+   * The machine of a snapshot goes on where that one stood. Peers are not there any more: what follows from that is in the outbox.
+   * `name`: absent, as it was. Throws EINVAL for a snapshot that fits no machine, and what the constructor throws.
+   */
+  static restore(snapshot: MachineSnapshot, { name, ...options }: MachineOptions & { readonly name?: string } = {}): Machine {
+    const machine = ofSnapshot(() => {
+      const saved = specOfSnapshot(snapshot);
+      const made = new Machine(name === undefined ? saved : { ...saved, name }, options);
+      loadState(made.#m, snapshot.state);
+      return made;
+    });
+    for (const { id } of machine.#m.peers.all()) machine.peerDetach(id);
+    return machine;
+  }
+
+  /** The machine as it is now, between two inputs; its buffers are the machine's until the next. What is in the outbox is not in it. */
+  save(): MachineSnapshot {
+    return saveState(this.#m);
   }
 
   get trace(): Trace {
@@ -287,5 +308,19 @@ export class Machine implements MachinePort {
         startWaitingReset(m, waiting);
       }
     }
+  }
+}
+
+/** Whatever is wrong with a snapshot is wrong with what was given, and no bug of ours. */
+function ofSnapshot(make: () => Machine): Machine {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ModelError) throw error;
+    throw new ModelError(
+      'EINVAL',
+      `the snapshot describes no machine: ${error instanceof Error ? error.message : String(error)}`,
+      'snapshot',
+    );
   }
 }

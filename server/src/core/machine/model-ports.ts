@@ -25,13 +25,21 @@ import type { FunctionState, ModelOrigin } from './state.ts';
 export class ModelWiring {
   parts: Parts | undefined;
   readonly #models: typeof createModel;
+  readonly #made = new WeakMap<object, { readonly name: ModelName; readonly index: number }>();
 
   constructor(models: typeof createModel) {
     this.#models = models;
   }
 
   modelOf(name: ModelName, index: number): FunctionModel {
-    return this.#models(name, new FunctionPorts(this, index));
+    const model = this.#models(name, new FunctionPorts(this, index));
+    this.#made.set(model, { name, index });
+    return model;
+  }
+
+  /** What a model was made from, for whoever makes another. */
+  madeFrom(model: object): { readonly name: ModelName; readonly index: number } | undefined {
+    return this.#made.get(model);
   }
 }
 

@@ -1,4 +1,5 @@
 /** The calls that wait, by number, and who waits for whom. */
+import type { StateFields } from '../base/index.ts';
 import type { AdvanceTask, Deferred, DmaTask, Operation, Origin, Pending } from './state.ts';
 
 type NewFields<T> = T extends Pending ? Omit<T, keyof Pending> : never;
@@ -51,6 +52,17 @@ export class OperationTable {
   end(operation: Operation): void {
     if (operation.kind === 'advance') this.#advances.delete(operation);
     this.#byId.delete(operation.id);
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('byId', this.#byId);
+    fields.keep('advances', this.#advances);
+    this.#nextId = fields.field('nextId', this.#nextId);
+    this.#ready = fields.field('ready', this.#ready);
+    this.#readyDma = fields.field('readyDma', this.#readyDma);
+    fields.keep('invalidationWatchers', this.invalidationWatchers);
+    fields.keep('mutexes', this.mutexes);
+    fields.keep('waitingResets', this.waitingResets);
   }
 
   /** One of the things awaited has come; at zero the operation is ready. */

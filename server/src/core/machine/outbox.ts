@@ -1,4 +1,4 @@
-import { errorName, type Bdf, type Errno, type ErrorName } from '../base/index.ts';
+import { errorName, type Bdf, type Errno, type ErrorName, type StateFields } from '../base/index.ts';
 import type { MachineEvent, Outgoing, PeerCall, PeerId } from './outgoing.ts';
 import type { Reply } from './reply.ts';
 import type { Origin } from './state.ts';
@@ -73,6 +73,11 @@ export class Outbox {
     const replies = this.#inner;
     if (replies.length > 0) this.#inner = [];
     return replies;
+  }
+
+  /** What has left the machine is not in it: its replies and events are with whoever takes them. */
+  state(fields: StateFields): void {
+    this.#inner = fields.field('inner', this.#inner);
   }
 
   #put(item: Outgoing): void {

@@ -1,5 +1,5 @@
 /** Who takes part, what each has been asked and has not answered, and so whether the clock may pass. */
-import { ModelError, type Bdf } from '../base/index.ts';
+import { ModelError, type Bdf, type StateFields } from '../base/index.ts';
 import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
@@ -88,6 +88,18 @@ export class Peers {
     peer.owed.delete(token);
     peer.silent = false;
     return { peer, owed };
+  }
+
+  /** All that are attached. */
+  all(): readonly Peer[] {
+    return [...this.#byId.values()];
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('byId', this.#byId);
+    this.#nextPeer = fields.field('nextPeer', this.#nextPeer);
+    this.#nextOrdinal = fields.field('nextOrdinal', this.#nextOrdinal);
+    this.#nextToken = fields.field('nextToken', this.#nextToken);
   }
 
   /** True while an attached peer that is not silent owes an answer. */

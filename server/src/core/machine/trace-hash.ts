@@ -1,3 +1,5 @@
+import type { StateFields } from '../base/index.ts';
+
 /**
  * The trace hash: 64 bits over every input and every item of the outbox, in order. Equal inputs give equal hashes; nothing in it depends on
  * packets, sockets or observers.
@@ -121,6 +123,11 @@ export class TraceHash {
       }
       this.addInt(5);
     }
+  }
+
+  state(fields: StateFields): void {
+    this.#a = fields.field('a', this.#a);
+    this.#b = fields.field('b', this.#b);
   }
 
   /** 16 hexadecimal digits. */

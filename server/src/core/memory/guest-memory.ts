@@ -5,7 +5,7 @@
  * a peer's range are never here: the machine asks the peer.
  */
 import { ModelError, OK, PAGE_BYTES, PAGE_LG2, PHYSICAL_BITS, addressOfPage, assert, errno, hex, pageOf } from '../base/index.ts';
-import type { Errno, PhysicalAddress } from '../base/index.ts';
+import type { Errno, PhysicalAddress, StateFields } from '../base/index.ts';
 import { PageAllocator } from './page-allocator.ts';
 
 /** The widest RAM range: what one typed array can view on Node 20. A machine with more describes several ranges. */
@@ -25,9 +25,15 @@ interface Range {
   readonly owner: number;
   /** Of RAM that has been touched. */
   bytes: Uint8Array | undefined;
+  /** 1 for each part of it that has been written. */
+  written: Uint8Array;
 }
 
-const NOWHERE: Range = { first: -1, end: -1, owner: NOBODY, bytes: undefined };
+/** log2 of the pages of a part: 1 MiB. A snapshot looks at those that were written, and the others stay unknown to the operating system. */
+const PART_PAGES_LG2 = 8;
+const PART_BYTES = PAGE_BYTES << PART_PAGES_LG2;
+const NOTHING = new Uint8Array(0);
+const NOWHERE: Range = { first: -1, end: -1, owner: NOBODY, bytes: undefined, written: NOTHING };
 
 export class GuestMemory {
   /** Sorted by page; they do not overlap. */
@@ -65,6 +71,7 @@ export class GuestMemory {
   write(page: number, offset: number, from: Uint8Array, at: number, bytes: number): void {
     const range = this.#rangeOf(page);
     copy(from, at, range.bytes ?? touch(range), (page - range.first) * PAGE_BYTES + offset, bytes);
+    range.written[(page - range.first) >>> PART_PAGES_LG2] = 1;
   }
 
   /** True when every byte of the range is server RAM; an empty range is not. */
@@ -91,7 +98,10 @@ export class GuestMemory {
   /** Writes bytes to a range that {@link holds} accepts; otherwise throws `EFAULT` and nothing is written. */
   writeBytes(address: bigint, data: Uint8Array): void {
     this.#mustHold(address, data.length);
-    this.#eachPiece(address, data.length, (ram, offset, at, count) => ram.set(data.subarray(at, at + count), offset));
+    this.#eachPiece(address, data.length, (ram, offset, at, count, written) => {
+      ram.set(data.subarray(at, at + count), offset);
+      written.fill(1, Math.floor(offset / PART_BYTES), Math.ceil((offset + count) / PART_BYTES));
+    });
   }
 
   /**
@@ -136,6 +146,18 @@ export class GuestMemory {
     return isPageAligned(address) && this.#allocator.free(pageOf(address));
   }
 
+  /** What has been written is in it as it is, not as a copy. */
+  state(fields: StateFields): void {
+    const count = fields.field('count', this.#ranges.length);
+    const saved = fields.loading ? this.#ranges.splice(0, Infinity) : this.#ranges;
+    for (let i = 0; i < count; i++) {
+      const range = rangeState(fields, i, saved[i] ?? NOWHERE);
+      if (fields.loading) this.#ranges.push(range);
+    }
+    fields.keep('allocator', this.#allocator);
+    this.#last = NOWHERE;
+  }
+
   #rangeOf(page: number): Range {
     const last = this.#last;
     if (page >= last.first && page < last.end) return last;
@@ -170,7 +192,7 @@ export class GuestMemory {
     if (before !== undefined && before.end > first) return before;
     const after = this.#ranges[index];
     if (after !== undefined && after.first < end) return after;
-    this.#ranges.splice(index, 0, { first, end, owner, bytes: undefined });
+    this.#ranges.splice(index, 0, { first, end, owner, bytes: undefined, written: NOTHING });
     return undefined;
   }
 
@@ -185,7 +207,11 @@ export class GuestMemory {
     }
   }
 
-  #eachPiece(address: bigint, bytes: number, take: (ram: Uint8Array, offset: number, at: number, count: number) => void): void {
+  #eachPiece(
+    address: bigint,
+    bytes: number,
+    take: (ram: Uint8Array, offset: number, at: number, count: number, written: Uint8Array) => void,
+  ): void {
     let at = 0;
     while (at < bytes) {
       const from = address + BigInt(at);
@@ -193,7 +219,7 @@ export class GuestMemory {
       const ram = range.bytes ?? touch(range);
       const offset = Number(from - addressOfPage(range.first));
       const count = Math.min(bytes - at, ram.length - offset);
-      take(ram, offset, at, count);
+      take(ram, offset, at, count, range.written);
       at += count;
     }
   }
@@ -220,10 +246,34 @@ function touch(range: Range): Uint8Array {
   const bytes = (range.end - range.first) * PAGE_BYTES;
   try {
     range.bytes = new Uint8Array(bytes);
+    range.written = new Uint8Array(Math.ceil(bytes / PART_BYTES));
   } catch {
     throw new ModelError('ENOMEM', `no room for a memory range of ${bytes} bytes on this host`, 'memory');
   }
   return range.bytes;
+}
+
+/** Of the range of this number. */
+function rangeState(fields: StateFields, i: number, range: Range): Range {
+  const first = fields.field(`${i}.first`, range.first);
+  const end = fields.field(`${i}.end`, range.end);
+  const owner = fields.field(`${i}.owner`, range.owner);
+  const written = fields.field(`${i}.written`, range.written);
+  const state = { first, end, owner, bytes: range.bytes, written };
+  if (fields.loading) {
+    state.bytes = undefined;
+    if (written.length > 0) touch(state);
+    assert(written.length === state.written.length, `range ${i} of memory has not what was written of it`);
+  }
+  for (const [part, isWritten] of written.entries()) {
+    if (isWritten === 0) continue;
+    const at = part * PART_BYTES;
+    const bytes = fields.lend(`${i}.${part}`, state.bytes!.subarray(at, Math.min(at + PART_BYTES, state.bytes!.length)));
+    if (!fields.loading) continue;
+    state.bytes!.set(bytes, at);
+    state.written[part] = 1;
+  }
+  return state;
 }
 
 function copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, bytes: number): void {

@@ -1,5 +1,7 @@
 /** First-fit allocation of runs of pages: the lowest hole that is large enough, so equal calls give equal answers. */
 
+import type { StateFields } from '../base/index.ts';
+
 interface Hole {
   first: number;
   pages: number;
@@ -30,6 +32,11 @@ export class PageAllocator {
     if (hole.pages === 0) this.#holes.splice(index, 1);
     this.#allocated.set(first, pages);
     return first;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('holes', this.#holes);
+    fields.keep('allocated', this.#allocated);
   }
 
   pagesAt(first: number): number | undefined {

@@ -3,7 +3,7 @@
  * The configuration space of one function: bytes, and what may be done to them. The masks come from the tables; nothing here knows a
  * register but those that the views decode.
  */
-import { ModelError, type ResetMethod } from '../base/index.ts';
+import { ModelError, type ResetMethod, type StateFields } from '../base/index.ts';
 import { ROM_ENABLE, VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
 import type { Capability } from './capabilities.ts';
 import { PORT_TYPE } from './capability-body.ts';
@@ -65,6 +65,8 @@ export class ConfigSpace {
   /** 1 to 4: INTA to INTD; 0: the function has none. */
   readonly interruptPin: number;
 
+  readonly #image: Uint8Array;
+  readonly #options: ConfigSpaceOptions;
   readonly #virtual: ConfigSpaceOptions['virtual'];
   readonly #data: Uint8Array;
   readonly #view: DataView;
@@ -95,6 +97,8 @@ export class ConfigSpace {
       throw new ModelError('EINVAL', `${image.length} bytes of configuration space; it has 64, 128 (CardBus), 256 or 4096`, 'config');
     }
     this.bytes = image.length;
+    this.#image = image;
+    this.#options = options;
     this.#data = new Uint8Array(image);
     this.#view = new DataView(this.#data.buffer);
     const layout = layOutConfig(image, options.barBytes ?? NO_BAR_BYTES);
@@ -298,6 +302,22 @@ export class ConfigSpace {
     return effects;
   }
 
+  /** What it was made from comes first, so that it can be made again. */
+  state(fields: StateFields): void {
+    const { name, barBytes, virtual } = this.#options;
+    fields.field('image', this.#image);
+    fields.field('name', name);
+    fields.field('barBytes', barBytes);
+    fields.field('physical', virtual?.physical);
+    fields.field('virtualIndex', virtual?.index);
+    fields.keep('data', this.#data);
+    const sizes = Uint8Array.from(this.#bars, ({ sizeLg2 }) => sizeLg2);
+    fields.keep('barSizesLg2', sizes);
+    if (!fields.loading) return;
+    if (this.#bars.some((bar, i) => bar.sizeLg2 !== sizes[i])) this.#giveBarsSizes(sizes);
+    this.#decode();
+  }
+
   /** A copy of what is read now. */
   image(): Uint8Array {
     return this.#data.slice();
@@ -357,6 +377,13 @@ export class ConfigSpace {
     this.#masks = copyMasks(this.#masks);
     applyBars(this.#masks, this.#bars);
     for (const bar of this.#bars) if (sizes.has(bar.index)) alignBar(this.#data, this.#masks, bar);
+  }
+
+  /** The bytes have the addresses that go with them. */
+  #giveBarsSizes(sizes: Uint8Array): void {
+    this.#bars = this.#bars.map((bar, i) => ({ ...bar, sizeLg2: sizes[i]! }));
+    this.#masks = copyMasks(this.#masks);
+    applyBars(this.#masks, this.#bars);
   }
 
   #decode(): void {

@@ -76,3 +76,4 @@ export { pciBridgeConfig } from './pci-bridge-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';
 export { formatLspci, parseLspci, type LspciDump, type LspciFunction, type LspciHex } from './lspci-text.ts';
+export { PCI_KINDS } from './state-kinds.ts';

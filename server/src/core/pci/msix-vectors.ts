@@ -2,6 +2,8 @@
  * The MSI-X Table and Pending Bit Array of one function (PCIe Base r6.0 §7.7.2.5 to §7.7.2.10): words in memory, which exist from the first write or
  * pending bit on. Until then, and after each reset, every vector is masked and nothing is pending.
  */
+import type { StateFields } from '../base/index.ts';
+
 const ENTRY_WORDS = 4;
 const ENTRY_BYTES = 4 * ENTRY_WORDS;
 const ADDRESS_LOW = 0;
@@ -82,6 +84,12 @@ export class MsixVectors {
   reset(): void {
     this.#table = undefined;
     this.#pending = undefined;
+  }
+
+  state(fields: StateFields): void {
+    fields.field('count', this.count);
+    this.#table = fields.field('table', this.#table);
+    this.#pending = fields.field('pending', this.#pending);
   }
 
   /** What software has written: kept for {@link restore}. */

@@ -2,7 +2,7 @@
  * Which function is below which bridge, by what requester IDs the IOMMU knows it, and which functions an IOMMU cannot tell or keep apart. What is
  * wired to what is as bridges' bus numbers say it at power-up: writing others moves no function (config-route.ts goes by these).
  */
-import { ModelError, bdf, bdfFromNumber, busOf, formatBdf, functionOf, segmentOf, type Bdf } from '../base/index.ts';
+import { ModelError, bdf, bdfFromNumber, busOf, formatBdf, functionOf, segmentOf, type Bdf, type StateFields } from '../base/index.ts';
 import { PORT_TYPE } from './capability-body.ts';
 import type { ConfigSpace } from './config-space.ts';
 
@@ -48,6 +48,11 @@ export class Topology {
   /** Of a bridge, as wired. */
   busesAt(at: Bdf): { readonly secondary: number; readonly subordinate: number } | undefined {
     return this.#buses.get(at);
+  }
+
+  /** How bridges are wired; the rest follows from that and from who is there. */
+  state(fields: StateFields): void {
+    fields.keep('buses', this.#buses);
   }
 
   has(at: Bdf): boolean {

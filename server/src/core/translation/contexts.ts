@@ -1,4 +1,4 @@
-import type { Bdf, Pasid } from '../base/index.ts';
+import type { Bdf, Pasid, StateFields } from '../base/index.ts';
 import type { Context } from './address-space.ts';
 import { contextKey } from './context-key.ts';
 import type { GrantShadow } from './grant-shadow.ts';
@@ -22,6 +22,10 @@ export class Contexts {
     const handle = this.#list.push({ bdf, pasid, grants: this.#shadow.of(bdf), space: undefined, ats: false }) - 1;
     this.#handles.set(key, handle);
     return handle;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('handles', this.#handles);
   }
 
   /** Undefined for one that nobody has asked for. */

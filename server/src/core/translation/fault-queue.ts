@@ -1,5 +1,5 @@
 import { ACCESS, NO_PASID, Ring, formatBdf, hex } from '../base/index.ts';
-import type { Bdf, Outcome, Pasid } from '../base/index.ts';
+import type { Bdf, Outcome, Pasid, StateFields } from '../base/index.ts';
 
 /** A request that was refused, and why. */
 export interface Fault {
@@ -58,6 +58,11 @@ export class FaultQueue {
   /** Oldest first. */
   records(): readonly FaultEntry[] {
     return [...this.#records.values()];
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('records', this.#records);
+    this.#recorded = fields.field('recorded', this.#recorded);
   }
 
   /** How many records made way for newer ones. */

@@ -4,7 +4,7 @@
  * memory corruption that resets are fenced against.
  */
 import { NO_PASID, PageRanges, Ring, alignedDown } from '../base/index.ts';
-import type { Bdf } from '../base/index.ts';
+import type { Bdf, StateFields } from '../base/index.ts';
 
 /** Why a grant ended. `timed-out`: its invalidation was never answered; `context`: the device context changed. */
 export type RevokedWhy = 'live' | 'invalidated' | 'timed-out' | 'reset' | 'context';
@@ -131,6 +131,13 @@ export class FunctionGrants {
     return [...found, ...ended.reverse()].slice(0, SHOWN_MAX);
   }
 
+  state(fields: StateFields): void {
+    fields.keep('byPasid', this.#byPasid);
+    fields.keep('byPage', this.#byPage);
+    fields.keep('ended', this.#ended);
+    this.#live = fields.field('live', this.#live);
+  }
+
   #revokeRange(pasid: number, firstPage: number, pages: number, ending: Ending): void {
     const granted = this.#byPasid.get(pasid);
     if (granted === undefined) return;
@@ -178,6 +185,10 @@ export class GrantShadow {
       this.#functions.set(bdf, grants);
     }
     return grants;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('functions', this.#functions);
   }
 }
 

@@ -13,6 +13,7 @@ export { type TableMemory } from './formats/table-memory.ts';
 export { PAGE_REQUEST_QUEUE_ENTRIES, PageRequestQueue, isStopMarker, type PageRequest } from './page-request-queue.ts';
 export { type DirtyTracking, type Lookup, type PageTables } from './page-tables.ts';
 export { type TablesChoice } from './space-tables.ts';
+export { translationKinds } from './state-kinds.ts';
 export { STATUS, WAITING } from './status.ts';
 export { TABLES_MAX, TablePool } from './table-pool.ts';
 export { Translation } from './translation.ts';

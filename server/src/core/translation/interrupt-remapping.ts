@@ -1,7 +1,7 @@
 /**
  * Interrupt remapping as VT-d has it (VT-d spec §5.1): which message becomes which interrupt, by a table that software writes. Nothing here records a fault.
  */
-import type { Bdf } from '../base/index.ts';
+import type { Bdf, StateFields } from '../base/index.ts';
 import { STATUS } from './status.ts';
 
 /** An entry that is present. */
@@ -42,6 +42,10 @@ export class InterruptRemapping {
   set(index: number, entry: RemapEntry | undefined): void {
     if (entry === undefined) this.#entries.delete(index);
     else this.#entries.set(index, entry);
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('entries', this.#entries);
   }
 
   /** A write of a DWORD to 0xFEEx_xxxx by that function: `performed`, or the fault. */

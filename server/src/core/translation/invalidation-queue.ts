@@ -9,7 +9,7 @@
  * way to be wrong. A function reset clears debts: the function has forgotten its requests.
  */
 import { ITAGS, ModelError, alignedDown, assert, spanLg2 } from '../base/index.ts';
-import type { Bdf, Pasid, Trace } from '../base/index.ts';
+import type { Bdf, Pasid, StateFields, Trace } from '../base/index.ts';
 
 /** One Invalidate Request. */
 export interface Invalidation {
@@ -208,6 +208,14 @@ export class InvalidationQueue {
     const effects = this.#effects;
     if (effects.length > 0) this.#effects = [];
     return effects;
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('destinations', this.#destinations);
+    fields.keep('pending', this.#pending);
+    this.#effects = fields.field('effects', this.#effects);
+    this.#lastId = fields.field('lastId', this.#lastId);
+    this.#late = fields.field('late', this.#late);
   }
 
   #completeTag(bdf: Bdf, tag: Tag, itag: number, count: number): void {

@@ -6,7 +6,7 @@
  * valid (15), log2 of the mapping's pages (20:16), the same in every process (21), to be snooped (22). A large page is held as the 4 KiB slices that were used.
  */
 
-import { PAGE_LG2 } from '../base/index.ts';
+import { PAGE_LG2, type StateFields } from '../base/index.ts';
 
 /** Tags are 12 bits; 0 is never looked up with success. */
 export const TAG_MAX = 0xfff;
@@ -97,6 +97,13 @@ export class Iotlb {
     if (end - first > PROBES_MAX) return false;
     for (let page = first; page < end; page++) this.drop(tag, page | 0, Math.floor(page / 2 ** 32));
     return true;
+  }
+
+  /** What is stale here stays so: nobody would walk for it again. */
+  state(fields: StateFields): void {
+    this.words = fields.field('words', this.words);
+    this.mask = fields.field('mask', this.mask);
+    this.#evicted = fields.field('evicted', this.#evicted);
   }
 
   clear(): void {

@@ -4,7 +4,7 @@
  * last request is answered Success, so that its function asks again, and others are dropped without a word.
  */
 import { ACCESS, NO_PASID } from '../base/index.ts';
-import type { Bdf, PageResponseCode, Pasid, Trace } from '../base/index.ts';
+import type { Bdf, PageResponseCode, Pasid, StateFields, Trace } from '../base/index.ts';
 
 /** A Page Request message. Numbers of pages are IOVA page numbers. */
 export interface PageRequest {
@@ -61,6 +61,11 @@ export class PageRequestQueue {
     if (this.#requests.length > 0) this.#requests = [];
     this.#overflowed = false;
     return taken;
+  }
+
+  state(fields: StateFields): void {
+    this.#requests = fields.field('requests', this.#requests);
+    this.#overflowed = fields.field('overflowed', this.#overflowed);
   }
 
   #drop(request: PageRequest, why: keyof typeof DROPPED, answer: PageResponseCode): PageResponseCode | undefined {

@@ -1,4 +1,4 @@
-import { ModelError, PHYSICAL_BITS, hex } from '../base/index.ts';
+import { ModelError, PHYSICAL_BITS, hex, type StateFields } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace } from './address-space.ts';
 import type { AwaitedEntries } from './formats/awaited-entries.ts';
@@ -65,6 +65,10 @@ export class SpaceTables {
       throw new ModelError('EINVAL', `the parent ${text}`, 'parent');
     }
     return new NestedTables(format, second, memory, at, accessedDirty);
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('pools', this.#pools);
   }
 
   #owned(format: Format, tracked: boolean): WalkedTables {

@@ -1,4 +1,4 @@
-import { ModelError, assert } from '../base/index.ts';
+import { ModelError, assert, type StateFields } from '../base/index.ts';
 import type { AddressSpace, Space, SpaceType } from './address-space.ts';
 import type { SpaceTables, TablesChoice } from './space-tables.ts';
 
@@ -36,6 +36,12 @@ export class Spaces {
 
   all(): IterableIterator<Space> {
     return this.#byId.values();
+  }
+
+  state(fields: StateFields): void {
+    fields.keep('tables', this.#tables);
+    fields.keep('byId', this.#byId);
+    this.#last = fields.field('last', this.#last);
   }
 
   #secondOf(parent: AddressSpace | undefined): Space['tables'] {

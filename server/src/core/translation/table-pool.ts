@@ -3,6 +3,7 @@
  * page number here, as hardware names it by its physical page number. A table has as many 4 KiB pages as the format's granule; a root may be
  * several tables in a row.
  */
+import type { StateFields } from '../base/index.ts';
 
 /** log2 of the int32 words in 4 KiB. */
 export const PAGE_WORDS_LG2 = 10;
@@ -28,6 +29,15 @@ export class TablePool {
   constructor(tablesMax = TABLES_MAX, pagesPerTable = 1) {
     this.pagesPerTable = pagesPerTable;
     this.#tablesMax = tablesMax;
+  }
+
+  state(fields: StateFields): void {
+    fields.field('tablesMax', this.#tablesMax);
+    fields.field('pagesPerTable', this.pagesPerTable);
+    this.words = fields.field('words', this.words);
+    this.#present = fields.field('present', this.#present);
+    fields.keep('spare', this.#spare);
+    this.#next = fields.field('next', this.#next);
   }
 
   /** How many more tables can be taken. */

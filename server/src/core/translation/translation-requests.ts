@@ -6,7 +6,7 @@
  * its physical address is aligned, with the rights that all of them have. Where they are not, the unit is answered R=W=0: no entry could be true of it.
  */
 import { ACCESS, INTERRUPT_PAGES, NO_PASID, TRANSLATION, alignedDown, translationHigh, translationLow } from '../base/index.ts';
-import type { Trace, TranslationEntry } from '../base/index.ts';
+import type { StateFields, Trace, TranslationEntry } from '../base/index.ts';
 import type { Context } from './address-space.ts';
 import { fieldsOf, hasInterrupts, isUntranslatedOnly, pagesLg2Granted, refusalOf, rightsGranted } from './ats-answers.ts';
 import { STATUS, WAITING } from './status.ts';
@@ -77,6 +77,10 @@ export class TranslationRequests {
     this.#trace = ports.trace;
     this.#now = ports.now;
     this.#takesInterrupts = ports.takesInterrupts ?? true;
+  }
+
+  state(fields: StateFields): void {
+    this.grantsMade = fields.field('grantsMade', this.grantsMade);
   }
 
   /** `Translation.translationRequest`, with the context of that handle. */

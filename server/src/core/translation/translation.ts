@@ -1,3 +1,4 @@
+// long: the hot side is one class, so that V8 makes one piece of it
 /**
  * The translation agent's hot side: device contexts, address spaces, the IOTLB in front of the walkers, and the two kinds of ATS request.
  *
@@ -15,7 +16,7 @@ import {
   translationPage,
   translationPagesLg2,
 } from '../base/index.ts';
-import type { Bdf, Pasid, Trace, TranslationEntry } from '../base/index.ts';
+import type { Bdf, Pasid, StateFields, Trace, TranslationEntry } from '../base/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { AddressSpace, Context, Space, SpaceType } from './address-space.ts';
 import { Contexts, doubled } from './contexts.ts';
@@ -288,6 +289,20 @@ export class Translation {
 
   liveGrants(bdf: Bdf): number {
     return this.#shadow.of(bdf).live;
+  }
+
+  /** Not what the last translation found: it has been asked for by the end of its step. */
+  state(fields: StateFields): void {
+    fields.keep('iotlb', this.#iotlb);
+    fields.keep('shadow', this.#shadow);
+    fields.keep('requests', this.#requests);
+    fields.keep('spaces', this.#spaces);
+    this.#lastTag = fields.field('lastTag', this.#lastTag);
+    fields.keep('awaited', this.awaited);
+    fields.keep('contextChanges', this.contextChanges);
+    fields.keep('contexts', this.#contexts);
+    fields.keep('known', this.#known);
+    this.#tags = fields.field('tags', this.#tags);
   }
 
   #setTag(space: Space, tag: number): void {

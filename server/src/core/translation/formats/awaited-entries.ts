@@ -1,3 +1,5 @@
+import type { StateFields } from '../../base/index.ts';
+
 /** The halves of an entry. */
 export interface EntryWords {
   readonly low: number;
@@ -41,6 +43,10 @@ export class AwaitedEntries {
   begin(answers: ReadonlyMap<number, EntryWords | undefined>): void {
     this.page = -1;
     this.answers = answers;
+  }
+
+  state(fields: StateFields): void {
+    this.#changes = fields.field('changes', this.#changes);
   }
 
   forget(): void {

@@ -1,4 +1,4 @@
-import { PAGE_LG2, addressOfPage, high32, low32, pageHigh, pageLow, type Errno } from '../../base/index.ts';
+import { PAGE_LG2, addressOfPage, high32, low32, pageHigh, pageLow, type Errno, type StateFields } from '../../base/index.ts';
 import type { DirtyTracking, Lookup, WalkedTables } from '../page-tables.ts';
 import { STATUS } from '../status.ts';
 import type { Format } from './format.ts';
@@ -29,6 +29,13 @@ export abstract class LoopTables implements WalkedTables {
   constructor(shape: Format, memory: TableMemory) {
     this.shape = shape;
     this.#walker = new RadixWalker(shape, memory);
+  }
+
+  state(fields: StateFields): void {
+    fields.field('format', this.shape.name);
+    this.root = fields.field('root', this.root);
+    this.rootOffset = fields.field('rootOffset', this.rootOffset);
+    this.keepsFlags = fields.field('keepsFlags', this.keepsFlags);
   }
 
   get format(): string {

@@ -2,7 +2,7 @@
  * Nested translation: first-stage tables that a guest wrote, at addresses that the second stage translates, as it does what they put out. A
  * request has the rights that both stages give, and its page the smaller size.
  */
-import { ACCESS } from '../../base/index.ts';
+import { ACCESS, type StateFields } from '../../base/index.ts';
 import type { WalkedTables } from '../page-tables.ts';
 import { STATUS } from '../status.ts';
 import type { Format } from './format.ts';
@@ -75,6 +75,11 @@ export class NestedTables extends GuestTables {
     super(format, through, root, keepsFlags);
     this.#second = second;
     this.#memory = through;
+  }
+
+  override state(fields: StateFields): void {
+    super.state(fields);
+    fields.field('second', this.#second);
   }
 
   override get marksWrites(): boolean {

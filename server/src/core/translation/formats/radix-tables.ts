@@ -2,7 +2,7 @@
  * The software's side of any {@link Format}: tables that an address space owns, written as `iommu_map` and `iommu_unmap` do. No table
  * is ever empty, so a table where a larger page should go means an overlap.
  */
-import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, pageOf, type Errno } from '../../base/index.ts';
+import { ACCESS, OK, PAGE_LG2, addressOfPage, errno, pageOf, type Errno, type StateFields } from '../../base/index.ts';
 import { STATUS } from '../status.ts';
 import { PAGE_WORDS_LG2, type TablePool } from '../table-pool.ts';
 import { KIND, rootPages, type Entry, type Format, type LeafSize } from './format.ts';
@@ -28,6 +28,12 @@ export class RadixTables extends LoopTables {
     this.root = root;
     this.#rootTables = Math.max(1, rootPages(format) / pool.pagesPerTable);
     this.#granule = 2 ** format.spanLg2[0]!;
+  }
+
+  override state(fields: StateFields): void {
+    super.state(fields);
+    fields.field('pool', this.pool);
+    this.#mappedPages = fields.field('mappedPages', this.#mappedPages);
   }
 
   override get mappedBytes(): bigint {
