@@ -17,10 +17,12 @@ export class DmaProbe implements FunctionModel {
   readonly pageRequester = new PageRequester();
   readonly initiatesDma = true;
   readonly #registers = new RegisterMap(LAYOUT, () => true);
-  readonly #queues: readonly ProbeQueue[];
+  readonly #ports: ModelPorts;
+  /** By number; made when they are first used, for most probes are only told what to do by `model-dma`. */
+  readonly #queues = new Map<number, ProbeQueue>();
 
   constructor(ports: ModelPorts) {
-    this.#queues = Array.from({ length: PROBE_QUEUES }, (_, index) => new ProbeQueue(index, ports));
+    this.#ports = ports;
   }
 
   barRead(bar: number, offset: number, bytes: number): number {
@@ -48,7 +50,7 @@ export class DmaProbe implements FunctionModel {
   }
 
   dmaEnded(tag: number, end: DmaEnd): void {
-    this.#queues[tag % PROBE_QUEUES]?.dmaEnded(Math.floor(tag / PROBE_QUEUES), end);
+    this.#queues.get(tag % PROBE_QUEUES)?.dmaEnded(Math.floor(tag / PROBE_QUEUES), end);
   }
 
   /** It sets none. */
@@ -56,20 +58,28 @@ export class DmaProbe implements FunctionModel {
 
   reset(): void {
     this.#registers.reset();
-    for (const queue of this.#queues) queue.reset();
+    this.#queues.clear();
   }
 
   save(): ModelState {
-    return { registers: this.#registers.save(), queues: this.#queues.map((queue) => queue.save()) };
+    return { registers: this.#registers.save(), queues: [...this.#queues].map(([index, queue]) => ({ index, ...queue.save() })) };
   }
 
   load(state: ModelState): void {
     this.#registers.load(state['registers'] as Uint32Array);
-    for (const [index, queue] of (state['queues'] as readonly ModelState[]).entries()) this.#queues[index]?.load(queue);
+    this.#queues.clear();
+    for (const queue of state['queues'] as readonly ModelState[]) this.#queue(queue['index'] as number).load(queue);
   }
 
   #queueAt(offset: number): ProbeQueue | undefined {
-    return offset < QUEUE_BLOCK.first ? undefined : this.#queues[Math.floor((offset - QUEUE_BLOCK.first) / QUEUE_BLOCK.each)];
+    const index = Math.floor((offset - QUEUE_BLOCK.first) / QUEUE_BLOCK.each);
+    return index < 0 || index >= PROBE_QUEUES ? undefined : this.#queue(index);
+  }
+
+  #queue(index: number): ProbeQueue {
+    let queue = this.#queues.get(index);
+    if (queue === undefined) this.#queues.set(index, (queue = new ProbeQueue(index, this.#ports)));
+    return queue;
   }
 }
 
