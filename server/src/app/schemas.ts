@@ -162,8 +162,14 @@ export const Plugged = Type.Object({ functions: Type.Array(FunctionAddress), ela
 export type Plugged = Static<typeof Plugged>;
 export const UnplugQuery = Type.Object(
   {
-    surprise: Type.Optional(Type.Boolean({ description: 'Pulled out: its link is down at once. Default false' })),
-    deadlineMs: Type.Optional(Type.Number({ minimum: 0, description: 'How long what is in flight may take to end. Default 0' })),
+    // A query is text: nothing is made a boolean or a number on the way.
+    surprise: Type.Optional(Type.Enum(['true', 'false'], { description: 'true: pulled out, its link is down at once. Default false' })),
+    deadlineMs: Type.Optional(
+      Type.String({
+        pattern: '^\\d{1,7}(\\.\\d{1,6})?$',
+        description: 'How long what is in flight may take to end, milliseconds. Default 0',
+      }),
+    ),
   },
   closed,
 );

@@ -59,13 +59,13 @@ export function hotplugRoutes(instance: FastifyInstance, access: Access, machine
     },
     async (request) => {
       const { host } = machines.use(access.require(request, 'change'), request.params.id);
-      const { surprise = false, deadlineMs = 0 } = request.query;
+      const { surprise, deadlineMs = '0' } = request.query;
       const bdf = place(request.params.bdf);
       const { kind: _, ...reply } = await submit(host, {
         kind: 'function-unplug',
         bdf,
-        surprise,
-        deadlineNs: Math.round(deadlineMs * 1e6),
+        surprise: surprise === 'true',
+        deadlineNs: Math.round(Number(deadlineMs) * 1e6),
       });
       return { ...reply, functions: reply.functions.map(formatBdf) };
     },

@@ -63,13 +63,6 @@ export class ProbeQueue {
     this.#registers.write(offset, bytes, low, high);
   }
 
-  reset(): void {
-    this.#registers.reset();
-    this.#job = NOTHING;
-    this.#interrupt = false;
-    this.#serial = 0;
-  }
-
   save(): ModelState {
     return { registers: this.#registers.save(), job: this.#job, interrupt: this.#interrupt, serial: this.#serial };
   }
