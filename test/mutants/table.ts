@@ -1,4 +1,5 @@
 import type { Defect } from './defect.ts';
+import { aliasSiblingDefects } from './defects/alias-siblings.ts';
 import { attachDefects } from './defects/attach.ts';
 import { blockingDomainDefects } from './defects/blocking-domain.ts';
 import { dmaApiDefects } from './defects/dma-api.ts';
@@ -24,6 +25,7 @@ export const DEFECTS: readonly Defect[] = [
   ...dmaApiDefects,
   ...stepDefects,
   ...virtualFunctionDefects,
+  ...aliasSiblingDefects,
   ...blockingDomainDefects,
   ...isolationDefects,
 ];

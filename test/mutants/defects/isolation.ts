@@ -57,8 +57,8 @@ export const isolationDefects: readonly Defect[] = [
   {
     invariant: 39,
     file: DONE,
-    find: 'task.stays ? m.iommu.planQuarantine(device) : ',
-    replace: 'task.stays ? [] : ',
+    find: 'remains ? iommu.planQuarantine(device) : ',
+    replace: 'remains ? [] : ',
     why: 'a function whose reset failed keeps the direct regions of its window',
   },
   {

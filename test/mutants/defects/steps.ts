@@ -100,8 +100,8 @@ export const stepDefects: readonly Defect[] = [
   {
     invariant: 18,
     file: LOW_LEVEL,
-    find: '  device.atcFenced = false;\n  ports',
-    replace: '  ports',
+    find: '  device.atcFenced = false;\n  setRid',
+    replace: '  setRid',
     why: 'an unmap does not ask a function that done has moved back, until it is no longer called blocked',
   },
   {

@@ -25,8 +25,8 @@ export const windowDefects: readonly Defect[] = [
   {
     invariant: 2,
     file: LOW_LEVEL,
-    find: 'ports.translation.setContext(device.bdf, NO_PASID, domain.space, false);',
-    replace: 'ports.translation.setContext(device.bdf, NO_PASID, old.space, false);',
+    find: 'setRidContexts(ports.translation, device, domain, false);',
+    replace: 'setRidContexts(ports.translation, device, old, false);',
     why: 'the RID is noted as blocked, and its context still points at the old domain',
   },
   {

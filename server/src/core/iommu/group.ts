@@ -85,6 +85,8 @@ export interface GroupDevice {
   broken: boolean;
   /** It came while another member was in a window, and is blocked until the last of these closes. */
   joining: boolean;
+  /** Its windows have closed, and it stays blocked for one that shares a requester ID with it ({@link ./alias-siblings.ts}). */
+  waitsForAlias: boolean;
   resetDepth: number;
   window: WindowState;
   /** Open windows in opening order. */

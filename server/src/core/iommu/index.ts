@@ -10,7 +10,8 @@ export { addDomain, constraintsOf, join, mapEverywhere, unmapEverywhere } from '
 export { ISOLATIONS, isOpenInWindow, type Isolation } from './isolation.ts';
 export { IOVA_LAST, gaps, type IovaRange } from './iova-ranges.ts';
 export { Iommu, type IommuPorts } from './iommu.ts';
-export { joinersOf, noteJoined, planGone, planJoined, planLeave } from './membership.ts';
+export { noteReleased, planGone, planLeave, releasedBy } from './membership.ts';
+export { blockedAliases } from './alias-siblings.ts';
 export { PageFaults, type PageFaultGroup, type PageFaultReport } from './page-faults.ts';
 export { PAGES_32BIT } from './iova.ts';
 export type { ProbedFunction } from './probe.ts';

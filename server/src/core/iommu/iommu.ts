@@ -22,7 +22,7 @@ import { planCommit, planFence, planQuarantine, planRestore, type FencePolicy } 
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import type { Isolation } from './isolation.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
-import { dropContexts, emptied, mapMissingDirect, noteJoining, planJoin, takeOut } from './membership.ts';
+import { dropContexts, emptied, mapMissingDirect, noteJoining, planJoin, planJoined, takeOut } from './membership.ts';
 import { deviceOf, type ProbedFunction } from './probe.ts';
 import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
 import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
@@ -222,6 +222,10 @@ export class Iommu {
   }
   planRestore(device: GroupDevice): readonly GroupStep[] {
     return planRestore(device, this.#ports.policy);
+  }
+  /** Of one of {@link releasedBy}: one that came in the meantime has no PASIDs to be given back. */
+  planReleased(device: GroupDevice): readonly GroupStep[] {
+    return device.waitsForAlias ? this.planRestore(device) : planJoined(device);
   }
 
   /** Does one step of a plan. */

@@ -4,6 +4,7 @@
  */
 import { ACCESS, NO_PASID, OK, PAGE_BYTES } from '../base/index.ts';
 import type { PageTables, Translation } from '../translation/index.ts';
+import { waitersOf } from './alias-siblings.ts';
 import { movePasid, moveRid } from './attach.ts';
 import type { DirectRegion } from './direct-regions.ts';
 import type { Group, GroupDevice } from './group.ts';
@@ -35,15 +36,21 @@ export function planJoined(device: GroupDevice): readonly GroupStep[] {
   return [moveRid(device, group.domain ?? group.blockingDomain, true), { kind: 'blocked', device, on: false }];
 }
 
+/** Members that are released as this one's last window closes, or as it leaves: they came in the meantime, or share a requester ID with it. */
+export function releasedBy(device: GroupDevice): readonly GroupDevice[] {
+  return [...joinersOf(device), ...waitersOf(device)];
+}
+
 /** Of a group whose last window closes with this member's: those that then join in earnest. */
-export function joinersOf({ group, ...leaving }: GroupDevice): readonly GroupDevice[] {
+function joinersOf({ group, ...leaving }: GroupDevice): readonly GroupDevice[] {
   if (group.recoveryCount !== 1 || leaving.resetDepth > 1) return [];
   return group.members.filter((device) => device.joining && device.resetDepth === 0 && device.bdf !== leaving.bdf);
 }
 
-/** Its window, or the group's last, has closed. */
-export function noteJoined(device: GroupDevice): void {
+/** What it was blocked for has ended. */
+export function noteReleased(device: GroupDevice): void {
   device.joining = false;
+  device.waitsForAlias = false;
   device.quarantined = false;
   device.window = { at: 'open' };
 }
@@ -76,6 +83,7 @@ export function takeOut(device: GroupDevice): void {
   device.blocked = false;
   device.quarantined = false;
   device.joining = false;
+  device.waitsForAlias = false;
   device.window = { at: 'open' };
   group.members.splice(group.members.indexOf(device), 1);
 }

@@ -58,6 +58,7 @@ export function deviceOf(
     quarantined: false,
     broken: false,
     joining: false,
+    waitsForAlias: false,
     resetDepth: 0,
     window: { at: 'open' },
     windows: [],

@@ -1,6 +1,6 @@
 /** reset-done: pci_dev_reset_iommu_done(), which closes a window, and with the last one restores translation (design §7). */
 import { errno, errorName, formatBdf } from '../base/index.ts';
-import { joinersOf, noteJoined, planJoined, step, type GroupDevice } from '../iommu/index.ts';
+import { blockedAliases, noteReleased, releasedBy, step, type GroupDevice } from '../iommu/index.ts';
 import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import type { ResetDone } from './command.ts';
 import { tryLock, unlock } from './mutex.ts';
@@ -31,8 +31,9 @@ export function done(m: Parts, origin: Origin, fn: FunctionState, command: Reset
     token,
     all,
     closing: [],
-    joiners: [],
+    released: [],
     stays: false,
+    waits: false,
     warning: '',
   });
   resumeDone(m, task);
@@ -66,11 +67,28 @@ function check(m: Parts, task: DoneTask): boolean {
   if (device.resetDepth > 0) return true;
   task.stays = m.strict && fn.needsReset;
   if (task.stays) stay(task);
-  if (m.iommu !== undefined) task.todo = [...(task.stays ? m.iommu.planQuarantine(device) : m.iommu.planRestore(device))];
-  // Who came while the group was in a window has its domain with the last one's end.
-  task.joiners = joinersOf(device);
-  task.todo.push(...task.joiners.flatMap(planJoined));
+  else lookAtAliases(m, task);
+  const { iommu } = m;
+  if (iommu === undefined) return true;
+  const remains = task.stays || task.waits;
+  // Who shares a requester ID with one that remains blocked remains so too.
+  task.released = releasedBy(device).filter((one) => !(remains && one.waitsForAlias));
+  task.todo = [
+    ...(remains ? iommu.planQuarantine(device) : iommu.planRestore(device)),
+    ...task.released.flatMap((one) => iommu.planReleased(one)),
+  ];
   return true;
+}
+
+/** Linux opens the requester ID for both, and says so (15dd29ca6206). */
+function lookAtAliases(m: Parts, task: DoneTask): void {
+  const others = blockedAliases(task.device);
+  if (others.length === 0) return;
+  const [name, whom] = [formatBdf(task.fn.bdf), others.map(({ bdf }) => formatBdf(bdf)).join(', ')];
+  task.waits = m.strict;
+  task.warning = m.strict
+    ? `${name} stays blocked as long as ${whom}, with which it shares a requester ID`
+    : `${name} shares a requester ID with ${whom}, which is still blocked and may be unblocked too early`;
 }
 
 /** A reset of it has failed, or it was reported broken: in the window, or while its translation was being restored. */
@@ -92,28 +110,29 @@ function count(m: Parts, task: DoneTask): boolean {
   if (device.resetDepth > 0) return true;
   if (device.broken) stay(task);
   const expected = device.group.domain ?? device.group.blockingDomain;
-  const failed = !task.stays && device.physical !== expected;
+  const failed = !task.stays && !task.waits && device.physical !== expected;
   if (failed) {
     const why = errorName(errno('EIO'));
     task.warning = `${formatBdf(fn.bdf)} could not be given back its domain (${why}): the hardware still blocks it`;
   }
-  const restored = !task.stays && !device.blocked;
+  const restored = !task.stays && !task.waits && !device.blocked;
   [device.window] = step(device.window, { kind: 'done', restored });
   device.quarantined = !restored;
-  fn.needsReset = !restored;
+  device.waitsForAlias = task.waits && !task.stays;
+  fn.needsReset = !restored && !device.waitsForAlias;
   device.group.recoveryCount--;
   device.joining = false;
-  for (const joiner of task.joiners) admit(m, joiner);
+  for (const one of task.released) admit(m, one);
   if (restored) setGate(m, fn, true);
   m.trace.emit('done', fn.bdf, 0, device.physical.id, restored ? 0 : 1);
   return true;
 }
 
 /** One that was reported broken meanwhile stays in quarantine. */
-function admit(m: Parts, joiner: GroupDevice): void {
-  if (joiner.broken) return;
-  noteJoined(joiner);
-  const fn = m.functions.get(joiner.bdf);
+function admit(m: Parts, released: GroupDevice): void {
+  if (released.broken) return;
+  noteReleased(released);
+  const fn = m.functions.get(released.bdf);
   if (fn !== undefined) setGate(m, fn, true);
 }
 

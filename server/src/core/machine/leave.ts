@@ -3,7 +3,7 @@
  * the group mutex. Nobody waits for it afterwards: what named it is refused, and its requests have ended.
  */
 import { NO_PASID, formatBdf, type Bdf } from '../base/index.ts';
-import { joinersOf, noteJoined, planGone, planJoined, planLeave } from '../iommu/index.ts';
+import { noteReleased, planGone, planLeave, releasedBy, type GroupDevice } from '../iommu/index.ts';
 import { LANDED, atStart, conclude, walk, type Phase } from './call-runner.ts';
 import { dropInvalidations } from './cut-off.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from './dma-drain.ts';
@@ -106,11 +106,11 @@ function fence(m: Parts, call: LeaveTask): boolean {
   return true;
 }
 
-function forsake(_m: Parts, call: LeaveTask): boolean {
+function forsake(m: Parts, call: LeaveTask): boolean {
   const { device } = call.fn;
   if (device === undefined) return true;
-  const joiners = device.resetDepth > 0 ? joinersOf(device) : [];
-  call.todo = [...planGone(device), ...joiners.flatMap(planJoined)];
+  const { iommu } = m;
+  call.todo = [...planGone(device), ...(iommu === undefined ? [] : releasedAsItLeaves(device).flatMap((one) => iommu.planReleased(one)))];
   return true;
 }
 
@@ -118,7 +118,7 @@ function finish(m: Parts, call: LeaveTask): boolean {
   const { fn, origin } = call;
   const { device } = fn;
   if (device !== undefined) {
-    admitJoiners(m, device);
+    admitReleased(m, device);
     closeWindows(m, fn);
     unlock(m, device.group);
     m.iommu?.remove(device);
@@ -139,12 +139,15 @@ function finish(m: Parts, call: LeaveTask): boolean {
   return true;
 }
 
-/** The group's last window closes with the member that leaves. */
-function admitJoiners(m: Parts, device: NonNullable<FunctionState['device']>): void {
-  if (device.resetDepth === 0) return;
-  for (const joiner of joinersOf(device)) {
-    noteJoined(joiner);
-    const fn = m.functions.get(joiner.bdf);
+/** What blocks for it alone: the group's last window closes with it, or it shares a requester ID. */
+function releasedAsItLeaves(device: GroupDevice): readonly GroupDevice[] {
+  return releasedBy(device).filter((one) => one.waitsForAlias || device.resetDepth > 0);
+}
+
+function admitReleased(m: Parts, device: GroupDevice): void {
+  for (const one of releasedAsItLeaves(device)) {
+    noteReleased(one);
+    const fn = m.functions.get(one.bdf);
     if (fn !== undefined) setGate(m, fn, true);
   }
 }

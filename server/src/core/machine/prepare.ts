@@ -238,6 +238,7 @@ function count(m: Parts, task: PrepareTask): boolean {
   device.resetDepth = 1;
   device.broken = false;
   device.quarantined = false;
+  device.waitsForAlias = false;
   device.windows.push(token);
   device.group.recoveryCount++;
   advanceWindow(m, task, { kind: 'invalidations-settled' });

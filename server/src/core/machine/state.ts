@@ -407,8 +407,10 @@ export interface DoneTask extends Stepped {
   readonly all: boolean;
   /** The windows that it closes. */
   closing: readonly string[];
-  /** Functions that came while the group was in a window, and get its domain as the last one closes. */
-  joiners: readonly GroupDevice[];
+  /** Members that were blocked because of this one, and get their domain with it. */
+  released: readonly GroupDevice[];
+  /** `strict`: one that shares a requester ID with it is still blocked, and it waits for that. */
+  waits: boolean;
   /** A reset failed, and no reset has begun since: translation is not restored. */
   stays: boolean;
   warning: string;
