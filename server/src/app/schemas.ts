@@ -15,7 +15,7 @@ const LABELS_MAX = 64;
 /** A path or an address of a CI run. */
 const LABEL_CHARS_MAX = 256;
 
-const closed = { additionalProperties: false };
+export const closed = { additionalProperties: false };
 
 function orNull<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
@@ -38,7 +38,7 @@ const Behaviour = Type.Enum([...BEHAVIOURS], {
 const WithoutFixes = Type.Array(Type.Enum([...FIX_NAMES]), {
   description: `Fixes of Linux, by commit, that are switched off. ${FIX_NAMES.map((fix) => `${fix}: ${FIXES[fix]}`).join('. ')}`,
 });
-const FunctionAddress = Type.String({ description: 'bus:device.function, or with the segment in front', examples: ['00:02.0'] });
+export const FunctionAddress = Type.String({ description: 'bus:device.function, or with the segment in front', examples: ['00:02.0'] });
 const ElapsedNs = Type.Integer({ description: "How far the machine's clock moved meanwhile" });
 
 export const CreateMachine = Type.Object(
@@ -150,37 +150,6 @@ export const FunctionDetail = Type.Object({
   }),
 });
 export type FunctionDetail = Static<typeof FunctionDetail>;
-
-export const PlugFunctions = Type.Object(
-  {
-    port: Type.Optional(FunctionAddress),
-    functions: Type.Array(Type.Unknown(), { description: 'As `functions` of a topology; below a port addresses may leave out the bus' }),
-  },
-  closed,
-);
-export const Plugged = Type.Object({ functions: Type.Array(FunctionAddress), elapsedNs: Type.Integer() });
-export type Plugged = Static<typeof Plugged>;
-export const UnplugQuery = Type.Object(
-  {
-    // A query is text: nothing is made a boolean or a number on the way.
-    surprise: Type.Optional(Type.Enum(['true', 'false'], { description: 'true: pulled out, its link is down at once. Default false' })),
-    deadlineMs: Type.Optional(
-      Type.String({
-        pattern: '^\\d{1,7}(\\.\\d{1,6})?$',
-        description: 'How long what is in flight may take to end, milliseconds. Default 0',
-      }),
-    ),
-  },
-  closed,
-);
-export const Unplugged = Type.Object({
-  functions: Type.Array(FunctionAddress),
-  drained: Type.Integer(),
-  aborted: Type.Integer(),
-  completed: Type.Integer({ description: 'Invalidate Requests that were answered' }),
-  timedOut: Type.Integer(),
-  elapsedNs: Type.Integer(),
-});
 
 export const FaultList = Type.Object({
   faults: Type.Array(

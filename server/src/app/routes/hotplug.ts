@@ -3,18 +3,10 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import { formatBdf } from '../../core/base/index.ts';
 import type { Access } from '../access.ts';
+import { PlugFunctions, Plugged, UnplugQuery, Unplugged } from '../hotplug-schemas.ts';
 import type { Machines } from '../machines.ts';
 import type { Once } from '../once.ts';
-import {
-  FunctionParams,
-  IdempotencyHeaders,
-  MachineParams,
-  PlugFunctions,
-  Plugged,
-  UnplugQuery,
-  Unplugged,
-  responses,
-} from '../schemas.ts';
+import { FunctionParams, IdempotencyHeaders, MachineParams, responses } from '../schemas.ts';
 import { place, submit } from '../submit.ts';
 
 export function hotplugRoutes(instance: FastifyInstance, access: Access, machines: Machines, once: Once): void {
