@@ -69,7 +69,7 @@ export const resetSequenceDefects: readonly Defect[] = [
     invariant: 31,
     file: SEQUENCE,
     find: 'if (error === undefined) return !isProbe(request.goal);',
-    replace: 'if (error === undefined) return false;',
+    replace: 'if (error === undefined) return isProbe(request.goal) && error !== undefined;',
     why: 'the walk goes on after success',
   },
   {

@@ -288,7 +288,7 @@ describe.each(BEHAVIOURS)('%s: pulled out in each phase of a reset', (behaviour)
     expect(gone.reply).toBeUndefined();
     const { calls } = m.call('calls-held', { kind: 'calls-held' });
     m.call('ok', { kind: 'call-release', hold: calls[0]?.hold ?? 0, stopped: 0, keep: false });
-    expect(reset.reply).toBeDefined();
+    expect(reset.reply).toMatchObject({ kind: 'reset' });
     m.advance(INVALIDATION_TIMEOUT_MS);
     expect(gone.reply).toMatchObject({ kind: 'function-unplug' });
   });
