@@ -1,7 +1,7 @@
 /** `iommud fault`: faults on purpose from a shell, and where they are seen. */
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { run as runHere } from '../../client/cli/run.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { iommud } from './cli-here.ts';
 
 let server: RunningServer;
 beforeAll(async () => {
@@ -14,25 +14,12 @@ beforeEach(() => {
   onTestFinished(() => void vi.unstubAllEnvs());
 });
 
-/** What the command printed, and its exit code. */
-async function iommud(...args: readonly string[]): Promise<{ readonly code: number; readonly out: string }> {
-  const [out, err] = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockReturnValue(true));
-  try {
-    const code = await runHere(['node', 'iommud', ...args]);
-    return { code, out: (out?.mock.calls ?? []).map(([chunk]) => String(chunk)).join('') };
-  } finally {
-    out?.mockRestore();
-    err?.mockRestore();
-    process.exitCode = undefined;
-  }
-}
-
 const MEMORY = ['--address', '0x100000', '--bytes', '4096'];
 
 test('faults are armed, listed, shown with the machine, and cleared', async () => {
   await iommud('machine', 'create', '--name', 'lab');
   const armed = await iommud('fault', 'arm', 'lab', 'never-ready', '--function', '00:04.0', '--first', '2', '--count', '0');
-  expect(armed).toEqual({ code: 0, out: 'armed 1\n' });
+  expect(armed).toEqual({ code: 0, err: '', out: 'armed 1\n' });
   const stalls = await iommud('fault', 'arm', 'lab', 'memory-stalls', ...MEMORY, '--delay', '2', '--until', '7', '--json');
   expect(JSON.parse(stalls.out)).toEqual({ armed: 2 });
   expect((await iommud('machine', 'show', 'lab')).out).toContain('armed 1: 00:04.0 never-ready: acted 0, passes 1 more, without end\n');

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { run as runHere } from '../../client/cli/run.ts';
 import { connect } from '../../client/src/index.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { iommud } from './cli-here.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'iommud-snapshot-'));
 let server: RunningServer;
@@ -21,19 +21,6 @@ beforeEach(() => {
   vi.stubEnv('IOMMUD_TOKEN', undefined);
   onTestFinished(() => void vi.unstubAllEnvs());
 });
-
-async function iommud(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockReturnValue(true));
-  try {
-    const code = await runHere(['node', 'iommud', ...args]);
-    const text = (spy: typeof out) => (spy?.mock.calls ?? []).map(([chunk]) => String(chunk)).join('');
-    return { code, out: text(out), err: text(err) };
-  } finally {
-    out?.mockRestore();
-    err?.mockRestore();
-    process.exitCode = undefined;
-  }
-}
 
 it('saves a machine and makes it again, under its name or another', async () => {
   const file = join(folder, 'lab.snapshot');

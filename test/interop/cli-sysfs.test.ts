@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, realp
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { run as runHere } from '../../client/cli/run.ts';
 import { connect } from '../../client/src/index.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { iommud } from './cli-here.ts';
 import { ROOT } from './cli-process.ts';
 
 const DATA = process.env['IOMMUD_DATA'];
@@ -34,19 +34,6 @@ beforeEach(() => {
   vi.stubEnv('IOMMUD_TOKEN', undefined);
   onTestFinished(() => void vi.unstubAllEnvs());
 });
-
-async function iommud(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockReturnValue(true));
-  try {
-    const code = await runHere(['node', 'iommud', ...args]);
-    const text = (spy: typeof out) => (spy?.mock.calls ?? []).map(([chunk]) => String(chunk)).join('');
-    return { code, out: text(out), err: text(err) };
-  } finally {
-    out?.mockRestore();
-    err?.mockRestore();
-    process.exitCode = undefined;
-  }
-}
 
 let made = 0;
 /** A machine's name, and an empty folder of its own. */

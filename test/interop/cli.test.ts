@@ -5,28 +5,14 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { run as runHere } from '../../client/cli/run.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { CLI, ROOT, TIMEOUT_MS, environment, run, type Ended } from './cli-process.ts';
+import { iommud } from './cli-here.ts';
+import { CLI, ROOT, TIMEOUT_MS, environment, run } from './cli-process.ts';
 
 const FIXTURE = join(ROOT, 'test/fixtures/lspci/capability-loop.lspci');
 
 const folder = mkdtempSync(join(tmpdir(), 'iommud-cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** One command line in this process. One at a time: its output is the process's. */
-async function iommud(...args: readonly string[]): Promise<Ended> {
-  const [out, err] = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockReturnValue(true));
-  try {
-    const code = await runHere(['node', 'iommud', ...args]);
-    const text = (spy: typeof out) => (spy?.mock.calls ?? []).map(([chunk]) => String(chunk)).join('');
-    return { code, out: text(out), err: text(err) };
-  } finally {
-    out?.mockRestore();
-    err?.mockRestore();
-    process.exitCode = undefined;
-  }
-}
 
 beforeEach(() => {
   for (const name of ['IOMMUD_URL', 'IOMMUD_TOKEN', 'IOMMUD_LISTEN']) vi.stubEnv(name, undefined);
