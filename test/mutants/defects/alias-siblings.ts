@@ -4,14 +4,14 @@ import type { Defect } from '../defect.ts';
 export const aliasSiblingDefects: readonly Defect[] = [
   {
     invariant: 27,
-    file: 'machine/done.ts',
+    file: 'machine/reset/done.ts',
     find: 'if (others.length === 0) return;',
     replace: 'if (others.length >= 0) return;',
     why: 'nobody looks at who shares the requester ID',
   },
   {
     invariant: 27,
-    file: 'machine/done.ts',
+    file: 'machine/reset/done.ts',
     find: 'task.waits = m.strict;',
     replace: 'task.waits = false;',
     why: 'strict opens a requester ID that another function is still blocked with',

@@ -4,7 +4,7 @@ import type { Defect } from '../defect.ts';
 const IOMMU = 'iommu/iommu.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
 const ATTACH = 'iommu/attach.ts';
-const DONE = 'machine/done.ts';
+const DONE = 'machine/reset/done.ts';
 
 export const blockingDomainDefects: readonly Defect[] = [
   {

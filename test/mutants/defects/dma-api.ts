@@ -2,8 +2,8 @@
 import type { Defect } from '../defect.ts';
 
 const QUEUE = 'iommu/flush-queue.ts';
-const ARRAY = 'machine/domain-invalidate.ts';
-const FLUSH = 'machine/dma-flush.ts';
+const ARRAY = 'machine/domains/domain-invalidate.ts';
+const FLUSH = 'machine/domains/dma-flush.ts';
 
 export const dmaApiDefects: readonly Defect[] = [
   {

@@ -1,8 +1,8 @@
 /** Invariants 16 to 21: what the window guarantees, and who waits for it. */
 import type { Defect } from '../defect.ts';
 
-const PREPARE = 'machine/prepare.ts';
-const DONE = 'machine/done.ts';
+const PREPARE = 'machine/reset/prepare.ts';
+const DONE = 'machine/reset/done.ts';
 const DESCRIBE = 'machine/describe.ts';
 const IOMMU = 'iommu/iommu.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
@@ -10,7 +10,7 @@ const LOW_LEVEL = 'iommu/low-level-attach.ts';
 export const guaranteeDefects: readonly Defect[] = [
   {
     invariant: 16,
-    file: 'machine/call-runner.ts',
+    file: 'machine/calls/call-runner.ts',
     find: "if (step.kind === 'whole-atc-sent' &&",
     replace: "if (step.kind === 'whole-atc-sent' && !m.strict &&",
     why: 'prepare answers before invalidations that were sent earlier have come back',
@@ -24,7 +24,7 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 16,
-    file: 'machine/dma-drain.ts',
+    file: 'machine/dma/dma-drain.ts',
     find: "    if (request.kind === 'invalidation-completion') continue;\n    if (request.point",
     replace: '    if (request.point',
     why: 'the drain awaits Invalidate Completions and runs into its deadline',
@@ -69,14 +69,14 @@ export const guaranteeDefects: readonly Defect[] = [
   },
   {
     invariant: 18,
-    file: 'machine/invalidation.ts',
+    file: 'machine/ats/invalidation.ts',
     find: 'if (timedOut && fn !== undefined) awaitPassed',
     replace: 'if (timedOut && fn?.resetting === true) awaitPassed',
     why: 'an unmap in strict whose invalidation times out does not await what the ATC had let through meanwhile',
   },
   {
     invariant: 18,
-    file: 'machine/mappings.ts',
+    file: 'machine/domains/mappings.ts',
     find: 'const error = tablesOf(domain).map(',
     replace:
       "const error = 'bdf' in command.target && iommuOf(m).device(command.target.bdf)?.blocked === true ? errno('EBUSY') : tablesOf(domain).map(",

@@ -2,7 +2,7 @@
 import type { Defect } from '../defect.ts';
 
 const QUEUE = 'translation/invalidation-queue.ts';
-const SETTLE = 'machine/invalidation.ts';
+const SETTLE = 'machine/ats/invalidation.ts';
 
 export const invalidationDefects: readonly Defect[] = [
   {
@@ -78,7 +78,7 @@ export const invalidationDefects: readonly Defect[] = [
   },
   {
     invariant: 38,
-    file: 'machine/dma-ledger.ts',
+    file: 'machine/dma/dma-ledger.ts',
     find: '    m.invalidations.complete(fn.bdf, request.itags, 1);',
     replace: '    for (const { bdf } of m.functionList) if (bdf >= fn.bdf) m.invalidations.complete(bdf, request.itags, 1);',
     why: 'a completion completes the same tags of other functions',

@@ -3,9 +3,9 @@ import type { Defect } from '../defect.ts';
 
 const ISOLATION = 'iommu/isolation.ts';
 const FENCE = 'iommu/fence.ts';
-const DONE = 'machine/done.ts';
-const GATE = 'machine/gate.ts';
-const BROKEN = 'machine/broken.ts';
+const DONE = 'machine/reset/done.ts';
+const GATE = 'machine/dma/gate.ts';
+const BROKEN = 'machine/errors/broken.ts';
 
 export const isolationDefects: readonly Defect[] = [
   {

@@ -2,7 +2,7 @@
 import type { Defect } from '../defect.ts';
 
 const FAULTS = 'iommu/page-faults.ts';
-const MACHINE = 'machine/page-faults.ts';
+const MACHINE = 'machine/ats/page-faults.ts';
 
 export const pageFaultDefects: readonly Defect[] = [
   {
@@ -21,7 +21,7 @@ export const pageFaultDefects: readonly Defect[] = [
   },
   {
     invariant: 49,
-    file: 'machine/prepare.ts',
+    file: 'machine/reset/prepare.ts',
     find: '  answerPageRequests(m, fn);\n',
     replace: '  if (fn.entries.length === 0) answerPageRequests(m, fn);\n',
     why: 'page requests are answered when the fence is there, and not when the drain begins',

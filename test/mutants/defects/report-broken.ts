@@ -1,7 +1,7 @@
 /** Invariant 40: a function that is reported broken. */
 import type { Defect } from '../defect.ts';
 
-const BROKEN = 'machine/broken.ts';
+const BROKEN = 'machine/errors/broken.ts';
 const REPORT = 'iommu/report-broken.ts';
 
 export const reportBrokenDefects: readonly Defect[] = [

@@ -1,17 +1,17 @@
 /** Invariants 29 to 34, 39 and 41: the reset round the window. */
 import type { Defect } from '../defect.ts';
 
-const SEQUENCE = 'machine/reset.ts';
-const STEPS = 'machine/reset-steps.ts';
-const METHODS = 'machine/reset-methods.ts';
-const STATE = 'machine/reset-state.ts';
-const READINESS = 'machine/readiness.ts';
-const DONE = 'machine/done.ts';
+const SEQUENCE = 'machine/reset/reset.ts';
+const STEPS = 'machine/reset/reset-steps.ts';
+const METHODS = 'machine/reset/reset-methods.ts';
+const STATE = 'machine/reset/reset-state.ts';
+const READINESS = 'machine/reset/readiness.ts';
+const DONE = 'machine/reset/done.ts';
 
 export const resetSequenceDefects: readonly Defect[] = [
   {
     invariant: 29,
-    file: 'machine/reset-windows.ts',
+    file: 'machine/reset/reset-windows.ts',
     find: "if (reply.kind === 'refused') task.error ??= reply;",
     replace: "if (reply.kind === 'refused') task.warning = reply.message;",
     why: 'a reset goes on although its prepare failed',
@@ -137,7 +137,7 @@ export const resetSequenceDefects: readonly Defect[] = [
   },
   {
     invariant: 39,
-    file: 'machine/hardware-reset.ts',
+    file: 'machine/reset/hardware-reset.ts',
     find: '  fn.needsReset = false;\n',
     replace: '',
     why: 'a reset that succeeds does not end the quarantine',

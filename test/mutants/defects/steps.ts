@@ -2,10 +2,10 @@
 import type { Defect } from '../defect.ts';
 
 const ATTACH = 'iommu/attach.ts';
-const DONE = 'machine/done.ts';
+const DONE = 'machine/reset/done.ts';
 const INVALIDATION = 'iommu/domain-invalidation.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
-const CHANGES = 'machine/group-changes.ts';
+const CHANGES = 'machine/domains/group-changes.ts';
 const CHANGE_LOCK = "  { step: 'lock', run: (m, call) => tryLock(m, call.device.group, call) },\n";
 const DONE_LOCK = "  { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },\n";
 const CHECK = "  { step: 'check', run: check },\n";
@@ -15,7 +15,7 @@ const PUBLISHED = 'refused: { steps: parked, goesOn: true, warning } };\n  });\n
 export const stepDefects: readonly Defect[] = [
   {
     invariant: 5,
-    file: 'machine/prepare.ts',
+    file: 'machine/reset/prepare.ts',
     find: 'if (open !== undefined) {',
     replace: 'if (open !== undefined && device.resetDepth === 0) {',
     why: 'a prepare looks for its window before it has the mutex, and not again',
@@ -43,7 +43,7 @@ export const stepDefects: readonly Defect[] = [
   },
   {
     invariant: 16,
-    file: 'machine/call-runner.ts',
+    file: 'machine/calls/call-runner.ts',
     find: "if (step.kind === 'whole-atc-sent' &&",
     replace: "if (step.kind === 'fence' &&",
     why: 'prepare does not await what was sent between its move of the RID and its Invalidate Request',
@@ -64,7 +64,7 @@ export const stepDefects: readonly Defect[] = [
   },
   {
     invariant: 17,
-    file: 'machine/prepare.ts',
+    file: 'machine/reset/prepare.ts',
     find: '  LANDED,\n',
     replace: '  { ...LANDED, run: () => true },\n',
     why: 'prepare does not await what a PASID translated before it was moved',

@@ -4,21 +4,21 @@ import type { Defect } from '../defect.ts';
 export const virtualFunctionDefects: readonly Defect[] = [
   {
     invariant: 26,
-    file: 'machine/virtual-windows.ts',
+    file: 'machine/reset/virtual-windows.ts',
     find: 'if (!m.strict) return true;',
     replace: 'if (m.strict) return true;',
     why: 'a window of a physical function fences its virtual ones in Linux, and in strict it does not',
   },
   {
     invariant: 26,
-    file: 'machine/virtual-windows.ts',
+    file: 'machine/reset/virtual-windows.ts',
     find: 'if (fn.device?.windows.includes(theirs) !== true) continue;',
     replace: 'if (fn.device?.windows.includes(token) !== true) continue;',
     why: 'virtual functions stay blocked when the window of their physical one closes',
   },
   {
     invariant: 26,
-    file: 'machine/virtual-functions.ts',
+    file: 'machine/hierarchy/virtual-functions.ts',
     find: 'if (!restores) {',
     replace: 'if (restores) {',
     why: 'a reset of a physical function takes its virtual ones out of their groups',

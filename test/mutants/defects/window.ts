@@ -1,9 +1,9 @@
 /** Invariants 1 to 8, and 25: prepare, done, and their counters. */
 import type { Defect } from '../defect.ts';
 
-const PREPARE = 'machine/prepare.ts';
-const DONE = 'machine/done.ts';
-const WINDOW = 'machine/window.ts';
+const PREPARE = 'machine/reset/prepare.ts';
+const DONE = 'machine/reset/done.ts';
+const WINDOW = 'machine/reset/window.ts';
 const FENCE = 'iommu/fence.ts';
 const LOW_LEVEL = 'iommu/low-level-attach.ts';
 

@@ -1,17 +1,17 @@
 /** What the machine's alarms do when they ring. */
 import type { Alarm } from '../base/index.ts';
-import { flushQueueTimeout } from './dma-flush.ts';
-import { advance, holdEnds } from './dma-ledger.ts';
+import { sendGathered } from './ats/invalidation.ts';
+import { advance, holdEnds } from './dma/dma-ledger.ts';
+import { flushQueueTimeout } from './domains/dma-flush.ts';
+import { recoverSlept } from './errors/recover.ts';
 import { functionNumbered } from './function-state.ts';
-import { functionMayBeReady } from './hardware-reset.ts';
-import { sendGathered } from './invalidation.ts';
-import { leaveDeadline } from './leave.ts';
+import { leaveDeadline } from './hierarchy/leave.ts';
+import { resumePlug } from './hierarchy/plug.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
-import { resumePlug } from './plug.ts';
-import { prepareDeadline } from './prepare.ts';
-import { recoverSlept } from './recover.ts';
-import { resumeReset } from './reset.ts';
+import { functionMayBeReady } from './reset/hardware-reset.ts';
+import { prepareDeadline } from './reset/prepare.ts';
+import { resumeReset } from './reset/reset.ts';
 import type { FunctionState } from './state.ts';
 
 /**

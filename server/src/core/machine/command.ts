@@ -8,7 +8,7 @@
  */
 import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, IovaRange } from '../iommu/index.ts';
-import type { CallName, StepName } from './call-steps.ts';
+import type { CallName, StepName } from './calls/call-steps.ts';
 import type { FunctionSpec } from './spec.ts';
 
 /** 64-bit IOVA as two int32 halves, for the hot path. */

@@ -4,7 +4,7 @@ import { defaultType, directAmong, reservedName, type Domain } from '../iommu/in
 import { sriovOf } from '../pci/index.ts';
 import type { Parts } from './parts.ts';
 import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, RegionSummary, Reply } from './reply.ts';
-import { enabledMethods } from './reset-methods.ts';
+import { enabledMethods } from './reset/reset-methods.ts';
 import type { FunctionState, Request } from './state.ts';
 
 export function machineSummary(m: Parts): Omit<Extract<Reply, { kind: 'machine-info' }>, 'kind'> {

@@ -1,5 +1,5 @@
 export { Machine, type MachineOptions } from './machine.ts';
-export type { ReadBuffers } from './read-buffers.ts';
+export type { ReadBuffers } from './dma/read-buffers.ts';
 export { type MachineSnapshot } from './snapshot.ts';
 export {
   BEHAVIOURS,
@@ -141,9 +141,9 @@ export type {
   Waited,
   WindowReport,
 } from './reply.ts';
-export { RAISED, type Raised } from './interrupts.ts';
+export { RAISED, type Raised } from './interrupts/interrupts.ts';
 export { IRQ_INDEXES, type IrqSummary } from './reply.ts';
-export { CALL_STEPS, type CallName, type StepName } from './call-steps.ts';
+export { CALL_STEPS, type CallName, type StepName } from './calls/call-steps.ts';
 export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';

@@ -1,7 +1,7 @@
 /** Guest memory as hosts and owners see it. */
 import { ModelError, OK, hex, physicalAddress } from '../base/index.ts';
 import type { MemoryAlloc, MemoryClaim, MemoryFree, MemoryRead, MemoryRelease, MemoryWrite } from './command.ts';
-import { rangeOf } from './dma-range.ts';
+import { rangeOf } from './dma/dma-range.ts';
 import type { PeerCall, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Origin, PeerAccessTask } from './state.ts';

@@ -13,10 +13,10 @@ import {
   type ModelPorts,
   type createModel,
 } from '../devices/index.ts';
-import { startModelDma } from './dma-commands.ts';
+import { startModelDma } from './dma/dma-commands.ts';
 import { functionNumbered } from './function-state.ts';
-import { raiseInterrupt } from './interrupts.ts';
-import { setInterruptCause } from './intx.ts';
+import { raiseInterrupt } from './interrupts/interrupts.ts';
+import { setInterruptCause } from './interrupts/intx.ts';
 import type { Parts } from './parts.ts';
 import type { Reply } from './reply.ts';
 import type { FunctionState, ModelOrigin } from './state.ts';

@@ -3,19 +3,19 @@ import type { Fix, Ioas, Iommu } from '../iommu/index.ts';
 import type { GuestMemory } from '../memory/index.ts';
 import type { Topology } from '../pci/index.ts';
 import type { FaultQueue, InterruptRemapping, InvalidationQueue, Translation } from '../translation/index.ts';
-import type { ArmedHold, StoppedCall } from './call-holds.ts';
-import type { NotedError } from './error-queue.ts';
+import type { PageRequestState } from './ats/page-request-state.ts';
+import type { ArmedHold, StoppedCall } from './calls/call-holds.ts';
+import type { OperationTable } from './calls/operation-table.ts';
+import type { ReadBuffers } from './dma/read-buffers.ts';
+import type { TableRead } from './domains/table-reads.ts';
+import type { TableUpdate } from './domains/table-updates.ts';
+import type { NotedError } from './errors/error-queue.ts';
 import type { ModelWiring } from './model-ports.ts';
-import type { OperationTable } from './operation-table.ts';
 import type { Outbox } from './outbox.ts';
-import type { PageRequestState } from './page-request-state.ts';
 import type { Peers } from './peers.ts';
-import type { ReadBuffers } from './read-buffers.ts';
 import type { WindowReport } from './reply.ts';
 import type { FunctionReader, MachineSpec } from './spec.ts';
 import type { FunctionState, InjectedFaults, Request } from './state.ts';
-import type { TableRead } from './table-reads.ts';
-import type { TableUpdate } from './table-updates.ts';
 import type { TraceHash } from './trace-hash.ts';
 
 /** Everything a machine consists of. The files of this room are functions over it; `machine.ts` makes it. */

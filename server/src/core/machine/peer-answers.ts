@@ -1,27 +1,27 @@
 /** What peers send back, and what their coming and going does. */
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import { releaseHoldsOf } from './call-holds.ts';
+import { deliver } from './ats/invalidation.ts';
+import { answerPageRequests } from './ats/page-faults.ts';
+import { forgetPageRequests } from './ats/page-requester.ts';
+import { releaseHoldsOf } from './calls/call-holds.ts';
 import type { DeviceClaim, DeviceRelease } from './command.ts';
-import { abortLedger, forget, giveUpFence } from './dma-drain.ts';
-import { advance, end, performed } from './dma-ledger.ts';
-import { noteFailure } from './dma-task.ts';
-import { noteFailedRequest } from './error-queue.ts';
+import { abortLedger, forget, giveUpFence } from './dma/dma-drain.ts';
+import { advance, end, performed } from './dma/dma-ledger.ts';
+import { noteFailure } from './dma/dma-task.ts';
+import { lookupAnswered } from './domains/table-lookups.ts';
+import { entryAnswered } from './domains/table-reads.ts';
+import { updateAnswered } from './domains/table-updates.ts';
+import { noteFailedRequest } from './errors/error-queue.ts';
 import { functionNumbered } from './function-state.ts';
-import { functionMayBeReady } from './hardware-reset.ts';
-import { interruptsChanged } from './interrupts.ts';
-import { setInterruptCause } from './intx.ts';
-import { deliver } from './invalidation.ts';
+import { interruptsChanged } from './interrupts/interrupts.ts';
+import { setInterruptCause } from './interrupts/intx.ts';
 import type { PeerAnswer, PeerId } from './outgoing.ts';
-import { answerPageRequests } from './page-faults.ts';
-import { forgetPageRequests } from './page-requester.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
 import type { Reply } from './reply.ts';
+import { functionMayBeReady } from './reset/hardware-reset.ts';
 import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
-import { lookupAnswered } from './table-lookups.ts';
-import { entryAnswered } from './table-reads.ts';
-import { updateAnswered } from './table-updates.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
   switch (owed.kind) {

@@ -1,11 +1,11 @@
 /** Who takes part, what each has been asked and has not answered, and so whether the clock may pass. */
 import { ModelError, type Bdf, type StateFields } from '../base/index.ts';
+import type { TableRead } from './domains/table-reads.ts';
+import { TABLE_ENTRY_BYTES, type TableUpdate } from './domains/table-updates.ts';
 import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 import type { Request } from './state.ts';
-import type { TableRead } from './table-reads.ts';
-import { TABLE_ENTRY_BYTES, type TableUpdate } from './table-updates.ts';
 
 /** What an unanswered call was for. */
 export type Owed =

@@ -1,22 +1,22 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
 import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, isContaining, losesContextInD3, sriovOf } from '../pci/index.ts';
-import { reportError } from './bus-errors.ts';
+import { setAtsEnable } from './ats/invalidation.ts';
+import { forgetPageRequests, roomChanged } from './ats/page-requester.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
+import { allOnes, answersConfig, holdsBackLater, showsRetry } from './dma/gate.ts';
+import { withWatcher } from './dma/watchers.ts';
+import { reportError } from './errors/bus-errors.ts';
+import { isLost, linkComesUp } from './errors/link.ts';
 import { functionNumbered } from './function-state.ts';
-import { allOnes, answersConfig, holdsBackLater, showsRetry } from './gate.ts';
-import { holdBus, releaseBus, resetHardware } from './hardware-reset.ts';
-import { interruptsChanged } from './interrupts.ts';
-import { setAtsEnable } from './invalidation.ts';
-import { isLost, linkComesUp } from './link.ts';
-import { warnOfOverlaps } from './overlaps.ts';
-import { forgetPageRequests, roomChanged } from './page-requester.ts';
+import { warnOfOverlaps } from './hierarchy/overlaps.ts';
+import { followSriov } from './hierarchy/virtual-functions.ts';
+import { interruptsChanged } from './interrupts/interrupts.ts';
+import { hasVectorsAt, readVectors, writeVectors } from './interrupts/vector-access.ts';
 import type { Parts } from './parts.ts';
-import { transactionsPending } from './reset-steps.ts';
+import { holdBus, releaseBus, resetHardware } from './reset/hardware-reset.ts';
+import { transactionsPending } from './reset/reset-steps.ts';
 import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
-import { hasVectorsAt, readVectors, writeVectors } from './vector-access.ts';
-import { followSriov } from './virtual-functions.ts';
-import { withWatcher } from './watchers.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
 /** Writes that change which addresses a function answers. */

@@ -3,9 +3,9 @@
 import type { Bdf, DmaOperation, ErrorName, HoldPoint, Outcome, PageAnswer, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, DirectRegion, IovaRange, ReservedRegion, reservedName } from '../iommu/index.ts';
 import type { BarKind } from '../pci/index.ts';
-import type { CallName, StepName } from './call-steps.ts';
+import type { CallName, StepName } from './calls/call-steps.ts';
 import type { CommandKind, DomainType, FaultKind, MemoryError, Vote } from './command.ts';
-import type { Raised } from './interrupts.ts';
+import type { Raised } from './interrupts/interrupts.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
 export interface Waited {

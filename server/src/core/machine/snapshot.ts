@@ -18,10 +18,10 @@ import type { FunctionModel, ModelName, ModelState } from '../devices/index.ts';
 import { IOMMU_KINDS } from '../iommu/index.ts';
 import { PCI_KINDS } from '../pci/index.ts';
 import { translationKinds } from '../translation/index.ts';
+import { topologyOf } from './hierarchy/topology-of.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { Parts } from './parts.ts';
 import type { MachineSpec } from './spec.ts';
-import { topologyOf } from './topology-of.ts';
 
 export interface MachineSnapshot {
   readonly spec: Graph;

@@ -8,12 +8,12 @@ import type { FunctionModel } from '../devices/index.ts';
 import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/index.ts';
 import type { ConfigSpace, IntxLine, MsixVectors } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
-import type { CallName } from './call-steps.ts';
+import type { CallName } from './calls/call-steps.ts';
 import type { ChangeCommand, ErrorCallback, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline, Vote } from './command.ts';
+import type { Watchers } from './dma/watchers.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
-import type { Watchers } from './watchers.ts';
 
 /** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end), while it is in force. */
 export interface ArmedFault {
