@@ -10,6 +10,7 @@ const DEFERRAL =
   "the deferral ends with the first move of the RID, by a window, an attach or the driver's first use, and the group's domain is the same after each";
 const APART = 'they work on different contexts of the function, under one mutex';
 const SETTLES = 'whoever sent it awaits it, and the end is the same whenever it is answered';
+const ELSEWHERE = 'the sibling goes, and nothing that the function has is touched';
 
 /** By two kinds in the order of the table of kinds. */
 const PAIRS: Readonly<Record<string, string>> = {
@@ -45,6 +46,16 @@ const PAIRS: Readonly<Record<string, string>> = {
   'dma+invalidation': 'the range has left the tables, and the DMA needs nothing of the ATC',
   'ats+invalidation': 'the ATC has dropped the range already, and only the completion is on its way',
   'invalidation+invalidation': SETTLES,
+  'attach+removal': ELSEWHERE,
+  'detach+removal': ELSEWHERE,
+  'pasid-attach+removal': ELSEWHERE,
+  'pasid-detach+removal': ELSEWHERE,
+  'deferred-attach+removal': ELSEWHERE,
+  'unmap+removal': ELSEWHERE,
+  'dma+removal': ELSEWHERE,
+  'ats+removal': ELSEWHERE,
+  'invalidation+removal': ELSEWHERE,
+  'death+removal': ELSEWHERE,
 };
 
 /** Of which two would end differently, and do not beside a third. */

@@ -1,4 +1,4 @@
-/** The twelve kinds of actor whose pairs and triples are explored, as scenarios on one group of two functions. */
+/** The thirteen kinds of actor whose pairs and triples are explored, as scenarios on one group of two functions. */
 import { F, G, isAttached, settingOf, type SettingName } from './settings.ts';
 import { SCENARIO_SCHEMA } from './syntax.ts';
 
@@ -71,6 +71,7 @@ export const KINDS = {
     ],
     needs: (maps) => ['owner far 0x8000000000 0x1000', `map ${maps} 0x9000 0x8000000000 4096`],
   },
+  removal: { lines: () => [`unplug ${G} surprise=yes`] },
 } as const satisfies Record<string, Kind>;
 export type KindName = keyof typeof KINDS;
 export const KIND_NAMES = Object.keys(KINDS) as KindName[];

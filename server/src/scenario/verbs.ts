@@ -246,6 +246,16 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     does: 'enables error reporting in every function, as Linux does at boot',
     command: () => ({ kind: 'error-reporting' }),
   },
+  unplug: {
+    usage: 'unplug FUNCTION [surprise=yes] [deadline=10ms]',
+    does: 'takes it out in order, or pulls it out; of a port, what is below it',
+    command: (a) => ({
+      kind: 'function-unplug',
+      bdf: a.fn(),
+      surprise: a.optionWord('surprise', ['yes', 'no'], 'no') === 'yes',
+      deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
+    }),
+  },
   vote: {
     usage: 'vote FUNCTION CALLBACK VOTE',
     does: 'what its driver answers in a recovery from now on (errors-and-recovery.md)',

@@ -135,10 +135,9 @@ export class Watch {
 
   /** What a window keeps from being changed by who may be refused. */
   #moved(done: readonly Done[], now: Inspection): Violation | undefined {
-    for (let index = 0; index < now.functions.length; index++) {
-      const fn = now.functions[index];
-      const was = this.#before.functions[index];
-      if (fn === undefined || was === undefined) continue;
+    for (const fn of now.functions) {
+      const was = this.#before.functions.find(({ bdf }) => bdf === fn.bdf);
+      if (was === undefined) continue;
       const { group, pasids } = fn;
       const opened = was.blocked && fn.blocked ? pasids.find((entry) => isOpen(entry) && !wasOpen(was, entry)) : undefined;
       if (opened !== undefined) {
