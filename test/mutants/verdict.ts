@@ -2,6 +2,8 @@
 
 /** One test of vitest's JSON report. */
 export interface TestResult {
+  /** Below the repository. */
+  readonly file: string;
   readonly title: string;
   readonly status: string;
   readonly failureMessages: readonly string[];
@@ -24,15 +26,20 @@ export function invariantOf(title: string): number | undefined {
 
 /**
  * Killed: a test of the invariant's own number failed by what it asserts, and at least three quarters of the tests of other numbers passed.
- * `expected`: how many tests there are without a defect.
+ * `among`: how many tests there are without a defect, and whether those are all; of some nothing is said of the others.
  */
-export function judge(invariant: number, tests: readonly TestResult[], expected: number): Verdict {
-  if (tests.length !== expected) return alive(`${tests.length} of ${expected} tests ran`);
+export function judge(
+  invariant: number,
+  tests: readonly TestResult[],
+  among: { readonly expected: number; readonly all: boolean },
+): Verdict {
+  if (tests.length !== among.expected) return alive(`${tests.length} of ${among.expected} tests ran`);
   const failed = tests.filter((test) => test.status === 'failed');
   const own = failed.filter((test) => invariantOf(test.title) === invariant);
   const killer = own.find((test) => isAssertion(test));
   if (killer === undefined) return alive(whyNot(failed, own));
   const others = tests.filter((test) => invariantOf(test.title) !== invariant);
+  if (!among.all) return { killed: true, text: `"${killer.title}"` };
   const green = others.filter((test) => test.status === 'passed').length / others.length;
   const text = `${Math.floor(green * 100)} % of the others green; "${killer.title}"`;
   return green >= OTHERS_GREEN_MIN ? { killed: true, text } : alive(`takes too much down: ${text}`);

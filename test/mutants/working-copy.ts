@@ -1,8 +1,8 @@
 /** A copy of what the conformance tests need, in which defects are seeded: never the checkout. */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { seeded, type Defect } from './defect.ts';
 import type { TestResult } from './verdict.ts';
@@ -21,11 +21,12 @@ const TRANSFORMED = ['--experimental.fsModuleCache', '--experimental.fsModuleCac
 const TRANSFORMED_IN = 'transformed';
 
 interface Report {
-  readonly testResults: readonly { readonly assertionResults: readonly TestResult[] }[];
+  readonly testResults: readonly { readonly name: string; readonly assertionResults: readonly Omit<TestResult, 'file'>[] }[];
 }
 
 export class WorkingCopy implements Disposable {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'iommud-mutants-'));
+  // Reports have the paths that links lead to.
+  readonly #folder = realpathSync(mkdtempSync(join(tmpdir(), 'iommud-mutants-')));
   readonly #signal: AbortSignal;
 
   constructor(signal: AbortSignal) {
@@ -56,15 +57,24 @@ export class WorkingCopy implements Disposable {
     return code === 0 ? undefined : output.trim().split('\n')[0];
   }
 
-  /** Every conformance test; none where the run did not come to a report. */
-  async conformance(): Promise<readonly TestResult[]> {
+  /** Every conformance test, or those in these files; none where the run did not come to a report. */
+  async conformance(files: readonly string[] = []): Promise<readonly TestResult[]> {
     const report = join(this.#folder, REPORT);
     rmSync(report, { force: true });
     const transformed = [...TRANSFORMED, join(this.#folder, TRANSFORMED_IN)];
-    await this.#run(['node_modules/vitest/vitest.mjs', ...TESTS, ...transformed, '--reporter=json', `--outputFile.json=${report}`]);
+    await this.#run([
+      'node_modules/vitest/vitest.mjs',
+      ...TESTS,
+      ...files,
+      ...transformed,
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+    ]);
     try {
       const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as Report;
-      return testResults.flatMap((file) => file.assertionResults);
+      return testResults.flatMap(({ name, assertionResults }) =>
+        assertionResults.map((test) => ({ ...test, file: relative(this.#folder, name) })),
+      );
     } catch {
       return [];
     }
