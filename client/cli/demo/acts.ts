@@ -2,30 +2,8 @@
  * The acts. Each runs the same story on a machine of its own, says what it sees as it sees it, and ends in claims that are checked
  * against the machine: a claim that does not hold fails the demo.
  */
-import { Stage, type Doors, type Line, type TraceRecord } from './stage.ts';
-
-export interface Claim {
-  readonly text: string;
-  readonly holds: boolean;
-}
-export interface Act {
-  readonly title: string;
-  readonly behaviour: 'strict' | 'linux-7.1';
-  readonly lines: readonly Line[];
-  readonly counts: Readonly<Record<string, number>>;
-  readonly claims: readonly Claim[];
-  readonly traceHash: string;
-}
-
-/** What the seed decides: addresses, and times in ms of virtual time. */
-interface Story {
-  readonly iova: bigint;
-  readonly newIova: bigint;
-  /** How long the switch holds the write: past the IOMMU's 1 s timeout, which starts with the unmap. */
-  readonly switchMs: number;
-  /** When, after the FLR began, process A unmaps: before the function can answer again. */
-  readonly unmapMs: number;
-}
+import { THEIRS, end, giveAway, prologue, storyOf, type Act } from './act.ts';
+import { Stage, type Doors, type TraceRecord } from './stage.ts';
 
 const FLR_MS = 100;
 const TIMEOUT_MS = 1000;
@@ -35,8 +13,6 @@ const BUS_MASTER = 0x4;
 const TRANSLATED = 2;
 /** Phase of a prepare: the function is blocked. */
 const BLOCKED = 4;
-const MINE = "process A's data";
-const THEIRS = "process B's secret";
 const LATE = 'a late write';
 const AFTER = 'back to work';
 
@@ -107,7 +83,7 @@ export function withWindow(doors: Doors, seed: number): Act {
   const held = tellHeld(stage);
   const reset = stage.startReset(true);
   const quiet = tellQuiet(stage);
-  const busMaster = stage.busMaster();
+  const { busMaster } = stage.state();
   stage.tell('gate', 'prepare closes the gate and waits for what is in flight', ({ b }) => b === 0);
   stage.passTo(switchMs - TIMEOUT_MS / 2);
   const sideUnmap = stage.startUnmap(domain, sideIova);
@@ -209,12 +185,6 @@ export function atcSurvives(doors: Doors, seed: number, window: boolean): Act {
   return end(stage, title, 'linux-7.1', claims);
 }
 
-/** What was to be told and has no record did not happen: that is a claim that does not hold. */
-function end(stage: Stage, title: string, behaviour: Act['behaviour'], claims: readonly Claim[]): Act {
-  const missing = stage.missing.map((text) => ({ text: `it happened that ${text}`, holds: false }));
-  return { title, behaviour, lines: stage.lines, counts: counts(stage), claims: [...claims, ...missing], traceHash: stage.traceHash };
-}
-
 function tellHeld(stage: Stage): TraceRecord | undefined {
   return stage.tell(
     'dma-held',
@@ -242,32 +212,6 @@ function unmapTimedOut(stage: Stage, unmap: number): number {
   return reply?.kind === 'unmap' ? reply.timedOut : -1;
 }
 
-function storyOf(doors: Doors, seed: number): Story {
-  const chance = new doors.base.Prng(seed);
-  const page = 0x10 + chance.below(0x1000);
-  return {
-    iova: BigInt(page) * 0x1000n,
-    newIova: BigInt(page + 1 + chance.below(0x100)) * 0x1000n,
-    switchMs: 1200 + chance.below(600),
-    unmapMs: 5 + chance.below(60),
-  };
-}
-
-function prologue(stage: Stage, domain: number, page: bigint, iova: bigint): void {
-  stage.map(domain, iova, page);
-  const first = stage.startWrite(iova, MINE);
-  stage.say(`process A shares its address space with the function; a first write through ATS: ${stage.outcome(first)}`);
-}
-
-/** The allocator hands the freed page to the next process that asks. */
-function giveAway(stage: Stage, page: bigint): { readonly reused: boolean; readonly other: bigint } {
-  stage.freePage(page);
-  const other = stage.allocPage();
-  stage.writeText(other, THEIRS);
-  stage.say(`the page at 0x${other.toString(16)} is given to process B, which writes "${THEIRS}"`);
-  return { reused: other === page, other };
-}
-
 /** Records of the function of one kind between two others; -1 where one of these is missing. */
 function between(stage: Stage, first: TraceRecord | undefined, last: TraceRecord | undefined, kind: TraceRecord['kind']): number {
   return first === undefined || last === undefined ? -1 : within(stage, first, last).filter((record) => record.kind === kind).length;
@@ -281,15 +225,4 @@ function landedIn(stage: Stage, first: TraceRecord | undefined, last: TraceRecor
 function within(stage: Stage, first: TraceRecord, last: TraceRecord): readonly TraceRecord[] {
   const { records } = stage;
   return records.slice(records.indexOf(first), records.indexOf(last)).filter((record) => record.a === first.a);
-}
-
-function counts(stage: Stage): Record<string, number> {
-  return {
-    'requests held in the switch': stage.seen('dma-held').length,
-    'Invalidate Requests sent': stage.seen('invalidation-sent').length,
-    'of these ignored': stage.seen('invalidation-ignored').length,
-    'of these completed': stage.seen('invalidation-completed').length,
-    'of these timed out': stage.seen('invalidation-timeout').length,
-    'translated requests outside every grant': stage.seen('stale-atc').length,
-  };
 }

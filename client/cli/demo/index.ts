@@ -1,12 +1,19 @@
-import type { Command } from 'commander';
-import { atcSurvives, withWindow, withoutWindow, type Act } from './acts.ts';
+import { Option, type Command } from 'commander';
+import type { Act } from './act.ts';
+import { atcSurvives, withWindow, withoutWindow } from './acts.ts';
+import { BEHAVIOURS, FAULTS, METHODS, chosen, type Choice } from './choice.ts';
 import { loadDoors } from './stage.ts';
 
 interface DemoOptions {
   readonly seed: string;
+  readonly method?: string;
   readonly fault?: string;
+  readonly behaviour?: string;
   readonly json?: boolean;
 }
+
+/** A function that is not compliant, in acts of its own. */
+const ATC_SURVIVES = 'atc-survives';
 
 /** `iommud demo`: exit code 1 when something that it claims did not happen, 2 for a wrong option. */
 export function registerDemo(program: Command): void {
@@ -14,15 +21,23 @@ export function registerDemo(program: Command): void {
     .command('demo')
     .description('a function is reset while its DMA is in flight: without the window, and with it')
     .option('--seed <number>', 'the run is the same for the same seed', '7')
-    .option('--fault <name>', 'a third act: atc-survives (a function that is not compliant)')
+    .addOption(new Option('--method <name>', 'how it is reset').choices(METHODS))
+    .addOption(
+      new Option('--fault <name>', `what is wrong with it; ${ATC_SURVIVES} (not compliant) is told in acts of its own`).choices([
+        ...FAULTS,
+        ATC_SURVIVES,
+      ]),
+    )
+    .addOption(new Option('--behaviour <name>', 'what both acts are told on').choices(BEHAVIOURS))
     .option('--json', 'the acts as JSON')
     .action(async (options: DemoOptions, command: Command) => {
       const seed = options.seed.trim() === '' ? Number.NaN : Number(options.seed);
       if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff)
         command.error(`--seed ${options.seed} is not a number from 0 to 4294967295`);
-      if (options.fault !== undefined && options.fault !== 'atc-survives')
-        command.error(`--fault ${options.fault}: the one fault is atc-survives`);
-      const acts = await play(seed, options.fault !== undefined);
+      const { method, fault, behaviour } = options;
+      if (fault === ATC_SURVIVES && (method ?? behaviour) !== undefined)
+        command.error(`--fault ${ATC_SURVIVES} is told by flr on linux-7.1 only: leave --method and --behaviour out`);
+      const acts = await (isChoice(options) ? playChoice(seed, choiceOf(options)) : play(seed, fault === ATC_SURVIVES));
       // Before anything is written: whoever reads may stop in the middle of it.
       if (!acts.every(holds)) process.exitCode = 1;
       const verdict = { holds: acts.every(holds), failed: failedClaims(acts) };
@@ -30,10 +45,28 @@ export function registerDemo(program: Command): void {
     });
 }
 
-export async function play(seed: number, fault: boolean): Promise<readonly Act[]> {
+function isChoice({ method, fault, behaviour }: DemoOptions): boolean {
+  return method !== undefined || behaviour !== undefined || (fault !== undefined && fault !== ATC_SURVIVES);
+}
+
+function choiceOf({ method, fault, behaviour }: DemoOptions): Choice {
+  return {
+    method: METHODS.find((one) => one === method) ?? 'flr',
+    fault: FAULTS.find((one) => one === fault) ?? 'none',
+    behaviour: BEHAVIOURS.find((one) => one === behaviour) ?? 'strict',
+  };
+}
+
+export async function play(seed: number, atcSurvivesToo: boolean): Promise<readonly Act[]> {
   const doors = await loadDoors();
   const acts = [withoutWindow(doors, seed), withWindow(doors, seed)];
-  return fault ? [...acts, atcSurvives(doors, seed, false), atcSurvives(doors, seed, true)] : acts;
+  return atcSurvivesToo ? [...acts, atcSurvives(doors, seed, false), atcSurvives(doors, seed, true)] : acts;
+}
+
+/** The same story without the window and with it, by what was chosen. */
+export async function playChoice(seed: number, choice: Choice): Promise<readonly Act[]> {
+  const doors = await loadDoors();
+  return [chosen(doors, seed, choice, false), chosen(doors, seed, choice, true)];
 }
 
 export function holds(act: Act): boolean {

@@ -10,6 +10,9 @@ type Command = Parameters<InstanceType<MachineDoor['Machine']>['submit']>[2];
 type Outgoing = ReturnType<InstanceType<MachineDoor['Machine']>['takeOutbox']>[number];
 export type Reply = Extract<Outgoing, { type: 'reply' }>['reply'];
 export type TraceRecord = Parameters<Parameters<InstanceType<MachineDoor['Machine']>['trace']['listen']>[0]>[0];
+export type Behaviour = NonNullable<ConstructorParameters<MachineDoor['Machine']>[0]['behaviour']>;
+export type FaultKind = Extract<Command, { kind: 'fault-arm' }>['fault'];
+export type ResetMethod = NonNullable<Extract<Command, { kind: 'reset' }>['method']>;
 type DmaFields = Partial<Pick<Extract<Command, { kind: 'model-dma' }>, 'hold' | 'translated'>>;
 
 export interface Doors {
@@ -37,6 +40,8 @@ const HOST = 0;
 /** The process's address space is attached under this PASID. */
 const PASID = 1;
 const MS = 1_000_000;
+/** The region of configuration space. */
+const CONFIG = 7;
 
 export class Stage {
   readonly #lines: Line[] = [];
@@ -52,11 +57,12 @@ export class Stage {
   readonly #bdf: ReturnType<BaseDoor['bdf']>;
   #token = 0;
 
-  constructor(doors: Doors, behaviour: 'strict' | 'linux-7.1', seed: number) {
+  /** `topology`: a document with a function at 03:00.0; absent: preset `switch`. */
+  constructor(doors: Doors, behaviour: Behaviour, seed: number, topology?: object) {
     this.#doors = doors;
     const { bdf } = doors.base;
     this.#bdf = bdf(0, 3, 0, 0);
-    const { memory, functions } = doors.topology.preset('switch');
+    const { memory, functions } = topology === undefined ? doors.topology.preset('switch') : doors.topology.topologyFromValue(topology);
     this.#machine = new doors.machine.Machine({
       memory,
       functions,
@@ -103,10 +109,29 @@ export class Stage {
     return record;
   }
 
-  /** Bus Master Enable of the function, as a host sees it. */
-  busMaster(): boolean {
+  /** Tells everything about the function that has a sentence; what is told twice at one time is told once. */
+  tellAll(sentence: (record: TraceRecord) => string | undefined): void {
+    const told = new Set<string>();
+    for (const record of this.records.slice(this.#told)) {
+      const text = record.a === this.#bdf ? sentence(record) : undefined;
+      const once = `${record.timeNs} ${text}`;
+      if (text === undefined || told.has(once)) continue;
+      told.add(once);
+      this.#lines.push({ timeMs: record.timeNs / MS, text });
+    }
+    this.#told = this.records.length;
+  }
+
+  /** Bus Master Enable of the function, and whether it is blocked, as a host sees it. */
+  state(): { readonly busMaster: boolean; readonly blocked: boolean } {
     const reply = this.call({ kind: 'function-info', bdf: this.#bdf });
-    return reply.kind === 'function-info' && reply.function.busMaster;
+    if (reply.kind !== 'function-info') throw new Error('demo: no function');
+    return { busMaster: reply.function.busMaster, blocked: reply.function.blocked };
+  }
+
+  /** What its driver does with a function that has lost its registers: Memory Space and Bus Master Enable. */
+  setUp(): void {
+    this.call({ kind: 'region-write', bdf: this.#bdf, region: CONFIG, offset: 4, bytes: 2, valueLow: 6, valueHigh: 0 });
   }
 
   /** Submits without waiting; {@link reply} has the answer when there is one. */
@@ -134,8 +159,13 @@ export class Stage {
     this.start({ kind: 'clock-advance', ns: Math.max(0, Math.round((ms - this.nowMs) * MS)), force: false });
   }
 
-  arm(fault: 'atc-survives-reset'): void {
-    this.call({ kind: 'fault-arm', bdf: this.#bdf, fault, first: 1, count: 0, point: undefined, delayNs: 0 });
+  /** Without end. */
+  arm(fault: FaultKind, delayMs = 0): void {
+    this.call({ kind: 'fault-arm', bdf: this.#bdf, fault, first: 1, count: 0, point: undefined, delayNs: delayMs * MS });
+  }
+
+  disarm(fault: FaultKind): void {
+    this.call({ kind: 'fault-disarm', bdf: this.#bdf, fault });
   }
 
   /** A process's address space, attached to the function under its PASID. */
@@ -194,8 +224,8 @@ export class Stage {
     this.call({ kind: 'dma-release', bdf: this.#bdf, request: 0 });
   }
 
-  startReset(window: boolean): number {
-    return this.start({ kind: 'reset', bdf: this.#bdf, method: 'flr', window, deadlineNs: 2000 * MS, onDeadline: 'abort' });
+  startReset(window: boolean, method: ResetMethod | undefined = 'flr', deadlineMs = 2000): number {
+    return this.start({ kind: 'reset', bdf: this.#bdf, method, window, deadlineNs: deadlineMs * MS, onDeadline: 'abort' });
   }
 
   readText(address: bigint, bytes: number): string {

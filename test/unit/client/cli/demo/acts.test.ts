@@ -1,6 +1,7 @@
 /** Each claim can fail: machines that are wrong in one thing, and what the acts say of them. */
 import { describe, expect, it } from 'vitest';
-import { withWindow, withoutWindow, type Act } from '../../../../../client/cli/demo/acts.ts';
+import type { Act } from '../../../../../client/cli/demo/act.ts';
+import { withWindow, withoutWindow } from '../../../../../client/cli/demo/acts.ts';
 import { loadDoors, type Doors, type TraceRecord } from '../../../../../client/cli/demo/stage.ts';
 
 const SEED = 7;
