@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { registerFault } from './commands/fault.ts';
+import { registerFunction } from './commands/function.ts';
 import { registerLspci } from './commands/lspci.ts';
 import { registerMachine } from './commands/machine.ts';
 import { registerReset } from './commands/reset.ts';
@@ -34,6 +35,7 @@ function program(): Command {
     registerReset,
     registerSysfs,
     registerFault,
+    registerFunction,
     registerTopology,
     registerDemo,
     registerWalk,

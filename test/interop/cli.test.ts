@@ -233,7 +233,7 @@ describe('commands without a service', () => {
     const help = await iommud('--help');
     const version = await iommud('--version');
     expect(help).toMatchObject({ code: 0, err: '' });
-    for (const command of ['serve', 'machine', 'lspci', 'reset', 'topology', 'demo'])
+    for (const command of ['serve', 'machine', 'lspci', 'reset', 'function', 'topology', 'demo'])
       expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     expect(version).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string });
   });

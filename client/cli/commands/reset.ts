@@ -12,6 +12,8 @@ interface ResetCommandOptions extends ServiceOptions {
   readonly deadline: number;
   readonly onDeadline: OnDeadline;
   readonly bus?: true;
+  readonly slot?: true;
+  readonly cold?: true;
   readonly try?: true;
   readonly methods?: true;
   readonly setMethods?: string;
@@ -34,6 +36,10 @@ export function registerReset(program: Command): void {
     )
     .option('--try', 'EAGAIN where another reset is at work, instead of waiting')
     .addOption(new Option('--bus', 'everything below this bridge at once').conflicts(['method', 'withoutPrepare']))
+    .addOption(new Option('--slot', "the same by the bridge's hot-plug slot").conflicts(['bus', 'method', 'withoutPrepare']))
+    .addOption(
+      new Option('--cold', 'power off and on below this port; nobody is asked').conflicts(['bus', 'slot', 'method', 'withoutPrepare']),
+    )
     .option('--methods', 'reset nothing: list the methods that are enabled, in their order')
     .addOption(
       new Option('--set-methods <names>', 'reset nothing: enable these, "pm flr"; "default" or "" for all or none').conflicts('methods'),
@@ -43,7 +49,8 @@ export function registerReset(program: Command): void {
 
 async function reset(name: string, bdf: string, options: ResetCommandOptions): Promise<void> {
   if (options.methods === true || options.setMethods !== undefined) await methods(name, bdf, options);
-  else if (options.bus === true) await resetBus(name, bdf, options);
+  else if (options.cold === true) await coldReset(name, bdf, options);
+  else if (options.bus === true || options.slot === true) await resetBus(name, bdf, options);
   else await resetFunction(name, bdf, options);
 }
 
@@ -65,9 +72,14 @@ async function resetFunction(name: string, bdf: string, options: ResetCommandOpt
 async function resetBus(name: string, bdf: string, options: ResetCommandOptions): Promise<void> {
   const { deadline, onDeadline } = options;
   const report = await onMachine(new Service(options), name, (machine) =>
-    machine.function(bdf).resetBus({ deadlineMs: deadline, onDeadline, tryLock: options.try === true }),
+    machine.function(bdf).resetBus({ slot: options.slot === true, deadlineMs: deadline, onDeadline, tryLock: options.try === true }),
   );
   print(options.json, { bridge: bdf, ...report }, () => describeBus(bdf, report));
+}
+
+async function coldReset(name: string, bdf: string, options: ResetCommandOptions): Promise<void> {
+  const { elapsedMs } = await onMachine(new Service(options), name, (machine) => machine.function(bdf).coldReset());
+  print(options.json, { port: bdf, elapsedMs }, () => `below ${bdf} power went off and on; what was there is to be set up anew`);
 }
 
 async function methods(name: string, bdf: string, options: ResetCommandOptions): Promise<void> {
