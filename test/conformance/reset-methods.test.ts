@@ -168,9 +168,11 @@ describe('32 the order', () => {
   });
 });
 
+const EACH = BOTH.flatMap((behaviour) => RESET_METHODS.map((method) => [behaviour, method] as const));
+
 describe('33 from save to restore', () => {
-  it.each(RESET_METHODS)('33 %s: not a bus master, so that no DMA is between done and restore', (method) => {
-    const m = every({ clock: 'manual' }, { cxl: method !== 'bus' });
+  it.each(EACH)('33 %s: %s: not a bus master, so that no DMA is between done and restore', (behaviour, method) => {
+    const m = every({ behaviour, clock: 'manual' }, { cxl: method !== 'bus' });
     const reset = m.resetBy(CHILD, method);
     for (let steps = 0; reset.reply === undefined && steps < 1000; steps++) {
       expect(m.outcome(CHILD, IOVA)).not.toBe('performed');
@@ -183,20 +185,20 @@ describe('33 from save to restore', () => {
 });
 
 describe('34 readiness', () => {
-  it('34 one that is ready immediately is not waited for', () => {
-    const m = new ResetMachine([resettable(PROBE, {}, { immediateReadiness: true })]);
+  it.each(BOTH)('34 %s: one that is ready immediately is not waited for', (behaviour) => {
+    const m = new ResetMachine([resettable(PROBE, {}, { immediateReadiness: true })], { behaviour });
     expect(m.resetBy(PROBE).reply).toMatchObject({ kind: 'reset', method: 'flr', elapsedNs: 0 });
   });
 
-  it('34 one that is disconnected is given up at once', () => {
-    const m = new ResetMachine([remote(REMOTE)]);
+  it.each(BOTH)('34 %s: one that is disconnected is given up at once', (behaviour) => {
+    const m = new ResetMachine([remote(REMOTE)], { behaviour });
     const { reply } = m.resetBy(REMOTE, 'flr');
     expect(reply).toMatchObject({ kind: 'refused', code: 'ENOTTY', elapsedNs: 100 * MS });
     expect(m.logs().some((line) => line.includes('disconnected'))).toBe(true);
   });
 
-  it('34 longer than a second, and the log says so', () => {
-    const m = new ResetMachine([resettable(PROBE)], { clock: 'manual' });
+  it.each(BOTH)('34 %s: longer than a second, and the log says so', (behaviour) => {
+    const m = new ResetMachine([resettable(PROBE)], { behaviour, clock: 'manual' });
     m.arm(PROBE, 'never-ready', { count: 0 });
     const reset = m.resetBy(PROBE);
     m.advance(100 + 1023 + 10);
@@ -207,8 +209,8 @@ describe('34 readiness', () => {
     expect(reset.reply).toMatchObject({ kind: 'reset' });
   });
 
-  it('34 until then the root port shows that the function retries, and everything else reads as ones', () => {
-    const m = new ResetMachine(below({}, {}, { capabilities: { rrsVisibility: true } }), { clock: 'manual' });
+  it.each(BOTH)('34 %s: until then the root port shows that the function retries, and everything else reads as ones', (behaviour) => {
+    const m = new ResetMachine(below({}, {}, { capabilities: { rrsVisibility: true } }), { behaviour, clock: 'manual' });
     m.resetBy(CHILD, 'flr');
     expect(m.config(CHILD, 0, 4) >>> 0).toBe(0xffff_ffff);
     // RRS Software Visibility Enable.
@@ -218,6 +220,19 @@ describe('34 readiness', () => {
     ]);
     m.advance(100);
     expect(m.config(CHILD, 0, 2)).toBe(0x1234);
+  });
+});
+
+describe('34 never ready', () => {
+  /** Until the function is asked first: FLR, twice 10 ms of pm, 2 ms of a bus and 120 of its link. */
+  const FIRST_MS = { device_specific: 100, acpi: 100, flr: 100, af_flr: 100, pm: 20, bus: 122, cxl_bus: 122 } as const;
+
+  it.each(EACH)('34 %s: %s: the wait doubles from 1 ms, and 65536 ms would be past a minute: ENOTTY', (behaviour, method) => {
+    const m = every({ behaviour }, { cxl: method !== 'bus' });
+    m.arm(CHILD, 'never-ready', { count: 0 });
+    const { reply } = m.resetBy(CHILD, method);
+    expect(reply).toMatchObject({ kind: 'refused', code: 'ENOTTY', elapsedNs: (FIRST_MS[method] + 65_535) * MS });
+    expect(m.info(CHILD).blocked).toBe(behaviour === 'strict');
   });
 });
 

@@ -5,6 +5,7 @@ import { CoreMachine, MS, PROBE } from '../kit/core-machine.ts';
 const IOVA = 0x1_0000;
 const COMMAND = 4;
 const BUS_MASTER = 4;
+const BOTH = ['strict', 'linux-7.1'] as const;
 
 function mapped(options: ConstructorParameters<typeof CoreMachine>[0] = {}): CoreMachine {
   const m = new CoreMachine(options);
@@ -52,8 +53,8 @@ describe('29 to 34 the sequence', () => {
     expect(m.reset(PROBE).reply).toMatchObject({ pendingTimedOut: false, elapsedNs: (10 + 100) * MS });
   });
 
-  it('33 bus mastering is off from save until restore: no DMA between done and restore', () => {
-    const m = mapped({ clock: 'manual' });
+  it.each(BOTH)('33 %s: bus mastering is off from save until restore: no DMA between done and restore', (behaviour) => {
+    const m = mapped({ behaviour, clock: 'manual' });
     expect(command(m) & BUS_MASTER).toBe(BUS_MASTER);
     // A read that the switch holds keeps the reset in its pending wait, before there is a window.
     m.write(PROBE, IOVA, '', { operation: 'read', bytes: 8, data: undefined, hold: 'translated' });
@@ -73,8 +74,8 @@ describe('29 to 34 the sequence', () => {
     expect(m.outcome(PROBE, IOVA)).toBe('performed');
   });
 
-  it('34 readiness polls double; never ready is ENOTTY past 60 s', () => {
-    const m = mapped();
+  it.each(BOTH)('34 %s: readiness polls double; never ready is ENOTTY past 60 s', (behaviour) => {
+    const m = mapped({ behaviour });
     m.arm(PROBE, 'never-ready', { count: 0 });
     const { reply } = m.reset(PROBE);
     // 100 ms of FLR, then 1 + 2 + … + 32768 ms, and the poll at 65536 is not made.
@@ -92,6 +93,43 @@ describe('29 to 34 the sequence', () => {
     expect(m.outcome(PROBE, IOVA)).not.toBe('performed');
     expect(m.reset(PROBE).reply).toMatchObject({ kind: 'reset' });
     expect(m.info(PROBE)).toMatchObject({ blocked: false });
+  });
+
+  it('39 strict: it ends too where the owner releases the group, which does not end it, resets the function, and claims it anew', () => {
+    const m = mapped();
+    const domain = m.allocDomain();
+    m.map({ domain }, IOVA, m.allocPage());
+    m.call('ok', { kind: 'owner-claim', bdf: PROBE });
+    m.call('ok', m.attach(PROBE, domain));
+    m.arm(PROBE, 'never-ready');
+    m.reset(PROBE);
+    m.call('ok', { kind: 'fault-disarm', bdf: PROBE, fault: 'never-ready' });
+    const isBlocked = { blocked: true, physicalDomain: { type: 'blocked' }, gate: 'closed' };
+    expect(m.info(PROBE)).toMatchObject({ ...isBlocked, logicalDomain: { id: domain } });
+    m.call('ok', { kind: 'owner-release', bdf: PROBE });
+    expect(m.info(PROBE)).toMatchObject({ ...isBlocked, logicalDomain: m.group(PROBE).defaultDomain });
+    expect(m.reset(PROBE).reply).toMatchObject({ kind: 'reset' });
+    expect(m.info(PROBE)).toMatchObject({ blocked: false, physicalDomain: m.group(PROBE).defaultDomain });
+    m.call('ok', { kind: 'owner-claim', bdf: PROBE });
+    m.call('ok', m.attach(PROBE, domain));
+    // Nothing could be restored after the reset that failed.
+    m.call('ok', { kind: 'region-write', bdf: PROBE, region: 7, offset: COMMAND, bytes: 2, valueLow: 2 | BUS_MASTER, valueHigh: 0 });
+    expect(m.outcome(PROBE, IOVA)).toBe('performed');
+    expect(m.outcome(PROBE, IOVA, 'y', { translated: true })).toBe('performed');
+  });
+
+  it.each(['claim', 'attach', 'detach', 'window'] as const)('39 strict: a %s does not end it', (what) => {
+    const m = mapped();
+    m.arm(PROBE, 'never-ready');
+    m.reset(PROBE);
+    m.call('ok', { kind: 'fault-disarm', bdf: PROBE, fault: 'never-ready' });
+    if (what === 'claim') m.start({ kind: 'owner-claim', bdf: PROBE });
+    else if (what === 'attach') m.start(m.attach(PROBE, m.allocDomain()));
+    else if (what === 'detach') m.start({ kind: 'domain-detach', bdf: PROBE });
+    else m.prepare(PROBE);
+    if (what === 'window') m.done(PROBE);
+    expect(m.info(PROBE)).toMatchObject({ blocked: true, resetDepth: 0, physicalDomain: { type: 'blocked' }, gate: 'closed' });
+    for (const fields of [{}, { translated: true }]) expect(m.outcome(PROBE, IOVA, 'x', fields)).not.toBe('performed');
   });
 
   it('39 linux-7.1 gives translation back although the reset failed', () => {

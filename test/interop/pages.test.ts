@@ -1,6 +1,7 @@
 /** Pages of docs, as written: their scenarios run, and their tables name what there is. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { parseTopology } from '../../server/src/app/topology/index.ts';
 import { RESET_METHODS } from '../../server/src/core/base/index.ts';
 import { FAULT_KINDS } from '../../server/src/core/machine/index.ts';
 import { parseScenario, runScenario } from '../../server/src/scenario/index.ts';
@@ -21,6 +22,10 @@ describe.each([
     const result = runScenario(parseScenario(text), { load: () => expect.unreachable() });
     expect(result.done.flatMap(({ wrong, statement }) => wrong.map((what) => `${statement.line}: ${what}`))).toEqual([]);
     expect(result).toMatchObject({ passed: true, violations: [] });
+  });
+
+  it('its topologies are such', () => {
+    for (const [, text = ''] of page.matchAll(/```yaml\n([\s\S]*?)```/g)) expect(parseTopology(text).functions).not.toEqual([]);
   });
 
   it('has scenarios', () => {

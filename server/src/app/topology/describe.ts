@@ -1,6 +1,6 @@
 /** A topology as a tree for people. */
 import { formatBdf, hex, hexDigits, type Bdf } from '../../core/base/index.ts';
-import type { FunctionSpec } from '../../core/machine/index.ts';
+import { Machine, type FunctionSpec } from '../../core/machine/index.ts';
 import { ConfigSpace, PORT_TYPE, Topology } from '../../core/pci/index.ts';
 import { formatDurationNs, formatSize } from './quantities.ts';
 import type { TopologySpec } from './topology-spec.ts';
@@ -8,13 +8,16 @@ import type { TopologySpec } from './topology-spec.ts';
 interface Described {
   readonly spec: FunctionSpec;
   readonly config: ConfigSpace;
+  readonly resets: readonly string[];
 }
 
 /** Memory, IOMMU, and each function indented below its bridge: address, what it is, its buses, its group and what it can do. */
 export function describeTopology(spec: TopologySpec): string {
   const byBdf = new Map<Bdf, Described>();
+  const resets = resetsOf(spec);
   for (const fn of spec.functions) {
-    byBdf.set(fn.bdf, { spec: fn, config: new ConfigSpace(fn.config, fn.barBytes === undefined ? {} : { barBytes: fn.barBytes }) });
+    const config = new ConfigSpace(fn.config, fn.barBytes === undefined ? {} : { barBytes: fn.barBytes });
+    byBdf.set(fn.bdf, { spec: fn, config, resets: resets.get(fn.bdf) ?? [] });
   }
   const topology = new Topology([...byBdf].map(([bdf, { config }]) => ({ bdf, config })));
   const groups = spec.iommu === undefined ? [] : topology.isolationGroups();
@@ -43,13 +46,24 @@ function describeIommu(iommu: TopologySpec['iommu']): string {
   return facts.join(', ');
 }
 
-function describe({ spec, config }: Described, group: number): string {
+/** The reset methods of each function: a machine of it finds them, because what is round a function counts too. */
+function resetsOf({ memory, functions, iommu }: TopologySpec): ReadonlyMap<Bdf, readonly string[]> {
+  const world = { memory, functions, ...(iommu === undefined ? {} : { iommu }) };
+  const machine = new Machine({ ...world, name: '', seed: 0, clock: 'manual', behaviour: 'strict' }, { hashed: false });
+  for (const { bdf } of functions) machine.submit(0, bdf, { kind: 'function-info', bdf });
+  const found = new Map<Bdf, readonly string[]>();
+  for (const item of machine.takeOutbox()) {
+    if (item.type === 'reply' && item.reply.kind === 'function-info') found.set(item.reply.function.bdf, item.reply.function.resetMethods);
+  }
+  return found;
+}
+
+function describe({ spec, config, resets }: Described, group: number): string {
   const facts = [what(spec, config)];
   if (config.isBridge) facts.push(`buses ${hexDigits(config.secondaryBus, 2)}-${hexDigits(config.subordinateBus, 2)}`);
   if (group >= 0) facts.push(`group ${group}`);
   if (config.atsSupported) facts.push('ATS');
   if (config.pasidSupported) facts.push(`PASID ${config.pasidWidth} bits`);
-  const resets = config.resetMethods();
   if (resets.length > 0) facts.push(`reset ${resets.join(' ')}`);
   return facts.join(', ');
 }

@@ -37,7 +37,7 @@ describe('fromLspci', () => {
     ).toEqual([
       '00:00.0  replay of 1234:11d1 "Host bridge: Example host bridge", group 0',
       '00:01.0  replay of 1234:11d2 "PCI bridge: Example root port (prog-if 00 [Normal decode])", buses 01-01, group 1',
-      '  01:00.0  replay of 1234:11d0 "Unassigned class [ff00]: Example endpoint (rev 01)", group 2, ATS, PASID 20 bits, reset flr',
+      '  01:00.0  replay of 1234:11d0 "Unassigned class [ff00]: Example endpoint (rev 01)", group 2, ATS, PASID 20 bits, reset flr bus',
       '',
     ]);
   });

@@ -64,9 +64,9 @@ describe('describeTopology', () => {
         '00:01.0  root port, buses 01-04, group 1',
         '  01:00.0  upstream port, buses 02-04, group 2',
         '    02:00.0  downstream port, buses 03-03, group 3',
-        '      03:00.0  dma-probe, group 5, ATS, PASID 20 bits, reset flr',
+        '      03:00.0  dma-probe, group 5, ATS, PASID 20 bits, reset flr bus',
         '    02:01.0  downstream port, buses 04-04, group 4',
-        '      04:00.0  dma-probe, group 6, ATS, PASID 20 bits, reset flr',
+        '      04:00.0  dma-probe, group 6, ATS, PASID 20 bits, reset flr bus',
         '',
       ].join('\n'),
     );
