@@ -27,6 +27,7 @@ import {
   type ResetReport,
   type ResetWindow,
 } from './reset.ts';
+import { Slot } from './slot.ts';
 import { Sriov } from './sriov.ts';
 import { waited, type Waited } from './waited.ts';
 
@@ -45,6 +46,8 @@ export class FunctionHandle {
   readonly faults: FaultInjection;
   /** Its virtual functions. */
   readonly sriov: Sriov;
+  /** Of a port: the slot below it. */
+  readonly slot: Slot;
   /** Recovery from errors on the bus. */
   readonly recovery: Recovery;
   readonly #channel: Channel;
@@ -61,6 +64,7 @@ export class FunctionHandle {
     this.dma = new Mappings(channel, this.#at);
     this.model = new Model(channel, fn);
     this.sriov = new Sriov(this.config, this.bdf);
+    this.slot = new Slot(channel, fn, this.config);
     this.faults = new FaultInjection(channel, fn);
     this.recovery = new Recovery(channel, fn);
     this.#reset = new Reset(channel, fn, nextToken);

@@ -20,6 +20,7 @@ export type {
   RegionInfo,
   ReservedRegion,
 } from './descriptions.ts';
+export type { Slot, SlotInfo } from './slot.ts';
 export type { Sriov, SriovInfo } from './sriov.ts';
 export type { HotplugChange, PlugOptions, PlugReport, UnplugOptions, UnplugReport } from './hotplug.ts';
 export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';

@@ -175,6 +175,8 @@ export const BODY = {
   functionPlugReply: 241,
   functionUnplug: 242,
   functionUnplugReply: 243,
+  slotSignal: 244,
+  slotSignalReply: 245,
   draining: 1024,
   lost: 1025,
   faultEvent: 1026,
@@ -273,6 +275,7 @@ export interface Calls {
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
   functionPlug: { request: iommud.v1.FunctionPlug.$Properties; decoded: iommud.v1.FunctionPlug; reply: iommud.v1.FunctionPlugReply };
   functionUnplug: { request: iommud.v1.FunctionUnplug.$Properties; decoded: iommud.v1.FunctionUnplug; reply: iommud.v1.FunctionUnplugReply };
+  slotSignal: { request: iommud.v1.SlotSignal.$Properties; decoded: iommud.v1.SlotSignal; reply: iommud.v1.SlotSignalReply };
 }
 export type CallName = keyof Calls;
 
@@ -465,6 +468,8 @@ codecs[240] = v1.FunctionPlug;
 codecs[241] = v1.FunctionPlugReply;
 codecs[242] = v1.FunctionUnplug;
 codecs[243] = v1.FunctionUnplugReply;
+codecs[244] = v1.SlotSignal;
+codecs[245] = v1.SlotSignalReply;
 codecs[1024] = v1.Draining;
 codecs[1025] = v1.Lost;
 codecs[1026] = v1.FaultEvent;

@@ -10850,6 +10850,134 @@ export namespace iommud {
             type $Shape = iommud.v1.FunctionUnplug.$Properties;
         }
 
+        /** What a hand does at a slot, and what its power controller sees. */
+        enum SlotSignalKind {
+
+            /** SLOT_SIGNAL_KIND_UNSPECIFIED value */
+            SLOT_SIGNAL_KIND_UNSPECIFIED = 0,
+
+            /** The button is pressed: a person wants the card out, or the new one in use. */
+            SLOT_SIGNAL_KIND_ATTENTION_BUTTON = 1,
+
+            /** SLOT_SIGNAL_KIND_POWER_FAULT value */
+            SLOT_SIGNAL_KIND_POWER_FAULT = 2,
+
+            /** The Manually-operated Retention Latch. */
+            SLOT_SIGNAL_KIND_LATCH_OPENED = 3,
+
+            /** SLOT_SIGNAL_KIND_LATCH_CLOSED value */
+            SLOT_SIGNAL_KIND_LATCH_CLOSED = 4
+        }
+
+        /**
+         * Sets what the slot below a port shows in Slot Status, and interrupts where software has asked for it. Role: host. Class: control.
+         * Errors: ENODEV, EOPNOTSUPP (there is no slot, or it has no such thing).
+         */
+        class SlotSignal {
+
+            /**
+             * Constructs a new SlotSignal.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.SlotSignal.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** The port. */
+            function: (number|null);
+
+            /** SlotSignal signal. */
+            signal: (iommud.v1.SlotSignalKind|null);
+
+            /**
+             * Encodes the specified SlotSignal message. Does not implicitly {@link iommud.v1.SlotSignal.verify|verify} messages.
+             * @param message SlotSignal message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.SlotSignal.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SlotSignal message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.SlotSignal & iommud.v1.SlotSignal.$Shape} SlotSignal
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.SlotSignal & iommud.v1.SlotSignal.$Shape;
+        }
+
+        namespace SlotSignal {
+
+            /** Properties of a SlotSignal. */
+            interface $Properties {
+
+                /** The port. */
+                "function"?: (number|null);
+
+                /** SlotSignal signal */
+                signal?: (iommud.v1.SlotSignalKind|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SlotSignal. */
+            type $Shape = iommud.v1.SlotSignal.$Properties;
+        }
+
+        /** Represents a SlotSignalReply. */
+        class SlotSignalReply {
+
+            /**
+             * Constructs a new SlotSignalReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.SlotSignalReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SlotSignalReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified SlotSignalReply message. Does not implicitly {@link iommud.v1.SlotSignalReply.verify|verify} messages.
+             * @param message SlotSignalReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.SlotSignalReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SlotSignalReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.SlotSignalReply & iommud.v1.SlotSignalReply.$Shape} SlotSignalReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.SlotSignalReply & iommud.v1.SlotSignalReply.$Shape;
+        }
+
+        namespace SlotSignalReply {
+
+            /** Properties of a SlotSignalReply. */
+            interface $Properties {
+
+                /** SlotSignalReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SlotSignalReply. */
+            type $Shape = iommud.v1.SlotSignalReply.$Properties;
+        }
+
         /** Represents a FunctionUnplugReply. */
         class FunctionUnplugReply {
 

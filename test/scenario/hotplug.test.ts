@@ -97,3 +97,29 @@ scenario('the same plugging and unplugging gives the same trace hash', { topolog
   expect(await m.traceHash()).not.toBe(first);
   expect((await m.functions()).length).toBe(2);
 });
+
+scenario(
+  'a slot is turned on for a card, and its button asks for the card back',
+  {
+    topology: {
+      ...topology,
+      functions: topology.functions.map((fn) => (fn.address === PORT ? { ...fn, capabilities: { slot: { number: 3 } } } : fn)),
+    },
+  },
+  async (m) => {
+    const { slot } = m.function(PORT);
+    expect(await slot.info()).toEqual({ present: false, powered: false, linkActive: false, events: [] });
+    await m.plug({ port: PORT, functions: card });
+    const fn = m.function(BELOW);
+    expect(await slot.info()).toEqual({ present: true, powered: false, linkActive: false, events: ['presence'] });
+    expect(await fn.config.read(0, 2)).toBe(0xffff);
+    await slot.power(true);
+    expect(await fn.config.read(0, 2)).toBe(0x1234);
+    expect(await slot.info()).toMatchObject({ powered: true, linkActive: true, events: ['presence', 'command-completed', 'link'] });
+    await slot.clear();
+    await slot.signal('attention-button');
+    expect((await slot.info()).events).toEqual(['attention-button']);
+    await expect(slot.signal('latch-opened')).rejects.toMatchObject({ code: 'EOPNOTSUPP' });
+    await expect(fn.slot.info()).rejects.toMatchObject({ code: 'EOPNOTSUPP', message: `${BELOW} has no slot` });
+  },
+);

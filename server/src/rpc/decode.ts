@@ -19,6 +19,7 @@ import {
   ON_FAULT,
   OPERATIONS,
   POINTS,
+  SLOT_SIGNAL,
   VOTE,
   type RoleName,
 } from './enums.ts';
@@ -343,6 +344,10 @@ const ROWS = {
       b.armed === null
         ? { kind: 'fault-disarm', bdf: needFunction(b.function), fault: needWord(b.fault, 'fault', FAULTS) }
         : { kind: 'fault-disarm', armed: b.armed },
+  },
+  slotSignal: {
+    roles: HOST,
+    decode: (b) => ({ kind: 'slot-signal', bdf: needFunction(b.function), signal: needWord(b.signal, 'signal', SLOT_SIGNAL) }),
   },
   errorVote: {
     roles: HOST,

@@ -10,6 +10,7 @@ import {
   IRQ_INDEXES,
   RAISED,
   MEMORY_ERRORS,
+  SLOT_SIGNALS,
   VOTES,
   type BusError,
   type DomainType,
@@ -74,6 +75,7 @@ export const MEMORY_ERROR = enumMap('MEMORY_ERROR', MEMORY_ERRORS, v1.MemoryErro
 export const ERRORS_ON_BUS = enumMap('BUS_ERROR', Object.keys(BUS_ERRORS) as BusError[], v1.BusError);
 export const MESSAGES = enumMap('ERROR_MESSAGE', every<ErrorMessage>({ correctable: true, nonfatal: true, fatal: true }), v1.ErrorMessage);
 export const CALLBACKS_OF_ERRORS = enumMap('ERROR_CALLBACK', ERROR_CALLBACKS, v1.ErrorCallback);
+export const SLOT_SIGNAL = enumMap('SLOT_SIGNAL_KIND', SLOT_SIGNALS, v1.SlotSignalKind);
 export const VOTE = enumMap('VOTE', VOTES, v1.Vote);
 export const RECOVERY_RESET = enumMap(
   'RECOVERY_RESET',

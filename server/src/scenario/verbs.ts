@@ -6,6 +6,7 @@ import {
   ERROR_CALLBACKS,
   FAULT_KINDS,
   MEMORY_ERRORS,
+  SLOT_SIGNALS,
   VOTES,
   type CallName,
   type Command,
@@ -255,6 +256,11 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       surprise: a.optionWord('surprise', ['yes', 'no'], 'no') === 'yes',
       deadlineNs: a.optionNumber('deadline', DEADLINE_NS),
     }),
+  },
+  slot: {
+    usage: 'slot PORT SIGNAL',
+    does: 'a hand at the slot below a port, or its power controller: `attention-button`, `power-fault`, `latch-opened`, `latch-closed`',
+    command: (a) => ({ kind: 'slot-signal', bdf: a.fn(), signal: oneOf(a, a.word('a signal'), SLOT_SIGNALS) }),
   },
   vote: {
     usage: 'vote FUNCTION CALLBACK VOTE',

@@ -335,6 +335,11 @@ export const EXAMPLES: Examples = {
       error: 'poisoned',
     },
   },
+  slotSignal: {
+    body: { function: FUNCTION, signal: 3 },
+    needs: ['function', 'signal'],
+    command: { kind: 'slot-signal', bdf, signal: 'latch-opened' },
+  },
   errorVote: {
     body: { function: FUNCTION, callback: 2, vote: 5 },
     needs: ['function', 'callback', 'vote'],

@@ -269,6 +269,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         subordinate: fn.subordinate,
         multiFunction,
         acs: node.acs ?? true,
+        empty: fn.children.length === 0,
         capabilities,
         ...(node.linkSpeed === undefined ? {} : { speed: 1 + LINK_SPEEDS.indexOf(node.linkSpeed) }),
         ...(window === undefined ? {} : { window }),

@@ -51,12 +51,11 @@ export function assemble(
   routePaths(functions, topology);
   const outbox = new Outbox(now, onItem);
   const strict = spec.behaviour === 'strict';
-  const fixes = fixesOf(spec);
   const iommu = makeIommu(spec, translation, configs.values(), functions, interrupts.doorbellPage < 0 ? 'x86' : 'translated');
   const parts: Parts = {
     spec,
     strict,
-    fixes,
+    fixes: fixesOf(spec),
     clock,
     trace,
     memory,
@@ -85,6 +84,7 @@ export function assemble(
     callHolds: new Map(),
     stoppedCalls: new Map(),
     ioases: new Map(),
+    changedPorts: new Set(),
     errors: [],
     injected: { memory: [], edges: [], next: 1 },
     nextIoas: 1,

@@ -8,6 +8,7 @@
  */
 import type { Bdf, DmaOperation, HoldPoint, PageResponseCode, Pasid, ResetMethod } from '../base/index.ts';
 import type { DefaultType, IovaRange } from '../iommu/index.ts';
+import type { SlotSignal } from '../pci/index.ts';
 import type { CallName, StepName } from './calls/call-steps.ts';
 import type { FunctionSpec } from './spec.ts';
 
@@ -510,6 +511,12 @@ export type FaultDisarm =
 export interface FaultList {
   readonly kind: 'fault-list';
 }
+/** What a hand does at the slot of a port, or its power controller sees. EOPNOTSUPP: it has no such thing. */
+export interface SlotSignalled {
+  readonly kind: 'slot-signal';
+  readonly bdf: Bdf;
+  readonly signal: SlotSignal;
+}
 /** What a function's driver answers in a recovery from now on, in one of its callbacks (pci_error_handlers). */
 export interface ErrorVote {
   readonly kind: 'error-vote';
@@ -680,6 +687,7 @@ export type HostCommand =
   | FaultArm
   | FaultDisarm
   | FaultList
+  | SlotSignalled
   | ErrorVote
   | ErrorRecover
   | ErrorReporting

@@ -1,7 +1,7 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
 import { NO_PASID, formatBdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
-import { ConfigSpace, MsixVectors, type ConfigSpaceOptions, type Topology } from '../pci/index.ts';
+import { ConfigSpace, MsixVectors, isSlotOff, type ConfigSpaceOptions, type Topology } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
 import type { ModelWiring } from './model-ports.ts';
 import type { Parts } from './parts.ts';
@@ -54,6 +54,7 @@ export function newFunction(
     votes: new Map(),
     savedConfig: undefined,
     contained: undefined,
+    unpowered: config.isBridge && isSlotOff(config) ? [] : undefined,
     linkDown: 0,
     physical: undefined,
     suspended: undefined,
@@ -61,7 +62,7 @@ export function newFunction(
     gathered: undefined,
     closedWindows: new Map(),
     resetHolder: 0,
-    interrupts: { vectors: vectorsOf(config), savedTable: undefined, cause: false, asserted: false, line: undefined },
+    interrupts: { vectors: vectorsOf(config), savedTable: undefined, cause: false, asserted: false, line: undefined, portCauses: 0 },
   };
 }
 

@@ -21,6 +21,7 @@ import { reportBroken } from './errors/broken.ts';
 import { errorRecover, errorReporting, errorVote } from './errors/recover.ts';
 import { armedFaults, faultArm, faultDisarm } from './faults/fault-commands.ts';
 import { functionPlug } from './hierarchy/plug.ts';
+import { slotSignal } from './hierarchy/port-changes.ts';
 import { functionUnplug } from './hierarchy/unplug.ts';
 import { deviceInterrupt, irqRemapSet, irqSummaries, modelInterrupt } from './interrupts/interrupt-commands.ts';
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
@@ -120,6 +121,7 @@ const HANDLERS: Handlers = {
   'fault-arm': faultArm,
   'fault-disarm': faultDisarm,
   'fault-list': (m, origin) => m.outbox.reply(origin, { kind: 'fault-list', faults: armedFaults(m) }),
+  'slot-signal': (m, origin, c) => slotSignal(m, origin, fnOf(m, c.bdf), c),
   'error-vote': (m, origin, c) => errorVote(m, origin, fnOf(m, c.bdf), c),
   'error-recover': (m, origin, c) => errorRecover(m, origin, fnOf(m, c.bdf), c),
   'error-reporting': errorReporting,

@@ -29,7 +29,7 @@ export {
   type ReservedRegion,
 } from '../iommu/index.ts';
 export type { ModelName } from '../devices/index.ts';
-export { BUS_ERRORS, type BusError, type ErrorMessage } from '../pci/index.ts';
+export { BUS_ERRORS, SLOT_SIGNALS, type BusError, type ErrorMessage } from '../pci/index.ts';
 export {
   ERROR_CALLBACKS,
   FAULT_KINDS,
@@ -65,6 +65,7 @@ export {
   type ErrorRecover,
   type ErrorReporting,
   type ErrorVote,
+  type SlotSignalled,
   type Vote,
   type FaultRecords,
   type FunctionInfo,

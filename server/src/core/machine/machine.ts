@@ -15,6 +15,7 @@ import { passEdge } from './faults/fault-commands.ts';
 import { handle } from './handlers.ts';
 import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { takeLeaving } from './hierarchy/leave.ts';
+import { followPorts } from './hierarchy/port-changes.ts';
 import { inspect, type Inspection } from './inspect.ts';
 import type { MachinePort, PeerRoles } from './machine-port.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
@@ -279,6 +280,10 @@ export class Machine implements MachinePort {
         handleInvalidation(m, effect);
       }
       if (logErrors(m)) busy = true;
+      if (m.changedPorts.size > 0) {
+        busy = true;
+        followPorts(m);
+      }
       if (settlePageRequests(m)) busy = true;
       for (const task of m.operations.takeReadyDma()) {
         busy = true;

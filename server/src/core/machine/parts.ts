@@ -62,6 +62,8 @@ export interface Parts {
   readonly stoppedCalls: Map<number, StoppedCall>;
   /** I/O address spaces, by number. */
   readonly ioases: Map<number, Ioas>;
+  /** Ports whose registers may give a reason to interrupt since it was last looked. */
+  readonly changedPorts: Set<FunctionState>;
   /** On the bus, to be logged. */
   errors: NotedError[];
   readonly injected: InjectedFaults;

@@ -1,12 +1,23 @@
 /** Configuration space and BAR accesses of a host. */
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
-import { CONFIG_EFFECT, assertsBusReset, checkConfigAccess, isContaining, losesContextInD3, sriovOf } from '../pci/index.ts';
+import {
+  CONFIG_EFFECT,
+  assertsBusReset,
+  assignMessageNumbers,
+  checkConfigAccess,
+  completeSlotCommand,
+  hasPortCauses,
+  isContaining,
+  losesContextInD3,
+  sriovOf,
+  writesSlotControl,
+} from '../pci/index.ts';
 import { setAtsEnable } from './ats/invalidation.ts';
 import { forgetPageRequests, roomChanged } from './ats/page-requester.ts';
 import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './dma/gate.ts';
 import { withWatcher } from './dma/watchers.ts';
-import { reportError } from './errors/bus-errors.ts';
+import { reportError, softwareTrigger } from './errors/bus-errors.ts';
 import { isLost, linkComesUp } from './errors/link.ts';
 import { functionNumbered } from './function-state.ts';
 import { warnOfOverlaps } from './hierarchy/overlaps.ts';
@@ -147,8 +158,18 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
     for (const below of m.functionList) if (below.path.includes(fn)) interruptsChanged(m, below);
   }
   if (fn.contained !== undefined && !isContaining(fn.config)) release(m, fn, fn.contained);
+  if (effects & CONFIG_EFFECT.containment) softwareTrigger(m, fn);
+  if (hasPortCauses(fn.config)) portWritten(m, fn, offset, bytes, effects);
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) resetHardware(m, fn, 'flr');
   if (powerBefore === D3_HOT && fn.config.powerState === 0 && losesContextInD3(fn.config)) resetHardware(m, fn, 'pm');
+}
+
+/** A register of a port that interrupts for what they show. */
+function portWritten(m: Parts, port: FunctionState, offset: number, bytes: number, effects: number): void {
+  const { config } = port;
+  if (effects & CONFIG_EFFECT.msi && port.spec.model === 'bridge') assignMessageNumbers(config);
+  if (writesSlotControl(config, offset, bytes)) completeSlotCommand(config, (effects & CONFIG_EFFECT.interlock) !== 0);
+  m.changedPorts.add(port);
 }
 
 /** Software has cleared DPC Trigger Status: the link below the port trains again. */

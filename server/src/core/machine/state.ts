@@ -119,6 +119,8 @@ export interface FunctionState {
   savedConfig: Uint8Array | undefined;
   /** Of a port with containment that was triggered: the functions below, by FunctionState.index. */
   contained: readonly number[] | undefined;
+  /** The same of a slot whose power is off; undefined while it is on. */
+  unpowered: readonly number[] | undefined;
   /** How many things keep the link above it down; what is sent over a link that is down vanishes. */
   linkDown: number;
   /** Of a virtual function: the physical function that it belongs to. */
@@ -148,6 +150,8 @@ export interface InterruptState {
   asserted: boolean;
   /** Of the line at the root that it asserts. */
   line: IntxLine | undefined;
+  /** Of a port: the causes that its registers had when it was last looked. */
+  portCauses: number;
 }
 
 export type RequestKind = 'memory' | 'translation' | 'msi' | 'invalidation-completion' | 'page-request' | 'intx';

@@ -63,6 +63,8 @@ export interface ExpressSpec extends Placed {
   readonly ltr?: boolean;
   /** Of a root port or downstream port; absent: it has no slot. */
   readonly slot?: SlotSpec;
+  /** Of such a port: nothing is at the other end of its link at power-up. */
+  readonly empty?: boolean;
   /** Of a root port: Configuration RRS Software Visibility is offered. */
   readonly rrsVisibility?: boolean;
 }

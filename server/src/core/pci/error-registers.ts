@@ -192,6 +192,13 @@ function commandBits(status: number): number {
   );
 }
 
+/** A message has come of a kind that Root Error Command wants an interrupt for (§6.2.4.1.2). */
+export function isErrorPending(config: ConfigSpace): boolean {
+  const aer = config.isErrorRoot ? place(config, EXTENDED_CAPABILITY.aer, true) : 0;
+  if (aer === 0) return false;
+  return (commandBits(config.read(aer + AER.rootStatus, 4)) & config.read(aer + AER.rootCommand, 4)) !== 0;
+}
+
 /** As Linux's PCI core enables reporting (pci_aer_init, pci_configure_serr, aer_enable_rootport). */
 export function enableReporting(config: ConfigSpace): void {
   const express = place(config, CAPABILITY.express, false);

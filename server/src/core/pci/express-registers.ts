@@ -12,6 +12,8 @@ export const EXPRESS = {
   linkCapabilities: 0xc,
   linkStatus: 0x12,
   slotCapabilities: 0x14,
+  slotControl: 0x18,
+  slotStatus: 0x1a,
   rootControl: 0x1c,
 } as const;
 const ROOT_CAPABILITIES = 0x1e;
@@ -141,7 +143,7 @@ function slot(body: CapabilityBody): RegisterTable {
         ...where(has(3), { attentionIndicator: rw(6, 7, 3) }),
         ...where(has(4), { powerIndicator: rw(8, 9, occupied ? 1 : 3) }),
         ...where(has(1), { powerController: rw(10, 10, occupied ? 0 : 1) }),
-        ...where(has(17), { interlock: trigger(11, CONFIG_EFFECT.slot) }),
+        ...where(has(17), { interlock: trigger(11, CONFIG_EFFECT.interlock) }),
         ...where(linkEvents, { linkStateEnable: rw(12) }),
         autoPowerLimitDisable: rw(13),
         ...where(isVersion2(body) && body.bit(0x34, 0), { inBandPresenceDisable: rw(14) }),

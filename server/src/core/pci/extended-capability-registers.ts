@@ -88,7 +88,7 @@ export function dpcRegisters(body: CapabilityBody): RegisterTable {
         interrupt: rw(3),
         errorCorrectable: rw(4),
         ...(body.bit(4, 6) ? { poisoned: rw(5) } : {}),
-        ...(body.bit(4, 7) ? { softwareTrigger: trigger(6, CONFIG_EFFECT.slot) } : {}),
+        ...(body.bit(4, 7) ? { softwareTrigger: trigger(6, CONFIG_EFFECT.containment) } : {}),
         ...(body.bit(4, 12) ? { linkActive: rw(7) } : {}),
       },
     },

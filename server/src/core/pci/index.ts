@@ -2,7 +2,7 @@ export { claimText, claimsOf, type AddressClaim, type AddressSpaceName } from '.
 export { decodeAddresses, overlapText } from './address-decode.ts';
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
 export { completionTimeoutNs } from './completion-timeout.ts';
-export { contain, endContainment, isContaining, wouldContain } from './containment-registers.ts';
+export { contain, containBySoftware, endContainment, isContaining, wouldContain } from './containment-registers.ts';
 export {
   BUS_ERRORS,
   clearErrors,
@@ -35,6 +35,18 @@ export {
 } from './reset-facts.ts';
 export { intxLineOf, type IntxLine } from './intx.ts';
 export { MsiRegisters, MsixRegisters } from './interrupt-registers.ts';
+export { PORT_CAUSES, assignMessageNumbers, hasPortCauses, messageNumber, portCauses } from './port-interrupts.ts';
+export {
+  SLOT_SIGNALS,
+  completeSlotCommand,
+  hasSlot,
+  isSlotOff,
+  noteSlotSignal,
+  setLinkActive,
+  setPresence,
+  writesSlotControl,
+  type SlotSignal,
+} from './slot-registers.ts';
 export { MsixVectors } from './msix-vectors.ts';
 export { PORT_TYPE } from './capability-body.ts';
 export { walkCapabilities, type Capability, type CapabilityWalk } from './capabilities.ts';

@@ -17,6 +17,8 @@ export interface BridgeSpec {
   readonly acs?: boolean;
   /** The memory window: multiples of 1 MiB below 4 GiB, the end exclusive. Absent: closed. */
   readonly window?: { readonly base: number; readonly end: number };
+  /** Nothing is below at power-up, as far as the port's own registers say. */
+  readonly empty?: boolean;
   /** Of the link below, as Max Link Speed has it: 1 for 2.5 GT/s to 6 for 64. Absent: 4. */
   readonly speed?: number;
   readonly capabilities?: CapabilityChoices;
@@ -27,6 +29,9 @@ const PORTS = {
   'upstream-port': { device: DEVICE.upstreamPort, portType: PORT_TYPE.upstreamPort },
   'downstream-port': { device: DEVICE.downstreamPort, portType: PORT_TYPE.downstreamPort },
 } as const;
+
+/** For its slot, for errors and for containment: a message each. */
+const PORT_MSI = { vectors: 4, wide: true, perVectorMask: true } as const;
 
 /** A type 1 image with memory decoding and bus mastering enabled. */
 export function bridgeConfig(spec: BridgeSpec): Uint8Array {
@@ -61,6 +66,7 @@ function portCapabilities(spec: BridgeSpec, portType: number): CapabilitySet {
   const { ltr, slot, rrsVisibility } = choices;
   const downstream = portType !== PORT_TYPE.upstreamPort;
   const defaults: CapabilitySet = {
+    ...(downstream ? { msi: PORT_MSI } : {}),
     power: { noSoftReset: true, ...(choices.immediateReadiness === true ? { immediateReadiness: true } : {}) },
     express: {
       portType,
@@ -69,6 +75,7 @@ function portCapabilities(spec: BridgeSpec, portType: number): CapabilitySet {
       ...(ltr === undefined || ltr === false ? {} : { ltr: true }),
       ...(spec.speed === undefined ? {} : { speed: spec.speed }),
       ...(slot === undefined ? {} : { slot }),
+      ...(spec.empty === true && downstream ? { empty: true } : {}),
       ...(rrsVisibility === undefined ? {} : { rrsVisibility }),
     },
     aer: {},

@@ -58,6 +58,10 @@ export const CONFIG_EFFECT = {
   priReset: 16384,
   /** Slot Control or Slot Status. */
   slot: 32768,
+  /** A set bit of Electromechanical Interlock Control was written. Of triggers: more than 16 bits of effects only they have. */
+  interlock: 65536,
+  /** DPC Software Trigger was written. */
+  containment: 131072,
 } as const;
 
 /** One byte of each array for each byte of configuration space. */
@@ -74,7 +78,7 @@ export interface Masks {
   readonly sticky: Uint8Array;
   readonly resetValue: Uint8Array;
   readonly effect: Uint16Array;
-  readonly triggerEffect: Uint16Array;
+  readonly triggerEffect: Uint32Array;
 }
 
 export function newMasks(bytes: number): Masks {
@@ -88,7 +92,7 @@ export function newMasks(bytes: number): Masks {
     sticky: new Uint8Array(bytes),
     resetValue: new Uint8Array(bytes),
     effect: new Uint16Array(bytes),
-    triggerEffect: new Uint16Array(bytes),
+    triggerEffect: new Uint32Array(bytes),
   };
 }
 

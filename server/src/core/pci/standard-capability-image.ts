@@ -144,9 +144,9 @@ function express(spec: ExpressSpec): CapabilityImage {
     view.setUint16(8, 0x0910 | (payload << 5) | (readRequest << 12), true);
     if (spec.portType !== PORT_TYPE.integratedEndpoint) {
       view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 3 << 19 : 0), true);
-      view.setUint16(0x12, speed | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
+      view.setUint16(0x12, spec.empty === true ? 0 : speed | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
     }
-    if (spec.slot !== undefined) slot(view, spec.slot);
+    if (spec.slot !== undefined) slot(view, spec.slot, spec.empty === true);
     if (root && spec.rrsVisibility === true) view.setUint16(0x1e, 1, true);
     if (version < 2) return;
     // Completion timeout ranges A to D and their disable; one end-end prefix, for a PASID; ARI forwarding in ports.
@@ -162,8 +162,8 @@ function payloadCode(bytes: number, what: string): number {
   return Math.log2(oneOf(bytes, [128, 256, 512, 1024, 2048, 4096], `${what} of PCI Express`) / 128);
 }
 
-/** Slot Capabilities, Control and Status of a slot that is occupied and has power. */
-function slot(view: DataView, spec: SlotSpec): void {
+/** Slot Capabilities, Control and Status: an occupied slot has power, and an empty one has none where software can turn it on. */
+function slot(view: DataView, spec: SlotSpec, empty: boolean): void {
   const number = inRange(spec.number, 0, 0x1fff, 'number of a slot');
   const bits = [
     spec.attentionButton,
@@ -181,8 +181,9 @@ function slot(view: DataView, spec: SlotSpec): void {
     (bits | limit | (spec.interlock ? 1 << 17 : 0) | (spec.commandCompleted ? 0 : 1 << 18) | (number << 19)) >>> 0,
     true,
   );
-  // Attention indicator off, power indicator on.
-  view.setUint16(0x18, (spec.attentionIndicator ? 0xc0 : 0) | (spec.powerIndicator ? 0x100 : 0), true);
+  // Attention indicator off; power indicator on, or off.
+  const supply = empty ? (spec.powerIndicator ? 0x300 : 0) | (spec.powerController ? 0x400 : 0) : spec.powerIndicator ? 0x100 : 0;
+  view.setUint16(0x18, (spec.attentionIndicator ? 0xc0 : 0) | supply, true);
   // Presence Detect State.
-  view.setUint16(0x1a, 0x40, true);
+  view.setUint16(0x1a, empty ? 0 : 0x40, true);
 }

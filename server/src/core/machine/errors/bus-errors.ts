@@ -5,6 +5,7 @@ import { OUTCOMES, formatBdf, type Bdf } from '../../base/index.ts';
 import {
   PORT_TYPE,
   contain,
+  containBySoftware,
   logError,
   noteSecondaryStatus,
   noteStatus,
@@ -102,19 +103,30 @@ function collects({ config, bdf }: FunctionState, fn: FunctionState): boolean {
   return config.portType === PORT_TYPE.eventCollector && bdf >> 8 === fn.bdf >> 8;
 }
 
-function arrive(m: Parts, { bdf, config }: FunctionState, message: ErrorMessage, source: number): Arrival {
+function arrive(m: Parts, root: FunctionState, message: ErrorMessage, source: number): Arrival {
+  const { bdf, config } = root;
   const { interrupt, systemError } = receiveMessage(config, message, source);
-  if (interrupt) m.outbox.log('info', bdf, `${formatBdf(bdf)}: error interrupt`);
+  m.changedPorts.add(root);
   return { root: bdf, interrupt, systemError };
 }
 
 function containBelow(m: Parts, port: FunctionState, message: ErrorMessage, source: number | undefined): Arrival {
   const interrupt = contain(port.config, message, source);
+  cutOffBelow(m, port);
+  return { contained: port.bdf, interrupt };
+}
+
+/** DPC Software Trigger was written. */
+export function softwareTrigger(m: Parts, port: FunctionState): void {
+  if (containBySoftware(port.config)) cutOffBelow(m, port);
+}
+
+function cutOffBelow(m: Parts, port: FunctionState): void {
   const below = behindLinkOf(m, port);
   port.contained = below.map(({ index }) => index);
   m.outbox.log('warn', port.bdf, `${formatBdf(port.bdf)}: containment event; ${below.length} functions below are cut off`);
   linkGoesDown(m, below);
-  return { contained: port.bdf, interrupt };
+  m.changedPorts.add(port);
 }
 
 type FailedRequest = Extract<NotedError, { kind: 'request' }>;

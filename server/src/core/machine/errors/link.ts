@@ -3,7 +3,7 @@
  * as by a hot reset (§6.6.1).
  */
 import { formatBdf } from '../../base/index.ts';
-import { PORT_TYPE } from '../../pci/index.ts';
+import { PORT_TYPE, setLinkActive } from '../../pci/index.ts';
 import { STATUS } from '../../translation/index.ts';
 import { forgetGathered } from '../ats/gathered.ts';
 import { forgetPageRequests } from '../ats/page-requester.ts';
@@ -41,6 +41,17 @@ export function linkGoesDown(m: Parts, functions: readonly FunctionState[]): voi
     vanish(m, fn);
   }
   routePaths(m.functions, m.topology);
+  showLinks(m, functions);
+}
+
+/** What ports show of the links that these functions are behind: one is active when anything below it answers on it. */
+export function showLinks(m: Parts, functions: Iterable<FunctionState>): void {
+  const ports = new Set<FunctionState>();
+  for (const { path } of functions) if (path[0] !== undefined && hasLinkBelow(path[0])) ports.add(path[0]);
+  for (const port of ports) {
+    const active = m.functionList.some((fn) => fn.path[0] === port && fn.linkDown === 0 && !fn.heldInReset && fn.physical === undefined);
+    if (setLinkActive(port.config, active)) m.changedPorts.add(port);
+  }
 }
 
 export function linkComesUp(m: Parts, functions: readonly FunctionState[]): void {
@@ -50,6 +61,7 @@ export function linkComesUp(m: Parts, functions: readonly FunctionState[]): void
     m.invalidations.functionReset(fn.bdf);
     m.trace.emit('link', fn.bdf, 1);
   }
+  showLinks(m, functions);
 }
 
 /** What its driver restores after a reset. One that nobody has programmed since it was last reset has nothing that would be wanted back. */

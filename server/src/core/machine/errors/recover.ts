@@ -39,7 +39,10 @@ export function errorVote(m: Parts, origin: Origin, fn: FunctionState, { callbac
 
 /** What pci_aer_init(), pci_configure_serr() and aer_enable_rootport() do at boot: every function tells, every bridge passes it on. */
 export function errorReporting(m: Parts, origin: Origin): void {
-  for (const { config } of m.functionList) enableReporting(config);
+  for (const fn of m.functionList) {
+    enableReporting(fn.config);
+    if (fn.config.isErrorRoot) m.changedPorts.add(fn);
+  }
   m.outbox.ok(origin);
 }
 
@@ -147,6 +150,7 @@ function deassertReset(m: Parts, task: RecoverTask): boolean {
   if (task.reset !== 'bus' || port === undefined) return true;
   if (port.contained !== undefined) {
     endContainment(port.config);
+    m.changedPorts.add(port);
     const below = port.contained.map((index) => functionNumbered(m, index)).filter((one) => one !== undefined);
     port.contained = undefined;
     linkComesUp(m, below);
@@ -182,6 +186,7 @@ function restore(m: Parts, fn: FunctionState): void {
   if (savedConfig === undefined || fn.linkDown > 0 || fn.resetting) return;
   config.restore(savedConfig);
   fn.savedConfig = undefined;
+  m.changedPorts.add(fn);
   if (config.atsSupported) config.setAtsEnable(device?.atsEnabled ?? config.atsEnabled);
   restorePageRequests(m, fn);
 }
@@ -200,8 +205,12 @@ function slotReset(_m: Parts, task: RecoverTask): boolean {
 function goOn(m: Parts, task: RecoverTask): boolean {
   const { fn, port, affected, status, reset, warning } = task;
   const recovered = status === 'recovered';
-  if (recovered) for (const one of [fn, ...(port === undefined ? [] : [port]), ...affected]) clearErrors(one.config);
-  if (recovered && fn.path.length > 0) clearErrors(fn.path.at(-1)!.config);
+  if (recovered) {
+    for (const one of new Set([fn, ...(port === undefined ? [] : [port]), ...affected, ...fn.path.slice(-1)])) {
+      clearErrors(one.config);
+      m.changedPorts.add(one);
+    }
+  }
   for (const one of affected) one.resetHolder = 0;
   m.outbox.log(recovered ? 'info' : 'warn', fn.bdf, `${formatBdf(fn.bdf)}: device recovery ${recovered ? 'successful' : 'failed'}`);
   conclude(m, task);

@@ -19,6 +19,7 @@ import { dropWaitingResets } from '../reset/reset-locks.ts';
 import { setGate, windowKey } from '../reset/window.ts';
 import type { FunctionState, LeaveTask, Operation, Origin } from '../state.ts';
 import { routePaths } from './routing.ts';
+import { slotsEmptied } from './slots.ts';
 import { topologyOf } from './topology-of.ts';
 
 /** `surprise`: its link is down already. Its reply goes to `origin` when the function is gone. */
@@ -175,6 +176,8 @@ function takeOut(m: Parts, fn: FunctionState): void {
   m.translation.contextChanges.delete(fn.bdf);
   m.functions.delete(fn.bdf);
   m.functionList.splice(m.functionList.indexOf(fn), 1);
+  m.changedPorts.delete(fn);
+  slotsEmptied(m, [fn]);
   refuseCalls(m, fn);
   m.topology = topologyOf(m.functionList, m.topology);
   routePaths(m.functions, m.topology);

@@ -9,6 +9,7 @@ import type { FunctionSpec } from '../spec.ts';
 import type { FunctionState, Origin, PlugTask } from '../state.ts';
 import { placeOf, portAt } from './plug-place.ts';
 import { routePaths } from './routing.ts';
+import { slotsFilled } from './slots.ts';
 import { topologyOf } from './topology-of.ts';
 
 /** From the link's being up until configuration requests are answered (PCIe Base r6.0 §6.6.1). */
@@ -96,6 +97,7 @@ export function addFunctions(m: Parts, specs: readonly FunctionSpec[], coming: C
     if (fn.resetting) m.clock.set(coming.readyNs, 'function', fn.index);
   }
   routePaths(m.functions, m.topology);
+  slotsFilled(m, added);
   probeAll(m, added);
   for (const { bdf, path } of added) {
     m.outbox.event({ kind: 'hotplug', port: path[0]?.bdf, bdf, present: true, reason: coming.reason, timeNs: m.clock.nowNs });

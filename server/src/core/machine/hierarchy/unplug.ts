@@ -7,6 +7,7 @@ import type { Parts } from '../parts.ts';
 import type { Reply } from '../reply.ts';
 import type { FunctionState, Origin, UnplugTask } from '../state.ts';
 import { leave, leaveDeadline } from './leave.ts';
+import { slotsEmptied } from './slots.ts';
 
 /**
  * Of a root port or downstream port what is below it goes, and the port stays; any other function goes itself, with what is below it. The reply comes when
@@ -16,6 +17,7 @@ export function functionUnplug(m: Parts, origin: Origin, fn: FunctionState, { su
   const going = goingWith(m, fn);
   if (going.length === 0) throw new ModelError('ENODEV', `there is nothing below ${formatBdf(fn.bdf)}`, 'function');
   const aborted = surprise ? pullOut(m, going) : new Map<FunctionState, number>();
+  if (surprise) slotsEmptied(m, going);
   const busy = going.find((one) => one.leaving !== 0);
   if (busy !== undefined) {
     m.outbox.refuse(origin, 'EBUSY', `${formatBdf(busy.bdf)} is being taken out already`, 'function');

@@ -17,6 +17,7 @@ export function setInterruptCause(m: Parts, fn: FunctionState, on: boolean): voi
 /** A reset of the function: its table is masked, nothing is pending, and its INTx is not asserted any more. */
 export function resetInterrupts(m: Parts, fn: FunctionState): void {
   fn.interrupts.vectors?.reset();
+  fn.interrupts.portCauses = 0;
   setInterruptCause(m, fn, false);
 }
 

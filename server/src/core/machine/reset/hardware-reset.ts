@@ -8,7 +8,7 @@ import { forgetGathered } from '../ats/gathered.ts';
 import { forgetPageRequests } from '../ats/page-requester.ts';
 import { discardCompletions } from '../dma/dma-drain.ts';
 import { faultActs } from '../dma/gate.ts';
-import { isLost } from '../errors/link.ts';
+import { isLost, showLinks } from '../errors/link.ts';
 import { functionsBelow } from '../hierarchy/routing.ts';
 import { sriovReset } from '../hierarchy/virtual-functions.ts';
 import { resetInterrupts } from '../interrupts/intx.ts';
@@ -76,9 +76,11 @@ export function resetHardware(m: Parts, fn: FunctionState, method: ResetMethod, 
   }
   if (!held) getReady(m, fn, kind.busyMs);
   if (!fn.config.isBridge) return;
+  m.changedPorts.add(fn);
   // Its bus numbers are gone, and so is its Secondary Bus Reset.
   for (const one of below) letGo(m, one);
   fn.holdsInReset = [];
+  showLinks(m, below);
 }
 
 function getReady(m: Parts, fn: FunctionState, busyMs: number): void {
@@ -107,6 +109,7 @@ export function holdBus(m: Parts, bridge: FunctionState): void {
   const below = functionsBelow(m, bridge);
   bridge.holdsInReset = below;
   for (const fn of below) resetHardware(m, fn, 'bus', { held: true });
+  showLinks(m, below);
 }
 
 /** It was cleared: the functions get ready. */
@@ -114,6 +117,7 @@ export function releaseBus(m: Parts, bridge: FunctionState): void {
   const held = bridge.holdsInReset;
   bridge.holdsInReset = [];
   for (const fn of held) letGo(m, fn);
+  showLinks(m, held);
 }
 
 /** On a conventional bus a function answers as soon as RST# is released; over a link it takes its time. */

@@ -68,6 +68,7 @@ function restore(m: Parts, fn: FunctionState): void {
   if (!answersConfig(fn)) return;
   const atsEnabled = device?.atsEnabled ?? config.atsEnabled;
   config.restore(fn.saved ?? fn.spec.config);
+  m.changedPorts.add(fn);
   if (config.atsSupported) config.setAtsEnable(atsEnabled);
   restorePageRequests(m, fn);
   // __pci_restore_msix_state() writes the table anew.
