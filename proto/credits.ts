@@ -35,6 +35,7 @@ export function creditClass(number: number): CreditClass {
   switch (number) {
     case BODY.regionRead:
     case BODY.regionWrite:
+    case BODY.regionWriteMulti:
     case BODY.configRead:
       return CREDIT_CLASS_ACCESS;
     case BODY.dmaRead:

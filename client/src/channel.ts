@@ -14,7 +14,15 @@ export interface Answer<K extends CallName> {
 }
 
 /** The calls that a server makes to the device and memory roles. */
-export const PEER_CALLS = ['regionRead', 'regionWrite', 'deviceReset', 'memoryRead', 'memoryWrite', 'memoryFence'] as const;
+export const PEER_CALLS = [
+  'regionRead',
+  'regionWrite',
+  'regionWriteMulti',
+  'deviceReset',
+  'memoryRead',
+  'memoryWrite',
+  'memoryFence',
+] as const;
 export type PeerCallName = (typeof PEER_CALLS)[number];
 
 export type PeerCall = {

@@ -1,7 +1,7 @@
 import type { CallName, Calls } from '../../proto/index.ts';
 import { ask, type CallOptions } from './ask.ts';
 import type { Answer, Channel, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
-import { ClaimedFunctions, type ClaimedFunction, type DeviceHandlers } from './device-role.ts';
+import { ClaimedFunctions, type ClaimOptions, type ClaimedFunction, type DeviceHandlers } from './device-role.ts';
 import { EventStreams } from './event-streams.ts';
 import { Machine, type MachineLink } from './machine.ts';
 import { MemoryOwners, type MemoryHandlers, type MemoryOwner, type MemoryRange } from './memory-owner.ts';
@@ -58,9 +58,9 @@ export class Connection implements MachineLink, AsyncDisposable {
 
   /**
    * Emulates a `remote` function: accesses and resets come to the handlers, and it can do DMA. Needs the device role. Errors: ENODEV, EBUSY
-   * (claimed by another), EOPNOTSUPP (not a remote function), EPERM.
+   * (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EINVAL (widths).
    */
-  claimDevice(bdf: string, handlers: DeviceHandlers = {}, options?: CallOptions): Promise<ClaimedFunction> {
+  claimDevice(bdf: string, handlers: DeviceHandlers = {}, options?: ClaimOptions): Promise<ClaimedFunction> {
     return this.#functions.claim(bdf, handlers, options);
   }
 
@@ -88,6 +88,8 @@ export class Connection implements MachineLink, AsyncDisposable {
         return this.#functions.regionRead(call.request);
       case 'regionWrite':
         return this.#functions.regionWrite(call.request);
+      case 'regionWriteMulti':
+        return this.#functions.regionWriteMulti(call.request);
       case 'deviceReset':
         return this.#functions.reset(call.request);
       case 'memoryRead':

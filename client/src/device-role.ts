@@ -7,7 +7,7 @@ import type { Channel, PeerAnswer } from './channel.ts';
 import { Claim } from './claim.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError, isCancelled } from './errors.ts';
-import { INTERRUPT_OUTCOME, RESET_METHOD, type InterruptOutcome, type ResetMethod } from './names.ts';
+import { CONFIG_KEEPER, INTERRUPT_OUTCOME, RESET_METHOD, type InterruptOutcome, type ResetMethod } from './names.ts';
 import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
 import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
@@ -30,6 +30,16 @@ export interface DeviceHandlers {
   onRegionWrite?(access: RegionAccess & { readonly value: bigint }): void | Promise<void>;
   /** The function is reset; it is ready when this settles. */
   onReset?(method: ResetMethod): void | Promise<void>;
+}
+
+/** How the function is to be accessed. */
+export interface ClaimOptions extends CallOptions {
+  /** `emulator`: accesses to configuration space come to the handlers too, as region 7. Absent: the server keeps it. */
+  readonly config?: 'server' | 'emulator';
+  /** Writes to BARs are not answered, and hosts do not wait for them. Absent: false. */
+  readonly postedWrites?: boolean;
+  /** Widths of BAR accesses that it takes; hosts get EINVAL for others. Absent: all. */
+  readonly widths?: readonly (1 | 2 | 4 | 8)[];
 }
 
 export interface DmaOptions extends CallOptions {
@@ -106,6 +116,9 @@ export class ClaimedFunction extends Claim {
   /** Settles when every access that has come is answered; undefined when that is so. */
   #busy: Promise<unknown> | undefined;
 
+  /** Configuration space as it stood when it was claimed. */
+  config = new Uint8Array(0);
+
   constructor(channel: Channel, fn: number, handlers: DeviceHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
     super(giveUp);
     this.bdf = bdfText(fn);
@@ -175,7 +188,7 @@ export class ClaimedFunctions {
   }
 
   /** Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM (no device role), EEXIST (claimed here). */
-  async claim(bdf: string, handlers: DeviceHandlers, options?: CallOptions): Promise<ClaimedFunction> {
+  async claim(bdf: string, handlers: DeviceHandlers, options?: ClaimOptions): Promise<ClaimedFunction> {
     const fn = packBdf(bdf);
     if (this.#functions.has(fn))
       throw new IommudError({ code: 'EEXIST', message: `${bdf} is claimed by this connection already`, about: bdf });
@@ -186,7 +199,7 @@ export class ClaimedFunctions {
     // Before the claim is answered: the first access may come right behind the answer.
     this.#functions.set(fn, claimed);
     try {
-      await ask(this.#channel, 'deviceClaim', { function: fn }, options);
+      claimed.config = (await ask(this.#channel, 'deviceClaim', termsOf(fn, options), options)).data?.slice() ?? claimed.config;
     } catch (error) {
       this.#functions.delete(fn);
       // Given up is not undone: behind the claim goes what undoes it, if it had effect.
@@ -204,6 +217,16 @@ export class ClaimedFunctions {
     return this.#at(request.function).write({ ...accessOf(request), value: request.value ? bigintOf(request.value) : 0n });
   }
 
+  /** Each starts when the one before has settled; the first that fails is the answer. */
+  async regionWriteMulti(request: Calls['regionWriteMulti']['request']): Promise<PeerAnswer> {
+    const fn = this.#at(request.function);
+    const answers = (request.writes ?? []).map(
+      (write) => new Promise((resolve) => resolve(fn.write({ ...accessOf(write), value: write.value ? bigintOf(write.value) : 0n }))),
+    );
+    for (const one of await Promise.allSettled(answers)) if (one.status === 'rejected') throw one.reason;
+    return {};
+  }
+
   reset(request: Calls['deviceReset']['request']): PeerAnswer | Promise<PeerAnswer> {
     return this.#at(request.function).reset(RESET_METHOD.nameOf(request.method ?? 0));
   }
@@ -215,7 +238,18 @@ export class ClaimedFunctions {
   }
 }
 
-function accessOf(request: Calls['regionRead']['request']): RegionAccess {
+function termsOf(fn: number, { config, postedWrites, widths }: ClaimOptions = {}): Calls['deviceClaim']['request'] {
+  return {
+    function: fn,
+    config: config === undefined ? null : CONFIG_KEEPER.numberOf(config, 'config'),
+    postedWrites: postedWrites ?? null,
+    widths: widths === undefined ? null : widths.reduce((sum, width) => sum | width, 0),
+    // The handlers see one write at a time in any case.
+    writeMulti: true,
+  };
+}
+
+function accessOf(request: Pick<Calls['regionRead']['request'], 'region' | 'offset' | 'bytes'>): RegionAccess {
   return { region: request.region ?? 0, offset: request.offset ? numberOf(request.offset) : 0, bytes: request.bytes ?? 0 };
 }
 

@@ -23,7 +23,7 @@ export type {
 export type { Slot, SlotInfo } from './slot.ts';
 export type { Sriov, SriovInfo } from './sriov.ts';
 export type { HotplugChange, PlugOptions, PlugReport, UnplugOptions, UnplugReport } from './hotplug.ts';
-export type { ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
+export type { ClaimOptions, ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';

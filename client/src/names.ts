@@ -38,6 +38,7 @@ export type OnFault = Names<typeof v1.OnFault, 'ON_FAULT_', '-'>;
 export type InvalidateType = Names<typeof v1.InvalidateType, 'INVALIDATE_TYPE_', '-'>;
 export type IrqIndex = Names<typeof v1.IrqIndex, 'IRQ_INDEX_', '-'>;
 export type InterruptOutcome = Names<typeof v1.InterruptOutcome, 'INTERRUPT_OUTCOME_', '-'>;
+export type ConfigKeeper = Names<typeof v1.ConfigKeeper, 'CONFIG_KEEPER_', '-'>;
 export type LogLevel = Names<typeof v1.LogLevel, 'LOG_LEVEL_', '-'>;
 /** Where a request can be held, in order. */
 export type HoldPoint = Extract<RequestPoint, 'issued' | 'translated' | 'performed'>;
@@ -72,6 +73,7 @@ function vocabulary<Name extends string>(what: string, values: object, prefix: s
 
 export const DRIVER_CALLBACK = vocabulary<DriverCallback>('driver-callback', v1.DriverCallback, 'DRIVER_CALLBACK_', '_');
 export const RESET_METHOD = vocabulary<ResetMethod>('method', v1.ResetMethod, 'RESET_METHOD_', '_');
+export const CONFIG_KEEPER = vocabulary<ConfigKeeper>('config', v1.ConfigKeeper, 'CONFIG_KEEPER_', '-');
 export const ROLE = vocabulary<Role>('role', v1.Role, 'ROLE_', '-');
 export const EVENT_CLASS = vocabulary<EventClass>('event', v1.EventClass, 'EVENT_CLASS_', '-');
 export const OUTCOME = vocabulary<Outcome>('outcome', v1.Outcome, 'OUTCOME_', '-');

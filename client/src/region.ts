@@ -52,6 +52,21 @@ export class Region {
     return waited(body.elapsedNs);
   }
 
+  /** Several registers, one after the other, in one call. Errors as {@link write}, naming the write: then none was made. */
+  async writeMany(
+    writes: readonly { readonly offset: number; readonly bytes: number; readonly value: bigint | number }[],
+    options?: CallOptions,
+  ): Promise<Waited> {
+    const items = writes.map(({ offset, bytes, value }) => ({
+      region: this.#region,
+      offset: u64(offset, 'offset'),
+      bytes: u32(bytes, 'bytes'),
+      value: u64(value, 'value'),
+    }));
+    const { body } = await ask(this.#channel, 'regionWriteMulti', { function: this.#function, writes: items }, options);
+    return waited(body.elapsedNs);
+  }
+
   /** Many registers at once, read as words of 4 bytes in order. Offset and count are multiples of 4. Errors as {@link read}. */
   async readBytes(offset: number, bytes: number, options?: CallOptions): Promise<Uint8Array> {
     if (u32(bytes, 'bytes') % WORD_BYTES !== 0) throw invalid('bytes', `${bytes} is not a multiple of ${WORD_BYTES}`);

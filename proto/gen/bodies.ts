@@ -39,6 +39,8 @@ export const BODY = {
   deviceInterruptReply: 51,
   irqRemapSet: 52,
   irqRemapSetReply: 53,
+  regionWriteMulti: 54,
+  regionWriteMultiReply: 55,
   functionRegions: 62,
   functionRegionsReply: 63,
   groupInfo: 64,
@@ -207,6 +209,7 @@ export interface Calls {
   modelInterrupt: { request: iommud.v1.ModelInterrupt.$Properties; decoded: iommud.v1.ModelInterrupt; reply: iommud.v1.ModelInterruptReply };
   deviceInterrupt: { request: iommud.v1.DeviceInterrupt.$Properties; decoded: iommud.v1.DeviceInterrupt; reply: iommud.v1.DeviceInterruptReply };
   irqRemapSet: { request: iommud.v1.IrqRemapSet.$Properties; decoded: iommud.v1.IrqRemapSet; reply: iommud.v1.IrqRemapSetReply };
+  regionWriteMulti: { request: iommud.v1.RegionWriteMulti.$Properties; decoded: iommud.v1.RegionWriteMulti; reply: iommud.v1.RegionWriteMultiReply };
   functionRegions: { request: iommud.v1.FunctionRegions.$Properties; decoded: iommud.v1.FunctionRegions; reply: iommud.v1.FunctionRegionsReply };
   groupInfo: { request: iommud.v1.GroupInfo.$Properties; decoded: iommud.v1.GroupInfo; reply: iommud.v1.GroupInfoReply };
   domainAlloc: { request: iommud.v1.DomainAlloc.$Properties; decoded: iommud.v1.DomainAlloc; reply: iommud.v1.DomainAllocReply };
@@ -332,6 +335,8 @@ codecs[50] = v1.DeviceInterrupt;
 codecs[51] = v1.DeviceInterruptReply;
 codecs[52] = v1.IrqRemapSet;
 codecs[53] = v1.IrqRemapSetReply;
+codecs[54] = v1.RegionWriteMulti;
+codecs[55] = v1.RegionWriteMultiReply;
 codecs[62] = v1.FunctionRegions;
 codecs[63] = v1.FunctionRegionsReply;
 codecs[64] = v1.GroupInfo;

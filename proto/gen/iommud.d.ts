@@ -9818,6 +9818,185 @@ export namespace iommud {
             type $Shape = iommud.v1.RegionWriteReply.$Properties;
         }
 
+        /** One of several writes. */
+        class RegionWriteItem {
+
+            /**
+             * Constructs a new RegionWriteItem.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.RegionWriteItem.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** As in RegionRead. */
+            region: (number|null);
+
+            /** Bytes from the region's start. */
+            offset: (Long|null);
+
+            /** Width, as in RegionRead. */
+            bytes: (number|null);
+
+            /** Register value; bits beyond the width are ignored. */
+            value: (Long|null);
+
+            /**
+             * Encodes the specified RegionWriteItem message. Does not implicitly {@link iommud.v1.RegionWriteItem.verify|verify} messages.
+             * @param message RegionWriteItem message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.RegionWriteItem.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegionWriteItem message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.RegionWriteItem & iommud.v1.RegionWriteItem.$Shape} RegionWriteItem
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.RegionWriteItem & iommud.v1.RegionWriteItem.$Shape;
+        }
+
+        namespace RegionWriteItem {
+
+            /** Properties of a RegionWriteItem. */
+            interface $Properties {
+
+                /** As in RegionRead. */
+                region?: (number|null);
+
+                /** Bytes from the region's start. */
+                offset?: (Long|null);
+
+                /** Width, as in RegionRead. */
+                bytes?: (number|null);
+
+                /** Register value; bits beyond the width are ignored. */
+                value?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RegionWriteItem. */
+            type $Shape = iommud.v1.RegionWriteItem.$Properties;
+        }
+
+        /**
+         * Writes registers of one function, in order (vfio-user's REGION_WRITE_MULTI). With id 0 it is posted. The reply comes when all are done. Host to server, and
+         * server to a device role that has asked for it.
+         * Role: host. Class: access. Errors: as RegionWrite, naming `writes[3].offset`, and nothing was written; ENODEV. What an emulator answers to one of them is
+         * the answer to all, the first error.
+         */
+        class RegionWriteMulti {
+
+            /**
+             * Constructs a new RegionWriteMulti.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.RegionWriteMulti.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RegionWriteMulti function. */
+            function: (number|null);
+
+            /** 1 to 1024. */
+            writes: iommud.v1.RegionWriteItem[];
+
+            /**
+             * Encodes the specified RegionWriteMulti message. Does not implicitly {@link iommud.v1.RegionWriteMulti.verify|verify} messages.
+             * @param message RegionWriteMulti message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.RegionWriteMulti.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegionWriteMulti message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.RegionWriteMulti & iommud.v1.RegionWriteMulti.$Shape} RegionWriteMulti
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.RegionWriteMulti & iommud.v1.RegionWriteMulti.$Shape;
+        }
+
+        namespace RegionWriteMulti {
+
+            /** Properties of a RegionWriteMulti. */
+            interface $Properties {
+
+                /** RegionWriteMulti function */
+                "function"?: (number|null);
+
+                /** 1 to 1024. */
+                writes?: iommud.v1.RegionWriteItem.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RegionWriteMulti. */
+            type $Shape = iommud.v1.RegionWriteMulti.$Properties;
+        }
+
+        /** Represents a RegionWriteMultiReply. */
+        class RegionWriteMultiReply {
+
+            /**
+             * Constructs a new RegionWriteMultiReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.RegionWriteMultiReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RegionWriteMultiReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified RegionWriteMultiReply message. Does not implicitly {@link iommud.v1.RegionWriteMultiReply.verify|verify} messages.
+             * @param message RegionWriteMultiReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.RegionWriteMultiReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RegionWriteMultiReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.RegionWriteMultiReply & iommud.v1.RegionWriteMultiReply.$Shape} RegionWriteMultiReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.RegionWriteMultiReply & iommud.v1.RegionWriteMultiReply.$Shape;
+        }
+
+        namespace RegionWriteMultiReply {
+
+            /** Properties of a RegionWriteMultiReply. */
+            interface $Properties {
+
+                /** RegionWriteMultiReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RegionWriteMultiReply. */
+            type $Shape = iommud.v1.RegionWriteMultiReply.$Properties;
+        }
+
         /** Describes the machine. Roles: any. Class: control. */
         class MachineInfo {
 
@@ -11058,9 +11237,25 @@ export namespace iommud {
             type $Shape = iommud.v1.FunctionUnplugReply.$Properties;
         }
 
+        /** Who answers accesses to configuration space. */
+        enum ConfigKeeper {
+
+            /** CONFIG_KEEPER_UNSPECIFIED value */
+            CONFIG_KEEPER_UNSPECIFIED = 0,
+
+            /** The server, by the topology. Only BAR accesses reach the emulator. */
+            CONFIG_KEEPER_SERVER = 1,
+
+            /**
+             * The emulator: they arrive as region 7. The server keeps a shadow of what hosts write, and obeys that: Command, BARs, power state, MSI and MSI-X, ATS,
+             * PASID, page requests, resets. What the server itself writes (as Linux does round a reset) arrives as posted writes.
+             */
+            CONFIG_KEEPER_EMULATOR = 2
+        }
+
         /**
          * Makes this connection the emulator of a `remote` function: RegionRead, RegionWrite and DeviceReset for it arrive as calls.
-         * Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function).
+         * Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EINVAL (widths).
          */
         class DeviceClaim {
 
@@ -11075,6 +11270,21 @@ export namespace iommud {
 
             /** DeviceClaim function. */
             function: (number|null);
+
+            /** Absent: the server. */
+            config: (iommud.v1.ConfigKeeper|null);
+
+            /**
+             * True: writes to its BARs are posted, as on the bus: RegionWrite arrives with id 0, the host's call does not wait, and a read behind it sees it. An emulator
+             * that fails such a write can tell nobody. Absent: each is answered.
+             */
+            postedWrites: (boolean|null);
+
+            /** Widths of BAR accesses that it takes: 1, 2, 4 and 8 added up. A host's access of another is EINVAL and never reaches it. Absent: 15, all. */
+            widths: (number|null);
+
+            /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
+            writeMulti: (boolean|null);
 
             /**
              * Encodes the specified DeviceClaim message. Does not implicitly {@link iommud.v1.DeviceClaim.verify|verify} messages.
@@ -11103,6 +11313,21 @@ export namespace iommud {
                 /** DeviceClaim function */
                 "function"?: (number|null);
 
+                /** Absent: the server. */
+                config?: (iommud.v1.ConfigKeeper|null);
+
+                /**
+                 * True: writes to its BARs are posted, as on the bus: RegionWrite arrives with id 0, the host's call does not wait, and a read behind it sees it. An emulator
+                 * that fails such a write can tell nobody. Absent: each is answered.
+                 */
+                postedWrites?: (boolean|null);
+
+                /** Widths of BAR accesses that it takes: 1, 2, 4 and 8 added up. A host's access of another is EINVAL and never reaches it. Absent: 15, all. */
+                widths?: (number|null);
+
+                /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
+                writeMulti?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -11111,7 +11336,7 @@ export namespace iommud {
             type $Shape = iommud.v1.DeviceClaim.$Properties;
         }
 
-        /** Represents a DeviceClaimReply. */
+        /** `data`: configuration space as it stands. */
         class DeviceClaimReply {
 
             /**

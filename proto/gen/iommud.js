@@ -14374,6 +14374,273 @@ export const iommud = $root.iommud = (() => {
             };
             return RegionWriteReply;
         })();
+        v1.RegionWriteItem = (function() {
+            const RegionWriteItem = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            RegionWriteItem.prototype.region = null;
+            RegionWriteItem.prototype.offset = null;
+            RegionWriteItem.prototype.bytes = null;
+            RegionWriteItem.prototype.value = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            RegionWriteItem.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.region != null && $Object.hasOwnProperty.call(message, "region"))
+                    writer.uint32(8).uint32(message.region);
+                if (message.offset != null && $Object.hasOwnProperty.call(message, "offset"))
+                    writer.uint32(17).fixed64(message.offset);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes"))
+                    writer.uint32(24).uint32(message.bytes);
+                if (message.value != null && $Object.hasOwnProperty.call(message, "value"))
+                    writer.uint32(33).fixed64(message.value);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            RegionWriteItem.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.RegionWriteItem();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            message.region = reader.uint32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.offset = reader.fixed64();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.bytes = reader.uint32();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            message.value = reader.fixed64();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RegionWriteItem;
+        })();
+        v1.RegionWriteMulti = (function() {
+            const RegionWriteMulti = function (properties) {
+                this.writes = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            RegionWriteMulti.prototype["function"] = null;
+            RegionWriteMulti.prototype.writes = $util.emptyArray;
+            // Virtual OneOf for proto3 optional field
+            RegionWriteMulti.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(13).fixed32(message["function"]);
+                if (message.writes != null && message.writes.length)
+                    for (let i = 0; i < message.writes.length; ++i)
+                        $root.iommud.v1.RegionWriteItem.encode(message.writes[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            RegionWriteMulti.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.RegionWriteMulti();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.writes && message.writes.length))
+                                message.writes = [];
+                            message.writes.push($root.iommud.v1.RegionWriteItem.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RegionWriteMulti;
+        })();
+        v1.RegionWriteMultiReply = (function() {
+            const RegionWriteMultiReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            RegionWriteMultiReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            RegionWriteMultiReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
+                    writer.uint32(9).fixed64(message.elapsedNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            RegionWriteMultiReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.RegionWriteMultiReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.elapsedNs = value;
+                            else
+                                delete message.elapsedNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return RegionWriteMultiReply;
+        })();
         v1.MachineInfo = (function() {
             const MachineInfo = function (properties) {
                 if (properties)
@@ -16342,6 +16609,13 @@ export const iommud = $root.iommud = (() => {
             };
             return FunctionUnplugReply;
         })();
+        v1.ConfigKeeper = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "CONFIG_KEEPER_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "CONFIG_KEEPER_SERVER"] = 1;
+            values[valuesById[2] = "CONFIG_KEEPER_EMULATOR"] = 2;
+            return values;
+        })();
         v1.DeviceClaim = (function() {
             const DeviceClaim = function (properties) {
                 if (properties)
@@ -16350,6 +16624,14 @@ export const iommud = $root.iommud = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
             DeviceClaim.prototype["function"] = null;
+            DeviceClaim.prototype.config = null;
+            DeviceClaim.prototype.postedWrites = null;
+            DeviceClaim.prototype.widths = null;
+            DeviceClaim.prototype.writeMulti = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             DeviceClaim.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -16360,6 +16642,14 @@ export const iommud = $root.iommud = (() => {
                     throw $Error("max depth exceeded");
                 if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
                     writer.uint32(13).fixed32(message["function"]);
+                if (message.config != null && $Object.hasOwnProperty.call(message, "config"))
+                    writer.uint32(16).int32(message.config);
+                if (message.postedWrites != null && $Object.hasOwnProperty.call(message, "postedWrites"))
+                    writer.uint32(24).bool(message.postedWrites);
+                if (message.widths != null && $Object.hasOwnProperty.call(message, "widths"))
+                    writer.uint32(32).uint32(message.widths);
+                if (message.writeMulti != null && $Object.hasOwnProperty.call(message, "writeMulti"))
+                    writer.uint32(40).bool(message.writeMulti);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -16372,7 +16662,7 @@ export const iommud = $root.iommud = (() => {
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
                     throw $Error("max depth exceeded");
-                let end, message;
+                let end, message, value;
                 if (length === $undefined)
                     end = reader.len;
                 else {
@@ -16396,6 +16686,30 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 5)
                                 break;
                             message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            message.config = reader.int32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.postedWrites = reader.bool();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.widths = reader.uint32();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            message.writeMulti = reader.bool();
                             continue;
                         }
                     }

@@ -239,7 +239,7 @@ describe.each(EACH)('%s: a window that leaves direct regions open, and other cal
   it('17 a device role is let through as a model is', () => {
     const { m } = machine(behaviour, { functions: [withRegions(remote(REMOTE))] });
     const peer = m.attachPeer({ device: true });
-    m.call('ok', { kind: 'device-claim', bdf: REMOTE }, peer.id);
+    m.call('device-claim', { kind: 'device-claim', bdf: REMOTE }, peer.id);
     m.prepare(REMOTE);
     const write = { kind: 'dma-write', bdf: REMOTE, pasid: NO_PASID, iovaHigh: 0, data: new TextEncoder().encode('peer') } as const;
     expect(m.call('dma', { ...write, iovaLow: at }, peer.id).outcome).toBe('performed');

@@ -166,6 +166,10 @@ export class CoreChannel implements Channel {
       request: message(number, peerCallBody(call)),
       data: copied(peerCallData(call)),
     } as PeerCall;
+    if (token === 0) {
+      Promise.resolve(this.#listener?.peerCall(asked)).catch(() => undefined);
+      return;
+    }
     const answer = async (): Promise<PeerAnswer> => {
       const given = await this.#listener?.peerCall(asked);
       const settled = peerAnswer(number, number + 1, message(number + 1, given?.body ?? {}), given?.data);

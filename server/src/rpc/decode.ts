@@ -6,6 +6,7 @@ import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX } from
  * right type; whether it makes sense is the machine's to say.
  */
 import type { CallName as SteppedCallName, Command, CommandKind, StepName } from '../core/machine/index.ts';
+import { DEVICE_ROWS } from './decode-devices.ts';
 import { PAGE_ROWS } from './decode-pages.ts';
 import { RESET_ROWS } from './decode-resets.ts';
 import { tablesOf, targetOf } from './domain-fields.ts';
@@ -120,8 +121,6 @@ const ROWS = {
   modelInterrupt: { roles: HOST, decode: (b) => ({ kind: 'model-interrupt', ...interruptOf(b) }) },
   deviceInterrupt: { roles: DEVICE, decode: (b) => ({ kind: 'device-interrupt', ...interruptOf(b) }) },
   irqRemapSet: { roles: HOST, decode: (b) => ({ kind: 'irq-remap-set', index: needUint32(b.index, 'index'), entry: remapEntryOf(b) }) },
-  deviceClaim: { roles: DEVICE, decode: (b) => ({ kind: 'device-claim', bdf: needFunction(b.function) }) },
-  deviceRelease: { roles: DEVICE, decode: (b) => ({ kind: 'device-release', bdf: needFunction(b.function) }) },
 
   groupInfo: { roles: HOST_OR_OBSERVER, decode: (b) => ({ kind: 'group-info', bdf: needFunction(b.function) }) },
   domainAlloc: {
@@ -377,6 +376,7 @@ const ROWS = {
     decode: (b) => ({ kind: 'call-release', hold: needUint32(b.hold, 'hold'), stopped: b.stopped ?? 0, keep: b.keep ?? false }),
   },
   callsHeld: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'calls-held' }) },
+  ...DEVICE_ROWS,
   ...PAGE_ROWS,
   ...RESET_ROWS,
 

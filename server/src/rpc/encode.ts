@@ -45,6 +45,8 @@ export function replyData(reply: Reply): Uint8Array | undefined {
     case 'config-read':
     case 'dirty-read':
       return reply.data;
+    case 'device-claim':
+      return reply.config;
     default:
       return undefined;
   }
@@ -66,6 +68,7 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
       timedOut: reply.timedOut,
       elapsedNs: u64FromNumber(reply.elapsedNs),
     }) satisfies Send<'FunctionUnplugReply'>,
+  'device-claim': (reply) => ({ elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DeviceClaimReply'>,
   'function-info': (reply) => functionDetail(reply.function),
   'function-regions': (reply) => ({ regions: reply.regions.map(regionInfo) }) satisfies Send<'FunctionRegionsReply'>,
   'group-info': (reply) => groupDetail(reply.group),

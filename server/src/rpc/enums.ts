@@ -3,6 +3,7 @@ import { iommud } from '../../../proto/index.ts';
 import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, type PageResponseCode } from '../core/base/index.ts';
 import {
   BUS_ERRORS,
+  CONFIG_KEEPERS,
   DEFAULT_TYPES,
   DRIVER_CALLBACKS,
   ERROR_CALLBACKS,
@@ -128,3 +129,4 @@ export const EVENT_CLASSES = enumMap(
   }),
   v1.EventClass,
 );
+export const CONFIG_KEEPER = enumMap('CONFIG_KEEPER', CONFIG_KEEPERS, v1.ConfigKeeper);

@@ -17,6 +17,8 @@ export function peerCallNumber(call: PeerCall): number {
       return BODY.regionRead;
     case 'region-write':
       return BODY.regionWrite;
+    case 'region-write-multi':
+      return BODY.regionWriteMulti;
     case 'device-reset':
       return BODY.deviceReset;
   }
@@ -49,6 +51,16 @@ export function peerCallBody(call: PeerCall): object {
         bytes: call.bytes,
         value: { low: call.valueLow, high: call.valueHigh },
       } satisfies iommud.v1.RegionWrite.$Properties;
+    case 'region-write-multi':
+      return {
+        function: call.bdf,
+        writes: call.writes.map(({ region, offset, bytes, valueLow, valueHigh }) => ({
+          region,
+          offset: u64FromNumber(offset),
+          bytes,
+          value: { low: valueLow, high: valueHigh },
+        })),
+      } satisfies iommud.v1.RegionWriteMulti.$Properties;
     case 'device-reset':
       return {
         function: call.bdf,

@@ -48,6 +48,7 @@ export class PeerDebts {
     this.#credits = new CreditPool(grants);
   }
 
+  /** Token 0: posted, with no answer and no credit, yet behind what waits in its class. */
   ask(token: number, call: PeerCall): void {
     const queue = this.#waiting[creditClass(peerCallNumber(call))];
     if (queue?.length === 0 && this.#send(token, call)) return;
@@ -87,6 +88,10 @@ export class PeerDebts {
   #send(token: number, call: PeerCall): boolean {
     const number = peerCallNumber(call);
     const body = peerCallBody(call);
+    if (token === 0) {
+      this.#port.call(0, number, body, peerCallData(call));
+      return true;
+    }
     const at = creditClass(number);
     const bytes = replyBytes(number, body);
     if (!this.#credits.take(at, bytes)) return false;

@@ -82,7 +82,20 @@ export const EXAMPLES: Examples = {
     needs: ['index', 'vector'],
     command: { kind: 'irq-remap-set', index: 65_535, entry: { vector: 255, destination: 0xffff_ffff, source: bdf } },
   },
-  deviceClaim: { ...place, command: { kind: 'device-claim', bdf } },
+  regionWriteMulti: {
+    body: { function: FUNCTION, writes: [{ region: 0, offset: { low: 8, high: 0 }, bytes: 8, value: WIDE }] },
+    needs: ['function'],
+    command: {
+      kind: 'region-write-multi',
+      bdf,
+      writes: [{ region: 0, offset: 8, bytes: 8, valueLow: 0x1000, valueHigh: -0x8000 }],
+    },
+  },
+  deviceClaim: {
+    body: { function: FUNCTION, config: 2, postedWrites: true, widths: 12, writeMulti: true },
+    needs: ['function'],
+    command: { kind: 'device-claim', bdf, config: 'emulator', postedWrites: true, widths: 12, writeMulti: true },
+  },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },
   domainAlloc: {

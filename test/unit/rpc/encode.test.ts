@@ -197,6 +197,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   },
   modelPageRequest: { answer: 'PAGE_ANSWER_NOT_SENT', group: 511, elapsed_ns: '8' },
   pageRequest: { answer: 'PAGE_ANSWER_FORGOTTEN', group: 3, elapsed_ns: '9' },
+  deviceClaim: { elapsed_ns: '7' },
   errorRecover: {
     recovered: true,
     status: 'VOTE_RECOVERED',
@@ -233,7 +234,13 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   traceHash: { hash: '0123456789abcdef' },
 };
 
-const DATA: Partial<Record<ServedCall, string>> = { configRead: 'AQIDBAUGBwg=', memoryRead: 'AQID', dmaRead: 'CQg=', dirtyRead: 'gQ==' };
+const DATA: Partial<Record<ServedCall, string>> = {
+  configRead: 'AQIDBAUGBwg=',
+  memoryRead: 'AQID',
+  dmaRead: 'CQg=',
+  dirtyRead: 'gQ==',
+  deviceClaim: 'NBI=',
+};
 
 describe('replies', () => {
   it.each(EXAMPLE_NAMES)('of %s are in its own reply message', (name) => {

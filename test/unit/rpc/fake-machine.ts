@@ -184,6 +184,7 @@ const REPLIES = {
     },
   },
   'config-read': { kind: 'config-read', data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+  'device-claim': { kind: 'device-claim', config: Uint8Array.of(0x34, 0x12), elapsedNs: 7 },
   'function-plug': { kind: 'function-plug', functions: [0x100, 0x101], elapsedNs: 100_000_000 },
   'function-unplug': { kind: 'function-unplug', functions: [0x100], drained: 1, aborted: 2, completed: 3, timedOut: 4, elapsedNs: 5 },
   'function-regions': {

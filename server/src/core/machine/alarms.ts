@@ -9,6 +9,7 @@ import { leaveDeadline } from './hierarchy/leave.ts';
 import { resumePlug } from './hierarchy/plug.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
+import { accessTimedOut } from './remote/accesses.ts';
 import { functionMayBeReady } from './reset/hardware-reset.ts';
 import { prepareDeadline } from './reset/prepare.ts';
 import { resumeReset } from './reset/reset.ts';
@@ -51,6 +52,7 @@ export function ring(m: Parts, alarm: Alarm): void {
       else if (operation?.kind === 'leave') leaveDeadline(m, operation);
       else if (operation?.kind === 'plug') resumePlug(m, operation);
       else if (operation?.kind === 'recover') recoverSlept(m, operation);
+      else if (operation?.kind === 'peer-access') accessTimedOut(m, operation);
       break;
     }
   }

@@ -88,6 +88,7 @@ export function assemble(
     errors: [],
     injected: { memory: [], edges: [], next: 1 },
     nextIoas: 1,
+    ownConfigs: new Set(),
     ...interrupts,
     nextRequest: 1,
   };

@@ -35,6 +35,13 @@ export interface RegionWrite extends Omit<RegionRead, 'kind'> {
   readonly valueLow: number;
   readonly valueHigh: number;
 }
+/** One of the writes of a {@link RegionWriteMulti}. */
+export type RegionWriteItem = Omit<RegionWrite, 'kind' | 'bdf'>;
+export interface RegionWriteMulti {
+  readonly kind: 'region-write-multi';
+  readonly bdf: Bdf;
+  readonly writes: readonly RegionWriteItem[];
+}
 export interface MachineInfo {
   readonly kind: 'machine-info';
 }
@@ -596,7 +603,20 @@ export interface MemoryRelease {
   readonly kind: 'memory-release';
   readonly address: bigint;
 }
-export interface DeviceClaim {
+export const CONFIG_KEEPERS = ['server', 'emulator'] as const;
+/** How a remote function wants to be accessed. */
+export interface ClaimTerms {
+  /** Who answers configuration requests. */
+  readonly config: (typeof CONFIG_KEEPERS)[number];
+  /** Writes to BARs are not answered. */
+  readonly postedWrites: boolean;
+  /** Of BAR accesses: 1, 2, 4 and 8 added up. */
+  readonly widths: number;
+  /** Several writes of one call arrive in one. */
+  readonly writeMulti: boolean;
+}
+/** Absent: the server keeps configuration space, writes are answered one by one, all widths. */
+export interface DeviceClaim extends Partial<ClaimTerms> {
   readonly kind: 'device-claim';
   readonly bdf: Bdf;
 }
@@ -630,6 +650,7 @@ export interface PageRequestCommand extends Omit<ModelPageRequest, 'kind'> {
 export type HostCommand =
   | RegionRead
   | RegionWrite
+  | RegionWriteMulti
   | MachineInfo
   | FunctionList
   | FunctionPlug

@@ -49,6 +49,7 @@ export function newFunction(
     atcKept: false,
     needsReset: false,
     claimedBy: 0,
+    claim: undefined,
     warnedDirect: false,
     armed: new Map(),
     votes: new Map(),

@@ -27,8 +27,9 @@ import { deviceInterrupt, irqRemapSet, irqSummaries, modelInterrupt } from './in
 import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memoryWrite } from './memory-commands.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
-import { deviceClaim, deviceRelease } from './peer-answers.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
+import { deviceClaim, deviceRelease } from './remote/claims.ts';
+import { regionWriteMulti } from './remote/write-multi.ts';
 import { done } from './reset/done.ts';
 import { prepare } from './reset/prepare.ts';
 import { busReset, coldReset, resetFunction, resetMethodsSet, resetProbe, resetTrigger } from './reset/reset-commands.ts';
@@ -61,6 +62,7 @@ const HANDLERS: Handlers = {
   'region-read': (m, origin, c) => regionRead(m, origin, fnOf(m, c.bdf), c),
   'config-read': (m, origin, c) => configRead(m, origin, fnOf(m, c.bdf), c),
   'region-write': (m, origin, c) => regionWrite(m, origin, fnOf(m, c.bdf), c),
+  'region-write-multi': (m, origin, c) => regionWriteMulti(m, origin, fnOf(m, c.bdf), c),
   'function-plug': functionPlug,
   'function-unplug': (m, origin, c) => functionUnplug(m, origin, fnOf(m, c.bdf), c),
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),

@@ -22,6 +22,7 @@ import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
+import { tellOwnConfigs } from './remote/own-config.ts';
 import type { HeldCall } from './reply.ts';
 import { takeWaitingReset } from './reset/reset-locks.ts';
 import { startWaitingReset } from './reset/reset.ts';
@@ -284,6 +285,7 @@ export class Machine implements MachinePort {
         busy = true;
         followPorts(m);
       }
+      if (m.ownConfigs.size > 0) tellOwnConfigs(m);
       if (settlePageRequests(m)) busy = true;
       for (const task of m.operations.takeReadyDma()) {
         busy = true;

@@ -81,7 +81,17 @@ function askOwner(m: Parts, origin: Origin, address: bigint, bytes: number, call
     return;
   }
   const reads = call.kind === 'memory-read';
-  const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: reads ? 'memory-read' : 'ok', index: -1, bytes });
+  const task = m.operations.start<PeerAccessTask>(origin, {
+    kind: 'peer-access',
+    reply: reads ? 'memory-read' : 'ok',
+    index: -1,
+    bytes,
+    owner,
+    region: -1,
+    offset: 0,
+    parts: 1,
+    data: undefined,
+  });
   m.peers.call(peer, call, { kind: 'access', operation: task.id, expects: reads ? 'data' : 'ok', bytes });
 }
 

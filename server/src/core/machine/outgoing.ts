@@ -1,12 +1,13 @@
 /** What leaves a machine: replies, calls to peers, events. */
 import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
 import type { BusError, ErrorMessage, IntxLine } from '../pci/index.ts';
+import type { RegionWriteItem } from './command.ts';
 import type { FaultRecord, PageFault, Reply } from './reply.ts';
 
 /** Who submits: a number given by `peerAttach`; 0 is the embedding program itself (REST, tests). */
 export type PeerId = number;
 
-/** What the machine asks of a peer. Each gets exactly one {@link PeerAnswer}. */
+/** What the machine asks of a peer. Each gets exactly one {@link PeerAnswer}, but one that is posted (token 0), which gets none. */
 export type PeerCall =
   | { readonly kind: 'memory-read'; readonly address: bigint; readonly bytes: number; readonly epoch: number }
   | { readonly kind: 'memory-write'; readonly address: bigint; readonly data: Uint8Array; readonly epoch: number }
@@ -22,6 +23,7 @@ export type PeerCall =
       readonly valueLow: number;
       readonly valueHigh: number;
     }
+  | { readonly kind: 'region-write-multi'; readonly bdf: Bdf; readonly writes: readonly RegionWriteItem[] }
   /** `cold`: its power was off. */
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod; readonly cold?: boolean };
 

@@ -67,6 +67,8 @@ export interface Parts {
   /** On the bus, to be logged. */
   errors: NotedError[];
   readonly injected: InjectedFaults;
+  /** Functions whose emulators keep their configuration space. */
+  readonly ownConfigs: Set<FunctionState>;
   nextIoas: number;
   /** Where messages of interrupts are taken like memory; -1: writes to INTERRUPT_PAGES are interrupts, as on x86. */
   readonly doorbellPage: number;

@@ -1,12 +1,9 @@
 /** What peers send back, and what their coming and going does. */
-import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
+import type { Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { deliver } from './ats/invalidation.ts';
-import { answerPageRequests } from './ats/page-faults.ts';
-import { forgetPageRequests } from './ats/page-requester.ts';
 import { releaseHoldsOf } from './calls/call-holds.ts';
-import type { DeviceClaim, DeviceRelease } from './command.ts';
-import { abortLedger, forget, giveUpFence } from './dma/dma-drain.ts';
+import { forget, giveUpFence } from './dma/dma-drain.ts';
 import { advance, end, performed } from './dma/dma-ledger.ts';
 import { noteFailure } from './dma/dma-task.ts';
 import { lookupAnswered } from './domains/table-lookups.ts';
@@ -14,14 +11,13 @@ import { entryAnswered } from './domains/table-reads.ts';
 import { updateAnswered } from './domains/table-updates.ts';
 import { noteFailedRequest } from './errors/error-queue.ts';
 import { functionNumbered } from './function-state.ts';
-import { interruptsChanged } from './interrupts/interrupts.ts';
-import { setInterruptCause } from './interrupts/intx.ts';
-import type { PeerAnswer, PeerId } from './outgoing.ts';
+import type { PeerAnswer } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
-import type { Reply } from './reply.ts';
+import { accessAnswered, accessUnanswered } from './remote/accesses.ts';
+import { functionGone } from './remote/claims.ts';
 import { functionMayBeReady } from './reset/hardware-reset.ts';
-import type { FunctionState, Operation, Origin, PeerAccessTask, Request } from './state.ts';
+import type { FunctionState, Request } from './state.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
   switch (owed.kind) {
@@ -49,7 +45,7 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       lookupAnswered(m, m.operations.get(owed.operation), owed.key, answer);
       break;
     case 'access':
-      accessAnswered(m, m.operations.get(owed.operation), answer);
+      accessAnswered(m, owed, answer);
       break;
     case 'device-reset': {
       const fn = functionNumbered(m, owed.index);
@@ -93,55 +89,6 @@ function giveCredit(m: Parts, peer: Peer): void {
   }
 }
 
-function accessAnswered(m: Parts, operation: Operation | undefined, answer: PeerAnswer): void {
-  if (operation?.kind !== 'peer-access') return;
-  m.operations.end(operation);
-  if (answer.kind === 'error') m.outbox.refuse(operation.origin, answer.code, answer.message);
-  else m.outbox.reply(operation.origin, accessReply(m, operation, answer));
-}
-
-function accessReply(m: Parts, operation: PeerAccessTask, answer: Exclude<PeerAnswer, { kind: 'error' }>): Reply {
-  if (answer.kind === 'data') return { kind: 'memory-read', data: answer.data };
-  if (answer.kind === 'value') return { kind: 'region-read', valueLow: answer.valueLow, valueHigh: answer.valueHigh };
-  return { kind: 'ok', elapsedNs: m.outbox.elapsed(operation.origin) };
-}
-
-export function deviceClaim(m: Parts, origin: Origin, peerId: PeerId, fn: FunctionState, command: DeviceClaim): void {
-  if (fn.spec.model !== 'remote') {
-    throw new ModelError(
-      'EOPNOTSUPP',
-      `${formatBdf(command.bdf)} is a ${fn.spec.model}; only a remote function can be claimed`,
-      'function',
-    );
-  }
-  if (fn.claimedBy !== 0) {
-    m.outbox.refuse(origin, 'EBUSY', `${formatBdf(command.bdf)} is claimed by another peer`, 'function');
-    return;
-  }
-  fn.claimedBy = peerId;
-  interruptsChanged(m, fn);
-  m.outbox.log('info', fn.bdf, `${formatBdf(fn.bdf)} was claimed`);
-  m.outbox.ok(origin);
-}
-
-export function deviceRelease(m: Parts, origin: Origin, peerId: PeerId, fn: FunctionState, command: DeviceRelease): void {
-  if (fn.claimedBy !== peerId) throw new ModelError('EPERM', `${formatBdf(command.bdf)} is not claimed by this peer`, 'function');
-  functionGone(m, fn);
-  m.outbox.ok(origin);
-}
-
-/** Nobody plays the function any more: what it had in flight is dropped, and it issues nothing. */
-function functionGone(m: Parts, fn: FunctionState): void {
-  fn.claimedBy = 0;
-  fn.peerResets = 0;
-  setInterruptCause(m, fn, false);
-  abortLedger(m, fn);
-  answerPageRequests(m, fn);
-  forgetPageRequests(m, fn);
-  functionMayBeReady(m, fn);
-  m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} is absent: its peer is gone`);
-}
-
 /**
  * The peer no longer holds the clock; fences it has not answered are given up, and their ranges stay in the ledger; walks and lookups that wait for its page
  * tables end.
@@ -150,6 +97,7 @@ export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
     if (owed.kind === 'fence') giveUpFence(m, owed.requests);
+    else if (owed.kind === 'access') accessUnanswered(m, m.operations.get(owed.operation));
     else if (owed.kind === 'table-read') walkOn(m, entryAnswered(m, owed.read, undefined));
     else if (owed.kind === 'lookup') lookupAnswered(m, m.operations.get(owed.operation), owed.key, undefined);
     else if (owed.kind === 'table-update') walkOn(m, updateAnswered(m, peer, owed.update, undefined));
@@ -167,7 +115,7 @@ export function peerGone(m: Parts, peer: Peer): void {
       loseRequest(m, owed.request);
       touched.add(owed.request.fn.bdf);
     } else if (owed.kind === 'access') {
-      accessAnswered(m, m.operations.get(owed.operation), GONE);
+      accessAnswered(m, owed, GONE);
     } else {
       settleOwed(m, peer, owed, GONE);
     }

@@ -14,7 +14,14 @@ export type Owed =
   | { readonly kind: 'table-update'; readonly update: TableUpdate }
   | { readonly kind: 'lookup'; readonly operation: number; readonly key: number }
   | { readonly kind: 'fence'; readonly requests: readonly Request[] }
-  | { readonly kind: 'access'; readonly operation: number; readonly expects: 'ok' | 'value' | 'data'; readonly bytes: number }
+  /** `at`: where its value stands in what the operation gathers. */
+  | {
+      readonly kind: 'access';
+      readonly operation: number;
+      readonly expects: 'ok' | 'value' | 'data';
+      readonly bytes: number;
+      readonly at?: number;
+    }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number };
 
 export interface Peer {
@@ -75,6 +82,11 @@ export class Peers {
     const token = this.#nextToken++;
     peer.owed.set(token, owed);
     this.#outbox.call(peer.id, token, call);
+  }
+
+  /** The same of a write that nobody answers. */
+  post(peer: Peer, call: PeerCall): void {
+    this.#outbox.call(peer.id, 0, call);
   }
 
   /** Takes the debt that this answer settles. EPROTO for one that was never asked, or of a kind that does not fit. */

@@ -14,7 +14,7 @@ import {
 } from '../pci/index.ts';
 import { setAtsEnable } from './ats/invalidation.ts';
 import { forgetPageRequests, roomChanged } from './ats/page-requester.ts';
-import type { ConfigRead, RegionRead, RegionWrite } from './command.ts';
+import type { ConfigRead, RegionRead, RegionWrite, RegionWriteItem } from './command.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './dma/gate.ts';
 import { withWatcher } from './dma/watchers.ts';
 import { reportError, softwareTrigger } from './errors/bus-errors.ts';
@@ -25,9 +25,12 @@ import { followSriov } from './hierarchy/virtual-functions.ts';
 import { interruptsChanged } from './interrupts/interrupts.ts';
 import { hasVectorsAt, readVectors, writeVectors } from './interrupts/vector-access.ts';
 import type { Parts } from './parts.ts';
+import type { Peer } from './peers.ts';
+import { checkWidth, forwardConfigRead, forwardRead, forwardWrite } from './remote/accesses.ts';
+import { keepsOwnConfig, toldConfig } from './remote/own-config.ts';
 import { holdBus, releaseBus, resetHardware } from './reset/hardware-reset.ts';
 import { transactionsPending } from './reset/reset-steps.ts';
-import type { BarReadTask, FunctionState, Origin, PeerAccessTask } from './state.ts';
+import type { BarReadTask, FunctionState, Origin } from './state.ts';
 
 const BAR_ACCESS_BYTES_MAX = 8;
 /** Writes that change which addresses a function answers. */
@@ -41,7 +44,9 @@ export function regionRead(m: Parts, origin: Origin, fn: FunctionState, command:
   const { region, offset, bytes } = command;
   if (region === REGION.config) {
     checkConfigAccess(fn.config.bytes, offset, bytes);
-    answer(m, origin, configValue(m, fn, offset, bytes), 0);
+    const keeper = configKeeper(m, fn);
+    if (keeper === undefined) answer(m, origin, configValue(m, fn, offset, bytes), 0);
+    else forwardRead(m, origin, fn, keeper, region, offset, bytes);
     return;
   }
   checkBarAccess(m, fn, region, offset, bytes);
@@ -67,10 +72,20 @@ export function configRead(m: Parts, origin: Origin, fn: FunctionState, { offset
     throw new ModelError('EINVAL', `${bytes} bytes of configuration space; whole words of ${WORD_BYTES} are read, at least one`, 'bytes');
   }
   checkConfigAccess(fn.config.bytes, offset + bytes - WORD_BYTES, WORD_BYTES);
+  const keeper = configKeeper(m, fn);
+  if (keeper !== undefined) {
+    forwardConfigRead(m, origin, fn, keeper, offset, bytes);
+    return;
+  }
   const data = new Uint8Array(bytes);
   const view = new DataView(data.buffer);
   for (let at = 0; at < bytes; at += WORD_BYTES) view.setUint32(at, configValue(m, fn, offset + at, WORD_BYTES), true);
   m.outbox.reply(origin, { kind: 'config-read', data });
+}
+
+/** Who answers configuration requests in place of the machine; undefined: the machine, for it keeps the space, or nobody is there. */
+function configKeeper(m: Parts, fn: FunctionState): Peer | undefined {
+  return keepsOwnConfig(fn) && !isLost(m, fn) && answersConfig(fn) ? m.peers.get(fn.claimedBy) : undefined;
 }
 
 /** What a configuration request reads; all ones from a function that does not respond. */
@@ -97,9 +112,7 @@ function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, of
   }
   const peer = m.peers.get(fn.claimedBy);
   if (peer !== undefined) {
-    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'region-read', index: fn.index, bytes });
-    const owed = { kind: 'access', operation: task.id, expects: 'value', bytes } as const;
-    m.peers.call(peer, { kind: 'region-read', bdf: fn.bdf, region, offset, bytes }, owed);
+    forwardRead(m, origin, fn, peer, region, offset, bytes);
     return;
   }
   const low = fn.model.barRead(region, offset, bytes);
@@ -109,13 +122,11 @@ function readBar(m: Parts, origin: Origin, fn: FunctionState, region: number, of
 
 export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command: RegionWrite): void {
   const { region, offset, bytes, valueLow, valueHigh } = command;
+  checkRegionWrite(m, fn, command);
   if (region === REGION.config) {
-    checkConfigAccess(fn.config.bytes, offset, bytes);
-    if (!isLost(m, fn) && answersConfig(fn)) configWrite(m, fn, offset, bytes, valueLow);
-    m.outbox.ok(origin);
+    hostWritesConfig(m, origin, fn, command);
     return;
   }
-  checkBarAccess(m, fn, region, offset, bytes);
   const peer = m.peers.get(fn.claimedBy);
   if (isLost(m, fn) || !decodes(fn, region)) {
     refuseAccess(m, fn, true);
@@ -126,13 +137,35 @@ export function regionWrite(m: Parts, origin: Origin, fn: FunctionState, command
     interruptsChanged(m, fn);
     m.outbox.ok(origin);
   } else if (peer !== undefined) {
-    const task = m.operations.start<PeerAccessTask>(origin, { kind: 'peer-access', reply: 'ok', index: fn.index, bytes });
-    const owed = { kind: 'access', operation: task.id, expects: 'ok', bytes } as const;
-    m.peers.call(peer, { kind: 'region-write', bdf: fn.bdf, region, offset, bytes, valueLow, valueHigh }, owed);
+    forwardWrite(m, origin, fn, peer, command);
   } else {
     fn.model.barWrite(region, offset, bytes, valueLow, valueHigh);
     m.outbox.ok(origin);
   }
+}
+
+export function checkRegionWrite(m: Parts, fn: FunctionState, { region, offset, bytes }: RegionWriteItem): void {
+  if (region === REGION.config) checkConfigAccess(fn.config.bytes, offset, bytes);
+  else checkBarAccess(m, fn, region, offset, bytes);
+}
+
+/** Its emulator gets this write to a BAR. */
+export function isForwarded(m: Parts, fn: FunctionState, { region, offset }: RegionWriteItem): boolean {
+  return m.peers.get(fn.claimedBy) !== undefined && !isLost(m, fn) && decodes(fn, region) && !hasVectorsAt(fn, region, offset);
+}
+
+/** The emulator that keeps the space has the write before whatever comes of it. */
+function hostWritesConfig(m: Parts, origin: Origin, fn: FunctionState, command: RegionWrite): void {
+  const { offset, bytes, valueLow } = command;
+  if (isLost(m, fn) || !answersConfig(fn)) {
+    m.outbox.ok(origin);
+    return;
+  }
+  const keeper = keepsOwnConfig(fn) ? m.peers.get(fn.claimedBy) : undefined;
+  if (keeper !== undefined) forwardWrite(m, origin, fn, keeper, command);
+  configWrite(m, fn, offset, bytes, valueLow);
+  if (keeper === undefined) m.outbox.ok(origin);
+  else if (fn.claim?.resets === fn.config.resets) toldConfig(fn);
 }
 
 /** A configuration write that triggers a reset with no window is allowed: that is what buggy software does. */
@@ -220,6 +253,7 @@ function checkBarAccess(m: Parts, fn: FunctionState, region: number, offset: num
   if (!Number.isInteger(offset) || offset < 0 || (size > 0 && offset + bytes > size)) {
     throw new ModelError('EINVAL', `${bytes} bytes at ${hex(offset)} are beyond the ${size} bytes of BAR ${region}`, 'offset');
   }
+  checkWidth(fn, bytes);
   if (offset % bytes !== 0) {
     throw new ModelError('EINVAL', `offset ${hex(offset)} is not a multiple of the access's ${bytes} bytes`, 'offset');
   }

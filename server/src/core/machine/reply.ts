@@ -270,6 +270,8 @@ export type Reply =
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
   | { readonly kind: 'config-read'; readonly data: Uint8Array }
+  /** `config`: configuration space as it stands. */
+  | { readonly kind: 'device-claim'; readonly config: Uint8Array; readonly elapsedNs: number }
   | { readonly kind: 'function-regions'; readonly regions: readonly RegionSummary[] }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
   | { readonly kind: 'irq-info'; readonly irqs: readonly IrqSummary[] }
@@ -341,6 +343,7 @@ export interface ReplyKinds {
   'function-list': 'function-list';
   'function-info': 'function-info';
   'config-read': 'config-read';
+  'device-claim': 'device-claim';
   'function-regions': 'function-regions';
   'group-info': 'group-info';
   'irq-info': 'irq-info';

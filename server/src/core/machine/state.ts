@@ -9,7 +9,17 @@ import type { Domain, GroupDevice, GroupStep, Ioas, IoasArea } from '../iommu/in
 import type { ConfigSpace, IntxLine, MsixVectors } from '../pci/index.ts';
 import type { EntryWords } from '../translation/index.ts';
 import type { CallName } from './calls/call-steps.ts';
-import type { ChangeCommand, ErrorCallback, FaultKind, InvalidateRequest, MemoryError, ModelDma, OnDeadline, Vote } from './command.ts';
+import type {
+  ChangeCommand,
+  ClaimTerms,
+  ErrorCallback,
+  FaultKind,
+  InvalidateRequest,
+  MemoryError,
+  ModelDma,
+  OnDeadline,
+  Vote,
+} from './command.ts';
 import type { Watchers } from './dma/watchers.ts';
 import type { PeerId } from './outgoing.ts';
 import type { IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
@@ -110,6 +120,8 @@ export interface FunctionState {
   needsReset: boolean;
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
+  /** How it wants to be accessed; undefined: nobody plays it. */
+  claim: RemoteClaim | undefined;
   /** It has been said that its DMA addresses are physical. */
   warnedDirect: boolean;
   readonly armed: Map<FaultKind, ArmedFault>;
@@ -136,6 +148,15 @@ export interface FunctionState {
   readonly interrupts: InterruptState;
   /** The operation that holds the function's reset lock (device_lock), 0 for none. */
   resetHolder: number;
+}
+
+export interface RemoteClaim extends ClaimTerms {
+  /** Where its emulator keeps configuration space: what it has been told of it, and the shadow's count of changes and resets then. */
+  readonly told: Uint8Array;
+  changes: number;
+  resets: number;
+  /** Offsets at which it reads otherwise than was written. */
+  readonly differs: Set<number>;
 }
 
 /** What a function has of its interrupts besides its configuration space. */
@@ -524,6 +545,9 @@ export interface ResetTask extends Pending {
   warning: string;
 }
 
+/** A reply that was a refusal. */
+export type Refusal = Pick<Refused, 'code' | 'message'>;
+
 export interface ResetError {
   readonly code: ErrorName;
   readonly message: string;
@@ -535,7 +559,24 @@ export interface PeerAccessTask extends Pending {
   /** The function whose register it is, by its number; -1: memory. */
   readonly index: number;
   readonly bytes: number;
-  readonly reply: 'region-read' | 'memory-read' | 'ok';
+  readonly reply: 'region-read' | 'config-read' | 'memory-read' | 'ok';
+  /** Who was asked, and for what: where no answer comes it is named. */
+  readonly owner: PeerId;
+  readonly region: number;
+  readonly offset: number;
+  /** Answers that have not come. */
+  parts: number;
+  /** Of `config-read`: what was read. */
+  readonly data: Uint8Array | undefined;
+}
+
+/** Several writes to registers of a function, each a part. */
+export interface WriteMultiTask extends Pending {
+  readonly kind: 'write-multi';
+  /** Parts that have not been answered. */
+  parts: number;
+  /** The first refusal. */
+  error: Refusal | undefined;
 }
 
 /** What an IOVA maps to, by tables in memory that a peer owns: waits for one entry after the other. */
@@ -590,6 +631,7 @@ export type Operation =
   | UnplugTask
   | PlugTask
   | PeerAccessTask
+  | WriteMultiTask
   | LookupTask
   | BarReadTask
   | PageRequestTask

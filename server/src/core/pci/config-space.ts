@@ -65,6 +65,10 @@ export class ConfigSpace {
   /** 1 to 4: INTA to INTD; 0: the function has none. */
   readonly interruptPin: number;
 
+  /** Bytes that were written otherwise than they were, restorations and resets; and resets alone. */
+  changes = 0;
+  resets = 0;
+
   readonly #image: Uint8Array;
   readonly #options: ConfigSpaceOptions;
   readonly #virtual: ConfigSpaceOptions['virtual'];
@@ -214,9 +218,17 @@ export class ConfigSpace {
           ? (next & ~POWER.state) | (old & POWER.state)
           : next;
       effects |= effect[at]!;
+      this.changes++;
     }
     if (effects !== 0) this.#changed(effects);
     return effects;
+  }
+
+  /** Bits of a read of these bytes that software may write. */
+  writableBits(offset: number, bytes: number): number {
+    let bits = 0;
+    for (let i = 0; i < bytes; i++) bits |= this.#masks.writable[offset + i]! << (8 * i);
+    return bits;
   }
 
   /** What the function itself sets, whatever software may write: bits that tell of errors. Nothing that {@link write} has an effect for. */
@@ -277,6 +289,8 @@ export class ConfigSpace {
 
   /** Puts reset values where `kind` reaches: not in read-only and HwInit bits, nor in what survives it. */
   reset(kind: ResetKind): void {
+    this.resets++;
+    this.changes++;
     resetBytes(this.#data, this.#masks, kind);
     this.#changed(CONFIG_EFFECT.barSize);
   }
@@ -296,6 +310,7 @@ export class ConfigSpace {
     }
     const powerState = this.#powerState;
     const effects = restoreBytes(this.#data, this.#masks, saved);
+    this.changes++;
     const { powerControl } = this.#at;
     if (powerControl >= 0) this.#data[powerControl] = (this.#data[powerControl]! & ~POWER.state) | powerState;
     if (effects !== 0) this.#changed(effects);
@@ -311,6 +326,8 @@ export class ConfigSpace {
     fields.field('physical', virtual?.physical);
     fields.field('virtualIndex', virtual?.index);
     fields.keep('data', this.#data);
+    this.changes = fields.field('changes', this.changes);
+    this.resets = fields.field('resets', this.resets);
     const sizes = Uint8Array.from(this.#bars, ({ sizeLg2 }) => sizeLg2);
     fields.keep('barSizesLg2', sizes);
     if (!fields.loading) return;

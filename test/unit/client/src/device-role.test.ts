@@ -119,6 +119,38 @@ describe('a claimed function', () => {
   });
 });
 
+describe('the terms of a claim', () => {
+  it('are said, and configuration space comes with the answer', async () => {
+    const { server, connection } = await connected();
+    const claiming = connection.claimDevice('00:04.0', {}, { config: 'emulator', postedWrites: true, widths: [4, 8] });
+    await tick();
+    expect(server.calls('deviceClaim')[0]?.body).toMatchObject({
+      function: FUNCTION,
+      config: 2,
+      postedWrites: true,
+      widths: 12,
+      writeMulti: true,
+    });
+    server.reply(1, 'deviceClaimReply', {}, Uint8Array.of(0x34, 0x12));
+    expect((await claiming).config).toEqual(Uint8Array.of(0x34, 0x12));
+  });
+
+  it('several writes of one call are made in order, also behind one that fails, whose error is the answer', async () => {
+    const seen: number[] = [];
+    const { server } = await claimed({
+      onRegionWrite({ offset }) {
+        seen.push(offset);
+        if (offset > 0) throw new Error(`no register ${offset}`);
+      },
+    });
+    const item = (offset: number): object => ({ region: 0, offset: u64(offset), bytes: 4, value: u64(1) });
+    server.say([1, KIND.call, 'regionWriteMulti', { function: FUNCTION, writes: [item(4), item(8), item(0)] }] as never);
+    await tick();
+    expect(seen).toEqual([4, 8, 0]);
+    expect(replies(server)).toMatchObject([{ id: 1, body: { name: 'EIO', message: 'no register 4' } }]);
+  });
+});
+
 describe('its DMA', () => {
   const result = (outcome: number, bytesDone: number, failedIova?: number): object => ({
     result: { outcome, requests: 1, bytesDone, elapsedNs: u64(0), ...(failedIova === undefined ? {} : { failedIova: u64(failedIova) }) },

@@ -11,7 +11,7 @@ function threeParties(clock: 'auto' | 'manual' = 'auto'): { m: CoreMachine; e: T
   const m = new CoreMachine({ clock, functions: [probe(PROBE), remote(REMOTE)] });
   const e = m.attachPeer({ device: true });
   const owner = m.attachPeer({ memory: true });
-  expect(m.start({ kind: 'device-claim', bdf: REMOTE }, e.id).reply).toMatchObject({ kind: 'ok' });
+  expect(m.start({ kind: 'device-claim', bdf: REMOTE }, e.id).reply).toMatchObject({ kind: 'device-claim' });
   expect(m.start({ kind: 'memory-claim', address: OWNED, bytes: 0x1_0000n, depth: 4 }, owner.id).reply).toMatchObject({ kind: 'ok' });
   m.map(REMOTE, IOVA, OWNED);
   return { m, e, owner };
@@ -234,7 +234,7 @@ describe('reset while the owner owes an answer', () => {
     m.detachPeer(e);
     expect(m.info(REMOTE)).toMatchObject({ absent: true, blocked: true });
     const next = m.attachPeer({ device: true });
-    expect(m.start({ kind: 'device-claim', bdf: REMOTE }, next.id).reply).toMatchObject({ kind: 'ok' });
+    expect(m.start({ kind: 'device-claim', bdf: REMOTE }, next.id).reply).toMatchObject({ kind: 'device-claim' });
     expect(dmaWrite(m, next, 'x').reply).toMatchObject({ outcome: 'gate-closed' });
     expect(() => dmaWrite(m, e, 'x')).toThrow(/not claimed/);
   });

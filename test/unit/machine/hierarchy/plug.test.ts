@@ -45,7 +45,7 @@ describe('function-plug', () => {
     m.plug([probe(PROBE), remote(FIRST)]);
     expect(m.outcome(PROBE, 0x10_0000, 'direct')).toBe('performed');
     const peer = m.attachPeer({ device: true });
-    m.call('ok', { kind: 'device-claim', bdf: FIRST }, peer.id);
+    m.call('device-claim', { kind: 'device-claim', bdf: FIRST }, peer.id);
     expect(m.vendor(FIRST)).toBe(0x1234);
     expect(m.call('function-list', { kind: 'function-list' }).functions.map((fn) => fn.bdf)).toEqual([PROBE, FIRST]);
   });

@@ -164,7 +164,7 @@ describe.each(BEHAVIOURS)('function-unplug in %s', (behaviour) => {
   it("what a remote function's peer plays is released: its accesses are refused", () => {
     const m = new CoreMachine({ behaviour, functions: [remote(REMOTE)] });
     const peer = m.attachPeer({ device: true });
-    m.call('ok', { kind: 'device-claim', bdf: REMOTE }, peer.id);
+    m.call('device-claim', { kind: 'device-claim', bdf: REMOTE }, peer.id);
     const read = m.start({ kind: 'region-read', bdf: REMOTE, region: 0, offset: 0, bytes: 8 });
     expect(read.reply).toBeUndefined();
     const gone = m.unplug(REMOTE, { surprise: true });

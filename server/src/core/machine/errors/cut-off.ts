@@ -4,10 +4,11 @@ import { forgetGathered } from '../ats/gathered.ts';
 import { forgetPageRequests } from '../ats/page-requester.ts';
 import { abortLedger } from '../dma/dma-drain.ts';
 import { end } from '../dma/dma-ledger.ts';
-import { allOnes } from '../dma/gate.ts';
 import { intxArrived } from '../interrupts/intx-lines.ts';
 import { resetInterrupts } from '../interrupts/intx.ts';
 import type { Parts } from '../parts.ts';
+import { endAsNobodyAnswers } from '../remote/accesses.ts';
+import { unclaim } from '../remote/own-config.ts';
 import { resetModel } from '../reset/model-life.ts';
 import type { FunctionState } from '../state.ts';
 
@@ -18,8 +19,7 @@ import type { FunctionState } from '../state.ts';
  */
 export function cutOff(m: Parts, fn: FunctionState): number {
   fn.linkDown++;
-  fn.claimedBy = 0;
-  fn.peerResets = 0;
+  unclaim(m, fn);
   m.trace.emit('link', fn.bdf, 0);
   const { aborted, indeterminate } = abortLedger(m, fn);
   resetInterrupts(m, fn);
@@ -51,12 +51,7 @@ function dropMessages(m: Parts, fn: FunctionState): void {
 function answerAccesses(m: Parts, fn: FunctionState): void {
   for (const task of m.operations.values()) {
     if (task.kind !== 'peer-access' || task.index !== fn.index) continue;
-    m.operations.end(task);
-    if (task.reply === 'region-read') {
-      m.outbox.reply(task.origin, { kind: 'region-read', valueLow: allOnes(task.bytes), valueHigh: task.bytes > 4 ? -1 : 0 });
-    } else {
-      m.outbox.ok(task.origin);
-    }
+    endAsNobodyAnswers(m, task);
   }
 }
 

@@ -14,6 +14,7 @@ import { dropInvalidations } from '../errors/cut-off.ts';
 import { comeBack } from '../errors/link.ts';
 import { resetInterrupts } from '../interrupts/intx.ts';
 import type { Parts } from '../parts.ts';
+import { unclaim } from '../remote/own-config.ts';
 import { resetModel } from '../reset/model-life.ts';
 import { dropWaitingResets } from '../reset/reset-locks.ts';
 import { setGate, windowKey } from '../reset/window.ts';
@@ -163,7 +164,7 @@ function closeWindows(m: Parts, fn: FunctionState): void {
 function takeOut(m: Parts, fn: FunctionState): void {
   fn.linkDown++;
   fn.device = undefined;
-  fn.claimedBy = 0;
+  unclaim(m, fn);
   dropFaults(m, fn);
   forgetGathered(m, fn);
   resetModel(m, fn);

@@ -1,0 +1,52 @@
+/** Calls of the device role, and those that only its functions are the reason for. */
+import type { Calls } from '../../../proto/index.ts';
+import { LIST_ITEMS_MAX } from '../../../proto/limits.ts';
+import type { Command, RegionWriteItem } from '../core/machine/index.ts';
+import { CONFIG_KEEPER } from './enums.ts';
+import { invalid } from './errors.ts';
+import { needFunction, needHalves, needNumber, needUint32, needWord } from './fields.ts';
+
+type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
+
+export const DEVICE_ROWS = {
+  regionWriteMulti: {
+    roles: ['host'] as const,
+    decode: (b: Calls['regionWriteMulti']['decoded']): CommandOf<'region-write-multi'> => ({
+      kind: 'region-write-multi',
+      bdf: needFunction(b.function),
+      writes: writesOf(b.writes),
+    }),
+  },
+  deviceClaim: {
+    roles: ['device'] as const,
+    decode: (b: Calls['deviceClaim']['decoded']): CommandOf<'device-claim'> => ({
+      kind: 'device-claim',
+      bdf: needFunction(b.function),
+      ...(b.config === null ? {} : { config: needWord(b.config, 'config', CONFIG_KEEPER) }),
+      ...(b.postedWrites === null ? {} : { postedWrites: b.postedWrites }),
+      ...(b.widths === null ? {} : { widths: b.widths }),
+      ...(b.writeMulti === null ? {} : { writeMulti: b.writeMulti }),
+    }),
+  },
+  deviceRelease: {
+    roles: ['device'] as const,
+    decode: (b: Calls['deviceRelease']['decoded']): CommandOf<'device-release'> => ({
+      kind: 'device-release',
+      bdf: needFunction(b.function),
+    }),
+  },
+};
+
+function writesOf(items: Calls['regionWriteMulti']['decoded']['writes']): readonly RegionWriteItem[] {
+  if (items.length > LIST_ITEMS_MAX) throw invalid('writes', `has ${items.length} elements; at most ${LIST_ITEMS_MAX} are allowed`);
+  return items.map((b) => {
+    const value = needHalves(b.value, 'writes.value');
+    return {
+      region: needUint32(b.region, 'writes.region'),
+      offset: needNumber(b.offset, 'writes.offset'),
+      bytes: needUint32(b.bytes, 'writes.bytes'),
+      valueLow: value.low,
+      valueHigh: value.high,
+    };
+  });
+}
