@@ -5,6 +5,9 @@ import type { Behaviour } from '../../server/src/core/machine/index.ts';
 import { CoreMachine, FIRST, SECOND, SIBLINGS, probe } from '../kit/core-machine.ts';
 
 const IOVA = 0x1000;
+/** More than a done has. */
+const STEPS_MAX = 60;
+const CLOSED = { blocked: true, gate: 'closed', physicalDomain: { type: 'blocked' }, atsEnabled: false } as const;
 /** The second function's requests may have the first one's ID. */
 const SHARING = [probe(FIRST, { multiFunction: true }), { ...probe(SECOND, { multiFunction: true }), dmaAliases: [FIRST] }];
 
@@ -96,6 +99,52 @@ describe('a window that closes while one that shares its requester ID is blocked
     expect(m.reset(SECOND).reply).toMatchObject({ kind: 'reset' });
     expect([m.info(FIRST).blocked, m.info(SECOND).blocked]).toEqual([false, false]);
     expect(m.outcome(FIRST, IOVA)).toBe('performed');
+  });
+
+  it('27 strict: it waits for one that could not be given back its domain', () => {
+    const { m } = machine('strict');
+    m.prepare(FIRST);
+    m.prepare(SECOND);
+    m.done(FIRST);
+    m.arm(SECOND, 'attach-fails');
+    m.done(SECOND);
+    for (const at of [FIRST, SECOND]) expect(m.info(at)).toMatchObject(CLOSED);
+    expect(m.reset(SECOND).reply).toMatchObject({ kind: 'reset' });
+    for (const at of [FIRST, SECOND]) expect(m.info(at)).toMatchObject({ blocked: false, gate: 'open' });
+  });
+
+  it.each([
+    [FIRST, SECOND],
+    [SECOND, FIRST],
+  ])('27 strict: it waits for one that is reported broken before any step of its done (%i before %i)', (one, last) => {
+    let reported = 0;
+    for (let k = 0; k < STEPS_MAX; k++) {
+      const { m } = machine('strict');
+      m.call('ok', m.attachPasid(FIRST, 5, m.allocDomain()));
+      m.prepare(one);
+      m.prepare(last);
+      m.done(one);
+      const { hold } = m.call('call-hold', { kind: 'call-hold', call: 'done', step: '', bdf: undefined, count: 0 });
+      const done = m.start({ kind: 'reset-done', bdf: last, token: 'w', all: false });
+      for (let i = 0; i < k; i++) m.call('ok', { kind: 'call-release', hold, stopped: 0, keep: true });
+      if (done.reply !== undefined) break;
+      const { step } = m.call('calls-held', { kind: 'calls-held' }).calls[0] ?? {};
+      m.call('ok', { kind: 'report-broken', bdf: last });
+      reported++;
+      m.call('ok', { kind: 'call-release', hold, stopped: 0, keep: false });
+      expect(done.reply, `before ${step}`).toMatchObject({ kind: 'reset-done' });
+      // Once both have their domains back the one that waited waits no more, and only the contexts that they share are closed.
+      const told = step === 'unlock';
+      for (const at of [one, last]) if (at === last || !told) expect(m.info(at), `${at} before ${step}`).toMatchObject(CLOSED);
+      expect(m.reset(last).reply).toMatchObject({ kind: 'reset' });
+      for (const at of [one, last]) {
+        expect(m.info(at), `${at} before ${step}`).toMatchObject({ blocked: false, gate: 'open' });
+        expect(m.outcome(at, IOVA), `${at} before ${step}`).toBe('performed');
+      }
+      const pasid = m.info(FIRST).pasids.map(({ physicalDomain }) => physicalDomain?.type);
+      expect(pasid, step).toEqual(['paging']);
+    }
+    expect(reported).toBeGreaterThan(6);
   });
 
   it('27 strict: it waits no longer for one that has left', () => {

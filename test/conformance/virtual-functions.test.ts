@@ -58,6 +58,93 @@ describe('a window of a physical function', () => {
   });
 });
 
+describe('virtual functions that are enabled while their physical one', () => {
+  function coming(behaviour: Behaviour): SriovMachine {
+    return new SriovMachine({ behaviour, clock: 'manual' });
+  }
+  const fenced = { blocked: true, resetDepth: 1, gate: 'closed', physicalDomain: { type: 'blocked' }, atsEnabled: false } as const;
+
+  it('26 is in a window are in it too, in strict, until it closes', () => {
+    const m = coming('strict');
+    m.prepare(BELOW);
+    m.enable(2);
+    m.advance(100);
+    for (const at of [FIRST, SECOND]) {
+      expect(m.info(at)).toMatchObject(fenced);
+      expect(m.group(at).recoveryCount).toBe(1);
+      m.half(at, 4, 4);
+      expect(m.outcome(at, IOVA)).toBe('gate-closed');
+      expect(m.refusal(m.attach(at, m.allocDomain()))).toBe('EBUSY');
+    }
+    m.map(FIRST, IOVA, m.allocPage());
+    m.done(BELOW);
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, gate: 'open', atsEnabled: true });
+    expect(m.group(FIRST).recoveryCount).toBe(0);
+    expect(m.outcome(FIRST, IOVA, 'x', { translated: true })).toBe('performed');
+  });
+
+  it('26 is in two windows stay in the outer one when the inner one closes', () => {
+    const m = coming('strict');
+    m.prepare(BELOW, 'outer');
+    m.prepare(BELOW, 'inner');
+    m.enable(1);
+    m.advance(100);
+    expect(m.info(FIRST)).toMatchObject({ blocked: true, resetDepth: 2 });
+    m.done(BELOW, 'inner');
+    expect(m.info(FIRST)).toMatchObject(fenced);
+    m.done(BELOW, 'outer');
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0 });
+  });
+
+  it.each(['test', 'lock', 'check', 'gate', 'count', 'unlock'] as const)('26 is being prepared, at %s, are in that window', (step) => {
+    const m = coming('strict');
+    const { hold } = m.call('call-hold', { kind: 'call-hold', call: 'prepare', step, bdf: BELOW, count: 1 });
+    const prepare = m.startPrepare(BELOW);
+    m.enable(1);
+    m.advance(100);
+    m.call('ok', { kind: 'call-release', hold, stopped: 0, keep: false });
+    expect(prepare.reply).toMatchObject({ kind: 'reset-prepare' });
+    expect(m.info(FIRST)).toMatchObject(fenced);
+    m.done(BELOW);
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, gate: 'open' });
+  });
+
+  it('26 is being prepared in vain are in no window then', () => {
+    const m = coming('strict');
+    m.map(BELOW, IOVA, m.allocPage());
+    m.half(BELOW, 4, 6);
+    m.write(BELOW, IOVA, 'held', { hold: 'issued' });
+    const prepare = m.startPrepare(BELOW, 'w', { deadlineMs: 5, onDeadline: 'fail' });
+    m.enable(1);
+    expect(m.info(FIRST)).toMatchObject(fenced);
+    m.advance(5);
+    expect(prepare.reply).toMatchObject({ kind: 'refused', code: 'ETIMEDOUT' });
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, gate: 'open' });
+  });
+
+  it.each(['check', 'count', 'unlock'] as const)('26 gets its domain back, at %s, have theirs when it has it', (step) => {
+    const m = coming('strict');
+    m.prepare(BELOW);
+    const { hold } = m.call('call-hold', { kind: 'call-hold', call: 'done', step, bdf: BELOW, count: 1 });
+    m.start({ kind: 'reset-done', bdf: BELOW, token: 'w', all: false });
+    m.enable(1);
+    m.advance(100);
+    expect(m.info(FIRST)).toMatchObject({ blocked: true });
+    m.call('ok', { kind: 'call-release', hold, stopped: 0, keep: false });
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, gate: 'open' });
+  });
+
+  it('26 is in a window are in none in linux-7.1', () => {
+    const m = coming('linux-7.1');
+    m.prepare(BELOW);
+    m.enable(1);
+    m.advance(100);
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, gate: 'open' });
+    expect(m.group(FIRST).recoveryCount).toBe(0);
+    m.done(BELOW);
+  });
+});
+
 describe.each(['strict', 'linux-7.1'] as const)('%s: a reset of a physical function', (behaviour) => {
   it('26 clears VF Enable: they answer nothing until its state is restored, and then are in the domains in which they were', () => {
     const { m, domain } = working(behaviour);

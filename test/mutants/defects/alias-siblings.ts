@@ -23,4 +23,18 @@ export const aliasSiblingDefects: readonly Defect[] = [
     replace: 'blockedAliases(waiter).every((other) => other !== device)',
     why: 'one that waits is never released',
   },
+  {
+    invariant: 27,
+    file: 'iommu/alias-siblings.ts',
+    find: 'return device.waitsForAlias && aliasSiblings(device).some((other) => other.broken);',
+    replace: 'return device.waitsForAlias && aliasSiblings(device).some((other) => other.joining);',
+    why: 'a done opens the requester ID of one that is reported broken, for the one that waits for it',
+  },
+  {
+    invariant: 27,
+    file: 'machine/reset/done.ts',
+    find: 'released.waitsForAlias && blockedAliases(released).length > 0',
+    replace: 'released.waitsForAlias && blockedAliases(released).length > 9',
+    why: 'the gate of one opens whose requester ID is that of a broken one',
+  },
 ];

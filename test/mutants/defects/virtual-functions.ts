@@ -24,6 +24,20 @@ export const virtualFunctionDefects: readonly Defect[] = [
     why: 'a reset of a physical function takes its virtual ones out of their groups',
   },
   {
+    invariant: 26,
+    file: 'machine/hierarchy/virtual-functions.ts',
+    find: 'if (m.strict) joinWindows(m, physical, added);',
+    replace: 'if (!m.strict) joinWindows(m, physical, added);',
+    why: 'virtual functions that are enabled while their physical one is in a window translate at once',
+  },
+  {
+    invariant: 26,
+    file: 'machine/hierarchy/virtual-functions.ts',
+    find: "if (operation.kind === 'prepare' && operation.fn === physical) tokens.add(operation.token);",
+    replace: "if (operation.kind === 'prepare' && operation.fn !== physical) tokens.add(operation.token);",
+    why: 'virtual functions that are enabled while the window of their physical one is being opened are not in it',
+  },
+  {
     invariant: 7,
     file: 'iommu/membership.ts',
     find: 'if (device.resetDepth > 0) group.recoveryCount--;',

@@ -18,6 +18,16 @@ export function blockedAliases(device: GroupDevice): readonly GroupDevice[] {
   return aliasSiblings(device).filter((other) => other.blocked && !other.waitsForAlias);
 }
 
+/** It waits for one that was reported broken, perhaps while a done was giving both their domains back. */
+export function waitsForBroken(device: GroupDevice): boolean {
+  return device.waitsForAlias && aliasSiblings(device).some((other) => other.broken);
+}
+
+/** Those that wait for this one, whoever else they wait for. */
+export function waitingFor(device: GroupDevice): readonly GroupDevice[] {
+  return aliasSiblings(device).filter((other) => other.waitsForAlias);
+}
+
 /** Those that wait for this one, and for no other. */
 export function waitersOf(device: GroupDevice): readonly GroupDevice[] {
   return aliasSiblings(device).filter((waiter) => waiter.waitsForAlias && blockedAliases(waiter).every((other) => other === device));

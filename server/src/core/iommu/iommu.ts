@@ -1,6 +1,7 @@
 // long: the calls of one object, each a few lines
 import { NO_PASID, OK, ModelError, formatBdf, type Bdf, type Errno, type Pasid, type StateFields } from '../base/index.ts';
 import type { Translation } from '../translation/index.ts';
+import { waitingFor } from './alias-siblings.ts';
 import {
   moveRid,
   planAttach,
@@ -22,9 +23,19 @@ import { planCommit, planFence, planQuarantine, planRestore, type FencePolicy } 
 import type { Domain, DomainType, Group, GroupDevice, IommuEffect } from './group.ts';
 import type { Isolation } from './isolation.ts';
 import { performStep, refuseTranslated, type AttachPorts } from './low-level-attach.ts';
-import { dropContexts, emptied, mapMissingDirect, noteJoining, planJoin, planJoined, takeOut } from './membership.ts';
+import {
+  dropContexts,
+  emptied,
+  mapMissingDirect,
+  noteBornBlocked,
+  noteJoining,
+  planBornBlocked,
+  planJoin,
+  planJoined,
+  takeOut,
+} from './membership.ts';
 import { deviceOf, type ProbedFunction } from './probe.ts';
-import { isOverruled, noteBroken, planBroken } from './report-broken.ts';
+import { isOverruled, noteBroken, noteWaitsOn, planBroken } from './report-broken.ts';
 import { reservedOf, type ReservedRegion } from './reserved-regions.ts';
 import type { GroupStep, Performed, Plan } from './steps.ts';
 import { tablesOf } from './tables-of.ts';
@@ -107,6 +118,13 @@ export class Iommu {
     const fenced = this.#ports.policy.fencesNewMembers && group.recoveryCount > 0;
     const effects = this.#performAll(planJoin(device, fenced));
     if (fenced) noteJoining(device);
+    return effects;
+  }
+
+  /** Puts one that has just come into windows, of which there is at least one, as if it had been there when they were opened. */
+  joinWindows(device: GroupDevice, windows: readonly string[]): readonly IommuEffect[] {
+    const effects = this.#performAll(planBornBlocked(device));
+    noteBornBlocked(device, windows);
     return effects;
   }
 
@@ -235,8 +253,12 @@ export class Iommu {
 
   /** iommu_report_device_broken(): see report-broken.ts. Nothing where the function is blocked in every context already. */
   reportBroken(device: GroupDevice): readonly IommuEffect[] {
-    const effects = this.#performAll(planBroken(device));
+    const effects = [...this.#performAll(planBroken(device))];
     noteBroken(device);
+    for (const waiter of waitingFor(device)) {
+      effects.push(...this.#performAll(planBroken(waiter)));
+      noteWaitsOn(waiter);
+    }
     return effects;
   }
 

@@ -8,6 +8,7 @@ import { waitersOf } from './alias-siblings.ts';
 import { movePasid, moveRid } from './attach.ts';
 import type { DirectRegion } from './direct-regions.ts';
 import type { Group, GroupDevice } from './group.ts';
+import { domainInWindow } from './isolation.ts';
 import { atsSteps } from './low-level-attach.ts';
 import type { GroupStep } from './steps.ts';
 
@@ -28,6 +29,24 @@ export function noteJoining(device: GroupDevice): void {
   device.joining = true;
   device.quarantined = true;
   device.window = { at: 'quarantined' };
+}
+
+/** A function that comes while windows are open of what its resets come with: it is in them from the start. It has cached nothing that would be asked back. */
+export function planBornBlocked(device: GroupDevice): readonly GroupStep[] {
+  return [
+    { kind: 'fence', device, domain: domainInWindow(device), ats: false },
+    ...atsSteps(device, false),
+    { kind: 'blocked', device, on: true },
+  ];
+}
+
+export function noteBornBlocked(device: GroupDevice, windows: readonly string[]): void {
+  device.joining = false;
+  device.quarantined = false;
+  device.window = { at: 'blocked' };
+  device.windows = [...windows];
+  device.resetDepth = windows.length;
+  device.group.recoveryCount++;
 }
 
 /** The last window of the group closes: its new members get what they came for. One in a window of its own has its domain from that. */

@@ -2,6 +2,7 @@
  * iommu_report_device_broken() as proposed for Linux ("Quarantine device upon ATC invalidation timeout"): what finds that a function no longer behaves
  * says so, and the function is blocked at once, with no window and no help of its own. It takes no mutex, so it comes between any two steps of a call.
  */
+import { waitsForBroken } from './alias-siblings.ts';
 import { movePasid } from './attach.ts';
 import type { GroupDevice } from './group.ts';
 import { atsSteps } from './low-level-attach.ts';
@@ -41,19 +42,29 @@ export function noteBroken(device: GroupDevice): void {
     device.window = { ...window, from: 'quarantined' };
 }
 
+/** A done was giving one its domains back whose requester ID the function shares: it waits on, blocked in every context. */
+export function noteWaitsOn(waiter: GroupDevice): void {
+  waiter.quarantined = true;
+  waiter.window = { at: 'quarantined' };
+}
+
 /** What a call had planned before the report, and the report overrules. */
 export function isOverruled(step: GroupStep): boolean {
   switch (step.kind) {
     case 'rid':
     case 'atc-sent':
-      return step.device.broken;
+      return isShut(step.device);
     case 'pasid':
-      return step.device.broken && step.domain !== step.device.group.blockingDomain;
+      return step.domain !== step.device.group.blockingDomain && isShut(step.device);
     case 'ats-enable':
-      return step.device.broken && step.on;
+      return step.on && isShut(step.device);
     case 'blocked':
-      return step.device.broken && !step.on;
+      return !step.on && isShut(step.device);
     default:
       return false;
   }
+}
+
+function isShut(device: GroupDevice): boolean {
+  return device.broken || waitsForBroken(device);
 }

@@ -1,8 +1,10 @@
 /** SR-IOV: virtual functions that come when VF Enable is set and go when it is cleared, by software or by a reset of their physical function. */
 import { formatBdf, hexDigits, busOf, type Bdf } from '../../base/index.ts';
 import { sriovOf, virtualConfig, virtualPlaces } from '../../pci/index.ts';
+import { applyEffects } from '../ats/invalidation.ts';
 import { cutOff } from '../errors/cut-off.ts';
 import type { Parts } from '../parts.ts';
+import { NOTHING_DONE, setGate, virtualToken, windowKey } from '../reset/window.ts';
 import type { FunctionSpec } from '../spec.ts';
 import type { FunctionState } from '../state.ts';
 import { addFunctions } from './plug.ts';
@@ -57,7 +59,30 @@ function create(m: Parts, physical: FunctionState, places: readonly Bdf[], wante
   }
   const specs = places.map((bdf) => specOf(physical, bdf));
   const added = addFunctions(m, specs, { reason: 'vf-enabled', readyNs: READY_NS, physical });
+  if (m.strict) joinWindows(m, physical, added);
   m.outbox.log('info', physical.bdf, `${formatBdf(physical.bdf)} has ${added.length} virtual functions`);
+}
+
+/**
+ * In Linux nothing knows of a window of the physical function's. `strict` has them in each that is open, is being opened or has not quite closed, and that
+ * ends with it (`virtual-windows.ts`).
+ */
+function joinWindows(m: Parts, physical: FunctionState, added: readonly FunctionState[]): void {
+  const tokens = new Set(physical.device?.windows);
+  for (const operation of m.operations.values()) {
+    if (operation.kind === 'prepare' && operation.fn === physical) tokens.add(operation.token);
+    if (operation.kind === 'done' && operation.fn === physical) for (const token of operation.closing) tokens.add(token);
+  }
+  if (tokens.size === 0) return;
+  const windows = [...tokens].map((token) => virtualToken(physical, token));
+  for (const fn of added) {
+    if (m.iommu === undefined || fn.device === undefined) continue;
+    applyEffects(m, undefined, m.iommu.joinWindows(fn.device, windows));
+    setGate(m, fn, false);
+    for (const [i, token] of windows.entries())
+      m.windowReports.set(windowKey(fn, token), { ...NOTHING_DONE, skipped: false, depth: i + 1 });
+    m.outbox.event({ kind: 'window', bdf: fn.bdf, open: true, depth: windows.length, timeNs: m.clock.nowNs });
+  }
 }
 
 /** sriov_enable(): why they cannot all be there. */

@@ -46,6 +46,7 @@ export function resumeDone(m: Parts, task: DoneTask): void {
 const DONE: readonly Phase<DoneTask>[] = [
   { step: 'lock', run: (m, task) => tryLock(m, task.device.group, task) },
   { step: 'check', run: check },
+  { step: undefined, run: release },
   // What was let through in the window has been performed.
   LANDED,
   { step: 'count', run: count },
@@ -71,12 +72,18 @@ function check(m: Parts, task: DoneTask): boolean {
   const { iommu } = m;
   if (iommu === undefined) return true;
   const remains = task.stays || task.waits;
-  // Who shares a requester ID with one that remains blocked remains so too.
+  task.todo = [...(remains ? iommu.planQuarantine(device) : iommu.planRestore(device))];
+  return true;
+}
+
+/** Its own translation is restored, or it is known that it is not: who shares a requester ID with one that remains blocked remains so too. */
+function release(m: Parts, task: DoneTask): boolean {
+  const { device, stays, waits } = task;
+  const { iommu } = m;
+  if (device.resetDepth > 0 || iommu === undefined) return true;
+  const remains = stays || waits || device.blocked;
   task.released = releasedBy(device).filter((one) => !(remains && one.waitsForAlias));
-  task.todo = [
-    ...(remains ? iommu.planQuarantine(device) : iommu.planRestore(device)),
-    ...task.released.flatMap((one) => iommu.planReleased(one)),
-  ];
+  task.todo = task.released.flatMap((one) => iommu.planReleased(one));
   return true;
 }
 
@@ -128,9 +135,9 @@ function count(m: Parts, task: DoneTask): boolean {
   return true;
 }
 
-/** One that was reported broken meanwhile stays in quarantine. */
+/** One that was reported broken meanwhile stays in quarantine, and so does one whose requester ID it shares. */
 function admit(m: Parts, released: GroupDevice): void {
-  if (released.broken) return;
+  if (released.broken || (released.waitsForAlias && blockedAliases(released).length > 0)) return;
   noteReleased(released);
   const fn = m.functions.get(released.bdf);
   if (fn !== undefined) setGate(m, fn, true);

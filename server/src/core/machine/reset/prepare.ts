@@ -7,22 +7,10 @@ import { tryLock, unlock } from '../calls/mutex.ts';
 import type { ResetPrepare } from '../command.ts';
 import { abortLedger, answerTranslationRequests, awaitLedger } from '../dma/dma-drain.ts';
 import type { Parts } from '../parts.ts';
-import type { WindowReport } from '../reply.ts';
 import type { FunctionState, Origin, PrepareTask } from '../state.ts';
 import { done } from './done.ts';
 import { closeVirtual, openVirtual } from './virtual-windows.ts';
-import { needsNoWindow, setGate, windowKey } from './window.ts';
-
-export const NOTHING_DONE: WindowReport = {
-  skipped: true,
-  depth: 0,
-  drained: 0,
-  aborted: 0,
-  indeterminate: 0,
-  indeterminateRanges: [],
-  completed: 0,
-  timedOut: 0,
-};
+import { NOTHING_DONE, needsNoWindow, setGate, windowKey } from './window.ts';
 
 /** Windows that nest on one function: Linux's depth, of which a few are ever in use. */
 const WINDOWS_MAX = 1024;
@@ -102,6 +90,7 @@ function check(m: Parts, task: PrepareTask): boolean {
   }
   if (device.windows.length >= WINDOWS_MAX) {
     finish(m, task);
+    closeVirtual(m, fn, token, done);
     m.outbox.refuse(origin, 'EAGAIN', `${formatBdf(fn.bdf)} has ${WINDOWS_MAX} open windows; close some first`, 'token');
     return true;
   }

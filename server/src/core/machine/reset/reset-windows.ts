@@ -3,8 +3,8 @@ import type { Reply, WindowReport } from '../reply.ts';
 import type { Origin, ResetTask } from '../state.ts';
 /** The windows that a reset opens and closes of itself, on each function that it fences. */
 import { done } from './done.ts';
-import { NOTHING_DONE, prepare } from './prepare.ts';
-import { windowKey } from './window.ts';
+import { prepare } from './prepare.ts';
+import { NOTHING_DONE, windowKey } from './window.ts';
 
 /** Characters that a caller's window token has at most. */
 const CALLER_TOKEN_CHARS = 64;

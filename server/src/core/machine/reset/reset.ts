@@ -7,12 +7,12 @@ import { followSriov } from '../hierarchy/virtual-functions.ts';
 import type { Parts } from '../parts.ts';
 import type { Reply } from '../reply.ts';
 import type { Deferred, FunctionState, Origin, ResetRequest, ResetStep, ResetTask } from '../state.ts';
-import { NOTHING_DONE } from './prepare.ts';
 import { lockOrWait, lockingOf, type Locking } from './reset-locks.ts';
 import { wholeBusSteps } from './reset-methods.ts';
 import { isProbe, replyOf } from './reset-reply.ts';
 import { STEPS, stepsOf } from './reset-steps.ts';
 import { windowAnswered } from './reset-windows.ts';
+import { NOTHING_DONE } from './window.ts';
 
 const ENTER: readonly ResetStep[] = ['announce', 'power-up', 'save'];
 const LEAVE: readonly ResetStep[] = ['restore', 'announce-end'];

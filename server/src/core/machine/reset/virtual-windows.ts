@@ -2,17 +2,12 @@
  * `strict`: a window of a physical function is one of its virtual functions too, for its reset takes them along. Linux opens none (invariant 26), so that
  * theirs go on translating for functions that may answer nothing.
  */
-import { formatBdf } from '../../base/index.ts';
 import type { ResetDone, ResetPrepare } from '../command.ts';
 import { virtualFunctionsOf } from '../hierarchy/virtual-functions.ts';
 import type { Parts } from '../parts.ts';
 import type { Reply } from '../reply.ts';
 import type { FunctionState, Origin, PrepareTask } from '../state.ts';
-
-/** Longer than a host's token can be, with that in it. */
-function tokenFor(physical: FunctionState, token: string): string {
-  return `of the window of ${formatBdf(physical.bdf)}: ${token}`.padEnd(65, '.');
-}
+import { virtualToken } from './window.ts';
 
 /** What opens a window and what closes one, handed in by those who do: they use this file too. */
 export type Prepare = (m: Parts, origin: Origin, fn: FunctionState, command: ResetPrepare) => void;
@@ -26,7 +21,7 @@ export function openVirtual(m: Parts, task: PrepareTask, prepare: Prepare): bool
   task.pending += virtual.length;
   const origin = { operation: task.id, sinceNs: m.clock.nowNs };
   for (const one of virtual) {
-    prepare(m, origin, one, { kind: 'reset-prepare', bdf: one.bdf, token: tokenFor(fn, token), deadlineNs, onDeadline });
+    prepare(m, origin, one, { kind: 'reset-prepare', bdf: one.bdf, token: virtualToken(fn, token), deadlineNs, onDeadline });
   }
   return true;
 }
@@ -40,7 +35,7 @@ export function virtualAnswered(m: Parts, task: PrepareTask, reply: Reply): void
 /** Its own has closed, or was refused. */
 export function closeVirtual(m: Parts, physical: FunctionState, token: string, done: Done): void {
   if (!m.strict) return;
-  const theirs = tokenFor(physical, token);
+  const theirs = virtualToken(physical, token);
   for (const fn of virtualFunctionsOf(m, physical)) {
     if (fn.device?.windows.includes(theirs) !== true) continue;
     done(m, { peer: 0, token: 0, sinceNs: m.clock.nowNs }, fn, { kind: 'reset-done', bdf: fn.bdf, token: theirs, all: false });

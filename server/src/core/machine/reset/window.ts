@@ -1,7 +1,9 @@
 /** What prepare and done have in common: whether a function has windows at all, its gate, and how windows are told apart. */
+import { formatBdf } from '../../base/index.ts';
 import type { GroupDevice } from '../../iommu/index.ts';
 import { interruptsChanged } from '../interrupts/interrupts.ts';
 import type { Parts } from '../parts.ts';
+import type { WindowReport } from '../reply.ts';
 import type { FunctionState } from '../state.ts';
 
 /** Nothing to fence: no IOMMU, or in Linux a function without ATS. */
@@ -14,6 +16,22 @@ export function setGate(m: Parts, fn: FunctionState, open: boolean): void {
   fn.gateOpen = open;
   m.trace.emit('gate', fn.bdf, open ? 1 : 0);
   if (open) interruptsChanged(m, fn);
+}
+
+export const NOTHING_DONE: WindowReport = {
+  skipped: true,
+  depth: 0,
+  drained: 0,
+  aborted: 0,
+  indeterminate: 0,
+  indeterminateRanges: [],
+  completed: 0,
+  timedOut: 0,
+};
+
+/** The token of a virtual function's window that goes with one of its physical function's: longer than a host's can be, with that in it. */
+export function virtualToken(physical: FunctionState, token: string): string {
+  return `of the window of ${formatBdf(physical.bdf)}: ${token}`.padEnd(65, '.');
 }
 
 export function windowKey(fn: FunctionState, token: string): string {
