@@ -1,7 +1,7 @@
 /**
- * Makes proto/gen from the .proto files: `node proto/generate.mjs`.
+ * Makes proto/gen, and the Python client's messages, from the .proto files: `node proto/generate.mjs`.
  *
- * `--check` generates into a temporary folder, compares it with proto/gen, and holds the contract against
+ * `--check` generates into a temporary folder, compares it with what is committed, and holds the contract against
  * contract.lock.json (see contract-lock.mjs). `--accept` writes additions and retirements into that file.
  * Exit codes: 0 good, 1 a difference or a broken contract, 2 usage.
  */
@@ -11,10 +11,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pbjs from 'protobufjs-cli/pbjs.js';
 import { acceptContract, compareContract, describeContract, loadContract } from './contract-lock.mjs';
+import { pythonFiles, pythonFolder } from './python-code.mjs';
 
 const PROTO = fileURLToPath(new URL('.', import.meta.url));
 const GEN = join(PROTO, 'gen');
 const LOCK = join(PROTO, 'contract.lock.json');
+const PYTHON = pythonFolder(PROTO);
 const PACKAGE = 'iommud/v1';
 /** Packet and Frame are read and written by hand: proto/frame.ts. So are machines as files: server/src/rpc/encode-snapshot.ts. */
 const BY_HAND = ['frame.proto', 'snapshot.proto'];
@@ -45,6 +47,8 @@ async function main(args) {
   if (args[0] === '--check') return check();
   mkdirSync(GEN, { recursive: true });
   await generate(GEN);
+  mkdirSync(PYTHON, { recursive: true });
+  for (const [name, text] of Object.entries(python())) writeFileSync(join(PYTHON, name), text);
   return args[0] === '--accept' ? accept() : 0;
 }
 
@@ -54,9 +58,11 @@ async function check() {
     await generate(folder);
     const stale = FILES.filter((name) => readText(join(folder, name)) !== readText(join(GEN, name)));
     for (const name of stale) console.error(`proto/gen/${name} is not what the .proto files give; run node proto/generate.mjs`);
+    const stalePython = Object.entries(python()).filter(([name, text]) => readText(join(PYTHON, name)) !== text);
+    for (const [name] of stalePython) console.error(`${join(PYTHON, name)} is not what the .proto files give; run node proto/generate.mjs`);
     const broken = compareContract(JSON.parse(readText(LOCK) ?? '{}'), describeContract(loadContract(PROTO)));
     for (const line of broken) console.error(line);
-    return stale.length + broken.length === 0 ? 0 : 1;
+    return stale.length + stalePython.length + broken.length === 0 ? 0 : 1;
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -81,6 +87,11 @@ async function generate(folder) {
   rewrite(out, withoutVirtualOneofs);
   rewrite(join(folder, 'iommud.d.ts'), withExactSixtyFourBits);
   writeFileSync(join(folder, 'bodies.ts'), BANNER + bodies(root.lookupType('iommud.v1.Frame'), root.lookupEnum('iommud.v1.Kind')));
+}
+
+function python() {
+  const version = /CONTRACT_VERSION = '([\d.]+)'/.exec(readText(join(PROTO, 'version.ts')))[1];
+  return pythonFiles(loadContract(PROTO), version);
 }
 
 function run(args) {

@@ -11,7 +11,9 @@ export type Rule = (tree: Tree) => string[];
 export const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 
 /** What git ignores, what is generated or recorded, and the lock file: nobody writes these by hand. */
-const SKIPPED_FOLDERS = new Set(['node_modules', 'dist', 'coverage', '.git', '.iommud', '.stryker-tmp', 'gen', 'fixtures']);
+const SKIPPED_FOLDERS = new Set(
+  'node_modules dist coverage .git .iommud .stryker-tmp gen fixtures __pycache__ .mypy_cache .pytest_cache build'.split(' '),
+);
 const SKIPPED_FILES = new Set(['package-lock.json', 'LICENSE', '.git']);
 const TEXT = /\.(ts|tsx|mts|mjs|js|json|md|yml|yaml|sh|proto|py|c|h|html|css)$|(^|\/)(Dockerfile|run|\.[a-z]+)$/;
 

@@ -1,0 +1,53 @@
+"""A client of iommud: machines with an IOMMU, PCI functions and memory, over a websocket with protobuf frames.
+
+The names here block; `iommud.aio` has the same ones for asyncio. Both stand on one core without I/O, `iommud.core`.
+"""
+
+from . import values
+from .blocking.claims import ClaimedFunction, Device, OwnedMemory, Owner, Ram
+from .blocking.connection import Connection, Pending, connect
+from .blocking.domains import Domain
+from .blocking.function import Function, ResetWindow
+from .blocking.machine import Hold, Machine
+from .blocking.mappings import Mappings
+from .blocking.queue import EventQueue
+from .blocking.region import Region
+from .blocking.started import StartedMachine, start_machine
+from .core.hello import VERSION, Granted
+from .core.peer import RegionAccess
+from .core.socket import Closed
+from .errors import IommudError
+from .gen import messages
+from .rest import Address
+from .server import Server
+
+__version__ = VERSION
+
+__all__ = [
+    "Address",
+    "ClaimedFunction",
+    "Closed",
+    "Connection",
+    "Device",
+    "Domain",
+    "EventQueue",
+    "Function",
+    "Granted",
+    "Hold",
+    "IommudError",
+    "Machine",
+    "Mappings",
+    "OwnedMemory",
+    "Owner",
+    "Pending",
+    "Ram",
+    "Region",
+    "RegionAccess",
+    "ResetWindow",
+    "Server",
+    "StartedMachine",
+    "connect",
+    "messages",
+    "start_machine",
+    "values",
+]

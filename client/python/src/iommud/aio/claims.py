@@ -1,0 +1,298 @@
+"""The device and memory roles: what this program emulates, and what it owns."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine
+
+from ..addresses import bdf_text, pack_bdf, u32, u64
+from ..core import operations as ops
+from ..core.operation import operation
+from ..core.peer import (
+    DEVICE_CALLS,
+    DeviceRead,
+    DeviceReset,
+    RegionAccess,
+    device_call,
+    owner_access,
+    value_body,
+    whole,
+)
+from ..core.session import PeerCall
+from ..errors import IommudError, error
+from ..gen import bodies as b
+from ..gen import messages as m
+from ..gen.names import InterruptOutcome, ResetMethod
+from .device_dma import DeviceDma
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+Answer = tuple[bytes, "bytes | None"]
+
+
+class Device:
+    """A function that this program is: subclass it, and give it to `Connection.claim`.
+
+    Accesses come one after the other, each when the one before has been answered, so a read sees what earlier writes did; a reset starts at once. A method
+    may do DMA and raise interrupts meanwhile. What it raises is answered as an error: an IommudError with its code, anything else as EIO.
+    """
+
+    function: ClaimedFunction
+    """Set by `Connection.claim`."""
+
+    async def read(self, access: RegionAccess) -> int:
+        """A register, little-endian."""
+        return 0
+
+    async def write(self, access: RegionAccess, value: int) -> None:
+        pass
+
+    async def reset(self, method: ResetMethod) -> None:
+        """It is ready when this returns."""
+
+    @property
+    def dma(self) -> DeviceDma:
+        return self.function.dma
+
+    async def interrupt(self, vector: int) -> InterruptOutcome:
+        return await self.function.interrupt(vector)
+
+    async def line(self, asserted: bool) -> InterruptOutcome:
+        return await self.function.line(asserted)
+
+
+class Owner:
+    """Guest memory that this program has: subclass it, or use Ram, and give it to `Connection.own_memory`. Addresses are physical.
+
+    Accesses start in the order in which they were sent; others start while one waits. A fence is told when the writes before it have ended.
+    """
+
+    async def read(self, address: int, size: int) -> bytes:
+        """Exactly so many bytes."""
+        raise NotImplementedError
+
+    async def write(self, address: int, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def fence(self, address: int, size: int) -> None:
+        """Returns when every write before it has been applied or never will be."""
+
+
+class Ram(Owner):
+    """Bytes from `address` on."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address = address
+        self.bytes = bytearray(size)
+
+    async def read(self, address: int, size: int) -> bytes:
+        at = address - self.address
+        return bytes(self.bytes[at : at + size])
+
+    async def write(self, address: int, data: bytes) -> None:
+        at = address - self.address
+        self.bytes[at : at + len(data)] = data
+
+
+class _Claim:
+    """Something of the server's that this connection answers for. `async with` gives it up."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._given_up = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def take(self, call: PeerCall) -> None:
+        self._spawn(self._serve(call))
+
+    def end(self) -> None:
+        """No more calls will come, and no answer is waited for."""
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def release(self) -> None:
+        """Gives it up."""
+        if not self._given_up:
+            self._given_up = True
+            await self._undo()
+            self.end()
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._connection.closed is None:
+            await self.release()
+
+    async def _undo(self) -> None:
+        raise NotImplementedError
+
+    async def _answer(self, call: PeerCall) -> Answer:
+        raise NotImplementedError
+
+    async def _serve(self, call: PeerCall) -> None:
+        try:
+            outcome: Answer | BaseException = await self._answer(call)
+        except Exception as problem:
+            outcome = problem
+        self._connection.answer(call, outcome)
+
+    def _spawn(self, run: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(run, name=self._name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+class ClaimedFunction(_Claim):
+    """A function that this connection emulates."""
+
+    def __init__(self, connection: Connection, function: int, device: Device, undo: Callable[[], Awaitable[None]]) -> None:
+        self.bdf = bdf_text(function)
+        self.dma = DeviceDma(connection, function)
+        self._function = function
+        self._device = device
+        self._undo_claim = undo
+        self._turn = asyncio.Lock()
+        super().__init__(connection, f"iommud-{self.bdf}")
+
+    async def interrupt(self, vector: int) -> InterruptOutcome:
+        """Interrupt `vector` happens, by MSI-X, MSI or INTx as configuration space has enabled, behind the writes that were made before; what became
+        of it. EINVAL: a vector that it does not have."""
+        return await self._connection.ask(ops.device_interrupt(self._function, vector, None))
+
+    async def line(self, asserted: bool) -> InterruptOutcome:
+        """Its cause for INTx comes or goes."""
+        return await self._connection.ask(ops.device_interrupt(self._function, None, asserted))
+
+    async def __aenter__(self) -> ClaimedFunction:
+        return self
+
+    async def _undo(self) -> None:
+        await self._undo_claim()
+
+    async def _answer(self, call: PeerCall) -> Answer:
+        asked = device_call(call)
+        if isinstance(asked, DeviceReset):
+            await self._device.reset(asked.method)
+            return b"", None
+        # Fair: in the order in which they came.
+        async with self._turn:
+            if isinstance(asked, DeviceRead):
+                return value_body(await self._device.read(asked.access), asked.access), None
+            await self._device.write(asked.access, asked.value)
+            return b"", None
+
+
+class OwnedMemory(_Claim):
+    """A range of guest memory that this connection owns."""
+
+    def __init__(self, connection: Connection, address: int, size: int, owner: Owner, undo: Callable[[], Awaitable[None]]) -> None:
+        self.address = address
+        self.size = size
+        self._owner = owner
+        self._undo_claim = undo
+        self._writes: set[asyncio.Task[None]] = set()
+        super().__init__(connection, f"iommud-{address:#x}")
+
+    def take(self, call: PeerCall) -> None:
+        if call.number == b.MEMORY_FENCE:
+            self._spawn(self._fence(call, set(self._writes)))
+            return
+        task = self._spawn(self._serve(call))
+        if call.number == b.MEMORY_WRITE:
+            self._writes.add(task)
+            task.add_done_callback(self._writes.discard)
+
+    async def __aenter__(self) -> OwnedMemory:
+        return self
+
+    async def _undo(self) -> None:
+        await self._undo_claim()
+
+    async def _answer(self, call: PeerCall) -> Answer:
+        asked = owner_access(call)
+        if asked.number == b.MEMORY_READ:
+            return b"", whole(await self._owner.read(asked.address, asked.size), asked.size)
+        if asked.number == b.MEMORY_WRITE:
+            await self._owner.write(asked.address, asked.data)
+        else:
+            await self._owner.fence(asked.address, asked.size)
+        return b"", None
+
+    async def _fence(self, call: PeerCall, before: set[asyncio.Task[None]]) -> None:
+        if before:
+            await asyncio.wait(before)
+        await self._serve(call)
+
+
+class Claims:
+    """The claims of one connection, and the way of a call to its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._functions: dict[int, ClaimedFunction] = {}
+        self._memory: list[OwnedMemory] = []
+
+    async def claim(self, bdf: str, device: Device) -> ClaimedFunction:
+        function = pack_bdf(bdf)
+        if function in self._functions:
+            raise error("EEXIST", f"{bdf} is claimed by this connection already", bdf)
+        ask = self._connection.ask
+
+        async def undo() -> None:
+            await ask(operation(b.DEVICE_RELEASE, m.DeviceRelease(function=function), m.DeviceReleaseReply, _none, f"giving up {bdf}"))
+            self._functions.pop(function, None)
+
+        # Before the claim is answered: the first access may come right behind the answer.
+        claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
+        device.function = claimed
+        try:
+            await ask(operation(b.DEVICE_CLAIM, m.DeviceClaim(function=function), m.DeviceClaimReply, _none, f"a claim of {bdf}"))
+        except IommudError:
+            self._functions.pop(function, None)
+            claimed.end()
+            raise
+        return claimed
+
+    async def own(self, address: int, size: int, owner: Owner, depth: int | None) -> OwnedMemory:
+        ask = self._connection.ask
+        what = f"memory at {address:#x}"
+
+        async def undo() -> None:
+            await ask(operation(b.MEMORY_RELEASE, m.MemoryRelease(address=address), m.MemoryReleaseReply, _none, f"giving up {what}"))
+            self._memory.remove(owned)
+
+        owned = OwnedMemory(self._connection, address, size, owner, undo)
+        self._memory.append(owned)
+        request = m.MemoryClaim(
+            address=u64(address, "address"), bytes=u64(size, "bytes"), depth=None if depth is None else u32(depth, "depth")
+        )
+        try:
+            await ask(operation(b.MEMORY_CLAIM, request, m.MemoryClaimReply, _none, f"a claim of {what}"))
+        except IommudError:
+            self._memory.remove(owned)
+            owned.end()
+            raise
+        return owned
+
+    def take(self, call: PeerCall) -> None:
+        claim: _Claim | None
+        if call.number in DEVICE_CALLS:
+            claim = self._functions.get(device_call(call).function)
+        else:
+            address = owner_access(call).address
+            claim = next((one for one in self._memory if one.address <= address < one.address + one.size), None)
+        if claim is None:
+            self._connection.answer(call, error("ENODEV", "nothing here answers for that"))
+        else:
+            claim.take(call)
+
+    def end(self) -> None:
+        for claim in (*self._functions.values(), *self._memory):
+            claim.end()
+
+
+def _none(_reply: m.Message) -> None:
+    return None

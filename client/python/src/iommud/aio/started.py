@@ -1,0 +1,112 @@
+"""A machine of one's own, in one line."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Mapping, Sequence
+
+from .. import rest
+from ..gen.names import Role
+from ..server import Server
+from .connection import Connection, connect
+from .machine import Machine
+from .threads import in_thread
+
+
+class StartedMachine(Machine):
+    """A machine that was made here, as its host sees it. `async with`, or `close`, deletes it."""
+
+    def __init__(self, made: rest.MadeMachine, connection: Connection, service: rest.Address, server: Server | None) -> None:
+        super().__init__(connection)
+        self.id = made.id
+        self.socket_url = made.socket_url
+        """Where others can connect to it."""
+        self.seed = made.seed
+        self.warnings = made.warnings
+        self.service = service
+        self._server = server
+        self._others: list[Connection] = []
+        self._closed = False
+
+    async def connect(self, roles: Sequence[Role], *, timeout: float | None = 60.0) -> Connection:
+        """Another connection to it: a device, a memory owner, a second host, an observer. Closed with the machine."""
+        # Numbered rather than random, so that equal programs give equal trace hashes.
+        prefix = f"window-{len(self._others) + 2}"
+        other = await connect(self.socket_url, roles, token=self.service.token, timeout=timeout, token_prefix=prefix)
+        self._others.append(other)
+        return other
+
+    async def snapshot(self) -> bytes:
+        """The machine as a file, for `iommud machine load`."""
+        return await in_thread(rest.snapshot, self.service, self.id)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for other in self._others:
+            await other.close()
+        await self.connection.close()
+        await in_thread(rest.delete_machine, self.service, self.id)
+        if self._server is not None:
+            await in_thread(self._server.stop)
+
+    async def __aenter__(self) -> StartedMachine:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+
+async def start_machine(
+    *,
+    preset: str | None = None,
+    topology: Mapping[str, object] | str | None = None,
+    lspci: str | None = None,
+    name: str | None = None,
+    seed: int | None = None,
+    clock: str | None = None,
+    behaviour: str | None = None,
+    without_fixes: Sequence[str] | None = None,
+    url: str | None = None,
+    token: str | None = None,
+    roles: Sequence[Role] = ("host", "observer"),
+    timeout: float | None = 60.0,
+) -> StartedMachine:
+    """Makes a machine (the preset `basic` when nothing is said) and connects to it.
+
+    `url` and `token` are of the service, IOMMUD_URL and IOMMUD_TOKEN when absent; without any, a service is started and ends with the machine.
+    Errors: EINVAL (what the machine is), EEXIST (the name), EPERM (the token), ECONNRESET (no service), ENOENT (no command to start one).
+    """
+    where = url or os.environ.get("IOMMUD_URL")
+    server = None if where else await in_thread(Server)
+    service = rest.Address(where, token or os.environ.get("IOMMUD_TOKEN")) if where else _address_of(server)
+    said = {
+        "preset": preset or (None if topology or lspci else "basic"),
+        "topology": topology,
+        "lspci": lspci,
+        "name": name,
+        "seed": seed,
+        "clock": clock,
+        "behaviour": behaviour,
+        "withoutFixes": None if without_fixes is None else list(without_fixes),
+        "ephemeral": True,
+    }
+    try:
+        made = await in_thread(rest.make_machine, service, {key: value for key, value in said.items() if value is not None})
+        try:
+            connection = await connect(made.socket_url, roles, token=service.token, timeout=timeout, token_prefix="window")
+        except BaseException:
+            await in_thread(rest.delete_machine, service, made.id)
+            raise
+    except BaseException:
+        if server is not None:
+            await in_thread(server.stop)
+        raise
+    return StartedMachine(made, connection, service, server)
+
+
+def _address_of(server: Server | None) -> rest.Address:
+    assert server is not None
+    return server.address

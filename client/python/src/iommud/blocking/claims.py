@@ -1,0 +1,276 @@
+"""The device and memory roles: what this program emulates, and what it owns. Each claim has a thread that answers, one call after the other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Callable
+
+from ..addresses import bdf_text, pack_bdf, u32, u64
+from ..core import operations as ops
+from ..core.operation import operation
+from ..core.peer import (
+    DEVICE_CALLS,
+    DeviceRead,
+    DeviceReset,
+    RegionAccess,
+    device_call,
+    owner_access,
+    value_body,
+    whole,
+)
+from ..core.session import PeerCall
+from ..errors import IommudError, error
+from ..gen import bodies as b
+from ..gen import messages as m
+from ..gen.names import InterruptOutcome, ResetMethod
+from .device_dma import DeviceDma
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+Answer = tuple[bytes, "bytes | None"]
+
+
+class Device:
+    """A function that this program is: subclass it, and give it to `Connection.claim`.
+
+    Accesses and resets come one after the other, in a thread of the claim; a method may do DMA and raise interrupts meanwhile. What a method raises is
+    answered as an error: an IommudError with its code, anything else as EIO. An access or reset that is not answered in the server's time ends without
+    an answer.
+    """
+
+    function: ClaimedFunction
+    """Set by `Connection.claim`."""
+
+    def read(self, access: RegionAccess) -> int:
+        """A register, little-endian."""
+        return 0
+
+    def write(self, access: RegionAccess, value: int) -> None:
+        pass
+
+    def reset(self, method: ResetMethod) -> None:
+        """It is ready when this returns."""
+
+    @property
+    def dma(self) -> DeviceDma:
+        return self.function.dma
+
+    def interrupt(self, vector: int) -> InterruptOutcome:
+        return self.function.interrupt(vector)
+
+    def line(self, asserted: bool) -> InterruptOutcome:
+        return self.function.line(asserted)
+
+
+class Owner:
+    """Guest memory that this program has: subclass it, or use Ram, and give it to `Connection.own_memory`. Addresses are physical.
+
+    Accesses come one after the other, in the order in which they were sent, in a thread of the claim.
+    """
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly so many bytes."""
+        raise NotImplementedError
+
+    def write(self, address: int, data: bytes) -> None:
+        raise NotImplementedError
+
+    def fence(self, address: int, size: int) -> None:
+        """Returns when every write before it has been applied or never will be."""
+
+
+class Ram(Owner):
+    """Bytes from `address` on."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address = address
+        self.bytes = bytearray(size)
+
+    def read(self, address: int, size: int) -> bytes:
+        at = address - self.address
+        return bytes(self.bytes[at : at + size])
+
+    def write(self, address: int, data: bytes) -> None:
+        at = address - self.address
+        self.bytes[at : at + len(data)] = data
+
+
+class _Claim:
+    """Something of the server's that this connection answers for. `with` gives it up."""
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._calls: queue.SimpleQueue[PeerCall | None] = queue.SimpleQueue()
+        self._given_up = False
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def take(self, call: PeerCall) -> None:
+        self._calls.put(call)
+
+    def end(self) -> None:
+        """No more calls will come."""
+        self._calls.put(None)
+
+    def release(self) -> None:
+        """Gives it up."""
+        if not self._given_up:
+            self._given_up = True
+            self._undo()
+            self.end()
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._connection.closed is None:
+            self.release()
+
+    def _undo(self) -> None:
+        raise NotImplementedError
+
+    def _answer(self, call: PeerCall) -> Answer:
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                outcome: Answer | BaseException = self._answer(call)
+            except Exception as problem:
+                outcome = problem
+            self._connection.answer(call, outcome)
+
+
+class ClaimedFunction(_Claim):
+    """A function that this connection emulates."""
+
+    def __init__(self, connection: Connection, function: int, device: Device, undo: Callable[[], None]) -> None:
+        self.bdf = bdf_text(function)
+        self.dma = DeviceDma(connection, function)
+        self._function = function
+        self._device = device
+        self._undo_claim = undo
+        super().__init__(connection, f"iommud-{self.bdf}")
+
+    def interrupt(self, vector: int) -> InterruptOutcome:
+        """Interrupt `vector` happens, by MSI-X, MSI or INTx as configuration space has enabled, behind the writes that were made before; what became
+        of it. EINVAL: a vector that it does not have."""
+        return self._connection.ask(ops.device_interrupt(self._function, vector, None))
+
+    def line(self, asserted: bool) -> InterruptOutcome:
+        """Its cause for INTx comes or goes."""
+        return self._connection.ask(ops.device_interrupt(self._function, None, asserted))
+
+    def __enter__(self) -> ClaimedFunction:
+        return self
+
+    def _undo(self) -> None:
+        self._undo_claim()
+
+    def _answer(self, call: PeerCall) -> Answer:
+        asked = device_call(call)
+        if isinstance(asked, DeviceReset):
+            self._device.reset(asked.method)
+            return b"", None
+        if isinstance(asked, DeviceRead):
+            return value_body(self._device.read(asked.access), asked.access), None
+        self._device.write(asked.access, asked.value)
+        return b"", None
+
+
+class OwnedMemory(_Claim):
+    """A range of guest memory that this connection owns."""
+
+    def __init__(self, connection: Connection, address: int, size: int, owner: Owner, undo: Callable[[], None]) -> None:
+        self.address = address
+        self.size = size
+        self._owner = owner
+        self._undo_claim = undo
+        super().__init__(connection, f"iommud-{address:#x}")
+
+    def __enter__(self) -> OwnedMemory:
+        return self
+
+    def _undo(self) -> None:
+        self._undo_claim()
+
+    def _answer(self, call: PeerCall) -> Answer:
+        asked = owner_access(call)
+        if asked.number == b.MEMORY_READ:
+            return b"", whole(self._owner.read(asked.address, asked.size), asked.size)
+        if asked.number == b.MEMORY_WRITE:
+            self._owner.write(asked.address, asked.data)
+        else:
+            self._owner.fence(asked.address, asked.size)
+        return b"", None
+
+
+class Claims:
+    """The claims of one connection, and the way of a call to its own."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._functions: dict[int, ClaimedFunction] = {}
+        self._memory: list[OwnedMemory] = []
+
+    def claim(self, bdf: str, device: Device) -> ClaimedFunction:
+        function = pack_bdf(bdf)
+        if function in self._functions:
+            raise error("EEXIST", f"{bdf} is claimed by this connection already", bdf)
+        ask = self._connection.ask
+
+        def undo() -> None:
+            ask(operation(b.DEVICE_RELEASE, m.DeviceRelease(function=function), m.DeviceReleaseReply, _none, f"giving up {bdf}"))
+            self._functions.pop(function, None)
+
+        # Before the claim is answered: the first access may come right behind the answer.
+        claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
+        device.function = claimed
+        try:
+            ask(operation(b.DEVICE_CLAIM, m.DeviceClaim(function=function), m.DeviceClaimReply, _none, f"a claim of {bdf}"))
+        except IommudError:
+            self._functions.pop(function, None)
+            claimed.end()
+            raise
+        return claimed
+
+    def own(self, address: int, size: int, owner: Owner, depth: int | None) -> OwnedMemory:
+        ask = self._connection.ask
+        what = f"memory at {address:#x}"
+
+        def undo() -> None:
+            ask(operation(b.MEMORY_RELEASE, m.MemoryRelease(address=address), m.MemoryReleaseReply, _none, f"giving up {what}"))
+            self._memory.remove(owned)
+
+        owned = OwnedMemory(self._connection, address, size, owner, undo)
+        self._memory.append(owned)
+        request = m.MemoryClaim(
+            address=u64(address, "address"), bytes=u64(size, "bytes"), depth=None if depth is None else u32(depth, "depth")
+        )
+        try:
+            ask(operation(b.MEMORY_CLAIM, request, m.MemoryClaimReply, _none, f"a claim of {what}"))
+        except IommudError:
+            self._memory.remove(owned)
+            owned.end()
+            raise
+        return owned
+
+    def take(self, call: PeerCall) -> None:
+        claim: _Claim | None
+        if call.number in DEVICE_CALLS:
+            claim = self._functions.get(device_call(call).function)
+        else:
+            address = owner_access(call).address
+            claim = next((one for one in self._memory if one.address <= address < one.address + one.size), None)
+        if claim is None:
+            self._connection.answer(call, error("ENODEV", "nothing here answers for that"))
+        else:
+            claim.take(call)
+
+    def end(self) -> None:
+        for claim in (*self._functions.values(), *self._memory):
+            claim.end()
+
+
+def _none(_reply: m.Message) -> None:
+    return None

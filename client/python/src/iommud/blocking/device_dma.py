@@ -1,0 +1,83 @@
+# Made from aio/device_dma.py by tools/make_blocking.py. Do not edit.
+"""DMA from a function that this program emulates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..addresses import bdf_text
+from ..core import operations as ops
+from ..core.limits import DMA_BYTES_MAX
+from ..core.operation import operation
+from ..gen import bodies as b
+from ..gen import messages as m
+from ..values import DmaResult, PageRequestResult
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class DeviceDma:
+    """A fault is an outcome and no error. Errors: ENODEV, EPERM (not claimed), EINVAL, EAGAIN (its ledger is full)."""
+
+    def __init__(self, connection: Connection, function: int) -> None:
+        self._connection = connection
+        self._function = function
+        self._what = f"DMA of {bdf_text(function)}"
+
+    def read(self, iova: int, size: int, *, pasid: int | None = None) -> DmaResult:
+        """The bytes are in `data` of the result. More than one call carries (1 MiB) is read in turn, up to the first fault."""
+        whole: DmaResult | None = None
+        for at in range(0, max(size, 1), DMA_BYTES_MAX):
+            part = min(DMA_BYTES_MAX, size - at)
+            one = self._connection.ask(ops.device_dma_read(self._function, iova + at, part, pasid, self._what))
+            whole = one if whole is None else _joined(whole, one)
+            if not whole.ok:
+                break
+        assert whole is not None
+        return whole
+
+    def write(self, iova: int, data: bytes, *, pasid: int | None = None) -> DmaResult:
+        """More than one call carries (1 MiB) is written in turn, up to the first fault."""
+        whole: DmaResult | None = None
+        for at in range(0, max(len(data), 1), DMA_BYTES_MAX):
+            part = bytes(data[at : at + DMA_BYTES_MAX])
+            one = self._connection.ask(ops.device_dma_write(self._function, iova + at, part, pasid, self._what))
+            whole = one if whole is None else _joined(whole, one)
+            if not whole.ok:
+                break
+        assert whole is not None
+        return whole
+
+    def post(self, iova: int, data: bytes, *, pasid: int | None = None) -> None:
+        """A posted write, as a real function makes it: what became of it shows as a fault record only."""
+        self._connection.post(ops.device_dma_write(self._function, iova, bytes(data), pasid, self._what))
+
+    def request_pages(
+        self,
+        iova: int,
+        pages: int = 1,
+        access: str = "r",
+        *,
+        pasid: int | None = None,
+        privileged: bool | None = None,
+        group: int | None = None,
+        last: bool | None = None,
+    ) -> PageRequestResult:
+        """Page requests for consecutive pages; returns with the group's answer, or at once where `last` is False. Errors: EPERM (not claimed), EBUSY,
+        EAGAIN (more than its allocation leaves room for)."""
+        request = ops.page_request(self._function, iova, pages, access, pasid, privileged, group, last)
+        return self._connection.ask(
+            operation(b.PAGE_REQUEST, request, m.PageRequestReply, PageRequestResult.of, f"page requests at {iova:#x}")
+        )
+
+
+def _joined(first: DmaResult, then: DmaResult) -> DmaResult:
+    return replace(
+        then,
+        requests=first.requests + then.requests,
+        size=first.size + then.size,
+        data=None if first.data is None else first.data + (then.data or b""),
+        elapsed_ms=first.elapsed_ms + then.elapsed_ms,
+    )

@@ -1,0 +1,231 @@
+# Made from aio/machine.py by tools/make_blocking.py. Do not edit.
+"""A machine as hosts and observers see it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Sequence
+
+from ..addresses import bdf_text, ns_of_ms, pack_bdf, u32
+from ..core.operation import operation
+from ..gen import bodies as b
+from ..gen import messages as m
+from ..gen.names import EVENT_CLASS, PAGE_ANSWER, EventClass, PageAnswer
+from ..values import (
+    BusErrorReport,
+    DriverCall,
+    FaultRecord,
+    FunctionSummary,
+    HeldCall,
+    HotplugChange,
+    Interrupt,
+    IntxChange,
+    LogLine,
+    MachineInfo,
+    PageFault,
+    TraceRecord,
+    WindowChange,
+)
+from .domains import Domains
+from .faults import ArmedFaults
+from .function import Function
+from .memory import Memory
+from .queue import EventQueue
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+class Clock:
+    """The machine's clock."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def now_ns(self) -> int:
+        return self._connection.ask(
+            operation(b.CLOCK_INFO, m.ClockInfo(), m.ClockInfoReply, lambda reply: reply.now_ns, "the machine's clock")
+        )
+
+    def advance(self, ms: float, *, force: bool | None = None) -> int:
+        """Moves it, rings what is due on the way, and says how far it moved, nanoseconds; while an attached peer owes an answer it waits, unless
+        `force`. Errors: EINVAL, EOPNOTSUPP (clock `real`)."""
+        request = m.ClockAdvance(ns=ns_of_ms(ms, "ms"), force=force)
+        return self._connection.ask(
+            operation(b.CLOCK_ADVANCE, request, m.ClockAdvanceReply, lambda reply: reply.moved_ns, f"the clock to advance by {ms} ms")
+        )
+
+
+class Hold:
+    """Calls that are stopped before a step; it goes with the connection that set it."""
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        self._connection = connection
+        self.number = number
+
+    def release(self) -> None:
+        """Takes the hold away; all that it stopped goes on. Errors: ENOENT."""
+        self._release(None, False)
+
+    def step(self, stopped: int | None = None) -> None:
+        """Lets all that it stopped, or one call of `held`, go on to the next step that it names. Errors: ENOENT."""
+        self._release(stopped, True)
+
+    def _release(self, stopped: int | None, keep: bool) -> None:
+        request = m.CallRelease(hold=self.number, stopped=stopped, keep=keep)
+        self._connection.ask(operation(b.CALL_RELEASE, request, m.CallReleaseReply, lambda _: None, f"hold {self.number}"))
+
+
+class CallHolds:
+    """Calls of any host, held in the middle of their work (docs/steps.md)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def hold(
+        self, call: str | None = None, step: str | None = None, *, function: str | None = None, count: int | None = None
+    ) -> Hold:
+        """Holds calls of this name before this step; without a step before every one, without a name calls of any. Errors: EINVAL, EAGAIN."""
+        request = m.CallHold(call=call, step=step, function=None if function is None else pack_bdf(function), count=count)
+        number = self._connection.ask(operation(b.CALL_HOLD, request, m.CallHoldReply, lambda reply: reply.hold, "a hold"))
+        return Hold(self._connection, number)
+
+    def held(self) -> list[HeldCall]:
+        """What stands before a step now, by whichever hold."""
+
+        def calls(reply: m.CallsHeldReply) -> list[HeldCall]:
+            return [
+                HeldCall(
+                    one.id, one.call, one.step, bdf_text(one.function) if one.HasField("function") else None, one.hold, one.since_ns
+                )
+                for one in reply.calls
+            ]
+
+        return self._connection.ask(operation(b.CALLS_HELD, m.CallsHeld(), m.CallsHeldReply, calls, "the held calls"))
+
+
+class Machine:
+    """A machine as hosts and observers see it. Its event queues hold what came since the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.memory = Memory(connection)
+        self.domains = Domains(connection)
+        self.clock = Clock(connection)
+        self.calls = CallHolds(connection)
+        self.armed = ArmedFaults(connection)
+        queues = connection.queues
+        self.faults: EventQueue[FaultRecord] = queues["faults"]
+        """What the IOMMU refused."""
+        self.interrupts: EventQueue[Interrupt] = queues["interrupts"]
+        self.intx: EventQueue[IntxChange] = queues["intx"]
+        self.windows: EventQueue[WindowChange] = queues["windows"]
+        """Reset windows that were opened and closed."""
+        self.driver_calls: EventQueue[DriverCall] = queues["driver_calls"]
+        self.logs: EventQueue[LogLine] = queues["logs"]
+        """What the kernel would print."""
+        self.trace: EventQueue[TraceRecord] = queues["trace"]
+        """The machine's trace, for an observer that has subscribed to it."""
+        self.page_faults: EventQueue[PageFault] = queues["page_faults"]
+        self.hotplug: EventQueue[HotplugChange] = queues["hotplug"]
+        self.errors: EventQueue[BusErrorReport] = queues["errors"]
+        """Errors on the bus, as functions log them."""
+
+    @property
+    def name(self) -> str:
+        return self.connection.granted.machine
+
+    def function(self, bdf: str) -> Function:
+        """The function at `00:02.0` or `0000:00:02.0`. Nothing is asked: a call tells when there is none (ENODEV)."""
+        return Function(self.connection, pack_bdf(bdf))
+
+    def functions(self) -> list[FunctionSummary]:
+        """All functions, by address."""
+        return self.connection.ask(
+            operation(
+                b.FUNCTION_LIST,
+                m.FunctionList(),
+                m.FunctionListReply,
+                lambda reply: [FunctionSummary.of(one) for one in reply.functions],
+                "the list of functions",
+            )
+        )
+
+    def info(self) -> MachineInfo:
+        def info(reply: m.MachineInfoReply) -> MachineInfo:
+            return MachineInfo(
+                reply.name, reply.seed, reply.behaviour, reply.clock, reply.now_ns, reply.functions, reply.iommu
+            )
+
+        return self.connection.ask(
+            operation(b.MACHINE_INFO, m.MachineInfo(), m.MachineInfoReply, info, "a description of the machine")
+        )
+
+    def fault_records(self) -> list[FaultRecord]:
+        """The IOMMU's fault records, oldest first, not consumed."""
+        return self.connection.ask(
+            operation(
+                b.FAULT_RECORDS,
+                m.FaultRecords(),
+                m.FaultRecordsReply,
+                lambda reply: [FaultRecord.of(one) for one in reply.records],
+                "the fault records",
+            )
+        )
+
+    def pending_page_faults(self) -> list[PageFault]:
+        """The page faults that wait for an answer, oldest first: also those that came before this connection."""
+        return self.connection.ask(
+            operation(
+                b.PAGE_FAULTS,
+                m.PageFaults(),
+                m.PageFaultsReply,
+                lambda reply: [PageFault.of(one) for one in reply.faults],
+                "the page faults that wait",
+            )
+        )
+
+    def answer_page_fault(self, number: int, answer: PageAnswer = "success") -> None:
+        """`success`, `invalid` or `failure`. Errors: EINVAL (no such group waits)."""
+        request = m.PageResponse(fault=u32(number, "fault"), answer=PAGE_ANSWER.number_of(answer, "answer"))
+        self.connection.ask(
+            operation(b.PAGE_RESPONSE, request, m.PageResponseReply, lambda _: None, f"the answer to page fault {number}")
+        )
+
+    def plug(self, functions: Sequence[dict[str, object]] | str, *, port: str | None = None) -> tuple[str, ...]:
+        """Plugs functions in, as `functions` of a topology document lists them; their addresses, when they answer. Errors: EINVAL, ENODEV, EBUSY."""
+        text = functions if isinstance(functions, str) else json.dumps({"functions": list(functions)})
+        request = m.FunctionPlug(port=None if port is None else pack_bdf(port), topology=text)
+
+        def plugged(reply: m.FunctionPlugReply) -> tuple[str, ...]:
+            return tuple(map(bdf_text, reply.functions))
+
+        return self.connection.ask(
+            operation(b.FUNCTION_PLUG, request, m.FunctionPlugReply, plugged, "functions to be plugged in")
+        )
+
+    def enable_error_reporting(self) -> None:
+        """In every function and root port, as Linux does at boot."""
+        self.connection.ask(
+            operation(b.ERROR_REPORTING, m.ErrorReporting(), m.ErrorReportingReply, lambda _: None, "error reporting")
+        )
+
+    def cold_reset(self) -> None:
+        """Power goes off and on: every function is as after power-up. Nobody is asked."""
+        self.connection.ask(operation(b.COLD_RESET, m.ColdReset(), m.ColdResetReply, lambda _: None, "a cold reset"))
+
+    def trace_hash(self) -> str:
+        """Equal for equal inputs."""
+        return self.connection.ask(
+            operation(b.TRACE_HASH, m.TraceHash(), m.TraceHashReply, lambda reply: reply.hash, "the trace hash")
+        )
+
+    def subscribe(self, events: Sequence[EventClass]) -> None:
+        """Chooses which events arrive from now on, in place of what was chosen before. A connection begins with all but the trace. Errors: EPERM (the
+        trace is for observers), EOPNOTSUPP (no trace here)."""
+        request = m.Subscribe(events=[EVENT_CLASS.number_of(name, "events") for name in events])
+        self.connection.ask(operation(b.SUBSCRIBE, request, m.SubscribeReply, lambda _: None, "a subscription"))
+
+    def close(self) -> None:
+        """Closes the connection that this handle stands on."""
+        self.connection.close()

@@ -1,0 +1,60 @@
+# Made from aio/region.py by tools/make_blocking.py. Do not edit.
+"""Registers of a function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable
+
+from ..addresses import bdf_text, u32
+from ..core import operations as ops
+from ..core.operation import with_data
+from ..errors import invalid
+from ..gen import bodies as b
+from ..gen import messages as m
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+_WORD = 4
+
+
+class Region:
+    """A function's registers in one region. Little-endian; an offset is a multiple of the width."""
+
+    def __init__(self, connection: Connection, function: int, region: int) -> None:
+        self._connection = connection
+        self._function = function
+        self._region = region
+        name = {ops.CONFIG: "configuration space", ops.ROM: "its ROM"}.get(region, f"BAR {region}")
+        self._what = f"an access to {name} of {bdf_text(function)}"
+
+    def read(self, offset: int, size: int = _WORD) -> int:
+        """A register of 1, 2, 4 or (in a BAR) 8 bytes. Errors: ENODEV, EINVAL (width, alignment, beyond the region)."""
+        return self._connection.ask(ops.region_read(self._function, self._region, offset, size, self._what))
+
+    def write(self, offset: int, value: int, size: int = _WORD) -> None:
+        """Bits of the value beyond the width are ignored. Errors as `read`."""
+        self._connection.ask(ops.region_write(self._function, self._region, offset, value, size, self._what))
+
+    def post_write(self, offset: int, value: int, size: int = _WORD) -> None:
+        """The same, and nobody learns what became of it."""
+        self._connection.post(ops.region_write(self._function, self._region, offset, value, size, self._what))
+
+    def read_many(self, offsets: Iterable[int], size: int = _WORD) -> list[int]:
+        """Registers of one width, asked for at once. Errors as `read`."""
+        function, region, what = self._function, self._region, self._what
+        return self._connection.ask_all([ops.region_read(function, region, offset, size, what) for offset in offsets])
+
+    def read_bytes(self, offset: int, size: int) -> bytes:
+        """Many registers, read as words of 4 bytes in order. Offset and size are multiples of 4. Errors as `read`."""
+        if size % _WORD:
+            raise invalid("bytes", f"{size} is not a multiple of {_WORD}")
+        if size == 0:
+            return b""
+        if self._region != ops.CONFIG:
+            words = self.read_many(range(offset, offset + size, _WORD))
+            return b"".join(word.to_bytes(_WORD, "little") for word in words)
+        request = m.ConfigRead(function=self._function, offset=u32(offset, "offset"), bytes=u32(size, "bytes"))
+        return self._connection.ask(
+            with_data(b.CONFIG_READ, request, m.ConfigReadReply, lambda _, got: got or b"", self._what, reply_bytes=size)
+        )

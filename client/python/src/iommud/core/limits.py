@@ -1,0 +1,22 @@
+"""The bounds of proto/limits.ts that a client needs before Hello has told it the server's."""
+
+from typing import Final
+
+DMA_BYTES_MAX: Final = 1 << 20
+FRAME_BYTES_MAX: Final = DMA_BYTES_MAX + (64 << 10)
+MESSAGE_BYTES_MAX: Final = FRAME_BYTES_MAX + 1024
+PACKET_BYTES_MAX: Final = 256 << 10
+PACKET_BYTES_ENOUGH: Final = 64 << 10
+PACKET_FRAMES_MAX: Final = 1 << 15
+RECEIVE_BUFFER_BYTES_MAX: Final = 64 << 20
+ERROR_MESSAGE_CHARS_MAX: Final = 1024
+ERROR_ABOUT_CHARS_MAX: Final = 128
+CLOSE_REASON_BYTES_MAX: Final = 123
+CLIENT_EVENTS_MAX: Final = 4096
+CREDIT_CONTROL_CALLS: Final = 64
+CREDIT_ACCESS_CALLS: Final = 1024
+CREDIT_ACCESS_REPLY_BYTES: Final = 1 << 20
+CREDIT_DMA_CALLS: Final = 256
+CREDIT_DMA_REPLY_BYTES: Final = 8 << 20
+CREDIT_MEMORY_CALLS: Final = 256
+CREDIT_MEMORY_REPLY_BYTES: Final = 8 << 20
