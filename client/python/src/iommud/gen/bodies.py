@@ -34,6 +34,8 @@ DEVICE_INTERRUPT: Final = 50
 DEVICE_INTERRUPT_REPLY: Final = 51
 IRQ_REMAP_SET: Final = 52
 IRQ_REMAP_SET_REPLY: Final = 53
+REGION_WRITE_MULTI: Final = 54
+REGION_WRITE_MULTI_REPLY: Final = 55
 FUNCTION_REGIONS: Final = 62
 FUNCTION_REGIONS_REPLY: Final = 63
 GROUP_INFO: Final = 64
@@ -213,6 +215,8 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     51: m.DeviceInterruptReply,
     52: m.IrqRemapSet,
     53: m.IrqRemapSetReply,
+    54: m.RegionWriteMulti,
+    55: m.RegionWriteMultiReply,
     62: m.FunctionRegions,
     63: m.FunctionRegionsReply,
     64: m.GroupInfo,
@@ -380,6 +384,7 @@ CALLS: Final[dict[str, int]] = {
     "model_interrupt": 48,
     "device_interrupt": 50,
     "irq_remap_set": 52,
+    "region_write_multi": 54,
     "function_regions": 62,
     "group_info": 64,
     "domain_alloc": 66,

@@ -441,6 +441,18 @@ SLOT_SIGNAL_KIND: Final[Vocabulary[SlotSignalKind]] = Vocabulary(
     },
 )
 
+ConfigKeeper = Literal[
+    "server",
+    "emulator",
+]
+CONFIG_KEEPER: Final[Vocabulary[ConfigKeeper]] = Vocabulary(
+    "config-keeper",
+    {
+        1: "server",
+        2: "emulator",
+    },
+)
+
 ResetMethod = Literal[
     "device_specific",
     "acpi",
