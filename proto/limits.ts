@@ -94,6 +94,17 @@ export const CLIENT_EVENTS_MAX = 4096;
 /** Bytes of a machine's snapshot, saved or loaded: both ends hold it whole. */
 export const SNAPSHOT_BYTES_MAX = 1 << 30;
 
+// ---- Recordings
+
+/** Bytes of one recording; at it, it ends. Whoever replays it holds it whole. */
+export const RECORDING_BYTES_MAX = 1 << 30;
+/** Bytes recorded and not yet read; past it the recording ends, and the machine goes on. Some seconds of a slow disk or network. */
+export const RECORDING_BUFFER_BYTES_MAX = 64 << 20;
+/** Bytes after which a block of a recording is written before its tick ends. As a packet. */
+export const RECORDING_BLOCK_BYTES = 64 << 10;
+/** Recordings of one machine at the same time. One of the service's own, and some that are asked for. */
+export const RECORDINGS_MAX = 4;
+
 // ---- Turns and times
 
 /** Frames of one session that are handled before others get their turn. Some 100 µs of small calls. */

@@ -22,12 +22,20 @@ export class PacketReader {
   readonly #reader: Reader;
   readonly #bodyBytesMax: number;
   #frames = 0;
+  #bodyAt = 0;
+  #bodyBytes = 0;
 
   /** `bodyBytesMax` bounds each body. Throws {@link FrameError} (1009) when the packet itself is too long. */
   constructor(packet: Uint8Array, bodyBytesMax: number = FRAME_BYTES_MAX) {
     if (packet.length > FRAME_BYTES_MAX) throw tooLarge('a message', packet.length, FRAME_BYTES_MAX);
     this.#reader = protobuf.Reader.create(packet);
     this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  /** The bytes that `body` was decoded from; a view of the packet. None when the frame has no body. */
+  rawBody(): Uint8Array {
+    const { buf } = this.#reader;
+    return this.number === 0 ? buf.subarray(0, 0) : buf.subarray(this.#bodyAt, this.#bodyAt + this.#bodyBytes);
   }
 
   /** Reads the next frame; false at the end. Throws {@link FrameError} (1007, 1009) and nothing else. */
@@ -95,6 +103,8 @@ export class PacketReader {
     const bytes = reader.size();
     if (bytes > this.#bodyBytesMax) throw tooLarge('a body', bytes, this.#bodyBytesMax);
     this.number = number;
+    this.#bodyAt = reader.pos;
+    this.#bodyBytes = bytes;
     const codec = number < CODECS.length ? CODECS[number] : undefined;
     if (codec === undefined) reader.skip(bytes);
     else this.body = codec.decode(reader, bytes);

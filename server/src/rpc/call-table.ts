@@ -39,6 +39,11 @@ export class CallTable {
     return [...this.#pending.keys()];
   }
 
+  /** The id of each of those calls and the field number of its request. */
+  pending(): readonly { readonly id: number; readonly body: number }[] {
+    return Array.from(this.#pending, ([id, { number }]) => ({ id, body: number }));
+  }
+
   /** The id of the call that is being served and has no reply; 0 for none, and for one that is posted. */
   get serving(): number {
     return this.#id;

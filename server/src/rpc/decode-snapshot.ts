@@ -73,7 +73,8 @@ function readFields(reader: protobuf.Reader, productVersion: string): SavedMachi
   return { name, spec, state };
 }
 
-function readGraph(reader: protobuf.Reader): Graph {
+/** Of the fields of a Graph. */
+export function readGraph(reader: protobuf.Reader): Graph {
   const graph = {
     anchors: [] as string[],
     strings: [] as string[],

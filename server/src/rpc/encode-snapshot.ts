@@ -13,7 +13,7 @@ const VARINT_BYTES = 8;
 const FRACTION = 0x80;
 
 /** Pieces that follow each other, and how many bytes they have together. */
-class Pieces {
+export class Pieces {
   readonly all: Uint8Array[] = [];
   bytes = 0;
 
@@ -83,7 +83,8 @@ function fileOf(body: Pieces): Uint8Array {
   return file;
 }
 
-function graphPieces({ anchors, strings, numbers, bigints, shapes, words, buffers }: Graph): Pieces {
+/** The fields of a Graph. */
+export function graphPieces({ anchors, strings, numbers, bigints, shapes, words, buffers }: Graph): Pieces {
   const pieces = new Pieces();
   const writer = protobuf.Writer.create();
   for (const anchor of anchors) writer.uint32(GRAPH.anchors).string(anchor);
@@ -144,7 +145,7 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
 }
 
 /** The tag of a field of so many bytes, and its length. */
-function lengthOf(tag: number, bytes: number): Uint8Array {
+export function lengthOf(tag: number, bytes: number): Uint8Array {
   return protobuf.Writer.create().uint32(tag).uint32(bytes).finish();
 }
 

@@ -18,6 +18,11 @@ export class Fifo<T> {
     return this.#items[this.#first];
   }
 
+  /** From the oldest to the newest. */
+  all(): readonly T[] {
+    return this.#items.slice(this.#first) as T[];
+  }
+
   /** Takes the oldest. */
   shift(): T | undefined {
     const item = this.#items[this.#first];

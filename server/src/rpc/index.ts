@@ -9,3 +9,7 @@ export { encodeSnapshot } from './encode-snapshot.ts';
 export type { Authorize } from './session.ts';
 export type { TracedMachine } from './trace-tap.ts';
 export type { Wire, WireOwner } from './wire.ts';
+export { readRecording, type Recording, type RecordingEnd } from './recording/read-recording.ts';
+export type { RecordingSink } from './recording/recorder.ts';
+export type { RunningRecording } from './recording/recordings.ts';
+export { replay, type Difference, type Replayed } from './recording/replay.ts';

@@ -1,4 +1,5 @@
-import { CLOSE, type CloseCode } from '../../../proto/index.ts';
+// long: every input and every output of a machine passes here
+import { CLOSE, type CloseCode, type PacketReader } from '../../../proto/index.ts';
 import { SESSIONS_MAX } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
 import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
@@ -7,6 +8,9 @@ import { rpcCounters, type RpcCounters, type RpcLog } from './counters.ts';
 import type { Welcome } from './hello.ts';
 import { OwnCalls, type OwnCall } from './own-calls.ts';
 import { RealClock } from './real-clock.ts';
+import type { RecordingSink } from './recording/recorder.ts';
+import type { RecordedMachine } from './recording/recording-start.ts';
+import { Recordings, type RunningRecording } from './recording/recordings.ts';
 import type { SessionHost } from './session-host.ts';
 import { Session, type Authorize } from './session.ts';
 import { TraceTap, type TracedMachine } from './trace-tap.ts';
@@ -18,6 +22,8 @@ export interface HostOptions {
   /** What its clock says when the host gets it; absent: 0. */
   readonly nowNs?: number;
   readonly welcome: Welcome;
+  /** The machine has a past: what it was made from does not say what it is. */
+  readonly restored?: boolean;
   /** For the log when the machine crashes. */
   readonly seed: number;
   readonly counters?: RpcCounters;
@@ -30,13 +36,16 @@ export interface HostOptions {
   readonly onCrash?: (error: unknown) => void;
 }
 
+/** A machine; what it has besides the port can be traced and recorded. */
+type HostedMachine = MachinePort & Partial<TracedMachine> & Partial<Omit<RecordedMachine, 'spec'>>;
+
 /**
  * One machine and all who take part in it: its sessions, and the embedding program, which calls as peer 0 on the same way. After each input it
  * takes the outbox and hands everything on in order.
  */
 export class MachineHost {
   readonly counters: RpcCounters;
-  readonly #machine: MachinePort & Partial<TracedMachine>;
+  readonly #machine: HostedMachine;
   readonly #options: HostOptions;
   readonly #port: SessionHost;
   readonly #sessions = new Set<Session>();
@@ -46,25 +55,30 @@ export class MachineHost {
   readonly #trace: TraceTap;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   readonly #clock: RealClock | undefined;
+  readonly #recordings = new Recordings();
+  /** It has had no input. */
+  #isNew: boolean;
   #routing = false;
   #state: 'open' | 'draining' | 'closed' = 'open';
   /** Resolves the drain that waits for the last reply. */
   #drained: (() => void) | undefined;
 
-  constructor(machine: MachinePort & Partial<TracedMachine>, options: HostOptions) {
+  constructor(machine: HostedMachine, options: HostOptions) {
     this.#machine = machine;
     this.#options = options;
+    this.#isNew = options.restored !== true;
     this.#trace = new TraceTap(machine.trace, this.#byPeer);
     this.counters = options.counters ?? rpcCounters();
-    this.#clock = options.realTime === true ? new RealClock(machine, () => this.#input(() => undefined), options.nowNs) : undefined;
+    this.#clock = options.realTime === true ? new RealClock(machine, () => this.#alarm(), options.nowNs) : undefined;
     this.#port = {
       counters: this.counters,
       buffers: options.buffers ?? new Buffers(),
       welcome: options.welcome,
       traceable: machine.trace !== undefined,
       attach: (session, roles) => this.#attach(session, roles),
-      submit: (session, token, command) => this.#submit(session.peer, token, command),
-      answer: (session, token, answer) => this.#answer(session, token, answer),
+      submit: (session, frame, command) => this.#submit(session.peer, frame.id, command, frame),
+      kept: (session, frame, error) => this.#kept(session.peer, frame, error),
+      answer: (session, token, answer, frame) => this.#answer(session, token, answer, frame),
       silent: (session) => this.#silent(session),
       traceChanged: () => this.#trace.update(),
       gone: (session, reason) => this.#gone(session, reason),
@@ -116,6 +130,19 @@ export class MachineHost {
   }
 
   /**
+   * Everything that happens to the machine from now on goes to the sink, until it is stopped, the machine is closed, or the sink is too slow. Errors: EBUSY
+   * for one too many, and while the outbox is handed on; EOPNOTSUPP where the machine cannot be recorded, ESHUTDOWN where it is closed.
+   */
+  record(sink: RecordingSink): RunningRecording {
+    const machine = this.#machine;
+    if (!isRecorded(machine)) throw new ModelError('EOPNOTSUPP', 'this machine cannot be recorded', 'machine');
+    if (this.#state === 'closed') throw new ModelError('ESHUTDOWN', 'the machine is closed', 'machine');
+    if (this.#routing) throw new ModelError('EBUSY', 'the machine is in the middle of an input', 'machine');
+    const peers = Array.from(this.#byPeer.values(), (session) => session.recorded);
+    return this.#recordings.start(machine, sink, { productVersion: this.#options.welcome.productVersion, isNew: this.#isNew, peers });
+  }
+
+  /**
    * Takes no new calls, tells all sessions, lets what is in flight end, and after `deadlineMs` (wall clock) answers the rest with ESHUTDOWN. Resolves
    * when everything is answered and the sessions are closed.
    */
@@ -140,6 +167,7 @@ export class MachineHost {
   close(code: CloseCode = CLOSE.goingAway, reason = 'the machine was deleted'): void {
     this.#state = 'closed';
     this.#clock?.stop();
+    this.#recordings.end(reason);
     for (const session of this.#sessions) session.close(code, reason);
     this.#trace.stop();
     this.#calls.rejectAll(new ModelError('ESHUTDOWN', `${reason}; the outcome of this call is unknown`));
@@ -149,8 +177,15 @@ export class MachineHost {
   // ---- inputs of the machine -------------------------------------------------------------------------------------------
 
   /** The hot one. Throws {@link ModelError} for a malformed command. */
-  #submit(peer: PeerId, token: number, command: Command): void {
-    this.#clock?.pass();
+  #submit(peer: PeerId, token: number, command: Command, frame: PacketReader | undefined): void {
+    const realNs = this.#clock?.pass();
+    this.#isNew = false;
+    if (this.#recordings.active) {
+      this.#recordings.each((recorder) => {
+        if (frame === undefined) recorder.command(token, command, realNs);
+        else recorder.call(peer, frame, realNs);
+      });
+    }
     try {
       this.#machine.submit(peer, token, command);
     } catch (error) {
@@ -159,14 +194,29 @@ export class MachineHost {
         return;
       }
       this.#route();
+      if (this.#recordings.active) {
+        this.#recordings.each((recorder) => {
+          if (frame === undefined) recorder.refusedOwn(token, error);
+          else recorder.refused(peer, token, error);
+        });
+      }
       throw error;
     }
     this.#route();
   }
 
-  #answer(session: Session, token: number, answer: PeerAnswer): void {
+  #kept(peer: PeerId, frame: PacketReader, error: ModelError | undefined): void {
+    if (!this.#recordings.active) return;
+    this.#recordings.each((recorder) => {
+      recorder.call(peer, frame, undefined);
+      if (error !== undefined) recorder.refused(peer, frame.id, error);
+    });
+  }
+
+  #answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): void {
     let refused: ModelError | undefined;
-    this.#input(() => {
+    this.#input((realNs) => {
+      this.#recordings.each((recorder) => recorder.answer(session.peer, token, frame, realNs));
       try {
         this.#machine.answer(session.peer, token, answer);
       } catch (error) {
@@ -177,16 +227,21 @@ export class MachineHost {
     if (refused !== undefined) throw refused;
   }
 
-  #input(act: () => void): void {
+  #input(act: (realNs: number | undefined) => void): void {
     if (this.#state === 'closed') return;
+    this.#isNew = false;
     try {
-      this.#clock?.pass();
-      act();
+      act(this.#clock?.pass());
     } catch (error) {
       this.#crash(error);
       return;
     }
     this.#route();
+  }
+
+  /** An alarm may be due: time passing is all. */
+  #alarm(): void {
+    this.#input((realNs) => this.#recordings.each((recorder) => recorder.alarm(realNs)));
   }
 
   #ownCall(command: Command, call: OwnCall): void {
@@ -197,7 +252,7 @@ export class MachineHost {
     const token = this.#calls.add(call);
     this.counters.callsTotal++;
     try {
-      this.#submit(0, token, command);
+      this.#submit(0, token, command, undefined);
     } catch (error) {
       this.#calls.reject(token, error);
     }
@@ -206,6 +261,11 @@ export class MachineHost {
   #attach(session: Session, roles: PeerRoles): PeerId {
     const peer = this.#machine.peerAttach(roles);
     this.#byPeer.set(peer, session);
+    this.#isNew = false;
+    if (this.#recordings.active) {
+      const arrived = { id: peer, roles, client: session.client, calls: [], asked: [] };
+      this.#recordings.each((recorder) => recorder.arrived(arrived));
+    }
     this.#joined.get(session)?.();
     this.#log('info', `${session.client} connected`, peer);
     return peer;
@@ -218,7 +278,10 @@ export class MachineHost {
       `${session.client} owes ${this.#machine.owedBy(session.peer)} answers for too long; the clock no longer waits for it`,
       session.peer,
     );
-    this.#input(() => this.#machine.peerTimeout(session.peer));
+    this.#input((realNs) => {
+      this.#recordings.each((recorder) => recorder.silent(session.peer, realNs));
+      this.#machine.peerTimeout(session.peer);
+    });
   }
 
   #gone(session: Session, reason: string): void {
@@ -229,7 +292,10 @@ export class MachineHost {
     this.#byPeer.delete(peer);
     this.#log('info', `${session.client} is gone: ${reason}`, peer);
     this.#trace.update();
-    this.#input(() => this.#machine.peerDetach(peer));
+    this.#input((realNs) => {
+      this.#recordings.each((recorder) => recorder.gone(peer, reason, realNs));
+      this.#machine.peerDetach(peer);
+    });
     this.#settleDrain();
     this.#options.onGone?.(this.#byPeer.size);
   }
@@ -242,13 +308,17 @@ export class MachineHost {
     this.#routing = true;
     try {
       for (let items = this.#machine.takeOutbox(); items.length > 0; items = this.#machine.takeOutbox()) {
-        for (const item of items) this.#handOn(item);
+        for (const item of items) {
+          if (this.#recordings.active) this.#recordings.each((recorder) => recorder.output(item));
+          this.#handOn(item);
+        }
       }
     } catch (error) {
       this.#crash(error);
     } finally {
       this.#routing = false;
     }
+    if (this.#recordings.active) this.#recordings.each((recorder) => recorder.settle());
     this.#clock?.arm();
   }
 
@@ -296,4 +366,8 @@ export class MachineHost {
   #log(level: 'info' | 'warn', text: string, session: number): void {
     this.#options.log?.({ level, text, machine: this.#options.welcome.machine, session });
   }
+}
+
+function isRecorded(machine: HostedMachine): machine is MachinePort & RecordedMachine {
+  return machine.save !== undefined && machine.saveSpec !== undefined && machine.inspect !== undefined;
 }

@@ -69,6 +69,13 @@ export class PeerDebts {
     return { token: debt.token, answer };
   }
 
+  /** The machine's number of each call that is not answered, sent or not, and the field number of its request. */
+  unanswered(): readonly { readonly id: number; readonly body: number }[] {
+    const sent = Array.from(this.#debts.values(), ({ token, number }) => ({ id: token, body: number }));
+    const waiting = this.#waiting.flatMap((queue) => queue.all().map(({ token, call }) => ({ id: token, body: peerCallNumber(call) })));
+    return [...sent, ...waiting];
+  }
+
   /** The peer is gone. */
   stop(): void {
     clearTimeout(this.#watchdog);

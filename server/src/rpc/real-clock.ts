@@ -20,8 +20,11 @@ export class RealClock {
     this.#due = due;
   }
 
-  pass(): void {
-    this.#machine.passRealTime(this.#startNs + Math.round((performance.now() - this.#startMs) * MS_NS));
+  /** Returns what time it is in the machine now. */
+  pass(): number {
+    const nowNs = this.#startNs + Math.round((performance.now() - this.#startMs) * MS_NS);
+    this.#machine.passRealTime(nowNs);
+    return nowNs;
   }
 
   /** Waits for the machine's next alarm, in place of what it waited for before. */

@@ -1,3 +1,5 @@
+import type { PacketReader } from '../../../proto/index.ts';
+import type { ModelError } from '../core/base/index.ts';
 import type { Command, PeerAnswer, PeerId, PeerRoles } from '../core/machine/index.ts';
 import type { Buffers } from './buffers.ts';
 import type { RpcCounters } from './counters.ts';
@@ -12,10 +14,12 @@ export interface SessionHost {
   /** False: it cannot be traced. */
   readonly traceable: boolean;
   attach(session: Session, roles: PeerRoles): PeerId;
-  /** Its reply comes through {@link Session.reply}, now or later. Throws {@link ModelError} for a malformed command. */
-  submit(session: Session, token: number, command: Command): void;
-  /** Throws {@link ModelError} EPROTO for an answer of the wrong kind. */
-  answer(session: Session, token: number, answer: PeerAnswer): void;
+  /** Its reply comes through {@link Session.reply}, now or later. `frame`: what it was. Throws {@link ModelError} for a malformed command. */
+  submit(session: Session, frame: PacketReader, command: Command): void;
+  /** A call that does not reach the machine: it is the session's (no error), or it is refused before. */
+  kept(session: Session, frame: PacketReader, error: ModelError | undefined): void;
+  /** `frame`: the reply that it was. Throws {@link ModelError} EPROTO for an answer of the wrong kind. */
+  answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): void;
   /** The peer owes an answer for too long. */
   silent(session: Session): void;
   /** What it wants of the trace may have changed. */

@@ -1,9 +1,9 @@
 import { BODY, CLOSE, FrameError, KIND, type CloseCode, type PacketReader, type iommud } from '../../../proto/index.ts';
 import { HELLO_MS_MAX } from '../../../proto/limits.ts';
 import { ModelError, type TraceRecord } from '../core/base/index.ts';
-import type { MachineEvent, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import type { Command, MachineEvent, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
 import { CallTable } from './call-table.ts';
-import { SERVED } from './decode.ts';
+import { commandOf } from './command-of.ts';
 import { replyBody, replyData, replyNumber } from './encode.ts';
 import { errorBody } from './errors.ts';
 import { EventFeed } from './event-feed.ts';
@@ -11,6 +11,7 @@ import { grant, helloReply, type Authorization } from './hello.ts';
 import { Inbox } from './inbox.ts';
 import { Outlet } from './outlet.ts';
 import { PeerDebts } from './peer-debts.ts';
+import type { RecordedPeer } from './recording/record.ts';
 import type { SessionHost } from './session-host.ts';
 import { MEANINGS, type Arrival, type SessionState } from './session-state.ts';
 import { subscription } from './subscribe.ts';
@@ -83,6 +84,16 @@ export class Session {
   /** Calls that have no reply yet. */
   get pendingCalls(): number {
     return this.#calls.size;
+  }
+  /** Who it is, and what it and the machine owe each other, for a recording. */
+  get recorded(): RecordedPeer {
+    return {
+      id: this.#peer,
+      roles: this.#roles,
+      client: this.#client,
+      calls: this.#calls.pending(),
+      asked: this.#debts?.unanswered() ?? [],
+    };
   }
   get wantsTrace(): boolean {
     return this.#feed.wants('trace');
@@ -206,26 +217,30 @@ export class Session {
   }
 
   #serve(frame: PacketReader): void {
-    const { number, body } = frame;
+    let command: Command | undefined;
     try {
-      const row = number < SERVED.length ? SERVED[number] : undefined;
-      if (number === BODY.subscribe) {
-        this.#subscribe(body as iommud.v1.Subscribe);
-      } else if (row === undefined || body === undefined) {
-        throw new ModelError('ENOSYS', `body ${number} is no call that this end serves`, 'body');
-      } else {
-        if (!row.roles.some((role) => this.#roles[role])) {
-          throw new ModelError('EPERM', `${row.name} needs the role ${row.roles.join(' or ')}`, 'roles');
-        }
-        const command = row.decode(body, frame.data);
-        this.#host.counters.callsTotal++;
-        this.#host.submit(this, frame.id, command);
-      }
+      if (frame.number === BODY.subscribe) this.#subscribe(frame.body as iommud.v1.Subscribe);
+      else command = commandOf(frame.number, frame.body, frame.data, this.#roles);
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      this.#host.kept(this, frame, error);
+      this.#refuse(frame.id, error);
+      this.#calls.served();
+      return;
+    }
+    if (command === undefined) this.#host.kept(this, frame, undefined);
+    else this.#submit(frame, command);
+    this.#calls.served();
+  }
+
+  #submit(frame: PacketReader, command: Command): void {
+    this.#host.counters.callsTotal++;
+    try {
+      this.#host.submit(this, frame, command);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       this.#refuse(frame.id, error);
     }
-    this.#calls.served();
   }
 
   #subscribe(body: iommud.v1.Subscribe): void {
@@ -239,7 +254,7 @@ export class Session {
   #settle(frame: PacketReader): void {
     try {
       const settled = this.#debts?.settle(frame.id, frame.number, frame.body, frame.data);
-      if (settled !== undefined) this.#host.answer(this, settled.token, settled.answer);
+      if (settled !== undefined) this.#host.answer(this, settled.token, settled.answer, frame);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       this.close(CLOSE.order, error.message);

@@ -53,6 +53,22 @@ describe('the trace hash', () => {
     expect(read(OWNED, 1)).toBe(read(OWNED, 1));
   });
 
+  it('is of bytes, wherever they stand in their buffer, and tells a changed one', () => {
+    const sum = (offset: number, bytes: number, changed = -1): string => {
+      const buffer = new Uint8Array(offset + bytes).subarray(offset);
+      for (let i = 0; i < bytes; i++) buffer[i] = i % 251;
+      if (changed >= 0) buffer[changed]! ^= 1;
+      const hash = new TraceHash();
+      hash.addRead(buffer);
+      hash.addBytes(buffer);
+      return hash.digest();
+    };
+    for (const bytes of [0, 3, 1024, 1025, 4096, 4099]) {
+      for (const offset of [1, 2, 3, 5]) expect(sum(offset, bytes), `${bytes} bytes at ${offset}`).toBe(sum(0, bytes));
+      if (bytes > 0) expect(sum(1, bytes, bytes - 1)).not.toBe(sum(1, bytes));
+    }
+  });
+
   it('does not change with observers, whenever they come and go and whatever they ask', () => {
     const story = (m: CoreMachine, watched: boolean): string => {
       const early = watched ? m.attachPeer({ observer: true }) : undefined;

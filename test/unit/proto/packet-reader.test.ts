@@ -55,6 +55,16 @@ describe('a packet reader', () => {
     expect([reader.number, reader.body]).toEqual([251_558, undefined]);
   });
 
+  it('shows the bytes of a body as they came, of an unknown one too', () => {
+    const reader = new PacketReader(bytes('0a0c 0805 1001 820205 0d10000000 0a0c f23f03 010203 1001 08808001 0a04 0805 1004'));
+    expect(reader.next()).toBe(true);
+    expect(Buffer.from(reader.rawBody()).toString('hex')).toBe('0d10000000');
+    expect(reader.next()).toBe(true);
+    expect([reader.body, Buffer.from(reader.rawBody()).toString('hex')]).toEqual([undefined, '010203']);
+    expect(reader.next()).toBe(true);
+    expect(reader.rawBody()).toHaveLength(0);
+  });
+
   it('shows data as a view of the packet', () => {
     const packet = bytes('0a0b 0801 1002 1a0201ff aa0800').slice();
     const reader = new PacketReader(packet);

@@ -1,6 +1,6 @@
 export { Machine, type MachineOptions } from './machine.ts';
 export type { ReadBuffers } from './dma/read-buffers.ts';
-export { type MachineSnapshot } from './snapshot.ts';
+export { specOfSnapshot, type MachineSnapshot } from './snapshot.ts';
 export {
   BEHAVIOURS,
   CLOCK_MODES,

@@ -26,7 +26,7 @@ import { tellOwnConfigs } from './remote/own-config.ts';
 import type { HeldCall } from './reply.ts';
 import { takeWaitingReset } from './reset/reset-locks.ts';
 import { startWaitingReset } from './reset/reset.ts';
-import { loadState, saveState, specOfSnapshot, type MachineSnapshot } from './snapshot.ts';
+import { loadState, saveSpec, saveState, specOfSnapshot, type MachineSnapshot } from './snapshot.ts';
 import { fixesOf, type FunctionReader, type MachineSpec } from './spec.ts';
 import type { Origin } from './state.ts';
 import { TraceHash } from './trace-hash.ts';
@@ -70,22 +70,31 @@ export class Machine implements MachinePort {
 
   /**
    * The machine of a snapshot goes on where that one stood. Peers are not there any more: what follows from that is in the outbox.
-   * `name`: absent, as it was. Throws EINVAL for a snapshot that fits no machine, and what the constructor throws.
+   * `name`: absent, as it was. `keepPeers`: they are still there, for whoever plays them as they went on. Throws EINVAL for a snapshot that fits no machine, and
+   * what the constructor throws.
    */
-  static restore(snapshot: MachineSnapshot, { name, ...options }: MachineOptions & { readonly name?: string } = {}): Machine {
+  static restore(
+    snapshot: MachineSnapshot,
+    { name, keepPeers = false, ...options }: MachineOptions & { readonly name?: string; readonly keepPeers?: boolean } = {},
+  ): Machine {
     const machine = ofSnapshot(() => {
       const saved = specOfSnapshot(snapshot);
       const made = new Machine(name === undefined ? saved : { ...saved, name }, options);
       loadState(made.#m, snapshot.state);
       return made;
     });
-    for (const { id } of machine.#m.peers.all()) machine.peerDetach(id);
+    if (!keepPeers) for (const { id } of machine.#m.peers.all()) machine.peerDetach(id);
     return machine;
   }
 
   /** The machine as it is now, between two inputs; its buffers are the machine's until the next. What is in the outbox is not in it. */
   save(): MachineSnapshot {
     return saveState(this.#m);
+  }
+
+  /** What it was made from, as a snapshot has it. */
+  saveSpec(): MachineSnapshot['spec'] {
+    return saveSpec(this.spec);
   }
 
   get trace(): Trace {

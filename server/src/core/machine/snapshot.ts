@@ -28,17 +28,21 @@ export interface MachineSnapshot {
   readonly state: Graph;
 }
 
+export function saveSpec(spec: MachineSpec): Graph {
+  const root: Root = { spec };
+  return writeGraph(rootOf(root), []);
+}
+
 export function saveState(m: Parts): MachineSnapshot {
-  const root: Root = { spec: m.spec };
   const models = new ModelSavers(m);
   return {
-    spec: writeGraph(rootOf(root), []),
+    spec: saveSpec(m.spec),
     state: writeGraph(anchorsOf(m), kindsOf(m, models), (object) => models.for(object)),
   };
 }
 
 /** EINVAL: it has none. */
-export function specOfSnapshot({ spec: graph }: MachineSnapshot): MachineSpec {
+export function specOfSnapshot({ spec: graph }: Pick<MachineSnapshot, 'spec'>): MachineSpec {
   const root: Root = {};
   readGraph(graph, rootOf(root), []);
   const { spec } = root;

@@ -69,16 +69,25 @@ export class TraceHash {
    */
   addRead(bytes: Uint8Array): void {
     const { byteOffset, byteLength } = bytes;
-    if (byteLength <= READ_WHOLE_BYTES || (byteOffset & 3) !== 0) {
+    if (byteLength <= READ_WHOLE_BYTES) {
       this.addBytes(bytes);
       return;
     }
     this.addInt(byteLength);
-    const words = new Int32Array(bytes.buffer, byteOffset, byteLength >> 2);
     let sum = 1;
-    for (let i = 0; i < words.length; i += READ_STRIDE_WORDS) {
-      sum = Math.imul(sum ^ words[i]!, 0xcc9e2d51);
-      sum = (sum << 15) | (sum >>> 17);
+    if ((byteOffset & 3) === 0) {
+      const words = new Int32Array(bytes.buffer, byteOffset, byteLength >> 2);
+      for (let i = 0; i < words.length; i += READ_STRIDE_WORDS) {
+        sum = Math.imul(sum ^ words[i]!, 0xcc9e2d51);
+        sum = (sum << 15) | (sum >>> 17);
+      }
+    } else {
+      // What a memory owner answered, where it stood in its packet: the same sum.
+      const view = new DataView(bytes.buffer, byteOffset, byteLength & ~3);
+      for (let i = 0; i < view.byteLength; i += 4 * READ_STRIDE_WORDS) {
+        sum = Math.imul(sum ^ view.getInt32(i, true), 0xcc9e2d51);
+        sum = (sum << 15) | (sum >>> 17);
+      }
     }
     this.addInt(sum);
   }
