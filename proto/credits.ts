@@ -37,11 +37,14 @@ export function creditClass(number: number): CreditClass {
     case BODY.regionWrite:
     case BODY.regionWriteMulti:
     case BODY.configRead:
+    case BODY.deviceInvalidate:
       return CREDIT_CLASS_ACCESS;
     case BODY.dmaRead:
     case BODY.dmaWrite:
     case BODY.modelDma:
     case BODY.dirtyRead:
+    case BODY.deviceTranslate:
+    case BODY.invalidateComplete:
     case BODY.modelPageRequest:
     case BODY.pageRequest:
     case BODY.modelInterrupt:

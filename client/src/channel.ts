@@ -19,6 +19,7 @@ export const PEER_CALLS = [
   'regionWrite',
   'regionWriteMulti',
   'deviceReset',
+  'deviceInvalidate',
   'memoryRead',
   'memoryWrite',
   'memoryFence',
@@ -31,7 +32,7 @@ export type PeerCall = {
 
 /** The answer to one of them. */
 export interface PeerAnswer {
-  readonly body?: { readonly value: U64 };
+  readonly body?: { readonly value: U64 } | { readonly later: boolean };
   readonly data?: Uint8Array;
 }
 

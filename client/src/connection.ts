@@ -92,6 +92,8 @@ export class Connection implements MachineLink, AsyncDisposable {
         return this.#functions.regionWriteMulti(call.request);
       case 'deviceReset':
         return this.#functions.reset(call.request);
+      case 'deviceInvalidate':
+        return this.#functions.invalidate(call.request);
       case 'memoryRead':
       case 'memoryWrite':
       case 'memoryFence':

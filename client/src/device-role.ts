@@ -5,9 +5,18 @@ import { ask, type CallOptions } from './ask.ts';
 import { bdfText, packBdf } from './bdf.ts';
 import type { Channel, PeerAnswer } from './channel.ts';
 import { Claim } from './claim.ts';
+import { DeviceAts, invalidationAnswer, type Invalidation, type InvalidationAnswer } from './device-ats.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError, isCancelled } from './errors.ts';
-import { CONFIG_KEEPER, INTERRUPT_OUTCOME, RESET_METHOD, type InterruptOutcome, type ResetMethod } from './names.ts';
+import {
+  ATC_OWNER,
+  CONFIG_KEEPER,
+  INTERRUPT_OUTCOME,
+  RESET_METHOD,
+  type AtcOwner,
+  type InterruptOutcome,
+  type ResetMethod,
+} from './names.ts';
 import { bigintOf, numberOf, u32, u64 } from './numbers.ts';
 import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
@@ -30,6 +39,11 @@ export interface DeviceHandlers {
   onRegionWrite?(access: RegionAccess & { readonly value: bigint }): void | Promise<void>;
   /** The function is reset; it is ready when this settles. */
   onReset?(method: ResetMethod): void | Promise<void>;
+  /**
+   * Of a function that was claimed with `atc: 'peer'`: drop what you have cached of the range. It is completed when this settles, which is after the last
+   * request that used it was sent; {@link DeviceAts.complete} completes what was answered `'later'`. Starts at once, as a reset does.
+   */
+  onInvalidate?(invalidation: Invalidation): InvalidationAnswer | Promise<InvalidationAnswer>;
 }
 
 /** How the function is to be accessed. */
@@ -40,11 +54,18 @@ export interface ClaimOptions extends CallOptions {
   readonly postedWrites?: boolean;
   /** Widths of BAR accesses that it takes; hosts get EINVAL for others. Absent: all. */
   readonly widths?: readonly (1 | 2 | 4 | 8)[];
+  /**
+   * Who caches the function's translations. `server`: DMA with `translated` names IOVAs, and invalidations are none of this program's business. `peer`: this
+   * program, by {@link ClaimedFunction.ats} and `onInvalidate`; DMA with `translated` names physical addresses. Absent: `server`.
+   */
+  readonly atc?: AtcOwner;
 }
 
 export interface DmaOptions extends CallOptions {
   /** 20 bits. Absent: without a PASID. */
   readonly pasid?: number;
+  /** Through the function's ATC; where this program keeps that, the address is physical (`atc` of {@link ClaimOptions}). Absent: false. */
+  readonly translated?: boolean;
 }
 
 /** DMA from a function that this program emulates. A fault is an outcome and no error. Errors: ENODEV, EPERM (not claimed), EINVAL. */
@@ -87,7 +108,13 @@ export class DeviceDma {
   }
 
   async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaOptions | undefined): Promise<DmaResult> {
-    const request = { function: this.#function, iova, bytes: u32(bytes, 'bytes'), pasid: pasidOf(options) };
+    const request = {
+      function: this.#function,
+      iova,
+      bytes: u32(bytes, 'bytes'),
+      pasid: pasidOf(options),
+      translated: options?.translated ?? null,
+    };
     const answer = await this.#channel.request('dmaRead', request, undefined, options?.signal);
     if (answer.failed) throw new IommudError(answer);
     return dmaResult(answer.body.result, answer.data);
@@ -96,7 +123,7 @@ export class DeviceDma {
   async #writePart(iova: ReturnType<typeof u64>, data: Uint8Array, options: DmaOptions | undefined): Promise<DmaResult> {
     const answer = await this.#channel.request(
       'dmaWrite',
-      { function: this.#function, iova, pasid: pasidOf(options) },
+      { function: this.#function, iova, pasid: pasidOf(options), translated: options?.translated ?? null },
       data,
       options?.signal,
     );
@@ -110,6 +137,7 @@ export class ClaimedFunction extends Claim {
   /** `00:04.0`. */
   readonly bdf: string;
   readonly dma: DeviceDma;
+  readonly ats: DeviceAts;
   readonly #channel: Channel;
   readonly #function: number;
   readonly #handlers: DeviceHandlers;
@@ -125,6 +153,7 @@ export class ClaimedFunction extends Claim {
     this.#channel = channel;
     this.#function = fn;
     this.dma = new DeviceDma(channel, fn);
+    this.ats = new DeviceAts(channel, fn);
     this.#handlers = handlers;
   }
 
@@ -160,6 +189,11 @@ export class ClaimedFunction extends Claim {
   reset(method: ResetMethod): PeerAnswer | Promise<PeerAnswer> {
     const ready = this.#handlers.onReset?.(method);
     return ready instanceof Promise ? ready.then(() => ({})) : {};
+  }
+
+  invalidate(request: Calls['deviceInvalidate']['request']): PeerAnswer | Promise<PeerAnswer> {
+    const answer = this.#handlers.onInvalidate?.(this.ats.noteInvalidation(request));
+    return answer instanceof Promise ? answer.then(invalidationAnswer) : invalidationAnswer(answer);
   }
 
   #inTurn(run: () => PeerAnswer | Promise<PeerAnswer>): PeerAnswer | Promise<PeerAnswer> {
@@ -231,6 +265,10 @@ export class ClaimedFunctions {
     return this.#at(request.function).reset(RESET_METHOD.nameOf(request.method ?? 0));
   }
 
+  invalidate(request: Calls['deviceInvalidate']['request']): PeerAnswer | Promise<PeerAnswer> {
+    return this.#at(request.function).invalidate(request);
+  }
+
   #at(fn: number | null | undefined): ClaimedFunction {
     const claimed = this.#functions.get(fn ?? 0);
     if (claimed === undefined) throw new IommudError({ code: 'ENODEV', message: `${bdfText(fn ?? 0)} is not emulated here` });
@@ -238,7 +276,7 @@ export class ClaimedFunctions {
   }
 }
 
-function termsOf(fn: number, { config, postedWrites, widths }: ClaimOptions = {}): Calls['deviceClaim']['request'] {
+function termsOf(fn: number, { config, postedWrites, widths, atc }: ClaimOptions = {}): Calls['deviceClaim']['request'] {
   return {
     function: fn,
     config: config === undefined ? null : CONFIG_KEEPER.numberOf(config, 'config'),
@@ -246,6 +284,7 @@ function termsOf(fn: number, { config, postedWrites, widths }: ClaimOptions = {}
     widths: widths === undefined ? null : widths.reduce((sum, width) => sum | width, 0),
     // The handlers see one write at a time in any case.
     writeMulti: true,
+    atc: atc === undefined ? null : ATC_OWNER.numberOf(atc, 'atc'),
   };
 }
 

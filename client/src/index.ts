@@ -23,6 +23,7 @@ export type {
 export type { Slot, SlotInfo } from './slot.ts';
 export type { Sriov, SriovInfo } from './sriov.ts';
 export type { HotplugChange, PlugOptions, PlugReport, UnplugOptions, UnplugReport } from './hotplug.ts';
+export type { DeviceAts, DeviceTranslation, Invalidation, InvalidationAnswer, TranslateOptions } from './device-ats.ts';
 export type { ClaimOptions, ClaimedFunction, DeviceDma, DeviceHandlers, DmaOptions, RegionAccess } from './device-role.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
@@ -59,6 +60,7 @@ export type {
   EventClass,
   FaultKind,
   HoldPoint,
+  AtcOwner,
   InterruptOutcome,
   InvalidateType,
   IrqIndex,

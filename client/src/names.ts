@@ -37,6 +37,8 @@ export type PageAnswer = Names<typeof v1.PageAnswer, 'PAGE_ANSWER_', '-'>;
 export type OnFault = Names<typeof v1.OnFault, 'ON_FAULT_', '-'>;
 export type InvalidateType = Names<typeof v1.InvalidateType, 'INVALIDATE_TYPE_', '-'>;
 export type IrqIndex = Names<typeof v1.IrqIndex, 'IRQ_INDEX_', '-'>;
+/** Who caches the translations of a function that a peer plays. */
+export type AtcOwner = Names<typeof v1.AtcOwner, 'ATC_OWNER_', '_'>;
 export type InterruptOutcome = Names<typeof v1.InterruptOutcome, 'INTERRUPT_OUTCOME_', '-'>;
 export type ConfigKeeper = Names<typeof v1.ConfigKeeper, 'CONFIG_KEEPER_', '-'>;
 export type LogLevel = Names<typeof v1.LogLevel, 'LOG_LEVEL_', '-'>;
@@ -94,6 +96,7 @@ export const PAGE_ANSWER = vocabulary<PageAnswer>('answer', v1.PageAnswer, 'PAGE
 export const ON_FAULT = vocabulary<OnFault>('on-fault', v1.OnFault, 'ON_FAULT_', '-');
 export const INVALIDATE_TYPE = vocabulary<InvalidateType>('type', v1.InvalidateType, 'INVALIDATE_TYPE_', '-');
 export const IRQ_INDEX = vocabulary<IrqIndex>('irq', v1.IrqIndex, 'IRQ_INDEX_', '-');
+export const ATC_OWNER = vocabulary<AtcOwner>('atc', v1.AtcOwner, 'ATC_OWNER_', '_');
 export const INTERRUPT_OUTCOME = vocabulary<InterruptOutcome>('interrupt', v1.InterruptOutcome, 'INTERRUPT_OUTCOME_', '-');
 export const LOG_LEVEL = vocabulary<LogLevel>('level', v1.LogLevel, 'LOG_LEVEL_', '-');
 

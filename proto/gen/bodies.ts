@@ -167,6 +167,12 @@ export const BODY = {
   errorRecoverReply: 211,
   errorReporting: 212,
   errorReportingReply: 213,
+  deviceTranslate: 214,
+  deviceTranslateReply: 215,
+  deviceInvalidate: 216,
+  deviceInvalidateReply: 217,
+  invalidateComplete: 218,
+  invalidateCompleteReply: 219,
   clockInfo: 224,
   clockInfoReply: 225,
   clockAdvance: 226,
@@ -273,6 +279,9 @@ export interface Calls {
   errorVote: { request: iommud.v1.ErrorVote.$Properties; decoded: iommud.v1.ErrorVote; reply: iommud.v1.ErrorVoteReply };
   errorRecover: { request: iommud.v1.ErrorRecover.$Properties; decoded: iommud.v1.ErrorRecover; reply: iommud.v1.ErrorRecoverReply };
   errorReporting: { request: iommud.v1.ErrorReporting.$Properties; decoded: iommud.v1.ErrorReporting; reply: iommud.v1.ErrorReportingReply };
+  deviceTranslate: { request: iommud.v1.DeviceTranslate.$Properties; decoded: iommud.v1.DeviceTranslate; reply: iommud.v1.DeviceTranslateReply };
+  deviceInvalidate: { request: iommud.v1.DeviceInvalidate.$Properties; decoded: iommud.v1.DeviceInvalidate; reply: iommud.v1.DeviceInvalidateReply };
+  invalidateComplete: { request: iommud.v1.InvalidateComplete.$Properties; decoded: iommud.v1.InvalidateComplete; reply: iommud.v1.InvalidateCompleteReply };
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
@@ -463,6 +472,12 @@ codecs[210] = v1.ErrorRecover;
 codecs[211] = v1.ErrorRecoverReply;
 codecs[212] = v1.ErrorReporting;
 codecs[213] = v1.ErrorReportingReply;
+codecs[214] = v1.DeviceTranslate;
+codecs[215] = v1.DeviceTranslateReply;
+codecs[216] = v1.DeviceInvalidate;
+codecs[217] = v1.DeviceInvalidateReply;
+codecs[218] = v1.InvalidateComplete;
+codecs[219] = v1.InvalidateCompleteReply;
 codecs[224] = v1.ClockInfo;
 codecs[225] = v1.ClockInfoReply;
 codecs[226] = v1.ClockAdvance;

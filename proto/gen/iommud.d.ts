@@ -592,6 +592,9 @@ export namespace iommud {
             /** 20 bits. Absent: without a PASID. */
             pasid: (number|null);
 
+            /** Through the function's ATC, with translation requests where it has no entry; where the peer keeps the ATC `iova` is a physical address. Absent: false. */
+            translated: (boolean|null);
+
             /**
              * Encodes the specified DmaRead message. Does not implicitly {@link iommud.v1.DmaRead.verify|verify} messages.
              * @param message DmaRead message or plain object to encode
@@ -627,6 +630,9 @@ export namespace iommud {
 
                 /** 20 bits. Absent: without a PASID. */
                 pasid?: (number|null);
+
+                /** Through the function's ATC, with translation requests where it has no entry; where the peer keeps the ATC `iova` is a physical address. Absent: false. */
+                translated?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -707,6 +713,9 @@ export namespace iommud {
             /** 20 bits. Absent: without a PASID. */
             pasid: (number|null);
 
+            /** As in DmaRead. */
+            translated: (boolean|null);
+
             /**
              * Encodes the specified DmaWrite message. Does not implicitly {@link iommud.v1.DmaWrite.verify|verify} messages.
              * @param message DmaWrite message or plain object to encode
@@ -739,6 +748,9 @@ export namespace iommud {
 
                 /** 20 bits. Absent: without a PASID. */
                 pasid?: (number|null);
+
+                /** As in DmaRead. */
+                translated?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -796,6 +808,383 @@ export namespace iommud {
 
             /** Shape of a DmaWriteReply. */
             type $Shape = iommud.v1.DmaWriteReply.$Properties;
+        }
+
+        /**
+         * An ATS translation request of a function that this connection has claimed (PCIe Base r6.0 §10.2). Where the server keeps the ATC, it has what was granted.
+         * Where the peer does: what a DeviceInvalidate that comes before the reply takes is not to be cached (§10.3). Role: device. Class: dma. Errors: ENODEV, EPERM
+         * (not claimed), EINVAL (translations; privileged or execute without a PASID), EAGAIN (its ledger is full).
+         */
+        class DeviceTranslate {
+
+            /**
+             * Constructs a new DeviceTranslate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceTranslate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceTranslate function. */
+            function: (number|null);
+
+            /** DeviceTranslate iova. */
+            iova: (Long|null);
+
+            /** 20 bits. Absent: without a PASID. */
+            pasid: (number|null);
+
+            /** It asks for the right to write too (NW clear). Absent: false. */
+            write: (boolean|null);
+
+            /** DeviceTranslate privileged. */
+            privileged: (boolean|null);
+
+            /** DeviceTranslate execute. */
+            execute: (boolean|null);
+
+            /** How many translations it asks for, of consecutive Smallest Translation Units from that of `iova` on. 1 to 8. Absent: 1. */
+            translations: (number|null);
+
+            /**
+             * Encodes the specified DeviceTranslate message. Does not implicitly {@link iommud.v1.DeviceTranslate.verify|verify} messages.
+             * @param message DeviceTranslate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceTranslate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceTranslate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceTranslate & iommud.v1.DeviceTranslate.$Shape} DeviceTranslate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceTranslate & iommud.v1.DeviceTranslate.$Shape;
+        }
+
+        namespace DeviceTranslate {
+
+            /** Properties of a DeviceTranslate. */
+            interface $Properties {
+
+                /** DeviceTranslate function */
+                "function"?: (number|null);
+
+                /** DeviceTranslate iova */
+                iova?: (Long|null);
+
+                /** 20 bits. Absent: without a PASID. */
+                pasid?: (number|null);
+
+                /** It asks for the right to write too (NW clear). Absent: false. */
+                write?: (boolean|null);
+
+                /** DeviceTranslate privileged */
+                privileged?: (boolean|null);
+
+                /** DeviceTranslate execute */
+                execute?: (boolean|null);
+
+                /** How many translations it asks for, of consecutive Smallest Translation Units from that of `iova` on. 1 to 8. Absent: 1. */
+                translations?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceTranslate. */
+            type $Shape = iommud.v1.DeviceTranslate.$Properties;
+        }
+
+        /** Represents a DeviceTranslateReply. */
+        class DeviceTranslateReply {
+
+            /**
+             * Constructs a new DeviceTranslateReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceTranslateReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceTranslateReply result. */
+            result: iommud.v1.DmaResult;
+
+            /**
+             * Encodes the specified DeviceTranslateReply message. Does not implicitly {@link iommud.v1.DeviceTranslateReply.verify|verify} messages.
+             * @param message DeviceTranslateReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceTranslateReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceTranslateReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceTranslateReply & iommud.v1.DeviceTranslateReply.$Shape} DeviceTranslateReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceTranslateReply & iommud.v1.DeviceTranslateReply.$Shape;
+        }
+
+        namespace DeviceTranslateReply {
+
+            /** Properties of a DeviceTranslateReply. */
+            interface $Properties {
+
+                /** DeviceTranslateReply result */
+                result?: iommud.v1.DmaResult.$Properties;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceTranslateReply. */
+            type $Shape = iommud.v1.DeviceTranslateReply.$Properties;
+        }
+
+        /**
+         * An Invalidate Request, to the peer that keeps the function's ATC (§10.3.1). The reply says that it is done, and every request that used what was
+         * invalidated has been sent: the Invalidate Completion then stands behind the writes that the function issued. An error: it will not be completed.
+         */
+        class DeviceInvalidate {
+
+            /**
+             * Constructs a new DeviceInvalidate.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceInvalidate.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceInvalidate function. */
+            function: (number|null);
+
+            /** 0 to 31. */
+            itag: (number|null);
+
+            /** Absent: entries without a PASID, and all that any PASID has. */
+            pasid: (number|null);
+
+            /** DeviceInvalidate iova. */
+            iova: (Long|null);
+
+            /** A power of two from 4096, to which `iova` is aligned. Absent: everything. */
+            bytes: (Long|null);
+
+            /**
+             * Encodes the specified DeviceInvalidate message. Does not implicitly {@link iommud.v1.DeviceInvalidate.verify|verify} messages.
+             * @param message DeviceInvalidate message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceInvalidate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceInvalidate message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceInvalidate & iommud.v1.DeviceInvalidate.$Shape} DeviceInvalidate
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceInvalidate & iommud.v1.DeviceInvalidate.$Shape;
+        }
+
+        namespace DeviceInvalidate {
+
+            /** Properties of a DeviceInvalidate. */
+            interface $Properties {
+
+                /** DeviceInvalidate function */
+                "function"?: (number|null);
+
+                /** 0 to 31. */
+                itag?: (number|null);
+
+                /** Absent: entries without a PASID, and all that any PASID has. */
+                pasid?: (number|null);
+
+                /** DeviceInvalidate iova */
+                iova?: (Long|null);
+
+                /** A power of two from 4096, to which `iova` is aligned. Absent: everything. */
+                bytes?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceInvalidate. */
+            type $Shape = iommud.v1.DeviceInvalidate.$Properties;
+        }
+
+        /** Represents a DeviceInvalidateReply. */
+        class DeviceInvalidateReply {
+
+            /**
+             * Constructs a new DeviceInvalidateReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceInvalidateReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** It is not done yet: the function will send an InvalidateComplete, or does not, and the request times out. Absent: false. */
+            later: (boolean|null);
+
+            /**
+             * Encodes the specified DeviceInvalidateReply message. Does not implicitly {@link iommud.v1.DeviceInvalidateReply.verify|verify} messages.
+             * @param message DeviceInvalidateReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceInvalidateReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceInvalidateReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceInvalidateReply & iommud.v1.DeviceInvalidateReply.$Shape} DeviceInvalidateReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceInvalidateReply & iommud.v1.DeviceInvalidateReply.$Shape;
+        }
+
+        namespace DeviceInvalidateReply {
+
+            /** Properties of a DeviceInvalidateReply. */
+            interface $Properties {
+
+                /** It is not done yet: the function will send an InvalidateComplete, or does not, and the request times out. Absent: false. */
+                later?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceInvalidateReply. */
+            type $Shape = iommud.v1.DeviceInvalidateReply.$Properties;
+        }
+
+        /**
+         * An Invalidate Completion message of a function whose ATC this connection keeps (§10.3.2), behind the writes that the function issued; with id 0 posted.
+         * Tags with no request in flight are counted and change nothing. Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EOPNOTSUPP (the ATC is the
+         * server's), EINVAL (itags), EAGAIN (its ledger is full).
+         */
+        class InvalidateComplete {
+
+            /**
+             * Constructs a new InvalidateComplete.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.InvalidateComplete.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InvalidateComplete function. */
+            function: (number|null);
+
+            /** A vector: bit n is ITag n. At least one. */
+            itags: (number|null);
+
+            /**
+             * Encodes the specified InvalidateComplete message. Does not implicitly {@link iommud.v1.InvalidateComplete.verify|verify} messages.
+             * @param message InvalidateComplete message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.InvalidateComplete.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InvalidateComplete message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.InvalidateComplete & iommud.v1.InvalidateComplete.$Shape} InvalidateComplete
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.InvalidateComplete & iommud.v1.InvalidateComplete.$Shape;
+        }
+
+        namespace InvalidateComplete {
+
+            /** Properties of an InvalidateComplete. */
+            interface $Properties {
+
+                /** InvalidateComplete function */
+                "function"?: (number|null);
+
+                /** A vector: bit n is ITag n. At least one. */
+                itags?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InvalidateComplete. */
+            type $Shape = iommud.v1.InvalidateComplete.$Properties;
+        }
+
+        /** Represents an InvalidateCompleteReply. */
+        class InvalidateCompleteReply {
+
+            /**
+             * Constructs a new InvalidateCompleteReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.InvalidateCompleteReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** InvalidateCompleteReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified InvalidateCompleteReply message. Does not implicitly {@link iommud.v1.InvalidateCompleteReply.verify|verify} messages.
+             * @param message InvalidateCompleteReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.InvalidateCompleteReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an InvalidateCompleteReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.InvalidateCompleteReply & iommud.v1.InvalidateCompleteReply.$Shape} InvalidateCompleteReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.InvalidateCompleteReply & iommud.v1.InvalidateCompleteReply.$Shape;
+        }
+
+        namespace InvalidateCompleteReply {
+
+            /** Properties of an InvalidateCompleteReply. */
+            interface $Properties {
+
+                /** InvalidateCompleteReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an InvalidateCompleteReply. */
+            type $Shape = iommud.v1.InvalidateCompleteReply.$Properties;
         }
 
         /** Names and numbers are Linux's (include/uapi/asm-generic/errno.h). Numbers are never reused. */
@@ -11253,9 +11642,22 @@ export namespace iommud {
             CONFIG_KEEPER_EMULATOR = 2
         }
 
+        /** Who caches a remote function's translations. */
+        enum AtcOwner {
+
+            /** ATC_OWNER_UNSPECIFIED value */
+            ATC_OWNER_UNSPECIFIED = 0,
+
+            /** The server, for the peer: a `translated` DMA names an IOVA, and the server completes Invalidate Requests. */
+            ATC_OWNER_SERVER = 1,
+
+            /** The peer: it asks by DeviceTranslate, a `translated` DMA names a physical address, and DeviceInvalidate comes to it. */
+            ATC_OWNER_PEER = 2
+        }
+
         /**
-         * Makes this connection the emulator of a `remote` function: RegionRead, RegionWrite and DeviceReset for it arrive as calls.
-         * Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EINVAL (widths).
+         * Makes this connection the emulator of a `remote` function: RegionRead, RegionWrite, DeviceReset and DeviceInvalidate for it arrive as
+         * calls. Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EINVAL (widths).
          */
         class DeviceClaim {
 
@@ -11285,6 +11687,9 @@ export namespace iommud {
 
             /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
             writeMulti: (boolean|null);
+
+            /** Absent: the server. */
+            atc: (iommud.v1.AtcOwner|null);
 
             /**
              * Encodes the specified DeviceClaim message. Does not implicitly {@link iommud.v1.DeviceClaim.verify|verify} messages.
@@ -11327,6 +11732,9 @@ export namespace iommud {
 
                 /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
                 writeMulti?: (boolean|null);
+
+                /** Absent: the server. */
+                atc?: (iommud.v1.AtcOwner|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -2,7 +2,7 @@
 import type { Calls } from '../../../proto/index.ts';
 import { LIST_ITEMS_MAX } from '../../../proto/limits.ts';
 import type { Command, RegionWriteItem } from '../core/machine/index.ts';
-import { CONFIG_KEEPER } from './enums.ts';
+import { ATC_OWNERS, CONFIG_KEEPER } from './enums.ts';
 import { invalid } from './errors.ts';
 import { needFunction, needHalves, needNumber, needUint32, needWord } from './fields.ts';
 
@@ -26,6 +26,7 @@ export const DEVICE_ROWS = {
       ...(b.postedWrites === null ? {} : { postedWrites: b.postedWrites }),
       ...(b.widths === null ? {} : { widths: b.widths }),
       ...(b.writeMulti === null ? {} : { writeMulti: b.writeMulti }),
+      ...(b.atc === null ? {} : { ownAtc: needWord(b.atc, 'atc', ATC_OWNERS) === 'peer' }),
     }),
   },
   deviceRelease: {

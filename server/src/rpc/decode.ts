@@ -45,7 +45,7 @@ import { interruptOf, remapEntryOf } from './interrupt-fields.ts';
 import { attachedTo, rangesOf, requestsOf, unmapRange } from './ioas-fields.ts';
 
 /** Calls that the session answers itself, and those that only the server makes. */
-type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset';
+type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset' | 'deviceInvalidate';
 export type ServedCall = Exclude<CallName, NotForMachine>;
 
 interface Row<Name extends ServedCall> {
@@ -277,6 +277,7 @@ const ROWS = {
         iovaHigh: iova.high,
         bytes: needTransfer(b.bytes),
         pasid: optionalPasid(b.pasid),
+        ...(b.translated === null ? {} : { translated: b.translated }),
       };
     },
   },
@@ -291,8 +292,30 @@ const ROWS = {
         iovaHigh: iova.high,
         data: needData(data),
         pasid: optionalPasid(b.pasid),
+        ...(b.translated === null ? {} : { translated: b.translated }),
       };
     },
+  },
+  deviceTranslate: {
+    roles: DEVICE,
+    decode: (b) => {
+      const iova = needHalves(b.iova, 'iova');
+      return {
+        kind: 'device-translate',
+        bdf: needFunction(b.function),
+        iovaLow: iova.low,
+        iovaHigh: iova.high,
+        pasid: optionalPasid(b.pasid),
+        write: b.write ?? false,
+        privileged: b.privileged ?? false,
+        execute: b.execute ?? false,
+        translations: b.translations === null ? 1 : needCount(b.translations, 'translations', TRANSLATIONS_MAX),
+      };
+    },
+  },
+  invalidateComplete: {
+    roles: DEVICE,
+    decode: (b) => ({ kind: 'invalidate-complete', bdf: needFunction(b.function), itags: needUint32(b.itags, 'itags') }),
   },
   modelDma: {
     roles: HOST,

@@ -58,6 +58,7 @@ function every<Word extends string>(words: Readonly<Record<Word, true>>): readon
   return Object.keys(words) as Word[];
 }
 
+export const ATC_OWNERS = enumMap('ATC_OWNER', ['server', 'peer'], v1.AtcOwner);
 export type RoleName = keyof PeerRoles;
 export const ROLES = enumMap('ROLE', every<RoleName>({ host: true, device: true, memory: true, observer: true }), v1.Role);
 export const DOMAIN_TYPES = enumMap('DOMAIN_TYPE', every<DomainType>({ paging: true, identity: true, blocked: true }), v1.DomainType);

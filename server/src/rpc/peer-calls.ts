@@ -1,4 +1,5 @@
 import { BODY, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
+import { NO_PASID } from '../core/base/index.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
 /** What the machine asks of the device and memory roles, and what they answer. */
 import { METHODS } from './enums.ts';
@@ -21,6 +22,8 @@ export function peerCallNumber(call: PeerCall): number {
       return BODY.regionWriteMulti;
     case 'device-reset':
       return BODY.deviceReset;
+    case 'device-invalidate':
+      return BODY.deviceInvalidate;
   }
 }
 
@@ -61,6 +64,14 @@ export function peerCallBody(call: PeerCall): object {
           value: { low: valueLow, high: valueHigh },
         })),
       } satisfies iommud.v1.RegionWriteMulti.$Properties;
+    case 'device-invalidate':
+      return {
+        function: call.bdf,
+        itag: call.itag,
+        pasid: call.pasid === NO_PASID ? null : call.pasid,
+        iova: u64FromBigint(call.iova),
+        bytes: call.bytes === undefined ? null : u64FromBigint(call.bytes),
+      } satisfies iommud.v1.DeviceInvalidate.$Properties;
     case 'device-reset':
       return {
         function: call.bdf,
@@ -92,6 +103,8 @@ export function peerAnswer(asked: number, number: number, body: object, data: Ui
       const { value } = body as iommud.v1.RegionReadReply;
       return { kind: 'value', valueLow: value.low, valueHigh: value.high };
     }
+    case BODY.deviceInvalidateReply:
+      return { kind: (body as iommud.v1.DeviceInvalidateReply).later === true ? 'later' : 'ok' };
     default:
       return { kind: 'ok' };
   }

@@ -92,9 +92,9 @@ export const EXAMPLES: Examples = {
     },
   },
   deviceClaim: {
-    body: { function: FUNCTION, config: 2, postedWrites: true, widths: 12, writeMulti: true },
+    body: { function: FUNCTION, config: 2, postedWrites: true, widths: 12, writeMulti: true, atc: 2 },
     needs: ['function'],
-    command: { kind: 'device-claim', bdf, config: 'emulator', postedWrites: true, widths: 12, writeMulti: true },
+    command: { kind: 'device-claim', bdf, config: 'emulator', postedWrites: true, widths: 12, writeMulti: true, ownAtc: true },
   },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },
@@ -270,15 +270,35 @@ export const EXAMPLES: Examples = {
   },
   coldReset: { body: { function: FUNCTION }, needs: [], command: { kind: 'cold-reset', bdf } },
   dmaRead: {
-    body: { function: FUNCTION, iova: WIDE, bytes: 1 << 20, pasid: 7 },
+    body: { function: FUNCTION, iova: WIDE, bytes: 1 << 20, pasid: 7, translated: true },
     needs: ['function', 'iova', 'bytes'],
-    command: { kind: 'dma-read', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, bytes: 1 << 20, pasid: 7 },
+    command: { kind: 'dma-read', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, bytes: 1 << 20, pasid: 7, translated: true },
   },
   dmaWrite: {
-    body: { function: FUNCTION, iova: WIDE, pasid: 7 },
+    body: { function: FUNCTION, iova: WIDE, pasid: 7, translated: false },
     data: DATA,
     needs: ['function', 'iova', 'data'],
-    command: { kind: 'dma-write', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, data: DATA, pasid: 7 },
+    command: { kind: 'dma-write', bdf, iovaLow: 0x1000, iovaHigh: -0x8000, data: DATA, pasid: 7, translated: false },
+  },
+  deviceTranslate: {
+    body: { function: FUNCTION, iova: WIDE, pasid: 7, write: true, privileged: true, execute: true, translations: 8 },
+    needs: ['function', 'iova'],
+    command: {
+      kind: 'device-translate',
+      bdf,
+      iovaLow: 0x1000,
+      iovaHigh: -0x8000,
+      pasid: 7,
+      write: true,
+      privileged: true,
+      execute: true,
+      translations: 8,
+    },
+  },
+  invalidateComplete: {
+    body: { function: FUNCTION, itags: 0x8000_0001 },
+    needs: ['function', 'itags'],
+    command: { kind: 'invalidate-complete', bdf, itags: 0x8000_0001 },
   },
   modelDma: {
     body: {

@@ -173,6 +173,13 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   coldReset: { elapsed_ns: '1' },
   dmaRead: { result: DMA },
   dmaWrite: { result: { outcome: 'OUTCOME_PERFORMED', requests: 2, bytes_done: 4096, elapsed_ns: '17' } },
+  deviceTranslate: {
+    result: {
+      ...DMA,
+      grant: { address: '8192', bytes: '4096', access: 3, snooped: true },
+      grants: [{ address: '8192', bytes: '4096', access: 3, snooped: true }],
+    },
+  },
   modelDma: {
     result: {
       ...DMA,

@@ -40,6 +40,20 @@ const ASKED: [string, CallName, Record<string, unknown>, Record<string, unknown>
     undefined,
   ],
   ['device-reset', 'deviceReset', { bdf: 16, method: 'flr' }, { function: 16, method: 3 }, undefined],
+  [
+    'device-invalidate',
+    'deviceInvalidate',
+    { bdf: 16, itag: 31, pasid: 5, iova: WIDE, bytes: 0x2000n },
+    { function: 16, itag: 31, pasid: 5, iova: wide, bytes: { low: 0x2000, high: 0 } },
+    undefined,
+  ],
+  [
+    'device-invalidate',
+    'deviceInvalidate',
+    { bdf: 16, itag: 0, pasid: -1, iova: 0n, bytes: undefined },
+    { function: 16, itag: 0, iova: { low: 0, high: 0 } },
+    undefined,
+  ],
 ];
 
 async function owner(hello: iommud.v1.Hello.$Properties = {}): Promise<{ machine: FakeMachine; peer: RawPeer; go: () => Promise<void> }> {

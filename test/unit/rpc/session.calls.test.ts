@@ -87,7 +87,7 @@ describe('calls', () => {
   it('that nobody knows, and those that are not this end’s to serve, get ENOSYS', async () => {
     const { machine, greeted } = setup();
     const peer = await greeted('host', 'device', 'memory', 'observer');
-    const numbers = [BODY.memoryFence, BODY.deviceReset, BODY.regionReadReply, BODY.error, BODY.draining];
+    const numbers = [BODY.memoryFence, BODY.deviceReset, BODY.deviceInvalidate, BODY.regionReadReply, BODY.error, BODY.draining];
     numbers.forEach((number, i) => peer.add(10 + i, KIND.call, number));
     peer.send();
     // Body 9998, an empty message.
@@ -136,11 +136,11 @@ describe('calls', () => {
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
       ['host', 71],
-      ['device', 12],
+      ['device', 14],
       ['memory', 8],
       ['observer', 16],
     ]);
-    expect(machine.submitted.length).toBe(71 + 12 + 8 + 16);
+    expect(machine.submitted.length).toBe(71 + 14 + 8 + 16);
   });
 
   it('that are cancelled still get their one reply', async () => {

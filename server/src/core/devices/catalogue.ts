@@ -1,3 +1,4 @@
+import { Atc } from './atc.ts';
 import { DmaProbe } from './dma-probe/index.ts';
 import { Edu } from './edu/index.ts';
 import type { FunctionModel } from './model.ts';
@@ -8,7 +9,7 @@ import type { ModelPorts } from './ports.ts';
 const CATALOGUE = {
   replay: () => passiveFunction('replay'),
   bridge: () => passiveFunction('bridge'),
-  remote: () => passiveFunction('remote', new PageRequester()),
+  remote: () => passiveFunction('remote', { atc: new Atc(), pageRequester: new PageRequester() }),
   'dma-probe': (ports) => new DmaProbe(ports),
   edu: (ports) => new Edu(ports),
 } as const satisfies Record<string, (ports: ModelPorts) => FunctionModel>;

@@ -1,16 +1,15 @@
 import type { FunctionModel } from './model.ts';
-import type { PageRequester } from './page-requester.ts';
 
 /**
  * A function with configuration space only: `replay` (a dump's bytes), `bridge`, and the seat that a `remote` function's peer
  * fills. Its BARs answer all ones here; a remote function's accesses go to its peer instead.
- * `pageRequester`: where its peer may make page requests.
+ * `parts`: what a peer may use of it.
  */
-export function passiveFunction(name: string, pageRequester?: PageRequester): FunctionModel {
+export function passiveFunction(name: string, parts: Partial<Pick<FunctionModel, 'atc' | 'pageRequester'>> = {}): FunctionModel {
   return {
     name,
-    atc: undefined,
-    pageRequester,
+    atc: parts.atc,
+    pageRequester: parts.pageRequester,
     initiatesDma: false,
     barRead: (_bar, _offset, bytes) => (bytes >= 4 ? 0xffff_ffff : (1 << (8 * bytes)) - 1),
     barReadHigh: () => 0xffff_ffff,

@@ -614,8 +614,10 @@ export interface ClaimTerms {
   readonly widths: number;
   /** Several writes of one call arrive in one. */
   readonly writeMulti: boolean;
+  /** The peer caches the function's translations itself: Invalidate Requests go to it, and its translated requests name physical addresses. */
+  readonly ownAtc: boolean;
 }
-/** Absent: the server keeps configuration space, writes are answered one by one, all widths. */
+/** Absent: the server keeps configuration space and the ATC, writes are answered one by one, all widths. */
 export interface DeviceClaim extends Partial<ClaimTerms> {
   readonly kind: 'device-claim';
   readonly bdf: Bdf;
@@ -629,12 +631,35 @@ export interface DmaRead extends IovaHalves {
   readonly bdf: Bdf;
   readonly bytes: number;
   readonly pasid: Pasid;
+  /** Through the function's ATC; of one whose peer keeps the ATC the address is physical. Absent: false. */
+  readonly translated?: boolean;
 }
 export interface DmaWrite extends IovaHalves {
   readonly kind: 'dma-write';
   readonly bdf: Bdf;
   readonly data: Uint8Array;
   readonly pasid: Pasid;
+  /** As of {@link DmaRead}. */
+  readonly translated?: boolean;
+}
+/** A translation request (PCIe §10.2.1). */
+export interface DeviceTranslate extends IovaHalves {
+  readonly kind: 'device-translate';
+  readonly bdf: Bdf;
+  readonly pasid: Pasid;
+  /** It asks for the right to write too (NW clear). */
+  readonly write: boolean;
+  readonly privileged: boolean;
+  readonly execute: boolean;
+  /** How many translations it asks for. */
+  readonly translations: number;
+}
+/** An Invalidate Completion message of a function whose peer keeps its ATC (PCIe §10.3.2). */
+export interface InvalidateComplete {
+  readonly kind: 'invalidate-complete';
+  readonly bdf: Bdf;
+  /** A vector of ITags, unsigned. */
+  readonly itags: number;
 }
 
 /** The same of a remote function, by its peer. */
@@ -720,6 +745,14 @@ export type HostCommand =
   | ClockAdvance
   | TraceHash;
 export type MemoryCommand = MemoryClaim | MemoryRelease;
-export type DeviceCommand = DeviceClaim | DeviceRelease | DmaRead | DmaWrite | DeviceInterrupt | PageRequestCommand;
+export type DeviceCommand =
+  | DeviceClaim
+  | DeviceRelease
+  | DmaRead
+  | DmaWrite
+  | DeviceTranslate
+  | InvalidateComplete
+  | DeviceInterrupt
+  | PageRequestCommand;
 export type Command = HostCommand | MemoryCommand | DeviceCommand;
 export type CommandKind = Command['kind'];

@@ -1,13 +1,13 @@
 /** Which function carries out which command: a command without a row does not compile. */
 import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
-import { deliver } from './ats/invalidation.ts';
+import { deliver, invalidateComplete } from './ats/invalidation.ts';
 import { pageFaultList, pageResponse } from './ats/page-faults.ts';
 import { modelPageRequest, pageRequest } from './ats/page-request-commands.ts';
 import { callHold, callRelease, callsHeld } from './calls/call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
-import { deviceDmaRead, deviceDmaWrite, dmaRelease, modelDma } from './dma/dma-commands.ts';
+import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
 import { dirtyRead, dirtyTrackingSet } from './domains/dirty-commands.ts';
 import { domainAlloc } from './domains/domain-alloc.ts';
 import { domainInvalidate } from './domains/domain-invalidate.ts';
@@ -143,6 +143,8 @@ const HANDLERS: Handlers = {
   'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
+  'device-translate': (m, origin, c, peer) => deviceTranslate(m, origin, claimedFn(m, c.bdf, peer), c),
+  'invalidate-complete': (m, origin, c, peer) => invalidateComplete(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-interrupt': (m, origin, c, peer) => deviceInterrupt(m, origin, claimedFn(m, c.bdf, peer), c),
   'page-request': (m, origin, c, peer) => pageRequest(m, origin, claimedFn(m, c.bdf, peer), c),
 };

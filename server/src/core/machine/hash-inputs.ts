@@ -21,11 +21,13 @@ export function hashCommand(hash: TraceHash, command: Command): void {
       hash.addInt(2);
       hashPlace(hash, command);
       hash.addNumber(command.bytes);
+      if (command.translated === true) hash.addText('translated');
       break;
     case 'dma-write':
       hash.addInt(3);
       hashPlace(hash, command);
       hash.addBytes(command.data);
+      if (command.translated === true) hash.addText('translated');
       break;
     case 'model-dma':
       hash.addInt(4);

@@ -46,6 +46,8 @@ export {
   type DeviceClaim,
   type DeviceCommand,
   type DeviceRelease,
+  type DeviceTranslate,
+  type InvalidateComplete,
   type DirtyRead,
   type DirtyTrackingSet,
   type DmaRead,

@@ -1,5 +1,5 @@
 /** What leaves a machine: replies, calls to peers, events. */
-import type { Bdf, ErrorName, ResetMethod } from '../base/index.ts';
+import type { Bdf, ErrorName, Pasid, ResetMethod } from '../base/index.ts';
 import type { BusError, ErrorMessage, IntxLine } from '../pci/index.ts';
 import type { RegionWriteItem } from './command.ts';
 import type { FaultRecord, PageFault, Reply } from './reply.ts';
@@ -24,11 +24,22 @@ export type PeerCall =
       readonly valueHigh: number;
     }
   | { readonly kind: 'region-write-multi'; readonly bdf: Bdf; readonly writes: readonly RegionWriteItem[] }
+  /** An Invalidate Request for an ATC that the peer keeps. `bytes` undefined: everything. */
+  | {
+      readonly kind: 'device-invalidate';
+      readonly bdf: Bdf;
+      readonly itag: number;
+      readonly pasid: Pasid;
+      readonly iova: bigint;
+      readonly bytes: bigint | undefined;
+    }
   /** `cold`: its power was off. */
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod; readonly cold?: boolean };
 
 export type PeerAnswer =
   | { readonly kind: 'ok' }
+  /** Of an Invalidate Request: the peer sends its completion by itself. */
+  | { readonly kind: 'later' }
   | { readonly kind: 'data'; readonly data: Uint8Array }
   | { readonly kind: 'value'; readonly valueLow: number; readonly valueHigh: number }
   | { readonly kind: 'error'; readonly code: ErrorName; readonly message: string };

@@ -1,7 +1,7 @@
 /** What peers send back, and what their coming and going does. */
 import type { Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
-import { deliver } from './ats/invalidation.ts';
+import { deliver, forwardedAnswered } from './ats/invalidation.ts';
 import { releaseHoldsOf } from './calls/call-holds.ts';
 import { forget, giveUpFence } from './dma/dma-drain.ts';
 import { advance, end, performed } from './dma/dma-ledger.ts';
@@ -47,6 +47,11 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
     case 'access':
       accessAnswered(m, owed, answer);
       break;
+    case 'invalidation': {
+      const fn = functionNumbered(m, owed.index);
+      if (fn !== undefined && fn.claimedBy === peer.id) forwardedAnswered(m, fn, owed.itag, owed.life, answer);
+      break;
+    }
     case 'device-reset': {
       const fn = functionNumbered(m, owed.index);
       if (fn === undefined) break;

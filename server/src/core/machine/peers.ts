@@ -22,7 +22,9 @@ export type Owed =
       readonly bytes: number;
       readonly at?: number;
     }
-  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number };
+  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number }
+  /** `life`: of the function's model when it was asked. */
+  | { readonly kind: 'invalidation'; readonly index: number; readonly itag: number; readonly life: number };
 
 export interface Peer {
   readonly id: PeerId;
@@ -136,6 +138,8 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
     case 'fence':
     case 'device-reset':
       return answer.kind === 'ok';
+    case 'invalidation':
+      return answer.kind === 'ok' || answer.kind === 'later';
     case 'access':
       return answer.kind === owed.expects && (answer.kind !== 'data' || answer.data.byteLength === owed.bytes);
   }

@@ -162,6 +162,12 @@ ERROR_RECOVER: Final = 210
 ERROR_RECOVER_REPLY: Final = 211
 ERROR_REPORTING: Final = 212
 ERROR_REPORTING_REPLY: Final = 213
+DEVICE_TRANSLATE: Final = 214
+DEVICE_TRANSLATE_REPLY: Final = 215
+DEVICE_INVALIDATE: Final = 216
+DEVICE_INVALIDATE_REPLY: Final = 217
+INVALIDATE_COMPLETE: Final = 218
+INVALIDATE_COMPLETE_REPLY: Final = 219
 CLOCK_INFO: Final = 224
 CLOCK_INFO_REPLY: Final = 225
 CLOCK_ADVANCE: Final = 226
@@ -343,6 +349,12 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     211: m.ErrorRecoverReply,
     212: m.ErrorReporting,
     213: m.ErrorReportingReply,
+    214: m.DeviceTranslate,
+    215: m.DeviceTranslateReply,
+    216: m.DeviceInvalidate,
+    217: m.DeviceInvalidateReply,
+    218: m.InvalidateComplete,
+    219: m.InvalidateCompleteReply,
     224: m.ClockInfo,
     225: m.ClockInfoReply,
     226: m.ClockAdvance,
@@ -448,6 +460,9 @@ CALLS: Final[dict[str, int]] = {
     "error_vote": 208,
     "error_recover": 210,
     "error_reporting": 212,
+    "device_translate": 214,
+    "device_invalidate": 216,
+    "invalidate_complete": 218,
     "clock_info": 224,
     "clock_advance": 226,
     "trace_hash": 228,

@@ -453,6 +453,18 @@ CONFIG_KEEPER: Final[Vocabulary[ConfigKeeper]] = Vocabulary(
     },
 )
 
+AtcOwner = Literal[
+    "server",
+    "peer",
+]
+ATC_OWNER: Final[Vocabulary[AtcOwner]] = Vocabulary(
+    "atc-owner",
+    {
+        1: "server",
+        2: "peer",
+    },
+)
+
 ResetMethod = Literal[
     "device_specific",
     "acpi",

@@ -1,17 +1,32 @@
 /** Invalidate Requests on their way to functions, and what their end means (PCIe §10.3). */
-import { NO_PASID, alignedDown, formatBdf, pageHigh, pageLow, pageNumber, translationPagesLg2 } from '../../base/index.ts';
+import {
+  ModelError,
+  NO_PASID,
+  PAGE_BYTES,
+  alignedDown,
+  formatBdf,
+  pageHigh,
+  pageLow,
+  pageNumber,
+  translationPagesLg2,
+} from '../../base/index.ts';
 import type { IommuEffect } from '../../iommu/index.ts';
 import type { Invalidation, InvalidationEffect } from '../../translation/index.ts';
 import { stopsDelivery } from '../calls/call-holds.ts';
+import type { InvalidateComplete } from '../command.ts';
 import { awaitPassed, awaitTranslated } from '../dma/dma-drain.ts';
-import { advance, enter } from '../dma/dma-ledger.ts';
-import { faultActs } from '../dma/gate.ts';
+import { LEDGER_ENTRIES_MAX, advance, enter } from '../dma/dma-ledger.ts';
+import { faultActs, isDisconnected } from '../dma/gate.ts';
 import { NOBODY } from '../dma/watchers.ts';
 import { awaitUpdates } from '../domains/table-updates.ts';
 import { isLost } from '../errors/link.ts';
+import type { PeerAnswer } from '../outgoing.ts';
 import type { Parts } from '../parts.ts';
-import type { FunctionState, Operation } from '../state.ts';
+import type { FunctionState, Operation, Origin } from '../state.ts';
 import { forgetGathered } from './gathered.ts';
+
+/** ITags 0 to 31 as the bits of a vector. */
+const ITAG_VECTOR_MAX = 0xffff_ffff;
 
 /** Does what the IOMMU core asks; `operation` awaits the invalidations and the settling. */
 export function applyEffects(m: Parts, operation: Operation | undefined, effects: readonly IommuEffect[]): void {
@@ -90,19 +105,27 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   if (fn === undefined) return;
   const { id } = invalidation;
   const { atc } = fn.model;
-  // In D3hot it cannot send an Invalidate Completion.
-  if (isLost(m, fn) || fn.resetting || fn.config.powerState !== 0 || faultActs(fn, 'ignore-invalidations') !== undefined) {
+  if (!canComplete(m, fn) || faultActs(fn, 'ignore-invalidations') !== undefined) {
     m.trace.emit('invalidation-ignored', fn.bdf, invalidation.itag);
     return;
   }
-  if (atc === undefined) {
+  if (atc === undefined || isDisconnected(fn)) {
     m.invalidations.unsupported(id);
+    return;
+  }
+  if (fn.claim?.ownAtc === true) {
+    forward(m, fn, invalidation);
     return;
   }
   const dropped = atc.invalidate(invalidation.pasid, NO_PASID, invalidation.firstPage, invalidation.pages);
   m.trace.emit('ats-dropped', fn.bdf, invalidation.firstPage, dropped);
   overtakeTranslations(fn, invalidation);
-  const itags = 1 << (invalidation.itag ^ (faultActs(fn, 'wrong-itag') === undefined ? 0 : 1));
+  completeRequest(m, fn, invalidation.itag);
+}
+
+/** The ATC has done it. */
+function completeRequest(m: Parts, fn: FunctionState, itag: number): void {
+  const itags = 1 << (itag ^ (faultActs(fn, 'wrong-itag') === undefined ? 0 : 1));
   const together = faultActs(fn, 'coalesced-completions');
   if (together !== undefined) {
     gather(m, fn, itags, together.delayNs);
@@ -111,6 +134,52 @@ export function deliver(m: Parts, invalidation: Invalidation): void {
   const late = faultActs(fn, 'late-invalidations');
   answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
   if (faultActs(fn, 'duplicate-completions') !== undefined) answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
+}
+
+/** Its peer keeps the ATC: it is asked, and the machine's clock waits for it. */
+function forward(m: Parts, fn: FunctionState, { itag, pasid, firstPage, pages }: Invalidation): void {
+  const peer = m.peers.get(fn.claimedBy);
+  if (peer === undefined) return;
+  const iova = BigInt(firstPage) * BigInt(PAGE_BYTES);
+  const bytes = pages === Infinity ? undefined : BigInt(pages) * BigInt(PAGE_BYTES);
+  const call = { kind: 'device-invalidate', bdf: fn.bdf, itag, pasid, iova, bytes } as const;
+  m.peers.call(peer, call, { kind: 'invalidation', index: fn.index, itag, life: fn.modelLife });
+}
+
+/** The peer has answered. One that it had before a reset is forgotten, and one that it completes later it completes by {@link invalidateComplete}. */
+export function forwardedAnswered(m: Parts, fn: FunctionState, itag: number, life: number, said: PeerAnswer): void {
+  if (said.kind === 'error') {
+    m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)} does not complete an Invalidate Request (ITag ${itag}): ${said.message}`);
+  } else if (said.kind === 'ok' && life === fn.modelLife && canComplete(m, fn)) {
+    completeRequest(m, fn, itag);
+  }
+}
+
+/** An Invalidate Completion that a peer makes of its own. */
+export function invalidateComplete(m: Parts, origin: Origin, fn: FunctionState, { itags }: InvalidateComplete): void {
+  if (fn.claim?.ownAtc !== true) {
+    const text = `the ATC of ${formatBdf(fn.bdf)} is the server's, which completes its invalidations; claim the function with an ATC of your own`;
+    throw new ModelError('EOPNOTSUPP', text, 'function');
+  }
+  if (!Number.isInteger(itags) || itags < 1 || itags > ITAG_VECTOR_MAX) {
+    throw new ModelError('EINVAL', `an Invalidate Completion names 1 to 32 ITags, and ${itags} is no vector of them`, 'itags');
+  }
+  if (fn.entries.length >= LEDGER_ENTRIES_MAX) {
+    m.outbox.refuse(
+      origin,
+      'EAGAIN',
+      `${formatBdf(fn.bdf)} has ${fn.entries.length} requests in flight already; let some go first`,
+      'function',
+    );
+    return;
+  }
+  if (canComplete(m, fn)) answer(m, fn, itags | 0, 0, false);
+  m.outbox.ok(origin);
+}
+
+/** In D3hot it cannot send an Invalidate Completion. */
+function canComplete(m: Parts, fn: FunctionState): boolean {
+  return !isLost(m, fn) && !fn.resetting && fn.config.powerState === 0;
 }
 
 /** One message may complete several requests (PCIe §10.3.2). Not an entry of the ledger while it waits: it stands behind the writes that are issued meanwhile. */

@@ -1,16 +1,13 @@
 /** DMA that a command starts, holds and lets go. */
 import { DMA_OPERATIONS, HOLD_POINTS, ModelError, NO_PASID, formatBdf, pasid as checkPasid, type Pasid } from '../../base/index.ts';
 import { requestMissing, startFaultingDma } from '../ats/page-request-commands.ts';
-import type { DmaRead, DmaRelease, DmaWrite, ModelDma } from '../command.ts';
+import type { DeviceTranslate, DmaRead, DmaRelease, DmaWrite, ModelDma } from '../command.ts';
 import { ACCESS_BYTES_MAX } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
 import type { DmaTask, FunctionState, Origin } from '../state.ts';
 import { unhold } from './dma-hold.ts';
 import { issueDma } from './dma-issue.ts';
-import { advance } from './dma-ledger.ts';
-
-/** Requests that a function may have in flight before it is refused more: some 40 MB of entries, and posted calls take no credit. */
-const LEDGER_ENTRIES_MAX = 131_072;
+import { LEDGER_ENTRIES_MAX, advance } from './dma-ledger.ts';
 
 /** Translations that one request may ask for: 8 bytes each, in one completion of the smaller Read Completion Boundary, 64 bytes. */
 const TRANSLATIONS_MAX = 8;
@@ -74,7 +71,13 @@ function checkModelDma(command: ModelDma): void {
 }
 
 /** Both stand beside a PASID, and only what is read is executed (PCIe §6.20.2). */
-function checkMode({ operation, pasid, privileged, execute, write }: ModelDma): void {
+function checkMode({
+  operation,
+  pasid,
+  privileged,
+  execute,
+  write,
+}: Pick<ModelDma, 'operation' | 'pasid' | 'privileged' | 'execute' | 'write'>): void {
   if (write === true && operation !== 'translate') {
     throw new ModelError('EINVAL', `only a translation request says whether it wants to write; a ${operation} does what it does`, 'write');
   }
@@ -85,7 +88,7 @@ function checkMode({ operation, pasid, privileged, execute, write }: ModelDma): 
   }
 }
 
-function checkTranslations({ operation, translations = 1 }: ModelDma): void {
+function checkTranslations({ operation, translations = 1 }: Pick<ModelDma, 'operation' | 'translations'>): void {
   if (translations !== 1 && operation !== 'translate') {
     throw new ModelError('EINVAL', `only a translation request asks for translations, and a ${operation} for none`, 'translations');
   }
@@ -98,6 +101,25 @@ function checkTranslations({ operation, translations = 1 }: ModelDma): void {
   }
 }
 
+/** A translation request of a function's peer. */
+export function deviceTranslate(m: Parts, origin: Origin, fn: FunctionState, command: DeviceTranslate): void {
+  checkMode({ ...command, operation: 'translate' });
+  checkTranslations({ ...command, operation: 'translate' });
+  const { privileged, execute, write, translations } = command;
+  start(m, origin, fn, command, {
+    operation: 'translate',
+    bytes: 1,
+    data: EMPTY,
+    translated: false,
+    privileged,
+    execute,
+    write,
+    hold: undefined,
+    holdNs: 0,
+    translations,
+  });
+}
+
 export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, command: DmaRead): void {
   checkBytes(command.bytes);
   const { bytes } = command;
@@ -105,7 +127,7 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
     operation: 'read',
     bytes,
     data: m.readBuffers.take(bytes),
-    translated: false,
+    translated: command.translated ?? false,
     privileged: false,
     execute: false,
     write: false,
@@ -122,7 +144,7 @@ export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, comm
     operation: 'write',
     bytes: data.byteLength,
     data,
-    translated: false,
+    translated: command.translated ?? false,
     privileged: false,
     execute: false,
     write: false,

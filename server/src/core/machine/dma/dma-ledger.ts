@@ -19,6 +19,9 @@ import { holdsBackLater } from './gate.ts';
 import { translatedPage } from './translated-page.ts';
 import { NOBODY, wake } from './watchers.ts';
 
+/** Requests that a function may have in flight before it is refused more: some 40 MB of entries, and posted calls take no credit. */
+export const LEDGER_ENTRIES_MAX = 131_072;
+
 /**
  * Puts a new request into its function's ledger and translates it unless it is held before that. False when translation refused it:
  * it has ended and is not in the ledger.
@@ -225,7 +228,8 @@ function installGrant(request: Request): void {
   if (task === undefined) return;
   const iovaPage = pageNumber(pageLow(request.iovaLow, request.iovaHigh), pageHigh(request.iovaHigh));
   const { completion } = task;
-  if (completion !== undefined && !request.overtaken && !task.privileged) fn.model.atc?.install(request.pasid, iovaPage, completion);
+  if (completion !== undefined && !request.overtaken && !task.privileged && fn.claim?.ownAtc !== true)
+    fn.model.atc?.install(request.pasid, iovaPage, completion);
 }
 
 function sendToOwner(m: Parts, request: Request, owner: number): void {

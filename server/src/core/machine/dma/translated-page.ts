@@ -8,12 +8,13 @@ export const UNTRANSLATED = -1000;
 
 /**
  * The page that the function's ATC has, after a translation request where it has none; UNTRANSLATED, or minus the status when that fails, or minus
- * WAITING.
+ * WAITING. Of one whose peer keeps the ATC the address is physical already.
  */
 export function translatedPage(m: Parts, task: DmaTask, pl: number, ph: number, access: number): number {
   const { atc } = task.fn.model;
   if (atc === undefined || !task.fn.config.atsEnabled) return -STATUS['ats-forbidden'];
   const iovaPage = pageNumber(pl, ph);
+  if (task.fn.claim?.ownAtc === true) return iovaPage;
   // What is granted to privileged mode is for it alone (PCIe §10.2.3): this ATC keeps none of it.
   const cached = task.privileged ? -1 : atc.lookup(task.pasid, iovaPage, access);
   if (cached >= 0) return cached;
