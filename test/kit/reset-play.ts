@@ -71,11 +71,12 @@ export async function play(m: Machine, { way, window, state }: Cell): Promise<Ce
   // A configuration write is answered at once, and what it has set off goes on.
   if (isOneOf(UNASKED, way)) await performed.value;
   await m.clock.advance({ ms: ON_THE_WAY_MS });
-  const during = (await fn.model.write(OTHER, 'in the reset', { translated: true })).outcome;
+  const tried = settling(fn.model.write(OTHER, 'in the reset', { translated: true }));
   await begun.arrives?.();
   await m.clock.advance({ ms: LONG_MS });
   const answer = await performed.value;
   const inFlight = begun.requests.map((request) => request.now());
+  const during = (await tried.value).outcome;
   const { blocked, busMaster, atsEnabled: ats } = await fn.info();
   const answers = (await fn.config.read(0, 2)) !== 0xffff;
 
