@@ -119,6 +119,30 @@ const FUNCTION_FIELDS = {
       description: 'replay and remote: configuration space, 64, 256 or 4096 bytes as "lspci -xxxx" prints them, with or without offsets.',
     }),
   ),
+  vendor: Type.Optional(Type.String({ pattern: '^0x[0-9a-fA-F]{1,4}$', description: 'remote: Vendor ID. Default "0x1234".' })),
+  device: Type.Optional(Type.String({ pattern: '^0x[0-9a-fA-F]{1,4}$', description: 'remote: Device ID. Default "0x11d5".' })),
+  class: Type.Optional(
+    Type.String({ pattern: '^0x[0-9a-fA-F]{1,6}$', description: 'remote: class code, 24 bits: "0x020000". Default "0xff0000".' }),
+  ),
+  revision: Type.Optional(Type.String({ pattern: '^0x[0-9a-fA-F]{1,2}$', description: 'remote: Revision ID. Default "0x01".' })),
+  bars: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          bar: Type.Integer({ minimum: 0, maximum: 5, description: 'Its number. One of 64 bits takes the next, too.' }),
+          size: Type.String({ description: 'Bytes, a power of two: "1MiB".' }),
+          kind: Type.Optional(Type.Enum(['memory32', 'memory64', 'io'], { description: 'Default memory32.' })),
+          prefetchable: Type.Optional(Type.Boolean({ description: 'Default false.' })),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        maxItems: 6,
+        description:
+          'remote: its BARs. Default: 4 KiB in BAR 0, and 64 KiB in BAR 2 for MSI-X. With bars and no such BAR 2 it has no MSI-X.',
+      },
+    ),
+  ),
   slot: Type.Optional(
     Type.Object(
       {
@@ -298,6 +322,7 @@ export const KEYS = {
   directRegion: ['address', 'size', 'relaxable'],
   reservedRegion: ['address', 'size', 'type'],
   slot: ['memory', 'buses'],
+  bar: ['bar', 'size', 'kind', 'prefetchable'],
   reset: Object.keys(RESET.properties),
   window: ['address', 'size'],
   function: [...Object.keys(FUNCTION_FIELDS), 'children'],

@@ -29,6 +29,7 @@ import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readCapabilities } from './capabilities.ts';
 import { clashes } from './checks.ts';
 import { readAliases } from './dma-aliases.ts';
+import { readDeclared } from './declared.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readHexConfig } from './hex-config.ts';
 import { readInterrupts } from './interrupts.ts';
@@ -157,7 +158,8 @@ export function specsOf(
   for (const fn of placed) {
     checkOptions(source, fn);
     const chosen = readCapabilities(source, fn, placed);
-    if (chosen !== undefined) choices.set(fn.bdf, chosen);
+    const declared = readDeclared(source, fn);
+    if (chosen !== undefined || declared !== undefined) choices.set(fn.bdf, { ...chosen, ...declared });
   }
   const roots = placed.filter((fn) => fn.parent === undefined || !placed.includes(fn.parent));
   const addresses =
@@ -332,7 +334,26 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
   { key: 'slot', models: ['root-port', 'downstream-port'] },
   { key: 'dmaAliases', models: ['dma-probe', 'edu', 'remote', 'replay'] },
   { key: 'window', models: PORTS },
+  { key: 'vendor', models: ['remote'] },
+  { key: 'device', models: ['remote'] },
+  { key: 'class', models: ['remote'] },
+  { key: 'revision', models: ['remote'] },
+  { key: 'bars', models: ['remote'] },
 ];
+
+/** What the bytes of `config` say already. */
+const IN_CONFIG = [
+  'ats',
+  'acs',
+  'multifunction',
+  'capabilities',
+  'interruptPin',
+  'vendor',
+  'device',
+  'class',
+  'revision',
+  'bars',
+] as const;
 
 function checkOptions(source: Source, fn: PlacedFunction): void {
   const { node, path } = fn;
@@ -352,7 +373,7 @@ function checkOptions(source: Source, fn: PlacedFunction): void {
     }
   }
   if (node.config === undefined) return;
-  for (const key of ['ats', 'acs', 'multifunction', 'capabilities', 'interruptPin'] as const) {
+  for (const key of IN_CONFIG) {
     if (node[key] !== undefined) refuse(source, [...path, key], `${key} is in the bytes of config; leave one of the two out`, true);
   }
 }

@@ -148,6 +148,7 @@ function keysAt(path: Path): readonly string[] {
   if (path.includes('directRegions')) return KEYS.directRegion;
   if (path.includes('reservedRegions')) return KEYS.reservedRegion;
   if (path.includes('slot')) return KEYS.slot;
+  if (path.includes('bars')) return KEYS.bar;
   if (path.includes('reset')) return KEYS.reset;
   if (path.includes('window')) return KEYS.window;
   return path[0] === 'iommu' ? KEYS.iommu : KEYS.function;

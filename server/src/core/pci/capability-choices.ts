@@ -15,13 +15,32 @@ export interface CapabilityChoices extends Choice {
   readonly slot?: SlotSpec;
   /** Of root ports. */
   readonly rrsVisibility?: boolean;
+  /** What the function is, where it is declared. */
+  readonly identity?: { readonly vendor?: number; readonly device?: number; readonly classCode?: number; readonly revision?: number };
+  /** Its BARs, in place of those of its model. */
+  readonly bars?: readonly BarChoice[];
+}
+
+export interface BarChoice {
+  /** 0 to 5. */
+  readonly index: number;
+  readonly bytes: bigint;
+  readonly kind: 'io' | 'memory32' | 'memory64';
+  readonly prefetchable: boolean;
 }
 
 /** The status bit of Immediate Readiness (PCIe Base r6.0 §7.5.1.1.4). */
 export const IMMEDIATE_READINESS = 1;
 
 /** Choices that are no capability of their own: registers of another one, and of the header. */
-const REGISTERS: ReadonlySet<string> = new Set(['flr', 'immediateReadiness', 'slot', 'rrsVisibility']);
+const REGISTERS: ReadonlySet<string> = new Set([
+  'flr',
+  'immediateReadiness',
+  'slot',
+  'rrsVisibility',
+  'identity',
+  'bars',
+]);
 
 /** The defaults with the choices laid over them. */
 export function chosen(defaults: CapabilitySet, choices: CapabilityChoices): CapabilitySet {

@@ -38,15 +38,27 @@ export const RESIZABLE_BAR_INDEX = 4;
 const REGISTERS_BYTES = 0x1000n;
 const INTERRUPTS_BYTES = 0x10000n;
 
+const INTERRUPT_BAR = 2;
+const PROBE_BARS = [
+  { index: 0, bytes: REGISTERS_BYTES, kind: 'memory32' },
+  { index: INTERRUPT_BAR, bytes: INTERRUPTS_BYTES, kind: 'memory32' },
+] as const;
+
 /** BAR sizes of {@link dmaProbeConfig} and {@link remoteConfig} without further capabilities, by index. */
 export const PROBE_BAR_BYTES: readonly bigint[] = [REGISTERS_BYTES, 0n, INTERRUPTS_BYTES];
 
 /** What a function with these capabilities decodes, the first one that wants an address first. */
 export function probeResources(choices: CapabilityChoices = {}): readonly Resource[] {
-  const resources: Resource[] = [
-    { index: 2, bytes: INTERRUPTS_BYTES, count: 1 },
-    { index: 0, bytes: REGISTERS_BYTES, count: 1 },
-  ];
+  const resources: Resource[] =
+    choices.bars === undefined
+      ? [
+          { index: 2, bytes: INTERRUPTS_BYTES, count: 1 },
+          { index: 0, bytes: REGISTERS_BYTES, count: 1 },
+        ]
+      : choices.bars
+          .filter(({ kind }) => kind !== 'io')
+          .map(({ index, bytes }) => ({ index, bytes, count: 1 }))
+          .toSorted((a, b) => (a.bytes < b.bytes ? 1 : -1));
   if (choices.resizableBar) {
     for (const { index, sizeLg2 } of choices.resizableBar.bars) resources.push({ index, bytes: 1n << BigInt(sizeLg2), count: 1 });
   }
@@ -60,9 +72,9 @@ export function probeResources(choices: CapabilityChoices = {}): readonly Resour
 
 /** Sizes by index, as a ConfigSpace takes them. */
 export function probeBarBytes(choices: CapabilityChoices = {}): readonly bigint[] {
-  const resources = probeResources(choices);
-  if (resources.length === PROBE_BAR_BYTES.filter((bytes) => bytes > 0n).length) return PROBE_BAR_BYTES;
-  const sizes: bigint[] = Array.from({ length: Math.max(...resources.map(({ index }) => index)) + 1 }, () => 0n);
+  const resources = [...probeResources(choices), ...(choices.bars ?? []).filter(({ kind }) => kind === 'io')];
+  if (choices.bars === undefined && resources.length === PROBE_BAR_BYTES.filter((bytes) => bytes > 0n).length) return PROBE_BAR_BYTES;
+  const sizes: bigint[] = Array.from({ length: Math.max(-1, ...resources.map(({ index }) => index)) + 1 }, () => 0n);
   for (const { index, bytes } of resources) sizes[index] = bytes;
   return sizes;
 }
@@ -83,10 +95,7 @@ export function remoteConfig(spec: ProbeSpec): Uint8Array {
 function probeConfig(spec: ProbeSpec, device: number): Uint8Array {
   const choices = spec.capabilities ?? {};
   const address = (index: number): bigint => spec.addresses?.[index] ?? 0n;
-  const bars: BarSpec[] = [
-    { index: 0, bytes: REGISTERS_BYTES, kind: 'memory32', address: address(0) },
-    { index: 2, bytes: INTERRUPTS_BYTES, kind: 'memory32', address: address(2) },
-  ];
+  const bars: BarSpec[] = (choices.bars ?? PROBE_BARS).map((bar) => ({ ...bar, ...(bar.kind === 'io' ? {} : { address: address(bar.index) }) }));
   if (choices.resizableBar) {
     for (const { index, sizeLg2 } of choices.resizableBar.bars) {
       bars.push({ index, bytes: 1n << BigInt(sizeLg2), kind: 'memory64', prefetchable: true, address: address(index) });
@@ -94,14 +103,15 @@ function probeConfig(spec: ProbeSpec, device: number): Uint8Array {
   }
   const capabilities = probeCapabilities(spec, choices, address);
   refuseTwice(capabilities, bars);
-  const { subsystem } = choices;
+  const { subsystem, identity } = choices;
+  const hasIo = bars.some(({ kind }) => kind === 'io');
   const image = endpointConfig({
-    vendor: VENDOR_UNREGISTERED,
-    device,
-    revision: 1,
-    classCode: CLASS.otherDevice,
-    subsystem: subsystem ? subsystem : { vendor: VENDOR_UNREGISTERED, device },
-    command: COMMAND.memory | COMMAND.busMaster,
+    vendor: identity?.vendor ?? VENDOR_UNREGISTERED,
+    device: identity?.device ?? device,
+    revision: identity?.revision ?? 1,
+    classCode: identity?.classCode ?? CLASS.otherDevice,
+    subsystem: subsystem ? subsystem : { vendor: identity?.vendor ?? VENDOR_UNREGISTERED, device: identity?.device ?? device },
+    command: COMMAND.memory | COMMAND.busMaster | (hasIo ? COMMAND.io : 0),
     multiFunction: spec.multiFunction ?? false,
     ...(spec.interruptPin === undefined ? {} : { interruptPin: spec.interruptPin }),
     bars,
@@ -116,7 +126,7 @@ function probeCapabilities(spec: ProbeSpec, choices: CapabilityChoices, address:
   const { ltr, sriov } = choices;
   const defaults: CapabilitySet = {
     power: { noSoftReset: true, ...(choices.immediateReadiness === true ? { immediateReadiness: true } : {}) },
-    msix: { vectors: 32, bar: 2, tableOffset: 0, pendingOffset: 0x8000 },
+    ...(hasInterruptBar(choices) ? { msix: { vectors: 32, bar: 2, tableOffset: 0, pendingOffset: 0x8000 } } : {}),
     ...(conventional ? {} : expressDefaults(spec, choices.flr ?? true, ltr !== undefined && ltr !== false)),
   };
   const placed: CapabilityChoices = sriov
@@ -127,6 +137,11 @@ function probeCapabilities(spec: ProbeSpec, choices: CapabilityChoices, address:
     : choices;
   // The subsystem of a type 0 header is in the header; the capability is for bridges.
   return chosen(defaults, { ...placed, subsystem: false });
+}
+
+function hasInterruptBar({ bars }: CapabilityChoices): boolean {
+  const bar = bars?.find(({ index }) => index === INTERRUPT_BAR);
+  return bars === undefined || (bar !== undefined && bar.kind !== 'io' && bar.bytes >= INTERRUPTS_BYTES);
 }
 
 function expressDefaults(spec: ProbeSpec, flr: boolean, ltr: boolean): CapabilitySet {
@@ -146,6 +161,11 @@ function expressDefaults(spec: ProbeSpec, flr: boolean, ltr: boolean): Capabilit
 
 /** An address that is fixed by Enhanced Allocation has no BAR (PCIe Base r6.0 §7.8.5). */
 function refuseTwice(capabilities: CapabilitySet, bars: readonly BarSpec[]): void {
+  const interrupts = bars.find(({ index }) => index === INTERRUPT_BAR);
+  if (capabilities.msix !== undefined && (interrupts === undefined || interrupts.kind === 'io' || interrupts.bytes < INTERRUPTS_BYTES)) {
+    const there = interrupts === undefined ? 'has no such BAR' : `has ${interrupts.bytes} bytes of ${interrupts.kind} there`;
+    throw new ModelError('EINVAL', `the MSI-X capability has its table in 64 KiB of BAR ${INTERRUPT_BAR}, and the function ${there}`, 'capabilities');
+  }
   for (const { indicator } of capabilities.enhancedAllocation?.entries ?? []) {
     const bar = bars.find(({ index, kind }) => indicator === index || (kind === 'memory64' && indicator === index + 1));
     if (bar === undefined) continue;
