@@ -38,6 +38,8 @@ export function creditClass(number: number): CreditClass {
     case BODY.regionWriteMulti:
     case BODY.configRead:
     case BODY.deviceInvalidate:
+    case BODY.busRead:
+    case BODY.busWrite:
       return CREDIT_CLASS_ACCESS;
     case BODY.dmaRead:
     case BODY.dmaWrite:

@@ -57,7 +57,7 @@ export const CLOSE_REASON_BYTES_MAX = 123;
 
 /** Control calls without a reply. They are rare, and each may wait for a reset. */
 export const CREDIT_CONTROL_CALLS = 64;
-/** RegionRead, RegionWrite and ConfigRead without a reply. Four times the depth at which throughput stops to grow. */
+/** RegionRead, RegionWrite, ConfigRead, BusRead and BusWrite without a reply. Four times the depth at which throughput stops to grow. */
 export const CREDIT_ACCESS_CALLS = 1024;
 /** Bytes that replies to them will carry. The whole configuration space of 256 functions. */
 export const CREDIT_ACCESS_REPLY_BYTES = 1 << 20;

@@ -4,6 +4,7 @@ export { Connection } from './connection.ts';
 export { Machine, type MachineLink } from './machine.ts';
 export { FunctionHandle } from './function-handle.ts';
 export type { CallOptions } from './ask.ts';
+export { configAddress, type Bus, type BusConfig, type BusOptions } from './bus.ts';
 export type { CallName, Calls, EventName, Events, U64 } from '../../proto/index.ts';
 export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
 export type { CallHolds, HeldCall, Hold, HoldOptions } from './call-holds.ts';
@@ -55,6 +56,7 @@ export type {
   DefaultDomainType,
   DomainType,
   BusError,
+  BusSpace,
   ErrorCallback,
   ErrorMessage,
   EventClass,

@@ -1,5 +1,6 @@
 import { ask, type CallOptions } from './ask.ts';
 import { packBdf } from './bdf.ts';
+import { Bus } from './bus.ts';
 import { CallHolds } from './call-holds.ts';
 import type { Channel } from './channel.ts';
 import { Clock } from './clock.ts';
@@ -41,6 +42,8 @@ export interface MachineLink {
 /** A machine as hosts and observers see it. */
 export class Machine implements AsyncDisposable {
   readonly memory: Memory;
+  /** Accesses by address, as a processor makes them. */
+  readonly bus: Bus;
   readonly domains: Domains;
   /** I/O address spaces in the manner of iommufd. */
   readonly ioas: Ioases;
@@ -54,6 +57,7 @@ export class Machine implements AsyncDisposable {
   constructor(link: MachineLink) {
     this.#link = link;
     this.memory = new Memory(link.channel);
+    this.bus = new Bus(link.channel);
     this.domains = new Domains(link.channel);
     this.ioas = new Ioases(link.channel);
     this.clock = new Clock(link.channel);

@@ -41,6 +41,10 @@ export const BODY = {
   irqRemapSetReply: 53,
   regionWriteMulti: 54,
   regionWriteMultiReply: 55,
+  busRead: 56,
+  busReadReply: 57,
+  busWrite: 58,
+  busWriteReply: 59,
   functionRegions: 62,
   functionRegionsReply: 63,
   groupInfo: 64,
@@ -216,6 +220,8 @@ export interface Calls {
   deviceInterrupt: { request: iommud.v1.DeviceInterrupt.$Properties; decoded: iommud.v1.DeviceInterrupt; reply: iommud.v1.DeviceInterruptReply };
   irqRemapSet: { request: iommud.v1.IrqRemapSet.$Properties; decoded: iommud.v1.IrqRemapSet; reply: iommud.v1.IrqRemapSetReply };
   regionWriteMulti: { request: iommud.v1.RegionWriteMulti.$Properties; decoded: iommud.v1.RegionWriteMulti; reply: iommud.v1.RegionWriteMultiReply };
+  busRead: { request: iommud.v1.BusRead.$Properties; decoded: iommud.v1.BusRead; reply: iommud.v1.BusReadReply };
+  busWrite: { request: iommud.v1.BusWrite.$Properties; decoded: iommud.v1.BusWrite; reply: iommud.v1.BusWriteReply };
   functionRegions: { request: iommud.v1.FunctionRegions.$Properties; decoded: iommud.v1.FunctionRegions; reply: iommud.v1.FunctionRegionsReply };
   groupInfo: { request: iommud.v1.GroupInfo.$Properties; decoded: iommud.v1.GroupInfo; reply: iommud.v1.GroupInfoReply };
   domainAlloc: { request: iommud.v1.DomainAlloc.$Properties; decoded: iommud.v1.DomainAlloc; reply: iommud.v1.DomainAllocReply };
@@ -346,6 +352,10 @@ codecs[52] = v1.IrqRemapSet;
 codecs[53] = v1.IrqRemapSetReply;
 codecs[54] = v1.RegionWriteMulti;
 codecs[55] = v1.RegionWriteMultiReply;
+codecs[56] = v1.BusRead;
+codecs[57] = v1.BusReadReply;
+codecs[58] = v1.BusWrite;
+codecs[59] = v1.BusWriteReply;
 codecs[62] = v1.FunctionRegions;
 codecs[63] = v1.FunctionRegionsReply;
 codecs[64] = v1.GroupInfo;

@@ -10348,7 +10348,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** RegionWriteMultiReply elapsedNs. */
+            /** How far the machine's clock moved, nanoseconds. */
             elapsedNs: Long;
 
             /**
@@ -10375,7 +10375,7 @@ export namespace iommud {
             /** Properties of a RegionWriteMultiReply. */
             interface $Properties {
 
-                /** RegionWriteMultiReply elapsedNs */
+                /** How far the machine's clock moved, nanoseconds. */
                 elapsedNs?: Long;
 
                 /** Unknown fields preserved while decoding when enabled */
@@ -10384,6 +10384,255 @@ export namespace iommud {
 
             /** Shape of a RegionWriteMultiReply. */
             type $Shape = iommud.v1.RegionWriteMultiReply.$Properties;
+        }
+
+        /** What an address of BusRead and BusWrite is of. */
+        enum BusSpace {
+
+            /** BUS_SPACE_UNSPECIFIED value */
+            BUS_SPACE_UNSPECIFIED = 0,
+
+            /** Physical memory: RAM, ECAM, and BARs that decode now, behind bridge windows as they stand. */
+            BUS_SPACE_MEMORY = 1,
+
+            /** I/O ports: the BARs of that kind, and 0xcf8 and 0xcfc of the configuration mechanism of segment 0. */
+            BUS_SPACE_IO = 2,
+
+            /** Configuration space by bus numbers as bridges have them now: segment << 28 | bus << 20 | device << 15 | function << 12 | register. */
+            BUS_SPACE_CONFIG = 3
+        }
+
+        /**
+         * A processor's read by address, routed by registers as they stand. Where nobody answers: all ones, and what that sets in status registers.
+         * Role: host. Class: access. Errors: EINVAL (width, alignment, no such address), EIO (the owner of the memory failed).
+         */
+        class BusRead {
+
+            /**
+             * Constructs a new BusRead.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusRead.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BusRead space. */
+            space: (iommud.v1.BusSpace|null);
+
+            /** BusRead address. */
+            address: (Long|null);
+
+            /** Width: 1, 2 or 4; 8 too in memory. The address is a multiple of it. */
+            bytes: (number|null);
+
+            /**
+             * Encodes the specified BusRead message. Does not implicitly {@link iommud.v1.BusRead.verify|verify} messages.
+             * @param message BusRead message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusRead.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusRead message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusRead & iommud.v1.BusRead.$Shape} BusRead
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusRead & iommud.v1.BusRead.$Shape;
+        }
+
+        namespace BusRead {
+
+            /** Properties of a BusRead. */
+            interface $Properties {
+
+                /** BusRead space */
+                space?: (iommud.v1.BusSpace|null);
+
+                /** BusRead address */
+                address?: (Long|null);
+
+                /** Width: 1, 2 or 4; 8 too in memory. The address is a multiple of it. */
+                bytes?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusRead. */
+            type $Shape = iommud.v1.BusRead.$Properties;
+        }
+
+        /** Represents a BusReadReply. */
+        class BusReadReply {
+
+            /**
+             * Constructs a new BusReadReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusReadReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Little-endian value, zero-extended. */
+            value: Long;
+
+            /**
+             * Encodes the specified BusReadReply message. Does not implicitly {@link iommud.v1.BusReadReply.verify|verify} messages.
+             * @param message BusReadReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusReadReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusReadReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusReadReply & iommud.v1.BusReadReply.$Shape} BusReadReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusReadReply & iommud.v1.BusReadReply.$Shape;
+        }
+
+        namespace BusReadReply {
+
+            /** Properties of a BusReadReply. */
+            interface $Properties {
+
+                /** Little-endian value, zero-extended. */
+                value?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusReadReply. */
+            type $Shape = iommud.v1.BusReadReply.$Properties;
+        }
+
+        /** A processor's write by address. Where nobody answers it is dropped. Role: host. Class: access. Errors as BusRead. */
+        class BusWrite {
+
+            /**
+             * Constructs a new BusWrite.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusWrite.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** BusWrite space. */
+            space: (iommud.v1.BusSpace|null);
+
+            /** BusWrite address. */
+            address: (Long|null);
+
+            /** Width, as in BusRead. */
+            bytes: (number|null);
+
+            /** Bits beyond the width are ignored. */
+            value: (Long|null);
+
+            /**
+             * Encodes the specified BusWrite message. Does not implicitly {@link iommud.v1.BusWrite.verify|verify} messages.
+             * @param message BusWrite message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusWrite.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusWrite message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusWrite & iommud.v1.BusWrite.$Shape} BusWrite
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusWrite & iommud.v1.BusWrite.$Shape;
+        }
+
+        namespace BusWrite {
+
+            /** Properties of a BusWrite. */
+            interface $Properties {
+
+                /** BusWrite space */
+                space?: (iommud.v1.BusSpace|null);
+
+                /** BusWrite address */
+                address?: (Long|null);
+
+                /** Width, as in BusRead. */
+                bytes?: (number|null);
+
+                /** Bits beyond the width are ignored. */
+                value?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusWrite. */
+            type $Shape = iommud.v1.BusWrite.$Properties;
+        }
+
+        /** Represents a BusWriteReply. */
+        class BusWriteReply {
+
+            /**
+             * Constructs a new BusWriteReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.BusWriteReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** How far the machine's clock moved, nanoseconds. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified BusWriteReply message. Does not implicitly {@link iommud.v1.BusWriteReply.verify|verify} messages.
+             * @param message BusWriteReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.BusWriteReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a BusWriteReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.BusWriteReply & iommud.v1.BusWriteReply.$Shape} BusWriteReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.BusWriteReply & iommud.v1.BusWriteReply.$Shape;
+        }
+
+        namespace BusWriteReply {
+
+            /** Properties of a BusWriteReply. */
+            interface $Properties {
+
+                /** How far the machine's clock moved, nanoseconds. */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a BusWriteReply. */
+            type $Shape = iommud.v1.BusWriteReply.$Properties;
         }
 
         /** Describes the machine. Roles: any. Class: control. */

@@ -40,6 +40,7 @@ export interface Options extends Partial<Omit<NonNullable<MachineSpec['iommu']>,
   readonly withoutFixes?: readonly Fix[];
   readonly clock?: ClockMode;
   readonly iommu?: boolean;
+  readonly ecam?: MachineSpec['ecam'];
   readonly functions?: readonly FunctionSpec[];
   /** Of {@link RAM}; absent: 1 MiB. */
   readonly ramBytes?: bigint;
@@ -67,6 +68,7 @@ export function specOf(options: Options = {}): MachineSpec {
     seed: 7,
     clock: options.clock ?? 'auto',
     behaviour: options.behaviour ?? 'strict',
+    ...(options.ecam === undefined ? {} : { ecam: options.ecam }),
     ...(options.withoutFixes === undefined ? {} : { withoutFixes: options.withoutFixes }),
     memory: [{ address: RAM, bytes: options.ramBytes ?? 0x10_0000n }],
     functions: options.functions ?? [probe(PROBE)],

@@ -25,6 +25,9 @@ const NO_STATE: Readonly<Record<string, readonly string[]>> = {
     'capabilities',
     'warnings',
     'vfBars',
+    'acsControl',
+    'ariForwarding',
+    'windowPages',
   ],
   // What has left the machine is with whoever took it.
   Outbox: ['items'],
@@ -39,7 +42,7 @@ const NO_STATE: Readonly<Record<string, readonly string[]>> = {
   TranslationRequests: ['completion'],
   DomainTable: ['hostWindows'],
   // Found from how bridges are wired.
-  Topology: ['functions', 'byBdf', 'below', 'bridgeOfBus', 'paths', 'aliases', 'names'],
+  Topology: ['functions', 'byBdf', 'below', 'bridgeOfBus', 'paths', 'aliases', 'names', 'onRoots'],
   InterruptRemapping: ['entry', 'index'],
   DmaProbe: ['atc', 'pageRequester'],
 };

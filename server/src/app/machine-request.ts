@@ -37,6 +37,7 @@ export function machineRequest(body: CreateMachine): MachineRequest {
       ...(body.withoutFixes === undefined ? {} : { withoutFixes: body.withoutFixes }),
       memory: topology.memory,
       functions: topology.functions,
+      ...(topology.ecam === undefined ? {} : { ecam: topology.ecam }),
       ...(topology.iommu === undefined ? {} : { iommu: topology.iommu }),
     },
     name: body.name ?? documentName,

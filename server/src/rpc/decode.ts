@@ -21,6 +21,7 @@ import {
   OPERATIONS,
   POINTS,
   SLOT_SIGNAL,
+  SPACES,
   VOTE,
   type RoleName,
 } from './enums.ts';
@@ -90,6 +91,29 @@ const ROWS = {
         bdf: needFunction(b.function),
         region: needUint32(b.region, 'region'),
         offset: needNumber(b.offset, 'offset'),
+        bytes: needUint32(b.bytes, 'bytes'),
+        valueLow: value.low,
+        valueHigh: value.high,
+      };
+    },
+  },
+  busRead: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'bus-read',
+      space: needWord(b.space, 'space', SPACES),
+      address: needBigint(b.address, 'address'),
+      bytes: needUint32(b.bytes, 'bytes'),
+    }),
+  },
+  busWrite: {
+    roles: HOST,
+    decode: (b) => {
+      const value = needHalves(b.value, 'value');
+      return {
+        kind: 'bus-write',
+        space: needWord(b.space, 'space', SPACES),
+        address: needBigint(b.address, 'address'),
         bytes: needUint32(b.bytes, 'bytes'),
         valueLow: value.low,
         valueHigh: value.high,

@@ -4,6 +4,7 @@ import { DMA_OPERATIONS, HOLD_POINTS, OUTCOMES, PAGE_ANSWERS, RESET_METHODS, typ
 import {
   BUS_ERRORS,
   CONFIG_KEEPERS,
+  BUS_SPACES,
   DEFAULT_TYPES,
   DRIVER_CALLBACKS,
   ERROR_CALLBACKS,
@@ -61,6 +62,7 @@ function every<Word extends string>(words: Readonly<Record<Word, true>>): readon
 export const ATC_OWNERS = enumMap('ATC_OWNER', ['server', 'peer'], v1.AtcOwner);
 export type RoleName = keyof PeerRoles;
 export const ROLES = enumMap('ROLE', every<RoleName>({ host: true, device: true, memory: true, observer: true }), v1.Role);
+export const SPACES = enumMap('BUS_SPACE', BUS_SPACES, v1.BusSpace);
 export const DOMAIN_TYPES = enumMap('DOMAIN_TYPE', every<DomainType>({ paging: true, identity: true, blocked: true }), v1.DomainType);
 export const DEFAULT_DOMAIN_TYPES = enumMap('DEFAULT_DOMAIN_TYPE', [...DEFAULT_TYPES, 'auto'] as const, v1.DefaultDomainType);
 export const INVALIDATE_TYPES = enumMap('INVALIDATE_TYPE', every<InvalidateType>({ 'vtd-s1': true }), v1.InvalidateType);

@@ -28,6 +28,7 @@ export function machineOf(scenario: Scenario, overrides: Overrides, load: LoadFi
     withoutFixes: overrides.withoutFixes ?? without,
     memory: topology.memory,
     functions: topology.functions,
+    ...(topology.ecam === undefined ? {} : { ecam: topology.ecam }),
     ...(topology.iommu === undefined ? {} : { iommu: topology.iommu }),
   };
 }

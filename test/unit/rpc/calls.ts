@@ -47,6 +47,16 @@ export const EXAMPLES: Examples = {
     needs: ['function', 'region', 'offset', 'bytes', 'value'],
     command: { kind: 'region-write', bdf, region: 0, offset: 8, bytes: 8, valueLow: 0x1000, valueHigh: -0x8000 },
   },
+  busRead: {
+    body: { space: 1, address: WIDE, bytes: 8 },
+    needs: ['space', 'address', 'bytes'],
+    command: { kind: 'bus-read', space: 'memory', address: 0xffff_8000_0000_1000n, bytes: 8 },
+  },
+  busWrite: {
+    body: { space: 2, address: { low: 0xcf8, high: 0 }, bytes: 4, value: WIDE },
+    needs: ['space', 'address', 'bytes', 'value'],
+    command: { kind: 'bus-write', space: 'io', address: 0xcf8n, bytes: 4, valueLow: 0x1000, valueHigh: -0x8000 },
+  },
   machineInfo: { body: {}, needs: [], command: { kind: 'machine-info' } },
   functionList: { body: {}, needs: [], command: { kind: 'function-list' } },
   functionInfo: { ...place, command: { kind: 'function-info', bdf } },

@@ -154,6 +154,7 @@ type Replies = { readonly [K in CommandKind]: unknown };
 /** A reply with something in every field, for each command. */
 const REPLIES = {
   'region-read': { kind: 'region-read', valueLow: -1, valueHigh: 0x1234 },
+  'bus-read': { kind: 'region-read', valueLow: 0x8765_4321, valueHigh: 0 },
   'machine-info': {
     kind: 'machine-info',
     name: 'fake',

@@ -22,6 +22,9 @@ export function describeTopology(spec: TopologySpec): string {
   const topology = new Topology([...byBdf].map(([bdf, { config }]) => ({ bdf, config })));
   const groups = spec.iommu === undefined ? [] : topology.isolationGroups();
   const lines = spec.memory.map(({ address, bytes }) => `memory  ${hex(address)} to ${hex(address + bytes - 1n)} (${formatSize(bytes)})`);
+  for (const { segment, base, firstBus, lastBus } of spec.ecam ?? []) {
+    lines.push(`ecam    ${hex(base)}, segment ${segment}, buses ${hexDigits(firstBus, 2)} to ${hexDigits(lastBus, 2)}`);
+  }
   lines.push(`iommu   ${describeIommu(spec.iommu)}`);
   const visit = (at: Bdf, depth: number): void => {
     const fn = byBdf.get(at);

@@ -214,6 +214,23 @@ const MACHINE_FIELDS = {
       { maxItems: 64, description: `RAM. Default: one range of ${DEFAULT_MEMORY.size} at ${DEFAULT_MEMORY.address}.` },
     ),
   ),
+  ecam: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          address: Type.String({
+            description:
+              'Physical address of bus 0, whichever bus it begins with: "0xb0000000". A multiple of 1 MiB for each bus up to the last.',
+          }),
+          segment: Type.Optional(Type.Integer({ minimum: 0, maximum: 65535, description: 'Whose configuration space it is. Default 0.' })),
+          firstBus: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, description: 'Default 0.' })),
+          lastBus: Type.Optional(Type.Integer({ minimum: 0, maximum: 255, description: 'Default 255.' })),
+        },
+        { additionalProperties: false },
+      ),
+      { maxItems: 64, description: 'Where configuration space is in memory (ACPI MCFG). Default: nowhere.' },
+    ),
+  ),
   iommu: Type.Optional(
     Type.Union(
       [
@@ -307,6 +324,7 @@ export const topologySchema = TOPOLOGY;
 export const KEYS = {
   machine: [...Object.keys(MACHINE_FIELDS), 'functions'],
   memory: ['address', 'size'],
+  ecam: ['address', 'segment', 'firstBus', 'lastBus'],
   iommu: [
     'invalidationTimeout',
     'pageRequestQueue',

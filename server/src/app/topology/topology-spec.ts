@@ -31,6 +31,7 @@ import { clashes } from './checks.ts';
 import { readAliases } from './dma-aliases.ts';
 import { readDeclared } from './declared.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
+import { readEcam } from './ecam.ts';
 import { readHexConfig } from './hex-config.ts';
 import { readInterrupts } from './interrupts.ts';
 import { refuse, type Path, type Source } from './place.ts';
@@ -49,7 +50,7 @@ import {
 import { validate } from './validate.ts';
 
 /** What a topology says of a machine; name, seed, clock and behaviour come from the request that creates it. */
-export type TopologySpec = Pick<MachineSpec, 'memory' | 'iommu' | 'functions'>;
+export type TopologySpec = Pick<MachineSpec, 'memory' | 'ecam' | 'iommu' | 'functions'>;
 
 export interface NamedTopology extends TopologySpec {
   /** The document's own name; undefined when it has none. */
@@ -93,7 +94,8 @@ function topologyOf(source: Source): NamedTopology {
   }));
   const clash = clashes(placed, memory)[0];
   if (clash !== undefined) refuse(source, ['functions'], clash);
-  return { name: document.name, memory, functions, ...(iommu === undefined ? {} : { iommu }) };
+  const ecam = readEcam(source, document, memory, placed);
+  return { name: document.name, memory, functions, ...(ecam === undefined ? {} : { ecam }), ...(iommu === undefined ? {} : { iommu }) };
 }
 
 function readMemory(source: Source, document: TopologyDocument): MemoryRangeSpec[] {

@@ -143,6 +143,7 @@ function intendedPlace(value: number, path: Path, written: string | undefined): 
 function keysAt(path: Path): readonly string[] {
   if (path.length === 0) return KEYS.machine;
   if (path[0] === 'memory') return KEYS.memory;
+  if (path[0] === 'ecam') return KEYS.ecam;
   const at = path.indexOf('capabilities');
   if (at >= 0) return capabilityKeys(path.slice(at + 1));
   if (path.includes('directRegions')) return KEYS.directRegion;

@@ -7,6 +7,7 @@ import { Topology, type ConfigSpace } from '../pci/index.ts';
 import { FaultQueue, InterruptRemapping, InvalidationQueue, Translation } from '../translation/index.ts';
 import { applyEffects } from './ats/invalidation.ts';
 import { newPageRequestState } from './ats/page-request-state.ts';
+import { checkEcam } from './bus/config-requests.ts';
 import { OperationTable } from './calls/operation-table.ts';
 import { faultActs } from './dma/gate.ts';
 import { FUNCTIONS_MAX, configOf, newFunction, probed } from './function-state.ts';
@@ -31,10 +32,7 @@ export function assemble(
   given: Pick<Parts, 'readBuffers' | 'readFunctions'> & { readonly models: typeof createModel },
   onItem: (item: Outgoing) => void,
 ): Parts {
-  if (!BEHAVIOURS.includes(spec.behaviour)) throw new ModelError('EINVAL', `unknown behaviour "${String(spec.behaviour)}"`, 'behaviour');
-  if (spec.functions.length > FUNCTIONS_MAX) {
-    throw new ModelError('EINVAL', `${spec.functions.length} functions; a machine has at most ${FUNCTIONS_MAX}`, 'functions');
-  }
+  checkSpec(spec);
   const clock = new Clock();
   const now = () => clock.nowNs;
   const trace = new Trace(now);
@@ -91,10 +89,19 @@ export function assemble(
     ownConfigs: new Set(),
     ...interrupts,
     nextRequest: 1,
+    configAddress: 0,
   };
   wiring.parts = parts;
   attachAll(parts);
   return parts;
+}
+
+function checkSpec(spec: MachineSpec): void {
+  if (!BEHAVIOURS.includes(spec.behaviour)) throw new ModelError('EINVAL', `unknown behaviour "${String(spec.behaviour)}"`, 'behaviour');
+  if (spec.functions.length > FUNCTIONS_MAX) {
+    throw new ModelError('EINVAL', `${spec.functions.length} functions; a machine has at most ${FUNCTIONS_MAX}`, 'functions');
+  }
+  checkEcam(spec);
 }
 
 function makeIommu(

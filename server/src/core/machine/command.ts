@@ -42,6 +42,23 @@ export interface RegionWriteMulti {
   readonly bdf: Bdf;
   readonly writes: readonly RegionWriteItem[];
 }
+/** What an address is of: physical memory, I/O ports, or configuration space, whose addresses are function << 12 | offset. */
+export const BUS_SPACES = ['memory', 'io', 'config'] as const;
+export type BusSpace = (typeof BUS_SPACES)[number];
+
+/** An access of a processor by address, which finds its way by registers as they stand. */
+export interface BusRead {
+  readonly kind: 'bus-read';
+  readonly space: BusSpace;
+  readonly address: bigint;
+  /** 1, 2 or 4; 8 too in memory. Naturally aligned. */
+  readonly bytes: number;
+}
+export interface BusWrite extends Omit<BusRead, 'kind'> {
+  readonly kind: 'bus-write';
+  readonly valueLow: number;
+  readonly valueHigh: number;
+}
 export interface MachineInfo {
   readonly kind: 'machine-info';
 }
@@ -676,6 +693,8 @@ export type HostCommand =
   | RegionRead
   | RegionWrite
   | RegionWriteMulti
+  | BusRead
+  | BusWrite
   | MachineInfo
   | FunctionList
   | FunctionPlug

@@ -3,6 +3,7 @@ import { ModelError, formatBdf, type Bdf } from '../base/index.ts';
 import { deliver, invalidateComplete } from './ats/invalidation.ts';
 import { pageFaultList, pageResponse } from './ats/page-faults.ts';
 import { modelPageRequest, pageRequest } from './ats/page-request-commands.ts';
+import { busRead, busWrite } from './bus/bus-access.ts';
 import { callHold, callRelease, callsHeld } from './calls/call-holds.ts';
 import { clockAdvance, clockInfo } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
@@ -63,6 +64,8 @@ const HANDLERS: Handlers = {
   'config-read': (m, origin, c) => configRead(m, origin, fnOf(m, c.bdf), c),
   'region-write': (m, origin, c) => regionWrite(m, origin, fnOf(m, c.bdf), c),
   'region-write-multi': (m, origin, c) => regionWriteMulti(m, origin, fnOf(m, c.bdf), c),
+  'bus-read': busRead,
+  'bus-write': busWrite,
   'function-plug': functionPlug,
   'function-unplug': (m, origin, c) => functionUnplug(m, origin, fnOf(m, c.bdf), c),
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),

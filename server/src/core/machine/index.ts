@@ -1,5 +1,6 @@
 export { Machine, type MachineOptions } from './machine.ts';
 export type { ReadBuffers } from './dma/read-buffers.ts';
+export { checkEcam } from './bus/config-requests.ts';
 export { specOfSnapshot, type MachineSnapshot } from './snapshot.ts';
 export {
   BEHAVIOURS,
@@ -9,6 +10,7 @@ export {
   type FunctionReader,
   type FunctionSpec,
   type ResetSpec,
+  type EcamSpec,
   type InterruptSpec,
   type IommuSpec,
   type MachineSpec,
@@ -35,6 +37,8 @@ export {
   FAULT_KINDS,
   MEMORY_ERRORS,
   VOTES,
+  BUS_SPACES,
+  type BusSpace,
   type CallHold,
   type CallRelease,
   type CallsHeld,

@@ -1,5 +1,6 @@
 /** Guest memory as hosts and owners see it. */
-import { ModelError, OK, hex, physicalAddress } from '../base/index.ts';
+import { ModelError, OK, errno, hex, physicalAddress } from '../base/index.ts';
+import { meetsEcam } from './bus/config-requests.ts';
 import type { MemoryAlloc, MemoryClaim, MemoryFree, MemoryRead, MemoryRelease, MemoryWrite } from './command.ts';
 import { rangeOf } from './dma/dma-range.ts';
 import type { PeerCall, PeerId } from './outgoing.ts';
@@ -72,7 +73,15 @@ export function memoryWrite(m: Parts, origin: Origin, command: MemoryWrite): voi
   }
 }
 
-function askOwner(m: Parts, origin: Origin, address: bigint, bytes: number, call: PeerCall): void {
+/** `reply`: absent, as the call says. EFAULT where nobody owns the memory. */
+export function askOwner(
+  m: Parts,
+  origin: Origin,
+  address: bigint,
+  bytes: number,
+  call: PeerCall,
+  reply: PeerAccessTask['reply'] = call.kind === 'memory-read' ? 'memory-read' : 'ok',
+): void {
   const owner = m.memory.ownerOf(Number(address >> 12n));
   const last = m.memory.ownerOf(Number((address + BigInt(bytes) - 1n) >> 12n));
   const peer = m.peers.get(owner);
@@ -83,7 +92,7 @@ function askOwner(m: Parts, origin: Origin, address: bigint, bytes: number, call
   const reads = call.kind === 'memory-read';
   const task = m.operations.start<PeerAccessTask>(origin, {
     kind: 'peer-access',
-    reply: reads ? 'memory-read' : 'ok',
+    reply,
     index: -1,
     bytes,
     owner,
@@ -108,7 +117,7 @@ export function memoryClaim(m: Parts, origin: Origin, peerId: PeerId, command: M
   }
   const peer = m.peers.get(peerId);
   if (peer === undefined) throw new ModelError('EPERM', 'only a connected peer can own memory');
-  const error = m.memory.claim(peerId, address, bytes);
+  const error = meetsEcam(m.spec, address, bytes) ? errno('EINVAL') : m.memory.claim(peerId, address, bytes);
   if (error === OK) {
     peer.memoryDepth = depth;
     m.outbox.ok(origin);

@@ -77,4 +77,6 @@ export interface Parts {
   /** How many functions assert each INTx line at the root that is asserted, by 4 × its device + pin - 1. */
   readonly intxSources: Map<number, number>;
   nextRequest: number;
+  /** CONFIG_ADDRESS, the register at I/O port 0xcf8. */
+  configAddress: number;
 }

@@ -19,6 +19,12 @@ export interface Refused extends Waited {
   /** The field or address that it is about; may be empty. */
   readonly about: string;
 }
+/** A register's value, zero-extended: int32 halves. */
+export interface RegionReadReply {
+  readonly kind: 'region-read';
+  readonly valueLow: number;
+  readonly valueHigh: number;
+}
 export interface DomainSummary {
   readonly id: number;
   readonly type: DomainType;
@@ -245,7 +251,7 @@ export interface HeldCall {
 export type Reply =
   | { readonly kind: 'ok'; readonly elapsedNs: number }
   | Refused
-  | { readonly kind: 'region-read'; readonly valueLow: number; readonly valueHigh: number }
+  | RegionReadReply
   | {
       readonly kind: 'machine-info';
       readonly name: string;

@@ -23,6 +23,8 @@ export interface MachineSpec {
   /** Fixes that are switched off; `linux-7.0` has none of them in any case. */
   readonly withoutFixes?: readonly Fix[];
   readonly memory: readonly MemoryRangeSpec[];
+  /** Absent: none; configuration space is then reached by CF8 and CFC only. */
+  readonly ecam?: readonly EcamSpec[];
   /** Absent: the machine has no IOMMU and addresses are physical. */
   readonly iommu?: IommuSpec;
   /** In any order; a function's bus is made by the bridge whose secondary bus it is. */
@@ -33,6 +35,18 @@ export interface MachineSpec {
 export interface MemoryRangeSpec {
   readonly address: bigint;
   readonly bytes: bigint;
+}
+
+/**
+ * Physical addresses that are configuration space of a segment (PCIe Base r6.0 §7.2.2): a page for each function. They overlap neither memory nor each other,
+ * and no two are of the same buses.
+ */
+export interface EcamSpec {
+  readonly segment: number;
+  /** Of bus 0, also where the range begins later (as in ACPI's MCFG): a multiple of 1 MiB for each bus up to the last, rounded up to a power of two. */
+  readonly base: bigint;
+  readonly firstBus: number;
+  readonly lastBus: number;
 }
 
 export interface IommuSpec {

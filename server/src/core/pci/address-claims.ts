@@ -1,4 +1,5 @@
 import { formatBdf, hex, type Bdf } from '../base/index.ts';
+import type { Bar } from './bars.ts';
 import { bridgeWindows } from './bridge-windows.ts';
 import type { ConfigSpace } from './config-space.ts';
 import { COMMAND, HEADER } from './header.ts';
@@ -16,19 +17,26 @@ export interface AddressClaim {
 
 /** Nothing without the enable bit of the space and outside of D0 (PCIe Base r6.0 §7.5.1.1.3, §5.3.1.4). BARs by number, then windows. */
 export function claimsOf(at: Bdf, config: ConfigSpace, space: AddressSpaceName): AddressClaim[] {
-  const enabled = (config.read(HEADER.command, 2) & (space === 'io' ? COMMAND.io : COMMAND.memory)) !== 0;
-  if (!enabled || config.powerState !== 0) return [];
   const claims: AddressClaim[] = [];
   for (const bar of config.bars()) {
-    if (bar.sizeLg2 < 0 || (bar.kind === 'io') !== (space === 'io')) continue;
-    if (bar.kind === 'rom' && (config.read(bar.offset, 1) & 1) === 0) continue;
-    const first = config.barAddress(bar);
-    // Software takes a BAR at 0 for one that has no address yet, and expects nothing there.
-    if (first === 0n) continue;
-    claims.push({ bdf: at, bar: bar.index, first, last: first + (1n << BigInt(bar.sizeLg2)) - 1n });
+    const claim = barClaim(at, config, bar, space);
+    if (claim !== undefined) claims.push(claim);
   }
-  if (config.isBridge) for (const window of bridgeWindows(config, space)) claims.push({ bdf: at, bar: -1, ...window });
+  if (config.isBridge && isEnabled(config, space))
+    for (const window of bridgeWindows(config, space)) claims.push({ bdf: at, bar: -1, ...window });
   return claims;
+}
+
+/** What a BAR takes now. Software takes one at 0 for one that has no address yet, and expects nothing there. */
+export function barClaim(at: Bdf, config: ConfigSpace, bar: Bar, space: AddressSpaceName): AddressClaim | undefined {
+  if (bar.sizeLg2 < 0 || (bar.kind === 'io') !== (space === 'io') || !config.decodes(bar)) return undefined;
+  const first = config.barAddress(bar);
+  return first === 0n ? undefined : { bdf: at, bar: bar.index, first, last: first + (1n << BigInt(bar.sizeLg2)) - 1n };
+}
+
+/** A bridge in D0 whose Command register lets it pass requests to this space. */
+export function isEnabled(config: ConfigSpace, space: AddressSpaceName): boolean {
+  return config.powerState === 0 && (config.read(HEADER.command, 2) & (space === 'io' ? COMMAND.io : COMMAND.memory)) !== 0;
 }
 
 /** `00:02.0 BAR 0 (0xe0000000 to 0xe0000fff)` */

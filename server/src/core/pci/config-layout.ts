@@ -12,6 +12,8 @@ import { CONFIG_EFFECT, applyTable, newMasks, type Masks } from './register-tabl
 /** Offsets of the capabilities that code reads by name; -1 for one that is absent. */
 export interface Places {
   readonly express: number;
+  /** Device Control 2, of a port that has it. */
+  readonly deviceControl2: number;
   /** Power Management Control/Status itself. */
   readonly powerControl: number;
   readonly advancedFeatures: number;
@@ -137,8 +139,12 @@ function placesOf(capabilities: readonly Capability[], image: Uint8Array): Place
   };
   const power = find(CAPABILITY.powerManagement, false, 6);
   const msi = find(CAPABILITY.msi, false, 4);
+  const express = find(CAPABILITY.express, false, 0xc);
+  const second =
+    express < 0 || (image[express + EXPRESS.flags]! & 0xf) < 2 ? -1 : find(CAPABILITY.express, false, EXPRESS.deviceControl2 + 2);
   return {
-    express: find(CAPABILITY.express, false, 0xc),
+    express,
+    deviceControl2: second < 0 ? -1 : second + EXPRESS.deviceControl2,
     powerControl: power < 0 ? -1 : power + 4,
     advancedFeatures: find(CAPABILITY.advancedFeatures, false, 6),
     ats: find(EXTENDED_CAPABILITY.ats, true, 8),

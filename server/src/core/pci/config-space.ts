@@ -5,13 +5,14 @@
  */
 import { ModelError, type ResetMethod, type StateFields } from '../base/index.ts';
 import { ROM_ENABLE, VF_BAR_INDEX, alignBar, applyBars, barAddress, type Bar } from './bars.ts';
+import { bridgeWindows } from './bridge-windows.ts';
 import type { Capability } from './capabilities.ts';
 import { PORT_TYPE } from './capability-body.ts';
 import { EXPRESS_FLR, POWER, TRANSACTIONS_PENDING, hasPowerState } from './capability-table.ts';
 import { CONFIG_SIZES } from './config-access.ts';
 import { layOutConfig, resizedBars, type Places } from './config-layout.ts';
 import { EXPRESS } from './express-registers.ts';
-import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE } from './extended-capability-table.ts';
+import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE, EXTENDED_CAPABILITY } from './extended-capability-table.ts';
 import { COMMAND, HEADER, HEADER_TYPE, STATUS_INTERRUPT } from './header.ts';
 import { MsiRegisters, MsixRegisters } from './interrupt-registers.ts';
 import { PageRequestRegisters } from './page-request-registers.ts';
@@ -32,6 +33,11 @@ const ADVANCED_TRANSACTIONS_PENDING = 1;
 /** SR-IOV Control: VF Enable and VF Memory Space Enable (PCIe Base r6.0 §9.3.3.3). */
 const SRIOV_CONTROL = 8;
 const VF_DECODES = 9;
+
+/** Egress Control Vector, from the ACS capability; Port Number, from the PCI Express capability; bit 5 of Device Control 2. */
+const ACS_EGRESS = 8;
+const PORT_NUMBER = 0xf;
+const ARI_FORWARDING = 0x20;
 
 const NO_BAR_BYTES: readonly bigint[] = [];
 
@@ -94,6 +100,10 @@ export class ConfigSpace {
   #secondaryBus = 0;
   #subordinateBus = 0;
   #acsEnabledRedirect = false;
+  #acsControl = 0;
+  #ariForwarding = false;
+  /** First and last page of each memory window of a bridge that is open; undefined: to be read anew. */
+  #windowPages: readonly number[] | undefined;
 
   /** `image`: the bytes at power-up, copied; a length that is none of {@link CONFIG_SIZES} is `EINVAL`. */
   constructor(image: Uint8Array, options: ConfigSpaceOptions = {}) {
@@ -191,6 +201,39 @@ export class ConfigSpace {
   get acsEnabledRedirect(): boolean {
     return this.#acsEnabledRedirect;
   }
+  /** ACS Control (PCIe Base r6.0 §7.7.11.3); 0 without the capability. */
+  get acsControl(): number {
+    return this.#acsControl;
+  }
+  /** Of a port: ARI Forwarding Enable of Device Control 2 (§7.5.3.16). */
+  get ariForwarding(): boolean {
+    return this.#ariForwarding;
+  }
+  /** It has the ARI capability: all eight bits beside its bus number are its function number (§6.13). */
+  get isAri(): boolean {
+    return this.capabilities.some(({ id, extended }) => extended && id === EXTENDED_CAPABILITY.ari);
+  }
+  /** ACS Egress Control Vector: whether requests that leave by the port of this number are meant (§7.7.11.4). */
+  acsEgress(port: number): boolean {
+    const { acs } = this.#at;
+    const byte = acs < 0 ? 0 : (this.#data[acs + ACS_EGRESS + (port >> 3)] ?? 0);
+    return ((byte >> (port & 7)) & 1) === 1;
+  }
+  /** Port Number of Link Capabilities (§7.5.3.6); 0 without the PCI Express capability. */
+  get portNumber(): number {
+    return this.#at.express < 0 ? 0 : this.#data[this.#at.express + PORT_NUMBER]!;
+  }
+
+  /** Of a bridge: whether it passes requests to this page of memory from its primary side to its secondary one, as its registers stand. */
+  passesPage(page: number): boolean {
+    if (!this.#memorySpace || this.#powerState !== 0 || !this.isBridge) return false;
+    const pages = (this.#windowPages ??= bridgeWindows(this, 'memory').flatMap(({ first, last }) => [
+      Number(first >> 12n),
+      Number(last >> 12n),
+    ]));
+    for (let i = 0; i < pages.length; i += 2) if (page >= pages[i]! && page <= pages[i + 1]!) return true;
+    return false;
+  }
 
   /** The register value, unsigned. The access must have passed {@link checkConfigAccess}. */
   read(offset: number, bytes: number): number {
@@ -278,13 +321,19 @@ export class ConfigSpace {
   /** Whether the function decodes what a BAR of {@link bars} or {@link vfBars} names: in D0, with the enable bits of its kind set. */
   decodes(bar: Bar): boolean {
     if (this.#powerState !== 0) return false;
+    const physical = this.#virtual?.physical;
+    // VF MSE of the physical function is Memory Space Enable of its virtual ones (PCIe Base r6.0 §9.3.3.3.4).
+    if (physical !== undefined) return physical.decodesVirtual;
     if (bar.kind === 'io') return this.#ioSpace;
-    if (bar.index >= VF_BAR_INDEX) {
-      const { sriov } = this.#at;
-      return sriov >= 0 && (this.#data[sriov + SRIOV_CONTROL]! & VF_DECODES) === VF_DECODES;
-    }
+    if (bar.index >= VF_BAR_INDEX) return this.decodesVirtual;
     if (bar.kind === 'rom' && (this.#data[bar.offset]! & ROM_ENABLE) === 0) return false;
     return this.#memorySpace;
+  }
+
+  /** VF Enable and VF Memory Space Enable are set. */
+  get decodesVirtual(): boolean {
+    const { sriov } = this.#at;
+    return sriov >= 0 && (this.#data[sriov + SRIOV_CONTROL]! & VF_DECODES) === VF_DECODES;
   }
 
   /** Puts reset values where `kind` reaches: not in read-only and HwInit bits, nor in what survives it. */
@@ -410,6 +459,7 @@ export class ConfigSpace {
     this.#memorySpace = (command & COMMAND.memory) !== 0;
     this.#ioSpace = (command & COMMAND.io) !== 0;
     if (this.isBridge) {
+      this.#windowPages = undefined;
       this.#secondaryBus = this.#data[HEADER.secondaryBus]!;
       this.#subordinateBus = this.#data[HEADER.subordinateBus]!;
     }
@@ -417,6 +467,7 @@ export class ConfigSpace {
       const control = this.#u16(at.express + EXPRESS.deviceControl);
       this.#maxPayloadBytes = 128 << ((control >> 5) & 7);
       this.#maxReadRequestBytes = 128 << ((control >> 12) & 7);
+      this.#ariForwarding = at.deviceControl2 >= 0 && (this.#data[at.deviceControl2]! & ARI_FORWARDING) !== 0;
     }
     if (at.powerControl >= 0) this.#powerState = this.#data[at.powerControl]! & POWER.state;
     if (at.ats >= 0) {
@@ -428,6 +479,7 @@ export class ConfigSpace {
     if (at.acs >= 0) {
       const needed = ACS_ISOLATION & this.#data[at.acs + 4]!;
       this.#acsEnabledRedirect = (this.#data[at.acs + 6]! & needed) === needed;
+      this.#acsControl = this.#u16(at.acs + 6);
     }
   }
 }

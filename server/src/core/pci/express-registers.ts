@@ -15,6 +15,7 @@ export const EXPRESS = {
   slotControl: 0x18,
   slotStatus: 0x1a,
   rootControl: 0x1c,
+  deviceControl2: 0x28,
 } as const;
 const ROOT_CAPABILITIES = 0x1e;
 const DEVICE_CAPABILITIES_2 = 0x24;
@@ -194,7 +195,7 @@ function device2(body: CapabilityBody): RegisterTable {
   const requester = isEndpoint(body) || body.portType === PORT_TYPE.rootPort;
   const forwards = body.downstream || isSwitchPort(body);
   const control: Register = {
-    offset: 0x28,
+    offset: EXPRESS.deviceControl2,
     bytes: 2,
     cite: '§7.5.3.16',
     effect: CONFIG_EFFECT.deviceControl,

@@ -1,6 +1,8 @@
 export { claimText, claimsOf, type AddressClaim, type AddressSpaceName } from './address-claims.ts';
 export { decodeAddresses, overlapText } from './address-decode.ts';
+export { routeAddress, type AddressRoute } from './address-route.ts';
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
+export { routeConfig, type ConfigRoute } from './config-route.ts';
 export { completionTimeoutNs } from './completion-timeout.ts';
 export { contain, containBySoftware, endContainment, isContaining, wouldContain } from './containment-registers.ts';
 export {

@@ -25,6 +25,7 @@ export class Topology {
   readonly #paths = new Map<Bdf, readonly Bdf[]>();
   /** By the bridge above; the key of a root bus's functions is {@link rootKey}. */
   readonly #below = new Map<number, TopologyFunction[]>();
+  #onRoots: readonly TopologyFunction[] | undefined;
 
   /** In any order; two functions at one address are `EINVAL`. Bridges that `before` has are wired as there. */
   constructor(functions: readonly TopologyFunction[], before?: Topology) {
@@ -98,6 +99,20 @@ export class Topology {
   /** Functions of a root bus, by address. */
   functionsOnRoot(segment: number, bus: number): readonly TopologyFunction[] {
     return this.#below.get(rootKey(bdf(segment, bus, 0, 0))) ?? NO_FUNCTIONS;
+  }
+
+  /** Functions of all root buses, by address. */
+  onRoots(): readonly TopologyFunction[] {
+    return (this.#onRoots ??= this.#functions.filter((fn) => this.#parent(fn.bdf) === undefined));
+  }
+
+  /** The root bus that bus numbers from `bus` down come to first, which is the one whose host bridge has them; undefined without one. */
+  rootBusOf(segment: number, bus: number): number | undefined {
+    let found: number | undefined;
+    for (const { bdf: at } of this.onRoots()) {
+      if (segmentOf(at) === segment && busOf(at) <= bus) found = busOf(at);
+    }
+    return found;
   }
 
   /**

@@ -36,6 +36,10 @@ IRQ_REMAP_SET: Final = 52
 IRQ_REMAP_SET_REPLY: Final = 53
 REGION_WRITE_MULTI: Final = 54
 REGION_WRITE_MULTI_REPLY: Final = 55
+BUS_READ: Final = 56
+BUS_READ_REPLY: Final = 57
+BUS_WRITE: Final = 58
+BUS_WRITE_REPLY: Final = 59
 FUNCTION_REGIONS: Final = 62
 FUNCTION_REGIONS_REPLY: Final = 63
 GROUP_INFO: Final = 64
@@ -223,6 +227,10 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     53: m.IrqRemapSetReply,
     54: m.RegionWriteMulti,
     55: m.RegionWriteMultiReply,
+    56: m.BusRead,
+    57: m.BusReadReply,
+    58: m.BusWrite,
+    59: m.BusWriteReply,
     62: m.FunctionRegions,
     63: m.FunctionRegionsReply,
     64: m.GroupInfo,
@@ -397,6 +405,8 @@ CALLS: Final[dict[str, int]] = {
     "device_interrupt": 50,
     "irq_remap_set": 52,
     "region_write_multi": 54,
+    "bus_read": 56,
+    "bus_write": 58,
     "function_regions": 62,
     "group_info": 64,
     "domain_alloc": 66,

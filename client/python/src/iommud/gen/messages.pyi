@@ -606,6 +606,10 @@ class Frame(Message):
     irq_remap_set_reply: IrqRemapSetReply
     region_write_multi: RegionWriteMulti
     region_write_multi_reply: RegionWriteMultiReply
+    bus_read: BusRead
+    bus_read_reply: BusReadReply
+    bus_write: BusWrite
+    bus_write_reply: BusWriteReply
     function_regions: FunctionRegions
     function_regions_reply: FunctionRegionsReply
     group_info: GroupInfo
@@ -762,7 +766,7 @@ class Frame(Message):
     error_event: ErrorEvent
     page_fault_event: PageFaultEvent
     driver_callback_event: DriverCallbackEvent
-    def __init__(self, *, id: int | None = ..., kind: int | None = ..., data: bytes | None = ..., error: Error | None = ..., hello: Hello | None = ..., hello_reply: HelloReply | None = ..., subscribe: Subscribe | None = ..., subscribe_reply: SubscribeReply | None = ..., region_read: RegionRead | None = ..., region_read_reply: RegionReadReply | None = ..., region_write: RegionWrite | None = ..., region_write_reply: RegionWriteReply | None = ..., machine_info: MachineInfo | None = ..., machine_info_reply: MachineInfoReply | None = ..., function_list: FunctionList | None = ..., function_list_reply: FunctionListReply | None = ..., function_info: FunctionInfo | None = ..., function_info_reply: FunctionInfoReply | None = ..., device_claim: DeviceClaim | None = ..., device_claim_reply: DeviceClaimReply | None = ..., device_release: DeviceRelease | None = ..., device_release_reply: DeviceReleaseReply | None = ..., irq_info: IrqInfo | None = ..., irq_info_reply: IrqInfoReply | None = ..., model_interrupt: ModelInterrupt | None = ..., model_interrupt_reply: ModelInterruptReply | None = ..., device_interrupt: DeviceInterrupt | None = ..., device_interrupt_reply: DeviceInterruptReply | None = ..., irq_remap_set: IrqRemapSet | None = ..., irq_remap_set_reply: IrqRemapSetReply | None = ..., region_write_multi: RegionWriteMulti | None = ..., region_write_multi_reply: RegionWriteMultiReply | None = ..., function_regions: FunctionRegions | None = ..., function_regions_reply: FunctionRegionsReply | None = ..., group_info: GroupInfo | None = ..., group_info_reply: GroupInfoReply | None = ..., domain_alloc: DomainAlloc | None = ..., domain_alloc_reply: DomainAllocReply | None = ..., domain_free: DomainFree | None = ..., domain_free_reply: DomainFreeReply | None = ..., domain_attach: DomainAttach | None = ..., domain_attach_reply: DomainAttachReply | None = ..., domain_detach: DomainDetach | None = ..., domain_detach_reply: DomainDetachReply | None = ..., pasid_attach: PasidAttach | None = ..., pasid_attach_reply: PasidAttachReply | None = ..., pasid_detach: PasidDetach | None = ..., pasid_detach_reply: PasidDetachReply | None = ..., owner_claim: OwnerClaim | None = ..., owner_claim_reply: OwnerClaimReply | None = ..., owner_release: OwnerRelease | None = ..., owner_release_reply: OwnerReleaseReply | None = ..., dma_map: DmaMap | None = ..., dma_map_reply: DmaMapReply | None = ..., dma_unmap: DmaUnmap | None = ..., dma_unmap_reply: DmaUnmapReply | None = ..., iova_to_phys: IovaToPhys | None = ..., iova_to_phys_reply: IovaToPhysReply | None = ..., fault_records: FaultRecords | None = ..., fault_records_reply: FaultRecordsReply | None = ..., deferred_attach: DeferredAttach | None = ..., deferred_attach_reply: DeferredAttachReply | None = ..., call_hold: CallHold | None = ..., call_hold_reply: CallHoldReply | None = ..., call_release: CallRelease | None = ..., call_release_reply: CallReleaseReply | None = ..., calls_held: CallsHeld | None = ..., calls_held_reply: CallsHeldReply | None = ..., config_read: ConfigRead | None = ..., config_read_reply: ConfigReadReply | None = ..., dirty_tracking_set: DirtyTrackingSet | None = ..., dirty_tracking_set_reply: DirtyTrackingSetReply | None = ..., dirty_read: DirtyRead | None = ..., dirty_read_reply: DirtyReadReply | None = ..., unmapped_ranges: UnmappedRanges | None = ..., unmapped_ranges_reply: UnmappedRangesReply | None = ..., default_domain_set: DefaultDomainSet | None = ..., default_domain_set_reply: DefaultDomainSetReply | None = ..., page_response: PageResponse | None = ..., page_response_reply: PageResponseReply | None = ..., model_page_request: ModelPageRequest | None = ..., model_page_request_reply: ModelPageRequestReply | None = ..., page_request: PageRequest | None = ..., page_request_reply: PageRequestReply | None = ..., page_faults: PageFaults | None = ..., page_faults_reply: PageFaultsReply | None = ..., report_broken: ReportBroken | None = ..., report_broken_reply: ReportBrokenReply | None = ..., ioas_alloc: IoasAlloc | None = ..., ioas_alloc_reply: IoasAllocReply | None = ..., ioas_free: IoasFree | None = ..., ioas_free_reply: IoasFreeReply | None = ..., ioas_map: IoasMap | None = ..., ioas_map_reply: IoasMapReply | None = ..., ioas_copy: IoasCopy | None = ..., ioas_copy_reply: IoasCopyReply | None = ..., memory_alloc: MemoryAlloc | None = ..., memory_alloc_reply: MemoryAllocReply | None = ..., memory_free: MemoryFree | None = ..., memory_free_reply: MemoryFreeReply | None = ..., memory_read: MemoryRead | None = ..., memory_read_reply: MemoryReadReply | None = ..., memory_write: MemoryWrite | None = ..., memory_write_reply: MemoryWriteReply | None = ..., memory_claim: MemoryClaim | None = ..., memory_claim_reply: MemoryClaimReply | None = ..., memory_release: MemoryRelease | None = ..., memory_release_reply: MemoryReleaseReply | None = ..., memory_fence: MemoryFence | None = ..., memory_fence_reply: MemoryFenceReply | None = ..., ioas_unmap: IoasUnmap | None = ..., ioas_unmap_reply: IoasUnmapReply | None = ..., ioas_ranges: IoasRanges | None = ..., ioas_ranges_reply: IoasRangesReply | None = ..., ioas_allow: IoasAllow | None = ..., ioas_allow_reply: IoasAllowReply | None = ..., domain_invalidate: DomainInvalidate | None = ..., domain_invalidate_reply: DomainInvalidateReply | None = ..., reset_prepare: ResetPrepare | None = ..., reset_prepare_reply: ResetPrepareReply | None = ..., reset_trigger: ResetTrigger | None = ..., reset_trigger_reply: ResetTriggerReply | None = ..., reset_done: ResetDone | None = ..., reset_done_reply: ResetDoneReply | None = ..., reset_function: ResetFunction | None = ..., reset_function_reply: ResetFunctionReply | None = ..., device_reset: DeviceReset | None = ..., device_reset_reply: DeviceResetReply | None = ..., reset_probe: ResetProbe | None = ..., reset_probe_reply: ResetProbeReply | None = ..., reset_methods_set: ResetMethodsSet | None = ..., reset_methods_set_reply: ResetMethodsSetReply | None = ..., bus_reset: BusReset | None = ..., bus_reset_reply: BusResetReply | None = ..., cold_reset: ColdReset | None = ..., cold_reset_reply: ColdResetReply | None = ..., dma_read: DmaRead | None = ..., dma_read_reply: DmaReadReply | None = ..., dma_write: DmaWrite | None = ..., dma_write_reply: DmaWriteReply | None = ..., model_dma: ModelDma | None = ..., model_dma_reply: ModelDmaReply | None = ..., dma_release: DmaRelease | None = ..., dma_release_reply: DmaReleaseReply | None = ..., ledger: Ledger | None = ..., ledger_reply: LedgerReply | None = ..., fault_arm: FaultArm | None = ..., fault_arm_reply: FaultArmReply | None = ..., fault_disarm: FaultDisarm | None = ..., fault_disarm_reply: FaultDisarmReply | None = ..., fault_list: FaultList | None = ..., fault_list_reply: FaultListReply | None = ..., error_vote: ErrorVote | None = ..., error_vote_reply: ErrorVoteReply | None = ..., error_recover: ErrorRecover | None = ..., error_recover_reply: ErrorRecoverReply | None = ..., error_reporting: ErrorReporting | None = ..., error_reporting_reply: ErrorReportingReply | None = ..., device_translate: DeviceTranslate | None = ..., device_translate_reply: DeviceTranslateReply | None = ..., device_invalidate: DeviceInvalidate | None = ..., device_invalidate_reply: DeviceInvalidateReply | None = ..., invalidate_complete: InvalidateComplete | None = ..., invalidate_complete_reply: InvalidateCompleteReply | None = ..., clock_info: ClockInfo | None = ..., clock_info_reply: ClockInfoReply | None = ..., clock_advance: ClockAdvance | None = ..., clock_advance_reply: ClockAdvanceReply | None = ..., trace_hash: TraceHash | None = ..., trace_hash_reply: TraceHashReply | None = ..., function_plug: FunctionPlug | None = ..., function_plug_reply: FunctionPlugReply | None = ..., function_unplug: FunctionUnplug | None = ..., function_unplug_reply: FunctionUnplugReply | None = ..., slot_signal: SlotSignal | None = ..., slot_signal_reply: SlotSignalReply | None = ..., draining: Draining | None = ..., lost: Lost | None = ..., fault_event: FaultEvent | None = ..., interrupt_event: InterruptEvent | None = ..., window_event: WindowEvent | None = ..., log_event: LogEvent | None = ..., trace_event: TraceEvent | None = ..., intx_event: IntxEvent | None = ..., hotplug_event: HotplugEvent | None = ..., error_event: ErrorEvent | None = ..., page_fault_event: PageFaultEvent | None = ..., driver_callback_event: DriverCallbackEvent | None = ...) -> None: ...
+    def __init__(self, *, id: int | None = ..., kind: int | None = ..., data: bytes | None = ..., error: Error | None = ..., hello: Hello | None = ..., hello_reply: HelloReply | None = ..., subscribe: Subscribe | None = ..., subscribe_reply: SubscribeReply | None = ..., region_read: RegionRead | None = ..., region_read_reply: RegionReadReply | None = ..., region_write: RegionWrite | None = ..., region_write_reply: RegionWriteReply | None = ..., machine_info: MachineInfo | None = ..., machine_info_reply: MachineInfoReply | None = ..., function_list: FunctionList | None = ..., function_list_reply: FunctionListReply | None = ..., function_info: FunctionInfo | None = ..., function_info_reply: FunctionInfoReply | None = ..., device_claim: DeviceClaim | None = ..., device_claim_reply: DeviceClaimReply | None = ..., device_release: DeviceRelease | None = ..., device_release_reply: DeviceReleaseReply | None = ..., irq_info: IrqInfo | None = ..., irq_info_reply: IrqInfoReply | None = ..., model_interrupt: ModelInterrupt | None = ..., model_interrupt_reply: ModelInterruptReply | None = ..., device_interrupt: DeviceInterrupt | None = ..., device_interrupt_reply: DeviceInterruptReply | None = ..., irq_remap_set: IrqRemapSet | None = ..., irq_remap_set_reply: IrqRemapSetReply | None = ..., region_write_multi: RegionWriteMulti | None = ..., region_write_multi_reply: RegionWriteMultiReply | None = ..., bus_read: BusRead | None = ..., bus_read_reply: BusReadReply | None = ..., bus_write: BusWrite | None = ..., bus_write_reply: BusWriteReply | None = ..., function_regions: FunctionRegions | None = ..., function_regions_reply: FunctionRegionsReply | None = ..., group_info: GroupInfo | None = ..., group_info_reply: GroupInfoReply | None = ..., domain_alloc: DomainAlloc | None = ..., domain_alloc_reply: DomainAllocReply | None = ..., domain_free: DomainFree | None = ..., domain_free_reply: DomainFreeReply | None = ..., domain_attach: DomainAttach | None = ..., domain_attach_reply: DomainAttachReply | None = ..., domain_detach: DomainDetach | None = ..., domain_detach_reply: DomainDetachReply | None = ..., pasid_attach: PasidAttach | None = ..., pasid_attach_reply: PasidAttachReply | None = ..., pasid_detach: PasidDetach | None = ..., pasid_detach_reply: PasidDetachReply | None = ..., owner_claim: OwnerClaim | None = ..., owner_claim_reply: OwnerClaimReply | None = ..., owner_release: OwnerRelease | None = ..., owner_release_reply: OwnerReleaseReply | None = ..., dma_map: DmaMap | None = ..., dma_map_reply: DmaMapReply | None = ..., dma_unmap: DmaUnmap | None = ..., dma_unmap_reply: DmaUnmapReply | None = ..., iova_to_phys: IovaToPhys | None = ..., iova_to_phys_reply: IovaToPhysReply | None = ..., fault_records: FaultRecords | None = ..., fault_records_reply: FaultRecordsReply | None = ..., deferred_attach: DeferredAttach | None = ..., deferred_attach_reply: DeferredAttachReply | None = ..., call_hold: CallHold | None = ..., call_hold_reply: CallHoldReply | None = ..., call_release: CallRelease | None = ..., call_release_reply: CallReleaseReply | None = ..., calls_held: CallsHeld | None = ..., calls_held_reply: CallsHeldReply | None = ..., config_read: ConfigRead | None = ..., config_read_reply: ConfigReadReply | None = ..., dirty_tracking_set: DirtyTrackingSet | None = ..., dirty_tracking_set_reply: DirtyTrackingSetReply | None = ..., dirty_read: DirtyRead | None = ..., dirty_read_reply: DirtyReadReply | None = ..., unmapped_ranges: UnmappedRanges | None = ..., unmapped_ranges_reply: UnmappedRangesReply | None = ..., default_domain_set: DefaultDomainSet | None = ..., default_domain_set_reply: DefaultDomainSetReply | None = ..., page_response: PageResponse | None = ..., page_response_reply: PageResponseReply | None = ..., model_page_request: ModelPageRequest | None = ..., model_page_request_reply: ModelPageRequestReply | None = ..., page_request: PageRequest | None = ..., page_request_reply: PageRequestReply | None = ..., page_faults: PageFaults | None = ..., page_faults_reply: PageFaultsReply | None = ..., report_broken: ReportBroken | None = ..., report_broken_reply: ReportBrokenReply | None = ..., ioas_alloc: IoasAlloc | None = ..., ioas_alloc_reply: IoasAllocReply | None = ..., ioas_free: IoasFree | None = ..., ioas_free_reply: IoasFreeReply | None = ..., ioas_map: IoasMap | None = ..., ioas_map_reply: IoasMapReply | None = ..., ioas_copy: IoasCopy | None = ..., ioas_copy_reply: IoasCopyReply | None = ..., memory_alloc: MemoryAlloc | None = ..., memory_alloc_reply: MemoryAllocReply | None = ..., memory_free: MemoryFree | None = ..., memory_free_reply: MemoryFreeReply | None = ..., memory_read: MemoryRead | None = ..., memory_read_reply: MemoryReadReply | None = ..., memory_write: MemoryWrite | None = ..., memory_write_reply: MemoryWriteReply | None = ..., memory_claim: MemoryClaim | None = ..., memory_claim_reply: MemoryClaimReply | None = ..., memory_release: MemoryRelease | None = ..., memory_release_reply: MemoryReleaseReply | None = ..., memory_fence: MemoryFence | None = ..., memory_fence_reply: MemoryFenceReply | None = ..., ioas_unmap: IoasUnmap | None = ..., ioas_unmap_reply: IoasUnmapReply | None = ..., ioas_ranges: IoasRanges | None = ..., ioas_ranges_reply: IoasRangesReply | None = ..., ioas_allow: IoasAllow | None = ..., ioas_allow_reply: IoasAllowReply | None = ..., domain_invalidate: DomainInvalidate | None = ..., domain_invalidate_reply: DomainInvalidateReply | None = ..., reset_prepare: ResetPrepare | None = ..., reset_prepare_reply: ResetPrepareReply | None = ..., reset_trigger: ResetTrigger | None = ..., reset_trigger_reply: ResetTriggerReply | None = ..., reset_done: ResetDone | None = ..., reset_done_reply: ResetDoneReply | None = ..., reset_function: ResetFunction | None = ..., reset_function_reply: ResetFunctionReply | None = ..., device_reset: DeviceReset | None = ..., device_reset_reply: DeviceResetReply | None = ..., reset_probe: ResetProbe | None = ..., reset_probe_reply: ResetProbeReply | None = ..., reset_methods_set: ResetMethodsSet | None = ..., reset_methods_set_reply: ResetMethodsSetReply | None = ..., bus_reset: BusReset | None = ..., bus_reset_reply: BusResetReply | None = ..., cold_reset: ColdReset | None = ..., cold_reset_reply: ColdResetReply | None = ..., dma_read: DmaRead | None = ..., dma_read_reply: DmaReadReply | None = ..., dma_write: DmaWrite | None = ..., dma_write_reply: DmaWriteReply | None = ..., model_dma: ModelDma | None = ..., model_dma_reply: ModelDmaReply | None = ..., dma_release: DmaRelease | None = ..., dma_release_reply: DmaReleaseReply | None = ..., ledger: Ledger | None = ..., ledger_reply: LedgerReply | None = ..., fault_arm: FaultArm | None = ..., fault_arm_reply: FaultArmReply | None = ..., fault_disarm: FaultDisarm | None = ..., fault_disarm_reply: FaultDisarmReply | None = ..., fault_list: FaultList | None = ..., fault_list_reply: FaultListReply | None = ..., error_vote: ErrorVote | None = ..., error_vote_reply: ErrorVoteReply | None = ..., error_recover: ErrorRecover | None = ..., error_recover_reply: ErrorRecoverReply | None = ..., error_reporting: ErrorReporting | None = ..., error_reporting_reply: ErrorReportingReply | None = ..., device_translate: DeviceTranslate | None = ..., device_translate_reply: DeviceTranslateReply | None = ..., device_invalidate: DeviceInvalidate | None = ..., device_invalidate_reply: DeviceInvalidateReply | None = ..., invalidate_complete: InvalidateComplete | None = ..., invalidate_complete_reply: InvalidateCompleteReply | None = ..., clock_info: ClockInfo | None = ..., clock_info_reply: ClockInfoReply | None = ..., clock_advance: ClockAdvance | None = ..., clock_advance_reply: ClockAdvanceReply | None = ..., trace_hash: TraceHash | None = ..., trace_hash_reply: TraceHashReply | None = ..., function_plug: FunctionPlug | None = ..., function_plug_reply: FunctionPlugReply | None = ..., function_unplug: FunctionUnplug | None = ..., function_unplug_reply: FunctionUnplugReply | None = ..., slot_signal: SlotSignal | None = ..., slot_signal_reply: SlotSignalReply | None = ..., draining: Draining | None = ..., lost: Lost | None = ..., fault_event: FaultEvent | None = ..., interrupt_event: InterruptEvent | None = ..., window_event: WindowEvent | None = ..., log_event: LogEvent | None = ..., trace_event: TraceEvent | None = ..., intx_event: IntxEvent | None = ..., hotplug_event: HotplugEvent | None = ..., error_event: ErrorEvent | None = ..., page_fault_event: PageFaultEvent | None = ..., driver_callback_event: DriverCallbackEvent | None = ...) -> None: ...
 
 class IrqInfo(Message):
     function: int
@@ -1132,6 +1136,27 @@ class RegionWriteMultiReply(Message):
     elapsed_ns: int
     def __init__(self, *, elapsed_ns: int | None = ...) -> None: ...
 
+class BusRead(Message):
+    space: int
+    address: int
+    bytes: int
+    def __init__(self, *, space: int | None = ..., address: int | None = ..., bytes: int | None = ...) -> None: ...
+
+class BusReadReply(Message):
+    value: int
+    def __init__(self, *, value: int | None = ...) -> None: ...
+
+class BusWrite(Message):
+    space: int
+    address: int
+    bytes: int
+    value: int
+    def __init__(self, *, space: int | None = ..., address: int | None = ..., bytes: int | None = ..., value: int | None = ...) -> None: ...
+
+class BusWriteReply(Message):
+    elapsed_ns: int
+    def __init__(self, *, elapsed_ns: int | None = ...) -> None: ...
+
 class MachineInfo(Message):
     def __init__(self) -> None: ...
 
@@ -1462,3 +1487,70 @@ class Draining(Message):
 class Lost(Message):
     to: int
     def __init__(self, *, to: int | None = ..., **fields: Any) -> None: ...
+
+class Recording(Message):
+    magic: int
+    format: int
+    block: MutableSequence[RecordingBlock]
+    def __init__(self, *, magic: int | None = ..., format: int | None = ..., block: Iterable[RecordingBlock] | None = ...) -> None: ...
+
+class RecordingBlock(Message):
+    start: RecordingStart
+    record: MutableSequence[Record]
+    end: RecordingEnd
+    checksum: int
+    def __init__(self, *, start: RecordingStart | None = ..., record: Iterable[Record] | None = ..., end: RecordingEnd | None = ..., checksum: int | None = ...) -> None: ...
+
+class RecordingStart(Message):
+    product_version: str
+    name: str
+    behaviour: str
+    clock: str
+    seed: int
+    now_ns: int
+    functions: int
+    trace_hash: str
+    spec: Graph
+    state: Graph
+    peers: MutableSequence[RecordedPeer]
+    def __init__(self, *, product_version: str | None = ..., name: str | None = ..., behaviour: str | None = ..., clock: str | None = ..., seed: int | None = ..., now_ns: int | None = ..., functions: int | None = ..., trace_hash: str | None = ..., spec: Graph | None = ..., state: Graph | None = ..., peers: Iterable[RecordedPeer] | None = ...) -> None: ...
+
+class RecordedPeer(Message):
+    id: int
+    roles: MutableSequence[int]
+    client: str
+    calls: MutableSequence[RecordedCall]
+    asked: MutableSequence[RecordedCall]
+    def __init__(self, *, id: int | None = ..., roles: Iterable[int] | None = ..., client: str | None = ..., calls: Iterable[RecordedCall] | None = ..., asked: Iterable[RecordedCall] | None = ...) -> None: ...
+
+class RecordedCall(Message):
+    id: int
+    body: int
+    def __init__(self, *, id: int | None = ..., body: int | None = ...) -> None: ...
+
+class Record(Message):
+    time_ns: int
+    input: int
+    peer: int
+    real_ns: int
+    received: Frame
+    sent: Frame
+    arrived: RecordedPeer
+    gone: str
+    silent: bool
+    alarm: bool
+    command: OwnCommand
+    reply: OwnCommand
+    def __init__(self, *, time_ns: int | None = ..., input: int | None = ..., peer: int | None = ..., real_ns: int | None = ..., received: Frame | None = ..., sent: Frame | None = ..., arrived: RecordedPeer | None = ..., gone: str | None = ..., silent: bool | None = ..., alarm: bool | None = ..., command: OwnCommand | None = ..., reply: OwnCommand | None = ...) -> None: ...
+
+class OwnCommand(Message):
+    token: int
+    json: str
+    def __init__(self, *, token: int | None = ..., json: str | None = ...) -> None: ...
+
+class RecordingEnd(Message):
+    reason: str
+    now_ns: int
+    trace_hash: str
+    inputs: int
+    def __init__(self, *, reason: str | None = ..., now_ns: int | None = ..., trace_hash: str | None = ..., inputs: int | None = ...) -> None: ...

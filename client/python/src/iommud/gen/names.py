@@ -425,6 +425,20 @@ PAGE_ANSWER: Final[Vocabulary[PageAnswer]] = Vocabulary(
     },
 )
 
+BusSpace = Literal[
+    "memory",
+    "io",
+    "config",
+]
+BUS_SPACE: Final[Vocabulary[BusSpace]] = Vocabulary(
+    "bus-space",
+    {
+        1: "memory",
+        2: "io",
+        3: "config",
+    },
+)
+
 SlotSignalKind = Literal[
     "attention-button",
     "power-fault",

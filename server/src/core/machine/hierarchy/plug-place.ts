@@ -26,13 +26,14 @@ export function placeOf(m: Parts, port: Bdf | undefined): PlugPlace {
   const taken = m.functionList.flatMap(memoryOf).toSorted((a, b) => a.base - b.base);
   if (port === undefined) return { segment: 0, port: undefined, taken };
   const { config } = portAt(m, port);
+  const { secondary, subordinate } = m.topology.busesAt(port) ?? { secondary: 0, subordinate: 0 };
   return {
     segment: segmentOf(port),
     port: {
       bdf: port,
       kind: config.portType === PORT_TYPE.rootPort ? 'root-port' : 'downstream-port',
-      secondary: config.secondaryBus,
-      subordinate: config.subordinateBus,
+      secondary,
+      subordinate,
       window: memoryWindowOf(config),
     },
     taken,

@@ -50,11 +50,12 @@ function readFunctions(m: Parts, port: Bdf | undefined, text: string): readonly 
 function slotRefusal(m: Parts, port: Bdf, specs: readonly FunctionSpec[]): string | undefined {
   const fn = portAt(m, port);
   const name = formatBdf(port);
-  const { secondaryBus, subordinateBus } = fn.config;
+  // Names are as functions are wired, whatever bus numbers software has given.
+  const { secondary, subordinate } = m.topology.busesAt(port) ?? { secondary: 0, subordinate: 0 };
   for (const { bdf } of specs) {
     const bus = busOf(bdf);
-    if (segmentOf(bdf) === segmentOf(port) && bus >= secondaryBus && bus <= subordinateBus) continue;
-    const range = `${secondaryBus.toString(16)} to ${subordinateBus.toString(16)}`;
+    if (segmentOf(bdf) === segmentOf(port) && bus >= secondary && bus <= subordinate) continue;
+    const range = `${secondary.toString(16)} to ${subordinate.toString(16)}`;
     throw new ModelError('EINVAL', `${formatBdf(bdf)} is not below ${name}, whose buses are ${range}`, 'functions');
   }
   const there = m.functionList.find((one) => one.path.includes(fn));

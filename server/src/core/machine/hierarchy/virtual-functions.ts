@@ -92,11 +92,11 @@ function misplaced(m: Parts, physical: FunctionState, places: readonly Bdf[], wa
   const taken = places.find((bdf) => m.functions.has(bdf));
   if (taken !== undefined) return `${what}: there is a function at ${formatBdf(taken)}`;
   const [port] = physical.path;
-  const last = port === undefined ? busOf(physical.bdf) : port.config.subordinateBus;
+  const buses = port === undefined ? undefined : m.topology.busesAt(port.bdf);
+  const last = buses?.subordinate ?? busOf(physical.bdf);
   const beyond = places.find((bdf) => busOf(bdf) > last);
   if (beyond === undefined) return undefined;
-  const range =
-    port === undefined ? `root bus ${hexDigits(last, 2)}` : `buses ${hexDigits(port.config.secondaryBus, 2)} to ${hexDigits(last, 2)}`;
+  const range = buses === undefined ? `root bus ${hexDigits(last, 2)}` : `buses ${hexDigits(buses.secondary, 2)} to ${hexDigits(last, 2)}`;
   return `${what}: ${formatBdf(beyond)} is beyond ${range}${port === undefined ? '' : ` below ${formatBdf(port.bdf)}`}`;
 }
 

@@ -1,6 +1,7 @@
 /** Register accesses that a peer answers: how they reach it, and what the host gets when an answer comes, or none. */
 import { ModelError, REGION, formatBdf, hex, type ErrorName } from '../../base/index.ts';
 import { completionTimeoutNs } from '../../pci/index.ts';
+import { valueReply } from '../bus/ram-value.ts';
 import type { RegionWriteItem } from '../command.ts';
 import { allOnes } from '../dma/gate.ts';
 import { reportError } from '../errors/bus-errors.ts';
@@ -125,7 +126,8 @@ export function accessAnswered(m: Parts, owed: Extract<Owed, { kind: 'access' }>
   }
   if (--task.parts > 0) return;
   endAccess(m, task);
-  if (answer.kind === 'data') m.outbox.reply(task.origin, { kind: 'memory-read', data: answer.data });
+  if (answer.kind === 'data' && task.reply === 'region-read') m.outbox.reply(task.origin, valueReply(answer.data));
+  else if (answer.kind === 'data') m.outbox.reply(task.origin, { kind: 'memory-read', data: answer.data });
   else if (task.data !== undefined) m.outbox.reply(task.origin, { kind: 'config-read', data: task.data });
   else if (answer.kind === 'value')
     m.outbox.reply(task.origin, { kind: 'region-read', valueLow: answer.valueLow, valueHigh: answer.valueHigh });

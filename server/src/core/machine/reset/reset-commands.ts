@@ -97,6 +97,7 @@ export function coldReset(m: Parts, origin: Origin, { bdf }: ColdReset): void {
   if (bridge !== undefined && !bridge.config.isBridge) {
     throw new ModelError('EINVAL', `${formatBdf(bridge.bdf)} is no bridge; name the port whose slot loses its power`, 'function');
   }
+  if (bridge === undefined) m.configAddress = 0;
   losePower(m, bridge === undefined ? m.functionList : functionsBelow(m, bridge));
   m.outbox.ok(origin);
 }
