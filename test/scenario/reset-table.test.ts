@@ -35,6 +35,8 @@ const PENDING_MS = 700;
 const DRAIN_MS = 10;
 const ON_THE_WAY_MS = 5;
 const FENCE_TIMEOUT_MS = 1000;
+/** A bus is held for 2 ms, after 20 ms its link should be up, and a second later all is given up. */
+const NO_LINK_MS = 1022;
 /** 1 + 2 + 4 + … + 32768: the next would be past 60 s. */
 const NEVER_READY_MS = 65_535;
 
@@ -69,7 +71,7 @@ function elapsedOf(cell: Cell): number | undefined {
     case 'never ready':
       return base + (way === 'recovery' ? 0 : NEVER_READY_MS);
     case 'off the bus':
-      return base + (window ? FENCE_TIMEOUT_MS : 0);
+      return (base === RESET_MS.bus ? NO_LINK_MS : base) + (window ? FENCE_TIMEOUT_MS : 0);
   }
 }
 
