@@ -14,7 +14,10 @@ export const VF_BYTES = 0x4000n;
 export const FIRST = bdf(0, 1, 0x10, 0);
 export const SECOND = bdf(0, 1, 0x10, 1);
 
-export function physical(stride = 1, firstOffset = 0x80): FunctionSpec {
+/** The MSI-X of each virtual function, in a second VF BAR: table and Pending Bit Array as the probe itself has them. */
+export const VF_MSIX = { vectors: 4, bar: 2, tableOffset: 0, pendingOffset: 0x8000 } as const;
+
+export function physical(stride = 1, firstOffset = 0x80, msix = false): FunctionSpec {
   const sriov = {
     functions: 8,
     firstOffset,
@@ -22,12 +25,34 @@ export function physical(stride = 1, firstOffset = 0x80): FunctionSpec {
     dependency: 0,
     device: 0x11d6,
     pageSizes: 1,
-    bars: [{ index: 0, bytes: VF_BYTES, kind: 'memory32' as const }],
+    bars: [
+      { index: 0, bytes: VF_BYTES, kind: 'memory32' as const },
+      ...(msix ? [{ index: 2, bytes: 0x1_0000n, kind: 'memory32' as const }] : []),
+    ],
   };
   const capabilities = { sriov };
-  const addresses = [0xe010_0000n, undefined, 0xe011_0000n, undefined, undefined, undefined, undefined, 0xe020_0000n];
+  const addresses = [
+    0xe010_0000n,
+    undefined,
+    0xe011_0000n,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    0xe020_0000n,
+    undefined,
+    0xe030_0000n,
+  ];
   const config = dmaProbeConfig({ integrated: false, addresses, capabilities });
-  return { bdf: BELOW, model: 'dma-probe', config, barBytes: probeBarBytes(capabilities), label: '', latencyNs: 0 };
+  return {
+    bdf: BELOW,
+    model: 'dma-probe',
+    config,
+    barBytes: probeBarBytes(capabilities),
+    label: '',
+    latencyNs: 0,
+    ...(msix ? { virtualMsix: VF_MSIX } : {}),
+  };
 }
 
 export class SriovMachine extends CoreMachine {

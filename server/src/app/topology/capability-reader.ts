@@ -25,6 +25,9 @@ type Read<T> = T | false | undefined;
 type NumberNode = number | string;
 
 const PAGE_LG2 = 12;
+/** Where functions have their MSI-X table, and virtual ones theirs. */
+const MSIX_BAR = 2;
+const MSIX_BAR_LG2 = 16;
 /** LTR counts in 2^(5 × scale) ns, with 10 bits of value (PCIe Base r6.0 §7.8.2). */
 const LTR_VALUE_MAX = 1023;
 const LTR_SCALE_MAX = 5;
@@ -65,7 +68,7 @@ export class CapabilityReader {
     return this.#each(node, ({ vectors, ...rest }) => ({
       ...this.#placed('msix', rest),
       vectors: this.#number(['msix', 'vectors'], vectors ?? 32),
-      bar: 2,
+      bar: MSIX_BAR,
       tableOffset: 0,
       pendingOffset: 0x8000,
     }));
@@ -151,8 +154,10 @@ export class CapabilityReader {
       { bar: 2, size: '64KiB' },
     ];
     const pages = node.pageSizes?.map((size, i) => this.#lg2(['sriov', 'pageSizes', i], size, PAGE_LG2, PAGE_LG2 + 31) - PAGE_LG2) ?? [];
+    const msix = this.#virtualMsix(node.msix, bars);
     return {
       ...this.#placed('sriov', node),
+      ...(msix === undefined ? {} : { msix }),
       functions: this.#within(['sriov', 'vfs'], node.vfs, 1, 0xffff),
       firstOffset: this.#within(['sriov', 'firstOffset'], node.firstOffset ?? 1, 1, 0xffff),
       stride: this.#within(['sriov', 'stride'], node.stride ?? 1, 1, 0xffff),
@@ -166,6 +171,20 @@ export class CapabilityReader {
       })),
       pageSizes: pages.reduce((all, bit) => (all | (1 << bit)) >>> 0, 1),
     };
+  }
+
+  /** As the function's own: its table at the beginning of BAR 2, its Pending Bit Array 32 KiB behind. */
+  #virtualMsix(node: Exclude<Node<'sriov'>, undefined>['msix'], bars: readonly { readonly bar: NumberNode; readonly size: string }[]) {
+    if (node === undefined || node === false) return undefined;
+    const vectors = this.#within(['sriov', 'msix', 'vectors'], node === true ? 32 : (node.vectors ?? 32), 1, 2048);
+    const at = bars.findIndex(({ bar }, i) => this.#number(['sriov', 'bars', i, 'bar'], bar) === MSIX_BAR);
+    const size = bars[at]?.size;
+    if (size === undefined) {
+      this.#refuse(['sriov', 'msix'], `msix of virtual functions has its table in VF BAR ${MSIX_BAR}, and bars has none`);
+    } else if (this.#lg2(['sriov', 'bars', at, 'size'], size, PAGE_LG2, 62) < MSIX_BAR_LG2) {
+      this.#refuse(['sriov', 'bars', at, 'size'], `msix of virtual functions needs 64 KiB in VF BAR ${MSIX_BAR}, and it has "${size}"`);
+    }
+    return { vectors, bar: MSIX_BAR, tableOffset: 0, pendingOffset: 0x8000 };
   }
 
   resizable(node: Node<'resizableBar'>, index: number): Read<ResizableSpec> {

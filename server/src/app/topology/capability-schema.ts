@@ -108,6 +108,11 @@ const EXTENDED = {
       pageSizes: Type.Optional(
         Type.Array(SIZE('A page size'), { minItems: 1, maxItems: 32, description: 'Supported Page Sizes. 4 KiB is always one.' }),
       ),
+      msix: Type.Optional(
+        Type.Union([Type.Boolean(), Type.Object({ vectors: optionalNumber('1 to 2048. Default 32.') }, { additionalProperties: false })], {
+          description: 'MSI-X of each virtual function, with its table in VF BAR 2, which has 64 KiB or more then. Default: none.',
+        }),
+      ),
       bars: Type.Optional(
         Type.Array(
           Type.Object(

@@ -1,7 +1,15 @@
 /** A machine from a dump: every function replays its bytes, bridges too, and the hierarchy is that of the bridges' bus numbers. */
 import { PHYSICAL_BITS, formatBdf, type Bdf } from '../../core/base/index.ts';
 import type { FunctionSpec, MemoryRangeSpec } from '../../core/machine/index.ts';
-import { ConfigSpace, claimsOf, parseLspci, type AddressSpaceName, type TopologyFunction } from '../../core/pci/index.ts';
+import {
+  ConfigSpace,
+  claimsOf,
+  parseLspci,
+  sriovOf,
+  virtualPlaces,
+  type AddressSpaceName,
+  type TopologyFunction,
+} from '../../core/pci/index.ts';
 import { clashes } from './checks.ts';
 import { readDurationNs } from './quantities.ts';
 import { DEFAULT_INVALIDATION_TIMEOUT } from './schema.ts';
@@ -22,6 +30,7 @@ export function fromLspci(text: string): TopologySpec & { readonly warnings: rea
   }));
   const starts = { memory: claimStarts(told, 'memory'), io: claimStarts(told, 'io') };
   const placed: TopologyFunction[] = [];
+  const virtual = virtualOnes(told);
   const functions = told.map(({ bdf, label, config, barBytes: toldBytes, space: asTold }): FunctionSpec => {
     const barBytes = boundSizes(asTold, toldBytes, starts);
     const space = barBytes === toldBytes ? asTold : new ConfigSpace(config, { barBytes });
@@ -30,12 +39,29 @@ export function fromLspci(text: string): TopologySpec & { readonly warnings: rea
     for (const bar of space.bars()) {
       if (bar.kind !== 'io' && bar.sizeLg2 >= 0) taken.push({ address: space.barAddress(bar), bytes: 1n << BigInt(bar.sizeLg2) });
     }
-    return { bdf, model: 'replay', config, barBytes, label, latencyNs: 0 };
+    const theirs = virtual.get(bdf);
+    return { bdf, model: 'replay', config, barBytes, label, latencyNs: 0, ...(theirs === undefined ? {} : { virtual: theirs }) };
   });
   const iommu = { invalidationTimeoutNs: readDurationNs(DEFAULT_INVALIDATION_TIMEOUT) ?? 0 };
   const memory = [freeRange(taken)];
   warnings.push(...clashes(placed, memory));
   return { memory, iommu, functions, warnings };
+}
+
+/** Functions that stand where a physical one with VF Enable has its virtual ones (PCIe Base r6.0 §9.3.3.9). */
+function virtualOnes(
+  functions: readonly { readonly bdf: Bdf; readonly space: ConfigSpace }[],
+): ReadonlyMap<Bdf, NonNullable<FunctionSpec['virtual']>> {
+  const there = new Set(functions.map(({ bdf }) => bdf));
+  const found = new Map<Bdf, NonNullable<FunctionSpec['virtual']>>();
+  for (const { bdf, space } of functions) {
+    const sriov = found.has(bdf) ? undefined : sriovOf(space);
+    if (sriov?.enabled !== true) continue;
+    for (const [index, place] of virtualPlaces(bdf, sriov).entries()) {
+      if (place !== bdf && there.has(place)) found.set(place, { physical: bdf, index });
+    }
+  }
+  return found;
 }
 
 /** Where BARs and windows of the dump begin, in order. */

@@ -187,6 +187,11 @@ interface Whole {
   readonly addresses: BarAddresses;
 }
 
+function virtualMsixOf(choices: CapabilityChoices | undefined): Pick<FunctionSpec, 'virtualMsix'> {
+  const msix = choices?.sriov ? choices.sriov.msix : undefined;
+  return msix === undefined ? {} : { virtualMsix: msix };
+}
+
 function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionSpec {
   const { node, path, bdf } = fn;
   const built =
@@ -200,6 +205,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
     model: modelOf(node.model),
     config: built,
     ...(sized ? { barBytes: probeBarBytes(all.choices.get(bdf)) } : node.model === 'edu' ? { barBytes: EDU_BAR_BYTES } : {}),
+    ...virtualMsixOf(all.choices.get(bdf)),
     label: node.label ?? LABELS[node.model],
     latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
     ...(node.directRegions === undefined

@@ -10,7 +10,7 @@ import { newPageRequestState } from './ats/page-request-state.ts';
 import { checkEcam } from './bus/config-requests.ts';
 import { OperationTable } from './calls/operation-table.ts';
 import { faultActs } from './dma/gate.ts';
-import { FUNCTIONS_MAX, configOf, newFunction, probed } from './function-state.ts';
+import { FUNCTIONS_MAX, configsOf, newFunction, probed } from './function-state.ts';
 import { hostWindows } from './hierarchy/host-windows.ts';
 import { routePaths } from './hierarchy/routing.ts';
 import { ModelWiring } from './model-ports.ts';
@@ -26,6 +26,7 @@ import type { TraceHash } from './trace-hash.ts';
 export const FAULT_RECORDS_MAX = 1024;
 
 /** EINVAL names what in the spec cannot be. */
+// long: one part a line
 export function assemble(
   spec: MachineSpec,
   hash: TraceHash,
@@ -39,7 +40,7 @@ export function assemble(
   const memory = new GuestMemory(spec.memory);
   const interrupts = interruptsOf(spec, memory);
   const translation = new Translation({ trace, now, memory, takesInterrupts: interrupts.doorbellPage < 0 });
-  const configs = new Map(spec.functions.map((fn) => [fn.bdf, configOf(fn)]));
+  const configs = configsOf(spec.functions);
   const topology = new Topology(
     spec.functions.map((fn) => ({ bdf: fn.bdf, config: configs.get(fn.bdf)!, dmaAliases: fn.dmaAliases ?? [] })),
   );
@@ -156,7 +157,11 @@ function makeFunctions(
 ): Map<Bdf, FunctionState> {
   const functions = new Map<Bdf, FunctionState>();
   const inOrder = spec.functions.toSorted((a, b) => a.bdf - b.bdf);
-  for (const [index, fn] of inOrder.entries()) functions.set(fn.bdf, newFunction(index, fn, configs.get(fn.bdf)!, translation, wiring));
+  for (const [index, fn] of inOrder.entries()) {
+    const made = newFunction(index, fn, configs.get(fn.bdf)!, translation, wiring);
+    // A physical function is before its virtual ones: their routing IDs follow its own.
+    functions.set(fn.bdf, fn.virtual === undefined ? made : { ...made, physical: functions.get(fn.virtual.physical) });
+  }
   return functions;
 }
 

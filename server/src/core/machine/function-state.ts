@@ -1,5 +1,5 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
-import { NO_PASID, formatBdf } from '../base/index.ts';
+import { ModelError, NO_PASID, formatBdf, type Bdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
 import { ConfigSpace, MsixVectors, isSlotOff, type ConfigSpaceOptions, type Topology } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
@@ -15,6 +15,22 @@ export function configOf(fn: FunctionSpec, virtual?: ConfigSpaceOptions['virtual
   const name = formatBdf(fn.bdf);
   const options = fn.barBytes === undefined ? { name } : { name, barBytes: fn.barBytes };
   return new ConfigSpace(fn.config, virtual === undefined ? options : { ...options, virtual });
+}
+
+/** Of all that a machine has at power-up. EINVAL: a virtual function whose physical one is not there. */
+export function configsOf(specs: readonly FunctionSpec[]): Map<Bdf, ConfigSpace> {
+  const configs = new Map<Bdf, ConfigSpace>();
+  for (const spec of specs) if (spec.virtual === undefined) configs.set(spec.bdf, configOf(spec));
+  for (const spec of specs) {
+    if (spec.virtual === undefined) continue;
+    const physical = configs.get(spec.virtual.physical);
+    if (physical === undefined) {
+      const text = `${formatBdf(spec.bdf)} is a virtual function of ${formatBdf(spec.virtual.physical)}, which is not there`;
+      throw new ModelError('EINVAL', text, 'functions');
+    }
+    configs.set(spec.bdf, configOf(spec, { physical, index: spec.virtual.index }));
+  }
+  return configs;
 }
 
 export function newFunction(

@@ -5,6 +5,7 @@
 import type { Bdf } from '../base/index.ts';
 import type { ModelName } from '../devices/index.ts';
 import { FIX_NAMES, type DirectRegion, type Fix, type Isolation, type ReservedRegion } from '../iommu/index.ts';
+import type { MsixSpec } from '../pci/index.ts';
 
 /** `strict` closes Linux's gaps; `linux-7.1` and `linux-7.0` show what Linux does, 7.0 without the fixes of its reset window (design §7). */
 export const BEHAVIOURS = ['strict', 'linux-7.1', 'linux-7.0'] as const;
@@ -102,6 +103,10 @@ export interface FunctionSpec {
   /** It is behind a port that anybody can plug in (pci_dev.untrusted): it is translated, and its ATS is not used. */
   readonly untrusted?: boolean;
   readonly reset?: ResetSpec;
+  /** Of a function with SR-IOV: the MSI-X that each of its virtual functions has. Absent: none. */
+  readonly virtualMsix?: MsixSpec;
+  /** A virtual function that is there at power-up: its physical function, which is there too and has VF Enable set, and its number from 0. */
+  readonly virtual?: { readonly physical: Bdf; readonly index: number };
 }
 
 /** How a function is reset besides what its configuration space announces, and what Linux knows of it. */

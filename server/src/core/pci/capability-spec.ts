@@ -116,6 +116,8 @@ export interface SriovSpec extends Placed {
   /** VF Device ID. */
   readonly device: number;
   readonly bars: readonly VfBarSpec[];
+  /** Of each virtual function, in a VF BAR. It is no part of the capability: nothing of the physical function's registers says it. */
+  readonly msix?: MsixSpec;
   /** Supported Page Sizes: bit n for 2^(n+12) bytes; bit 0 is always set. */
   readonly pageSizes: number;
 }

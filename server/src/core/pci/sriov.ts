@@ -1,6 +1,7 @@
 /** SR-IOV as the machine follows it (PCIe Base r6.0 §9.3.3): what the physical function's capability says, and the configuration space of its virtual ones. */
 import { bdfFromNumber, type Bdf } from '../base/index.ts';
 import { endpointConfig } from './build-config.ts';
+import type { MsixSpec } from './capability-spec.ts';
 import type { ConfigSpace } from './config-space.ts';
 import { EXTENDED_CAPABILITY } from './extended-capability-table.ts';
 
@@ -54,9 +55,9 @@ export function virtualPlaces(physical: Bdf, { functions, totalFunctions, firstO
 
 /**
  * A virtual function's own space at power-up: IDs of all ones, BARs that are not there, FLR, and of the capabilities that its physical function has those
- * that it does not share with it (§9.3.4, §9.3.6, §9.3.7).
+ * that it does not share with it (§9.3.4, §9.3.6, §9.3.7). `msix`: its own, which stands in a VF BAR.
  */
-export function virtualConfig(physical: ConfigSpace): Uint8Array {
+export function virtualConfig(physical: ConfigSpace, msix?: MsixSpec): Uint8Array {
   const has = (id: number): boolean => physical.capabilities.some((one) => one.extended && one.id === id);
   return endpointConfig({
     vendor: NO_ID,
@@ -65,6 +66,7 @@ export function virtualConfig(physical: ConfigSpace): Uint8Array {
     bars: [],
     capabilities: {
       express: { portType: physical.portType, flr: true, maxPayloadBytes: 256, maxReadRequestBytes: 512 },
+      ...(msix === undefined ? {} : { msix }),
       // A depth of 0 in the register: the queue is the physical function's.
       ...(physical.atsSupported ? { ats: { queueDepth: 32 } } : {}),
       ...(has(EXTENDED_CAPABILITY.acs) ? { acs: { offered: 0x5f, enabled: 0x1d } } : {}),

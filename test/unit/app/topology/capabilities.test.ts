@@ -198,6 +198,15 @@ describe('capabilities of a document', () => {
       'line 3: an EA entry is for BAR 0, and the function has BAR 0 there',
     ],
     [one('{ sriov: { vfs: 0 } }'), 'line 3: vfs is 0; it is 1 to 65535'],
+    [one('{ sriov: { vfs: 1, msix: { vectors: 2049 } } }'), 'line 3: vectors is 2049; it is 1 to 2048'],
+    [
+      one('{ sriov: { vfs: 1, msix: true, bars: [{ bar: 0, size: 64KiB }] } }'),
+      'line 3: msix of virtual functions has its table in VF BAR 2, and bars has none',
+    ],
+    [
+      one('{ sriov: { vfs: 1, msix: true, bars: [{ bar: 2, size: 32KiB }] } }'),
+      'line 3: msix of virtual functions needs 64 KiB in VF BAR 2, and it has "32KiB"',
+    ],
     [one('{ sriov: { vfs: 300 } }'), 'line 3: the 300 virtual functions of 00:02.0 reach 01:07.4, which is beyond root bus 00'],
     [
       below('{ sriov: { vfs: 256 } }'),

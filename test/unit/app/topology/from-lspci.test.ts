@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { describeTopology, fromLspci } from '../../../../server/src/app/topology/index.ts';
-import { formatBdf } from '../../../../server/src/core/base/index.ts';
+import { formatBdf, type Bdf } from '../../../../server/src/core/base/index.ts';
+import { formatLspci } from '../../../../server/src/core/pci/index.ts';
+import { BELOW, PORT } from '../../../kit/core-machine.ts';
+import { SECOND, SriovMachine } from '../../../kit/sriov-machine.ts';
 
 const FIXTURES = new URL('../../../fixtures/lspci/', import.meta.url);
 
@@ -55,5 +58,32 @@ describe('fromLspci', () => {
     ['that claims everything', withBar('00 00 00 80', '04 00 00 00', '8388608T'), 0x4000_0000n],
   ])('puts memory clear of a BAR %s', (_, text, address) => {
     expect(fromLspci(text).memory).toEqual([{ address, bytes: 0x4000_0000n }]);
+  });
+});
+
+describe('virtual functions in a dump', () => {
+  /** 01:00.0 with VF Enable and two virtual functions, the second of them in the dump, and one that is neither. */
+  function dump(enabled = true): string {
+    const m = new SriovMachine();
+    m.enable(2);
+    const image = (at: Bdf): Uint8Array =>
+      new Uint8Array(m.call('config-read', { kind: 'config-read', bdf: at, offset: 0, bytes: 4096 }).data);
+    const all = [PORT, BELOW, SECOND].map((at) => ({ bdf: at, label: 'x', config: image(at), barBytes: [], line: 0 }));
+    if (!enabled) all[1]!.config[m.at + 8] = 0;
+    return formatLspci(all, { hex: 'xxxx' });
+  }
+
+  it('are their physical one’s', () => {
+    const { functions, warnings } = fromLspci(dump());
+    expect(functions.map(({ bdf: at, virtual }) => [at, virtual])).toEqual([
+      [PORT, undefined],
+      [BELOW, undefined],
+      [SECOND, { physical: BELOW, index: 1 }],
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('are functions like others where VF Enable is clear', () => {
+    expect(fromLspci(dump(false)).functions.every(({ virtual }) => virtual === undefined)).toBe(true);
   });
 });

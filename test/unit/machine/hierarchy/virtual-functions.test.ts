@@ -1,7 +1,9 @@
 /** Virtual functions: where they come, what they share with their physical function, and what its reset does to them. */
 import { describe, expect, it } from 'vitest';
 import { bdf, type Bdf } from '../../../../server/src/core/base/index.ts';
-import { BELOW, PORT } from '../../../kit/core-machine.ts';
+import type { FunctionSpec } from '../../../../server/src/core/machine/index.ts';
+import { BELOW, CoreMachine, PORT, port } from '../../../kit/core-machine.ts';
+import { Interrupts } from '../../../kit/interrupts.ts';
 import { CONTROL, ENABLE, FIRST, IOVA, MEMORY, SECOND, SriovMachine, VF_BYTES, physical } from '../../../kit/sriov-machine.ts';
 
 describe('VF Enable', () => {
@@ -98,5 +100,119 @@ describe.each(['strict', 'linux-7.1'] as const)('%s: the end of a virtual functi
     m.half(BELOW, m.at, 0);
     m.call('ok', { kind: 'reset-trigger', bdf: BELOW, method: 'flr' });
     expect(m.functions()).toEqual([PORT, BELOW]);
+  });
+});
+
+describe('MSI-X of virtual functions', () => {
+  function interrupting(options: ConstructorParameters<typeof SriovMachine>[0] = {}): SriovMachine {
+    const m = new SriovMachine(options, physical(1, 0x80, true));
+    m.enable(2);
+    for (const at of [FIRST, SECOND]) m.half(at, 4, 4);
+    return m;
+  }
+
+  it('is each one’s own: its table in its slice of the VF BAR, its enable, its masks, its pending bits', () => {
+    const m = interrupting();
+    const [first, second] = [new Interrupts(m, FIRST), new Interrupts(m, SECOND)];
+    for (const [fn, data] of [
+      [first, 0x51],
+      [second, 0x61],
+    ] as const)
+      fn.program(1, 0xfee0_0000, data);
+    expect(first.raise(1)).toBe('dropped');
+    first.enableMsix();
+    second.enableMsix();
+    expect([first.raise(1), second.raise(1)]).toEqual(['sent', 'sent']);
+    expect([first.data(), second.data(), new Interrupts(m, BELOW).data()]).toEqual([[0x51], [0x61], []]);
+    second.mask(1);
+    expect([second.raise(1), second.pending(), first.pending()]).toEqual(['pending', 2, 0]);
+    expect(m.call('function-regions', { kind: 'function-regions', bdf: SECOND }).regions).toMatchObject([
+      { region: 0 },
+      { region: 2, address: 0xe031_0000n, bytes: 0x1_0000n },
+    ]);
+    const irqs = m.call('irq-info', { kind: 'irq-info', bdf: SECOND }).irqs;
+    expect(irqs).toMatchObject([{ index: 'msix', count: 4, enabled: true, pending: [1] }]);
+  });
+
+  it('goes through remapping by the routing ID of the virtual function', () => {
+    const m = interrupting({ interrupts: { at: 'x86', remapping: 'on' } });
+    m.call('ok', { kind: 'irq-remap-set', index: 0, entry: { vector: 0x71, destination: 1, source: SECOND } });
+    for (const at of [FIRST, SECOND]) {
+      const fn = new Interrupts(m, at);
+      fn.program(0, 0xfee0_0010, 0);
+      fn.enableMsix();
+      fn.raise(0);
+    }
+    expect(new Interrupts(m, FIRST).messages()).toEqual([]);
+    expect(new Interrupts(m, SECOND).messages()).toMatchObject([{ remapped: { index: 0, vector: 0x71, destination: 1 } }]);
+    expect(m.call('fault-records', { kind: 'fault-records' }).records).toMatchObject([{ bdf: FIRST, cause: 'interrupt-source' }]);
+  });
+
+  it.each(['strict', 'linux-7.1'] as const)(
+    'is as it was after a reset of the physical function in %s where that restores it',
+    (behaviour) => {
+      const m = interrupting({ behaviour });
+      const fn = new Interrupts(m, FIRST);
+      fn.program(2, 0xfee0_0000, 0x33);
+      fn.enableMsix();
+      m.reset(BELOW);
+      const restored = behaviour === 'strict';
+      expect([fn.raise(2) === 'sent', fn.table(2, 2)]).toEqual([restored, restored ? 0x33 : 0]);
+    },
+  );
+
+  it('is not there where nothing says so', () => {
+    const m = new SriovMachine();
+    m.enable(1);
+    expect(m.call('irq-info', { kind: 'irq-info', bdf: FIRST }).irqs).toEqual([]);
+  });
+});
+
+describe('virtual functions that are there at power-up', () => {
+  function given(): { m: CoreMachine; at: number } {
+    const before = new SriovMachine();
+    before.enable(2);
+    const image = (at: Bdf): Uint8Array => {
+      const { data } = before.call('config-read', { kind: 'config-read', bdf: at, offset: 0, bytes: 4096 });
+      return new Uint8Array(data);
+    };
+    const replay = (at: Bdf, more: Partial<FunctionSpec> = {}): FunctionSpec => ({
+      bdf: at,
+      model: 'replay',
+      config: image(at),
+      label: '',
+      latencyNs: 0,
+      ...more,
+    });
+    const barBytes = physical().barBytes ?? [];
+    const functions = [
+      replay(SECOND, { virtual: { physical: BELOW, index: 1 } }),
+      replay(FIRST, { virtual: { physical: BELOW, index: 0 } }),
+      replay(BELOW, { barBytes }),
+      replay(PORT),
+    ];
+    return { m: new CoreMachine({ functions }), at: before.at };
+  }
+
+  it('are their physical one’s: what they are, where their BARs are, and that they go with VF Enable', () => {
+    const { m, at } = given();
+    expect(m.info(SECOND)).toMatchObject({ physicalFunction: BELOW, vendor: 0x1234, device: 0x11d6 });
+    const { regions } = m.call('function-regions', { kind: 'function-regions', bdf: SECOND });
+    expect(regions).toMatchObject([{ region: 0, address: 0xe020_0000n + VF_BYTES, bytes: VF_BYTES }]);
+    m.call('ok', { kind: 'region-write', bdf: BELOW, region: 7, offset: at + CONTROL, bytes: 2, valueLow: 0, valueHigh: 0 });
+    expect(m.call('function-list', { kind: 'function-list' }).functions.map((fn) => fn.bdf)).toEqual([PORT, BELOW]);
+  });
+
+  it('are fenced with it in strict', () => {
+    const { m } = given();
+    m.prepare(BELOW);
+    expect(m.info(FIRST)).toMatchObject({ blocked: true, resetDepth: 1 });
+    m.done(BELOW);
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0 });
+  });
+
+  it('of a function that is not there are refused, naming both', () => {
+    const orphan = { ...physical(), bdf: FIRST, virtual: { physical: BELOW, index: 0 } };
+    expect(() => new CoreMachine({ functions: [port(), orphan] })).toThrow('01:10.0 is a virtual function of 01:00.0, which is not there');
   });
 });

@@ -105,7 +105,7 @@ function specOf({ spec, config }: FunctionState, bdf: Bdf): FunctionSpec {
   return {
     bdf,
     model,
-    config: virtualConfig(config),
+    config: virtualConfig(config, spec.virtualMsix),
     label: spec.label === '' ? '' : `${spec.label}, virtual`,
     latencyNs,
     ...(untrusted === undefined ? {} : { untrusted }),
