@@ -12,6 +12,7 @@ import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
 import { EXIT, Exit } from './exit.ts';
 import { warn } from './output.ts';
+import { registerRecord, registerReplay } from './recording/index.ts';
 import { registerExplore, registerRun } from './scenario/index.ts';
 import { registerWalk } from './walk/index.ts';
 
@@ -41,6 +42,8 @@ function program(): Command {
     registerWalk,
     registerRun,
     registerExplore,
+    registerRecord,
+    registerReplay,
   ])
     register(root);
   for (const command of everyCommand(root)) command.exitOverride();

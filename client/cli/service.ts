@@ -1,5 +1,5 @@
 /** The service that a command talks to: where it is, with which token, and its REST calls. */
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { Command } from 'commander';
 import { EXIT, Exit } from './exit.ts';
@@ -62,6 +62,27 @@ export class Service {
     if (answer.status === 200 && answer.type === BYTES) return answer.body;
     return this.#refused('GET', path, answer);
   }
+  /** What goes on by itself: its bytes as they come. */
+  getStream(path: string): Promise<{ readonly headers: IncomingHttpHeaders; readonly stream: IncomingMessage }> {
+    const { send, url, headers } = this.#prepared(path);
+    return new Promise((resolve, reject) => {
+      const request = send(url, { method: 'GET', headers }, (response) => {
+        if (response.statusCode === 200 && response.headers['content-type'] === BYTES) {
+          resolve({ headers: response.headers, stream: response });
+          return;
+        }
+        gathered(response).then((body) => {
+          try {
+            this.#refused('GET', path, { status: response.statusCode ?? 0, type: response.headers['content-type'], body });
+          } catch (error) {
+            reject(error);
+          }
+        }, reject);
+      });
+      request.on('error', (error) => reject(this.unreachable(error)));
+      request.end();
+    });
+  }
   delete(path: string): Promise<void> {
     return this.#request('DELETE', path, undefined);
   }
@@ -88,24 +109,17 @@ export class Service {
 
   /** With Node's own client: `fetch` of Node 20 never settles when a connection is taken and closed. */
   #exchange(method: string, path: string, body: string | Uint8Array | undefined): Promise<Received> {
-    const url = new URL(`${this.url}${path}`);
-    const headers: Record<string, string | number> = { connection: 'close' };
-    if (this.token !== undefined) headers['authorization'] = `Bearer ${this.token}`;
+    const { send, url, headers } = this.#prepared(path);
     if (body !== undefined) {
       headers['content-type'] = typeof body === 'string' ? 'application/json' : BYTES;
       headers['content-length'] = Buffer.byteLength(body);
     }
     return new Promise((resolve, reject) => {
-      const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const request = send(url, { method, headers, timeout: ANSWER_MS_MAX }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', (error) => {
-          reject(new Exit(EXIT.noService, `the answer of ${this.url} broke off (${codeOf(error)})`, { cause: error }));
-        });
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'], body: Buffer.concat(chunks) });
-        });
+        gathered(response).then(
+          (received) => resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'], body: received }),
+          (error: unknown) => reject(new Exit(EXIT.noService, `the answer of ${this.url} broke off (${codeOf(error)})`, { cause: error })),
+        );
       });
       request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
       request.on('error', (error: NodeJS.ErrnoException) => {
@@ -122,10 +136,27 @@ export class Service {
     });
   }
 
+  #prepared(path: string): { readonly send: typeof httpRequest; readonly url: URL; readonly headers: Record<string, string | number> } {
+    const url = new URL(`${this.url}${path}`);
+    const headers: Record<string, string | number> = { connection: 'close' };
+    if (this.token !== undefined) headers['authorization'] = `Bearer ${this.token}`;
+    return { send: url.protocol === 'https:' ? httpsRequest : httpRequest, url, headers };
+  }
+
   /** No service there. */
   unreachable(error: unknown): Exit {
     return new Exit(EXIT.noService, `no service at ${this.url} (${codeOf(error)}); start one with 'iommud serve'`, { cause: error });
   }
+}
+
+/** All of an answer. */
+function gathered(response: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    response.on('data', (chunk: Buffer) => chunks.push(chunk));
+    response.on('error', reject);
+    response.on('end', () => resolve(Buffer.concat(chunks)));
+  });
 }
 
 /** The path of a machine. A name that a URL takes for a folder would ask for something else. */

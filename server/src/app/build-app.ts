@@ -16,6 +16,7 @@ import { healthRoutes } from './routes/health.ts';
 import { hotplugRoutes } from './routes/hotplug.ts';
 import { machineRoutes } from './routes/machines.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { recordingRoutes } from './routes/recordings.ts';
 import { resetRoutes } from './routes/resets.ts';
 import { schemaRoutes } from './routes/schema.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
@@ -89,6 +90,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     const routes = { access, machines, once, publicUrl: options.publicUrl };
     machineRoutes(instance, routes);
     await snapshotRoutes(instance, routes);
+    recordingRoutes(instance, access, machines);
     functionRoutes(instance, access, machines);
     hotplugRoutes(instance, access, machines, once);
     resetRoutes(instance, access, machines, once);

@@ -12,5 +12,6 @@ export {
   type SettingsFlags,
   type SettingsSource,
 } from './settings.ts';
+export { openRecording, playRecording, type PlayOptions, type Played } from './recording.ts';
 export { lspciText, type DumpedFunction } from './lspci-text.ts';
 export { sysfsTree, type ShownFunction, type ShownGroup, type SysfsEntry } from './sysfs-tree.ts';

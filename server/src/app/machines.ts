@@ -1,11 +1,11 @@
 /** The machines of this process: made, found, deleted when their time is over, and all of them stopped in order. */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../../proto/index.ts';
 import { Machine, type MachineOptions, type MachineSpec } from '../core/machine/index.ts';
-import { openTraceFile, type Log, type ServiceCounts, type TraceFile } from '../observe/index.ts';
+import type { Log, ServiceCounts } from '../observe/index.ts';
 import { Buffers, MachineHost, decodeSnapshot, encodeSnapshot, rpcCounters, type RpcLog } from '../rpc/index.ts';
+import { openMachineFiles, type MachineFiles, type MachineFolders } from './machine-files.ts';
 import type { MachineRequest } from './machine-request.ts';
 import { Refusal } from './refusal.ts';
 import { opens, type Grant } from './tokens.ts';
@@ -21,10 +21,9 @@ const ID_BYTES = 6;
 /** What an x86-64 table maps: pages of 4 KiB, 2 MiB and 1 GiB. */
 const PAGE_BYTES = [4096, 2 << 20, 1 << 30] as const;
 
-export interface MachinesOptions {
+export interface MachinesOptions extends MachineFolders {
   readonly log: Log;
   readonly machinesMax: number;
-  readonly traceDir?: string | undefined;
   readonly onDeleted: (entry: MachineEntry) => void;
 }
 
@@ -52,7 +51,7 @@ export interface MachineEntry {
 
 interface Kept extends MachineEntry {
   readonly machine: Machine;
-  readonly trace: TraceFile | undefined;
+  readonly files: MachineFiles;
   readonly lifetime: NodeJS.Timeout | undefined;
   /** Of an ephemeral machine to which nobody has connected. */
   readonly loneliness: NodeJS.Timeout | undefined;
@@ -68,7 +67,7 @@ export class Machines {
   readonly #counters = rpcCounters();
   readonly #buffers = new Buffers();
   readonly #ports: MachineOptions = { readBuffers: this.#buffers, readFunctions: readPluggedFunctions };
-  /** Trace files of deleted machines that are not closed yet. */
+  /** Files of deleted machines that are not closed yet. */
   readonly #closing = new Set<Promise<void>>();
   #created = 0;
   #draining = false;
@@ -120,8 +119,8 @@ export class Machines {
     const machine = make(name);
     const { spec } = machine;
     const log = this.#options.log.child({ machine: id });
-    const trace = this.#openTrace(id, machine, log);
-    const host = this.#hostOf(id, machine, from.preset, log);
+    const host = this.#hostOf(id, machine, from, log);
+    const files = openMachineFiles(id, machine, host, this.#options, log);
     const createdAt = new Date();
     const expiresAt = keeping.ttlSeconds === undefined ? undefined : new Date(createdAt.getTime() + keeping.ttlSeconds * 1000);
     const entry: Kept = {
@@ -136,7 +135,7 @@ export class Machines {
       warnings: from.warnings,
       machine,
       host,
-      trace,
+      files,
       lifetime: keeping.ttlSeconds === undefined ? undefined : this.#deleteAfter(id, keeping.ttlSeconds * 1000, 'its time to live is over'),
       loneliness: keeping.ephemeral ? this.#deleteAfter(id, EPHEMERAL_MS_MAX, 'it is ephemeral and nobody connected') : undefined,
       creator: undefined,
@@ -220,13 +219,14 @@ export class Machines {
     return name;
   }
 
-  #hostOf(id: string, machine: Machine, preset: string, log: Log): MachineHost {
+  #hostOf(id: string, machine: Machine, { source, preset }: Pick<MachineRequest, 'source' | 'preset'>, log: Log): MachineHost {
     const { spec } = machine;
     const toLog: RpcLog = ({ level, text, session, error }) =>
       log[level]({ ...(session === undefined ? {} : { session }), ...(error === undefined ? {} : { err: error }) }, text);
     return new MachineHost(machine, {
       realTime: spec.clock === 'real',
       nowNs: machine.nowNs,
+      restored: source === 'snapshot',
       welcome: {
         product: 'iommud',
         productVersion: VERSION,
@@ -240,17 +240,6 @@ export class Machines {
       log: toLog,
       onCrash: () => this.#crashed(id),
     });
-  }
-
-  #openTrace(id: string, machine: Machine, log: Log): TraceFile | undefined {
-    const { traceDir } = this.#options;
-    if (traceDir === undefined) return undefined;
-    const file = openTraceFile(join(traceDir, `${id}.jsonl`), (message) => {
-      silence();
-      log.error(message);
-    });
-    const silence = machine.trace.listen(file.sink);
-    return file;
   }
 
   #deleteAfter(id: string, ms: number, why: string): NodeJS.Timeout {
@@ -273,8 +262,8 @@ export class Machines {
     clearTimeout(entry.lifetime);
     clearTimeout(entry.loneliness);
     entry.host.close(CLOSE.goingAway, why);
-    const closing = entry.trace?.close().finally(() => this.#closing.delete(closing as Promise<void>));
-    if (closing !== undefined) this.#closing.add(closing);
+    const closing = entry.files.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
     this.#options.log.info({ machine: entry.id, name: entry.name }, `machine deleted: ${why}`);
     this.#options.onDeleted(entry);
   }

@@ -99,7 +99,14 @@ export const LoadQuery = Type.Object({ name: Type.Optional(Name) }, closed);
 /** Any bytes: what is wrong with them is said by whoever reads them. */
 export const SnapshotFile = Type.Any({ description: 'A file of iommud: docs/snapshots.md' });
 
+/** The same. */
+export const RecordingFile = Type.Any({ description: 'A file of iommud that grows: docs/recording.md' });
+
 export const MachineParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }) });
+export const RecordingParams = Type.Object({
+  id: Type.String({ description: 'Id or name of a machine' }),
+  recording: Type.String({ pattern: '^[1-9][0-9]{0,14}$', description: 'As the header iommud-recording of the recording has it' }),
+});
 export const FunctionParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }), bdf: FunctionAddress });
 
 const Domain = Type.Object({

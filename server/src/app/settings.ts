@@ -20,6 +20,8 @@ export interface Settings {
   readonly publicUrl?: string;
   /** Folder for one trace file a machine; absent: none are written. */
   readonly traceDir?: string;
+  /** Folder for one recording a machine; absent: none are made. */
+  readonly recordDir?: string;
   readonly machinesMax: number;
   readonly bodyBytesMax: number;
   /** How long calls that are in flight may go on after SIGTERM, wall clock, milliseconds. */
@@ -52,7 +54,7 @@ export const DEFAULT_SETTINGS: Settings = {
 
 /**
  * Reads `IOMMUD_LISTEN`, `IOMMUD_TOKEN`, `IOMMUD_TOKENS_FILE`, `IOMMUD_INSECURE`, `IOMMUD_LOG_LEVEL`, `IOMMUD_PUBLIC_URL`, `IOMMUD_TRACE_DIR`,
- * `IOMMUD_MACHINES_MAX`, `IOMMUD_BODY_BYTES_MAX` and `IOMMUD_DRAIN_MS`; an empty value is as none. Throws {@link SettingsError}, also
+ * `IOMMUD_RECORD_DIR`, `IOMMUD_MACHINES_MAX`, `IOMMUD_BODY_BYTES_MAX` and `IOMMUD_DRAIN_MS`; an empty value is as none. Throws {@link SettingsError}, also
  * when the address is beyond loopback with no token and not insecure.
  */
 export function readSettings(source: SettingsSource, flags: SettingsFlags = {}): Settings {
@@ -60,6 +62,7 @@ export function readSettings(source: SettingsSource, flags: SettingsFlags = {}):
   const { host, port } = parseListen(flags.listen ?? text('IOMMUD_LISTEN') ?? DEFAULT_LISTEN);
   const publicUrl = text('IOMMUD_PUBLIC_URL');
   const traceDir = text('IOMMUD_TRACE_DIR');
+  const recordDir = text('IOMMUD_RECORD_DIR');
   const settings: Settings = {
     host,
     port,
@@ -68,6 +71,7 @@ export function readSettings(source: SettingsSource, flags: SettingsFlags = {}):
     logLevel: level(flags.logLevel ?? text('IOMMUD_LOG_LEVEL') ?? DEFAULT_SETTINGS.logLevel),
     ...(publicUrl === undefined ? {} : { publicUrl: httpUrl('IOMMUD_PUBLIC_URL', publicUrl) }),
     ...(traceDir === undefined ? {} : { traceDir }),
+    ...(recordDir === undefined ? {} : { recordDir }),
     machinesMax: count('IOMMUD_MACHINES_MAX', text('IOMMUD_MACHINES_MAX'), 1, 1_000_000, DEFAULT_SETTINGS.machinesMax),
     bodyBytesMax: count('IOMMUD_BODY_BYTES_MAX', text('IOMMUD_BODY_BYTES_MAX'), 1024, 1 << 30, DEFAULT_SETTINGS.bodyBytesMax),
     drainMs: count('IOMMUD_DRAIN_MS', text('IOMMUD_DRAIN_MS'), 0, 600_000, DEFAULT_SETTINGS.drainMs),

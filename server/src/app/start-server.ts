@@ -26,13 +26,14 @@ export class ListenError extends Error {
 
 /**
  * Starts a service. What is not said is as in `DEFAULT_SETTINGS`. Throws SettingsError for an address beyond loopback with no token and not insecure
- * and for a trace folder that cannot be, and
+ * and for a folder of traces or recordings that cannot be, and
  * {@link ListenError} when the address cannot be had.
  */
 export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
   const settings: Settings = { ...DEFAULT_SETTINGS, ...options };
   requireTokenBeyondLoopback(settings);
-  if (settings.traceDir !== undefined) makeFolder(settings.traceDir);
+  if (settings.traceDir !== undefined) makeFolder('IOMMUD_TRACE_DIR', settings.traceDir);
+  if (settings.recordDir !== undefined) makeFolder('IOMMUD_RECORD_DIR', settings.recordDir);
   const log = options.log ?? createLog(settings.logLevel);
   const app = await buildApp({ ...settings, log, processMetrics: options.processMetrics ?? false });
   try {
@@ -48,11 +49,11 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   };
 }
 
-function makeFolder(path: string): void {
+function makeFolder(variable: string, path: string): void {
   try {
     makeFolders(path);
   } catch (error) {
-    throw new SettingsError(`IOMMUD_TRACE_DIR: ${(error as Error).message}`, { cause: error });
+    throw new SettingsError(`${variable}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -1,4 +1,5 @@
 /** The door of the sinks: where what happens goes to be seen. */
+export { openRecordingFile, type RecordingFile } from './recording-file.ts';
 export { createLog, LOG_LEVELS, type Log, type LogLevel } from './log.ts';
 export { createMetrics, type Metrics, type ServiceCounts } from './metrics.ts';
 export { openTraceFile, type TraceFile } from './trace-file.ts';

@@ -1,3 +1,4 @@
+// long: every route of machines, and the list of all routes
 import { describe, expect, test } from 'vitest';
 import { service, type Machine } from './service.ts';
 
@@ -269,6 +270,8 @@ describe('the service', () => {
         'delete /v1/machines/{id}',
         'get /v1/machines/{id}/snapshot',
         'post /v1/machines/snapshot',
+        'get /v1/machines/{id}/recording',
+        'delete /v1/machines/{id}/recordings/{recording}',
         'get /v1/machines/{id}/functions',
         'post /v1/machines/{id}/functions',
         `get ${fn}`,

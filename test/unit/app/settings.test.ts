@@ -36,6 +36,7 @@ describe('settings', () => {
       IOMMUD_LOG_LEVEL: 'debug',
       IOMMUD_PUBLIC_URL: 'https://iommud.example/lab/',
       IOMMUD_TRACE_DIR: '/tmp/traces',
+      IOMMUD_RECORD_DIR: '/tmp/recordings',
       IOMMUD_MACHINES_MAX: '3',
       IOMMUD_BODY_BYTES_MAX: '4096',
       IOMMUD_DRAIN_MS: '0',
@@ -49,7 +50,7 @@ describe('settings', () => {
       bodyBytesMax: 4096,
       drainMs: 0,
     });
-    expect(settings).toMatchObject({ publicUrl: 'https://iommud.example/lab', traceDir: '/tmp/traces' });
+    expect(settings).toMatchObject({ publicUrl: 'https://iommud.example/lab', traceDir: '/tmp/traces', recordDir: '/tmp/recordings' });
     expect(settings.tokens).toEqual([{ token: 'secret', roles: ['host', 'device', 'memory', 'observer'], machines: ['*'] }]);
   });
 
@@ -137,6 +138,6 @@ test('docs/rest.md lists every variable that is read', () => {
     return [...text.matchAll(path.endsWith('.md') ? /^\| `(IOMMUD_[A-Z_]+)`/gm : /text\('(IOMMUD_[A-Z_]+)'\)/g)].map(([, name]) => name);
   };
   const read = new Set(names('server/src/app/settings.ts'));
-  expect(read.size).toBe(10);
+  expect(read.size).toBe(11);
   expect(new Set(names('docs/rest.md'))).toEqual(read);
 });

@@ -1,0 +1,115 @@
+import { spawn } from 'node:child_process';
+/** `iommud record` and `replay`, as they are typed. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { iommud } from './cli-here.ts';
+import { CLI, TIMEOUT_MS, environment, run, type Ended } from './cli-process.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'iommud-record-'));
+let server: RunningServer;
+beforeAll(async () => {
+  server = await startServer({ port: 0, logLevel: 'silent' });
+});
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  vi.stubEnv('IOMMUD_URL', server.url);
+  vi.stubEnv('IOMMUD_TOKEN', undefined);
+  onTestFinished(() => void vi.unstubAllEnvs());
+});
+
+/** `iommud record` in a process of its own, once it records. */
+async function recording(...args: readonly string[]): Promise<{ interrupt: () => void; ended: Promise<Ended> }> {
+  const child = spawn(process.execPath, [...CLI, 'record', ...args], { env: environment({ IOMMUD_URL: server.url }) });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('latin1')));
+  const ended = new Promise<Ended>((resolve) => {
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString();
+      if (err.includes('Ctrl-C ends it')) resolve();
+    });
+    child.on('close', () => reject(new Error(`ended before it recorded: ${err}`)));
+  });
+  return { interrupt: () => child.kill('SIGINT'), ended };
+}
+
+it(
+  'records until Ctrl-C, and replays without the service',
+  async () => {
+    const file = join(folder, 'lab.iommurec');
+    await iommud('machine', 'create', '--name', 'lab');
+    const { interrupt, ended } = await recording('lab', '-o', file);
+    await iommud('reset', 'lab', '00:02.0');
+    interrupt();
+    const { code, out } = await ended;
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(/^lab recorded to .*lab\.iommurec: \d+ inputs, \d+ bytes, trace hash [0-9a-f]{16}; ended: asked to\n$/),
+    ]);
+    const hash = /trace hash (\w+)/.exec(out)?.[1];
+
+    const replayed = await run([...CLI, 'replay', file], { IOMMUD_URL: 'http://127.0.0.1:9' });
+    expect(replayed).toMatchObject({ code: 0, err: '' });
+    expect(replayed.out).toMatch(new RegExp(`inputs and \\d+ outputs up to 100000000 ns are the same; trace hash ${hash}\n$`));
+    expect(JSON.parse((await iommud('replay', file, '--json')).out)).toMatchObject({
+      machine: 'lab',
+      behaviour: 'strict',
+      traceHash: hash,
+      nowNs: 100_000_000,
+    });
+  },
+  TIMEOUT_MS,
+);
+
+it(
+  'ends after a time, with the machine, and on a full standard output nothing else is printed',
+  async () => {
+    await iommud('machine', 'create', '--name', 'short');
+    const file = join(folder, 'short.iommurec');
+    const timed = await iommud('record', 'short', '-o', file, '--seconds', '0.05');
+    expect(timed).toMatchObject({ code: 0, out: expect.stringContaining('0 inputs') as string });
+    const { ended } = await recording('short', '-o', '-');
+    await iommud('machine', 'delete', 'short');
+    const { code, out } = await ended;
+    writeFileSync(file, Buffer.from(out, 'latin1'));
+    expect(code).toBe(0);
+    expect(await iommud('replay', file)).toMatchObject({ code: 0, out: expect.stringContaining('0 inputs and 0 outputs') as string });
+  },
+  TIMEOUT_MS,
+);
+
+it('says what is wrong with a file, a machine, a place to write, a time', async () => {
+  const file = join(folder, 'bad.iommurec');
+  await iommud('machine', 'create', '--name', 'bad');
+  await iommud('record', 'bad', '-o', file, '--seconds', '0.05');
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.subarray(0, -9));
+  expect(await iommud('replay', file)).toMatchObject({
+    code: 4,
+    err: expect.stringContaining(`cut off at byte ${bytes.length - 9}`) as string,
+  });
+  expect(await iommud('replay', file, '--partial')).toMatchObject({ code: 0 });
+  bytes[40]! ^= 1;
+  writeFileSync(file, bytes);
+  expect(await iommud('replay', file)).toMatchObject({
+    code: 4,
+    err: expect.stringMatching(/damaged between bytes \d+ and \d+/) as string,
+  });
+  expect(await iommud('replay', join(folder, 'none'))).toMatchObject({ code: 2, err: expect.stringContaining('cannot read') as string });
+  expect(await iommud('record', 'nobody', '-o', file)).toMatchObject({ code: 4, err: expect.stringContaining('ENODEV') as string });
+  expect(await iommud('record', 'bad', '-o', join(folder, 'no', 'such'))).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('cannot write') as string,
+  });
+  expect(await iommud('record', 'bad', '-o', file, '--seconds', '-1')).toMatchObject({ code: 2 });
+  expect(await iommud('record', 'bad', '-o', file, '--url', 'http://127.0.0.1:9')).toMatchObject({ code: 3 });
+});
