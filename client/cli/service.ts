@@ -71,13 +71,9 @@ export class Service {
           resolve({ headers: response.headers, stream: response });
           return;
         }
-        gathered(response).then((body) => {
-          try {
-            this.#refused('GET', path, { status: response.statusCode ?? 0, type: response.headers['content-type'], body });
-          } catch (error) {
-            reject(error);
-          }
-        }, reject);
+        gathered(response)
+          .then((body) => this.#refused('GET', path, { status: response.statusCode ?? 0, type: response.headers['content-type'], body }))
+          .catch(reject);
       });
       request.on('error', (error) => reject(this.unreachable(error)));
       request.end();
