@@ -90,8 +90,7 @@ async function generate(folder) {
 }
 
 function python() {
-  const version = /CONTRACT_VERSION = '([\d.]+)'/.exec(readText(join(PROTO, 'version.ts')))[1];
-  return pythonFiles(loadContract(PROTO), version);
+  return pythonFiles(loadContract(PROTO), PROTO);
 }
 
 function run(args) {

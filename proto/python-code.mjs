@@ -2,6 +2,7 @@
  * The contract as Python code: client/python/src/iommud/gen. Not protoc's output, because that is tied to a version of protobuf's runtime: here the
  * descriptors are data, and the public API of any runtime from 3.20 on makes the classes. Its test holds them against protoc.
  */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
@@ -34,8 +35,8 @@ const FIELD_TYPES = {
 };
 const PYTHON_TYPES = { double: 'float', bool: 'bool', string: 'str', bytes: 'bytes' };
 
-/** `{ 'messages.py': text, … }` for a loaded contract; `version` is its own. */
-export function pythonFiles(root, version) {
+/** `{ 'messages.py': text, … }` for the contract that is loaded from folder `proto`. */
+export function pythonFiles(root, proto) {
   const items = root.lookup('iommud.v1').nestedArray.filter(({ name }) => !NOT_SENT.includes(name));
   const types = items.filter((item) => item instanceof protobuf.Type);
   const enums = items.filter((item) => item instanceof protobuf.Enum);
@@ -43,7 +44,7 @@ export function pythonFiles(root, version) {
     '__init__.py': BANNER,
     'messages.py': messages(types, enums),
     'messages.pyi': stubs(types),
-    'bodies.py': bodies(root.lookupType('iommud.v1.Frame'), version),
+    'bodies.py': bodies(root.lookupType('iommud.v1.Frame'), proto),
     'names.py': names(enums.filter(({ name }) => !UNNAMED_ENUMS.includes(name))),
   };
 }
@@ -160,7 +161,8 @@ function stubs(types) {
   return out.join('\n');
 }
 
-function bodies(frame, version) {
+function bodies(frame, proto) {
+  const version = /CONTRACT_VERSION = '([\d.]+)'/.exec(readFileSync(join(proto, 'version.ts'), 'utf8'))[1];
   const fields = frame.oneofs.body.fieldsArray.toSorted((a, b) => a.id - b.id);
   return [
     BANNER + '"""Field numbers of the bodies in Frame, and the message of each."""',
@@ -184,7 +186,35 @@ function bodies(frame, version) {
       .map((field) => `    "${field.name}": ${field.id},`),
     '}',
     '',
+    '# The credit class of a call; one that is not in it is control.',
+    'CLASSES: Final[dict[int, int]] = {',
+    ...creditClasses(readFileSync(join(proto, 'credits.ts'), 'utf8'), frame).map(([id, at]) => `    ${id}: ${at},`),
+    '}',
+    '',
   ].join('\n');
+}
+
+/** What creditClass() of credits.ts says, as pairs of a body's number and a class. */
+function creditClasses(source, frame) {
+  const classes = { CREDIT_CLASS_ACCESS: 2, CREDIT_CLASS_DMA: 3, CREDIT_CLASS_MEMORY: 4 };
+  const numbers = new Map(frame.oneofs.body.fieldsArray.map((field) => [camel(field.name), field.id]));
+  const body = /function creditClass\(.*?\n\}/s.exec(source)[0];
+  const pairs = [];
+  let cases = [];
+  for (const [, name, result] of body.matchAll(/case BODY\.(\w+):|return (\w+);/g)) {
+    if (name !== undefined) cases.push(name);
+    else {
+      for (const one of cases) pairs.push([numbers.get(one), classes[result]]);
+      cases = [];
+    }
+  }
+  if (pairs.length === 0 || pairs.flat().includes(undefined))
+    throw new Error('python-code.mjs does not understand creditClass() of credits.ts');
+  return pairs.toSorted((a, b) => a[0] - b[0]);
+}
+
+function camel(name) {
+  return name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 }
 
 /** `OUTCOME_NOT_PRESENT` is `not-present`. */

@@ -50,14 +50,19 @@ def leave_behind(machine: StartedMachine, timeline: Timeline | None, folder: Pat
         except (IommudError, OSError) as problem:
             problems.append(f"{name}: {problem}")
 
-    write("machine.json", lambda: _json({**about, "seed": machine.seed, "traceHash": machine.trace_hash(), **_plain(machine.info())}))
+    # First: what is asked is an input, and inputs are in the hash.
+    write("machine.json", lambda: _json({**about, **_hash(machine), **_plain(machine.info())}))
+    write("machine.snapshot", machine.snapshot)
     write("faults.json", lambda: _json({"records": _list(machine.fault_records()), "armed": _list(machine.armed.list())}))
     write("ledger.json", lambda: _json(_ledgers(machine)))
-    write("machine.snapshot", machine.snapshot)
     if timeline is not None:
         lines = timeline.lines
         write("timeline.jsonl", lambda: "".join(f"{line}\n" for line in lines()).encode())
     return problems
+
+
+def _hash(machine: StartedMachine) -> dict[str, object]:
+    return {"trace_hash": machine.trace_hash()}
 
 
 def _ledgers(machine: StartedMachine) -> dict[str, object]:

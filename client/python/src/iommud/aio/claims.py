@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Sequence
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
-from ..core.operation import operation
+from ..core.operation import operation, with_data
 from ..core.peer import (
     DEVICE_CALLS,
     DeviceRead,
@@ -23,7 +23,7 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import InterruptOutcome, ResetMethod
+from ..gen.names import CONFIG_KEEPER, ConfigKeeper, InterruptOutcome, ResetMethod
 from .device_dma import DeviceDma
 
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ class ClaimedFunction(_Claim):
     def __init__(self, connection: Connection, function: int, device: Device, undo: Callable[[], Awaitable[None]]) -> None:
         self.bdf = bdf_text(function)
         self.dma = DeviceDma(connection, function)
+        self.config = b""
+        """Configuration space as it stood when it was claimed."""
         self._function = function
         self._device = device
         self._undo_claim = undo
@@ -235,7 +237,9 @@ class Claims:
         self._functions: dict[int, ClaimedFunction] = {}
         self._memory: list[OwnedMemory] = []
 
-    async def claim(self, bdf: str, device: Device) -> ClaimedFunction:
+    async def claim(
+        self, bdf: str, device: Device, config: ConfigKeeper | None, posted_writes: bool | None, widths: Sequence[int] | None
+    ) -> ClaimedFunction:
         function = pack_bdf(bdf)
         if function in self._functions:
             raise error("EEXIST", f"{bdf} is claimed by this connection already", bdf)
@@ -248,8 +252,16 @@ class Claims:
         # Before the claim is answered: the first access may come right behind the answer.
         claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
         device.function = claimed
+        request = m.DeviceClaim(
+            function=function,
+            config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
+            posted_writes=posted_writes,
+            widths=None if widths is None else sum(set(widths)),
+        )
         try:
-            await ask(operation(b.DEVICE_CLAIM, m.DeviceClaim(function=function), m.DeviceClaimReply, _none, f"a claim of {bdf}"))
+            claimed.config = await ask(
+                with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda _, got: got or b"", f"a claim of {bdf}")
+            )
         except IommudError:
             self._functions.pop(function, None)
             claimed.end()

@@ -16,11 +16,11 @@ from ..core.hello import Granted, hello, is_transient, redirected, refusal
 from ..core.operation import Operation
 from ..core.peer import DEVICE_CALLS, MEMORY_CALLS
 from ..core.session import Call, Event, PeerCall, Reply, Session
-from ..core.socket import Closed, WebSocket
+from ..core.socket import Closed, WebSocket, keep_alive
 from ..errors import IommudError, NotConnected, error, invalid, lost
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import Role
+from ..gen.names import ConfigKeeper, Role
 from .claims import ClaimedFunction, Claims, Device, OwnedMemory, Owner
 from .machine import Machine
 from .queue import EventQueue
@@ -181,10 +181,20 @@ class Connection:
                 self._session.cancel(call)
         self._flush_soon()
 
-    async def claim(self, bdf: str, device: Device) -> ClaimedFunction:
-        """Is a `remote` function: its accesses and resets come to `device`. Needs the device role. Errors: ENODEV, EBUSY (claimed by another),
-        EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here)."""
-        return await self.claims.claim(bdf, device)
+    async def claim(
+        self,
+        bdf: str,
+        device: Device,
+        *,
+        config: ConfigKeeper | None = None,
+        posted_writes: bool | None = None,
+        widths: Sequence[int] | None = None,
+    ) -> ClaimedFunction:
+        """Is a `remote` function: its accesses and resets come to `device`. `config="emulator"`: those of configuration space too, as region 7.
+        `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
+
+        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL."""
+        return await self.claims.claim(bdf, device, config, posted_writes, widths)
 
     async def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
         """Owns a range of guest memory, multiples of 4096: what the server reads and writes there comes to `owner`, `depth` accesses at once (16). Needs
@@ -215,6 +225,7 @@ class Connection:
 
     def opened_over(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        keep_alive(transport.get_extra_info("socket"))
         self._flush()
 
     def fail_to_open(self, problem: Exception) -> None:
@@ -239,13 +250,14 @@ class Connection:
             except FrameError as problem:
                 self._web.close(problem.close_code, str(problem))
                 self._session.end(lost(f"{problem} ({problem.close_code})"))
-            for one in self._session.heard():
-                if isinstance(one, Event):
-                    self._hear(one)
-                elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
-                    self.claims.take(one)
-                else:
-                    self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
+                break
+        for one in self._session.heard():
+            if isinstance(one, Event):
+                self._hear(one)
+            elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
+                self.claims.take(one)
+            else:
+                self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
         self._flush()
 
     def end(self, how: Closed) -> None:

@@ -17,11 +17,11 @@ from ..core.hello import Granted, hello, is_transient, redirected, refusal
 from ..core.operation import Operation
 from ..core.peer import DEVICE_CALLS, MEMORY_CALLS
 from ..core.session import Call, Event, PeerCall, Reply, Session
-from ..core.socket import Closed, WebSocket
+from ..core.socket import Closed, WebSocket, keep_alive
 from ..errors import IommudError, NotConnected, error, invalid, lost
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import Role
+from ..gen.names import ConfigKeeper, Role
 from .claims import ClaimedFunction, Claims, Device, OwnedMemory, Owner
 from .machine import Machine
 from .queue import EventQueue
@@ -189,10 +189,20 @@ class Connection:
                     self._session.cancel(call)
         self._flush()
 
-    def claim(self, bdf: str, device: Device) -> ClaimedFunction:
-        """Is a `remote` function: its accesses and resets come to `device`. Needs the device role. Errors: ENODEV, EBUSY (claimed by another),
-        EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here)."""
-        return self.claims.claim(bdf, device)
+    def claim(
+        self,
+        bdf: str,
+        device: Device,
+        *,
+        config: ConfigKeeper | None = None,
+        posted_writes: bool | None = None,
+        widths: Sequence[int] | None = None,
+    ) -> ClaimedFunction:
+        """Is a `remote` function: its accesses and resets come to `device`. `config="emulator"`: those of configuration space too, as region 7.
+        `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
+
+        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL."""
+        return self.claims.claim(bdf, device, config, posted_writes, widths)
 
     def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
         """Owns a range of guest memory, multiples of 4096: what the server reads and writes there comes to `owner`, `depth` accesses at once (16). Needs
@@ -263,6 +273,7 @@ class Connection:
                 except FrameError as problem:
                     self._web.close(problem.close_code, str(problem))
                     self._session.end(lost(f"{problem} ({problem.close_code})"))
+                    break
             come = self._session.heard()
         for one in come:
             if isinstance(one, Event):
@@ -337,6 +348,7 @@ def _connect_once(
         sock = socket.create_connection((web.host, web.port), timeout=max(0.001, until - time.monotonic()))
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            keep_alive(sock)
             _handshake(sock, web)
         except NotConnected as problem:
             sock.close()

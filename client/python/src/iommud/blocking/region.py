@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable
 
-from ..addresses import bdf_text, u32
+from ..addresses import bdf_text, u32, u64
 from ..core import operations as ops
-from ..core.operation import with_data
+from ..core.operation import operation, with_data
 from ..errors import invalid
 from ..gen import bodies as b
 from ..gen import messages as m
@@ -44,6 +44,13 @@ class Region:
         """Registers of one width, asked for at once. Errors as `read`."""
         function, region, what = self._function, self._region, self._what
         return self._connection.ask_all([ops.region_read(function, region, offset, size, what) for offset in offsets])
+
+    def write_many(self, writes: Iterable[tuple[int, int]], size: int = _WORD) -> None:
+        """Pairs of an offset and a value, 1 to 1024 of them, written in order by one call. Errors as `read`, and nothing was written; what an emulator
+        answers to one of them is the answer to all."""
+        items = [m.RegionWriteItem(region=self._region, offset=u64(at, "offset"), bytes=size, value=value & (1 << 8 * size) - 1) for at, value in writes]
+        request = m.RegionWriteMulti(function=self._function, writes=items)
+        self._connection.ask(operation(b.REGION_WRITE_MULTI, request, m.RegionWriteMultiReply, lambda _: None, self._what))
 
     def read_bytes(self, offset: int, size: int) -> bytes:
         """Many registers, read as words of 4 bytes in order. Offset and size are multiples of 4. Errors as `read`."""

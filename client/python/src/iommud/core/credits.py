@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Iterable, Protocol
 
-from ..gen import bodies as b
 from .limits import (
     CREDIT_ACCESS_CALLS,
     CREDIT_ACCESS_REPLY_BYTES,
@@ -21,14 +20,6 @@ CONTROL: Final = 1
 ACCESS: Final = 2
 DMA: Final = 3
 MEMORY: Final = 4
-
-# A call that is not in it is control.
-CLASS_OF: Final[dict[int, int]] = {
-    **dict.fromkeys((b.REGION_READ, b.REGION_WRITE, b.CONFIG_READ), ACCESS),
-    **dict.fromkeys((b.DMA_READ, b.DMA_WRITE, b.MODEL_DMA, b.DIRTY_READ), DMA),
-    **dict.fromkeys((b.MODEL_PAGE_REQUEST, b.PAGE_REQUEST, b.MODEL_INTERRUPT, b.DEVICE_INTERRUPT), DMA),
-    **dict.fromkeys((b.MEMORY_READ, b.MEMORY_WRITE, b.MEMORY_FENCE), MEMORY),
-}
 
 _DEFAULTS: Final = (
     (CONTROL, CREDIT_CONTROL_CALLS, 0),

@@ -8,7 +8,7 @@ from ..errors import IommudError, error, invalid
 from ..gen import bodies as b
 from ..gen import messages as m
 from ..gen.names import ERROR_CODE
-from .credits import CLASS_OF, CONTROL, Credits
+from .credits import CONTROL, Credits
 from .frames import CALL, CANCEL, EVENT, REPLY, Frame, FrameError, PacketWriter, read_packet
 from .limits import ERROR_ABOUT_CHARS_MAX, ERROR_MESSAGE_CHARS_MAX
 
@@ -32,7 +32,7 @@ class Call:
         self.number = number
         self.body = body
         self.data = data
-        self.credit_class = CLASS_OF.get(number, CONTROL)
+        self.credit_class = b.CLASSES.get(number, CONTROL)
         self.reply_bytes = reply_bytes
         self.sent_bytes = 0 if data is None else len(data)
         # 0 until it is sent.

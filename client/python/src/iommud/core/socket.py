@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,6 +24,15 @@ else:
 SUBPROTOCOL: Final = "iommud.v1"
 _TEXT: Final = 1003
 _BROKEN: Final = 1006
+# How long a network may be silent before it is asked whether it is there.
+_KEEPALIVE_S: Final = 15
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """A peer whose machine is gone is found out though nothing is sent."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
 
 
 class Closed(NamedTuple):

@@ -480,3 +480,22 @@ CALLS: Final[dict[str, int]] = {
     "function_unplug": 242,
     "slot_signal": 244,
 }
+
+# The credit class of a call; one that is not in it is control.
+CLASSES: Final[dict[int, int]] = {
+    32: 2,
+    34: 2,
+    48: 3,
+    50: 3,
+    54: 2,
+    98: 2,
+    102: 3,
+    112: 3,
+    114: 3,
+    132: 4,
+    134: 4,
+    140: 4,
+    192: 3,
+    194: 3,
+    196: 3,
+}

@@ -1,0 +1,257 @@
+"""The device role: a function that a program is."""
+
+import threading
+import time
+
+import pytest
+
+import iommud
+from iommud import IommudError, RegionAccess, StartedMachine
+
+BDF = "00:04.0"
+
+
+class Scratch(iommud.Device):
+    """Registers that keep what is written, and a list of what happened."""
+
+    def __init__(self) -> None:
+        self.registers: dict[int, int] = {}
+        self.happened: list[object] = []
+
+    def read(self, access: RegionAccess) -> int:
+        self.happened.append(access)
+        return self.registers.get(access.offset, 0)
+
+    def write(self, access: RegionAccess, value: int) -> None:
+        self.happened.append((access, value))
+        self.registers[access.offset] = value
+
+    def reset(self, method: str) -> None:
+        self.happened.append(method)
+        self.registers.clear()
+
+
+def test_accesses_reach_it_in_order_with_region_offset_and_width(machine: StartedMachine) -> None:
+    device = Scratch()
+    machine.connect(["device"]).claim(BDF, device)
+    bar = machine.function(BDF).bar(0)
+    bar.write(0x10, 0x1_2345_6789, 4)
+    bar.write(0x18, 0xFFFF_FFFF_FFFF_FFFE, 8)
+    assert (bar.read(0x10), bar.read(0x18, 8), bar.read(0x20, 1)) == (0x2345_6789, 0xFFFF_FFFF_FFFF_FFFE, 0)
+    assert device.happened == [
+        (RegionAccess(0, 0x10, 4), 0x2345_6789),
+        (RegionAccess(0, 0x18, 8), 0xFFFF_FFFF_FFFF_FFFE),
+        RegionAccess(0, 0x10, 4),
+        RegionAccess(0, 0x18, 8),
+        RegionAccess(0, 0x20, 1),
+    ]
+
+
+def test_many_accesses_at_once_keep_their_order(machine: StartedMachine) -> None:
+    class Counter(iommud.Device):
+        count = 0
+
+        def read(self, access: RegionAccess) -> int:
+            self.count += 1
+            return self.count
+
+    machine.connect(["device"]).claim(BDF, Counter())
+    assert machine.function(BDF).bar(0).read_many([0] * 300) == list(range(1, 301))
+
+
+def test_writes_of_one_call_come_one_by_one_in_order(machine: StartedMachine) -> None:
+    device = Scratch()
+    machine.connect(["device"]).claim(BDF, device)
+    machine.function(BDF).bar(0).write_many([(at * 4, at) for at in range(50)])
+    assert device.happened == [(RegionAccess(0, at * 4, 4), at) for at in range(50)]
+
+
+def test_what_it_raises_is_what_the_host_is_told(machine: StartedMachine) -> None:
+    class Broken(iommud.Device):
+        def read(self, access: RegionAccess) -> int:
+            if access.offset == 0:
+                raise iommud.errors.error("EBUSY", "not now")
+            if access.offset == 4:
+                raise ZeroDivisionError("division by zero")
+            return 1 << 32
+
+    machine.connect(["device"]).claim(BDF, Broken())
+    bar = machine.function(BDF).bar(0)
+    for offset, name, message in ((0, "EBUSY", "not now"), (4, "EIO", "ZeroDivisionError"), (8, "EIO", "4 bytes")):
+        with pytest.raises(IommudError) as caught:
+            bar.read(offset)
+        assert caught.value.name == name
+        assert message in caught.value.message
+
+
+def test_it_does_dma_before_it_answers(machine: StartedMachine) -> None:
+    class Upper(iommud.Device):
+        outcome = ""
+
+        def write(self, access: RegionAccess, value: int) -> None:
+            got = self.dma.read(0x10000, value)
+            self.outcome = got.outcome
+            if got.ok and got.data:
+                self.dma.write(0x10000, got.data.upper())
+
+    device = Upper()
+    machine.connect(["device"]).claim(BDF, device)
+    dev = machine.function(BDF)
+    page = machine.memory.alloc(4096)
+    dev.dma.map(iova=0x10000, address=page.address, size=4096, access="rw")
+    machine.memory.write(page.address, b"make me loud")
+    dev.bar(0).write(0, 12)
+    assert (device.outcome, machine.memory.read(page.address, 12)) == ("performed", b"MAKE ME LOUD")
+    dev.dma.unmap(iova=0x10000, size=4096)
+    dev.bar(0).write(0, 12)
+    assert device.outcome == "not-present"
+    assert machine.faults.next().function == BDF
+
+
+def test_dma_of_more_than_one_call_comes_back_whole(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    size = (2 << 20) + 4096
+    page = machine.memory.alloc(size)
+    machine.function(BDF).dma.map(iova=0, address=page.address, size=size, access="rw")
+    pattern = bytes(range(256)) * (size // 256)
+    wrote = claimed.dma.write(0, pattern)
+    assert (wrote.ok, wrote.size, wrote.requests) == (True, size, size // 4096 * (4096 // 256))
+    read = claimed.dma.read(0, size)
+    assert (read.size, read.data == pattern) == (size, True)
+    half = claimed.dma.read(4096, size)
+    assert (half.ok, half.size, half.failed_iova, len(half.data or b"")) == (False, size - 4096, size, size - 4096)
+
+
+def test_a_posted_write_lands_and_a_lost_one_is_a_fault_record(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    page = machine.memory.alloc(4096)
+    machine.function(BDF).dma.map(iova=0, address=page.address, size=4096, access="rw")
+    claimed.dma.post(0, b"posted")
+    claimed.dma.post(0x5000, b"lost")
+    assert machine.faults.next().iova == 0x5000
+    assert machine.memory.read(page.address, 6) == b"posted"
+
+
+def test_every_kind_of_reset_reaches_it(machine: StartedMachine) -> None:
+    device = Scratch()
+    machine.connect(["device"]).claim(BDF, device)
+    dev = machine.function(BDF)
+    dev.bar(0).write(0, 7)
+    assert dev.reset("flr", deadline_ms=10).method == "flr"
+    assert dev.bar(0).read(0) == 0
+    machine.cold_reset()
+    assert [one for one in device.happened if isinstance(one, str)][:1] == ["flr"]
+
+
+def test_dma_that_is_in_flight_at_a_reset_ends_as_aborted(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    dev = machine.function(BDF)
+    page = machine.memory.alloc(4096)
+    dev.dma.map(iova=0, address=page.address, size=4096, access="rw")
+    dev.faults.arm("hold", point="translated")
+    outcomes: list[str] = []
+    thread = threading.Thread(target=lambda: outcomes.append(claimed.dma.read(0, 16).outcome))
+    thread.start()
+    while not dev.ledger():
+        time.sleep(0.001)
+    assert dev.reset("flr", deadline_ms=10, on_deadline="abort").aborted == 1
+    thread.join(10)
+    assert outcomes == ["aborted"]
+
+
+def test_it_interrupts_by_msi_x(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    dev = machine.function(BDF)
+    assert claimed.interrupt(0) == "dropped"
+    at = next_capability(dev, 0x11)
+    table = dev.bar(dev.config.read(at + 4) & 7)
+    table.write_many([(0, 0xFEE0_0000), (4, 0), (8, 0x41), (12, 0)])
+    dev.config.write(at + 2, 0x8000, 2)
+    assert claimed.interrupt(0) == "sent"
+    message = machine.interrupts.next()
+    assert (message.function, message.address, message.data & 0xFF, message.source_vector) == (BDF, 0xFEE0_0000, 0x41, 0)
+    with pytest.raises(IommudError) as caught:
+        claimed.interrupt(9999)
+    assert caught.value.name == "EINVAL"
+
+
+def next_capability(dev: iommud.Function, wanted: int) -> int:
+    at = dev.config.read(0x34, 1)
+    while at and dev.config.read(at, 1) != wanted:
+        at = dev.config.read(at + 1, 1)
+    assert at
+    return at
+
+
+def test_configuration_space_comes_to_an_emulator_that_keeps_it(machine: StartedMachine) -> None:
+    class Keeper(iommud.Device):
+        space = bytearray()
+
+        def read(self, access: RegionAccess) -> int:
+            assert access.region == 7
+            return int.from_bytes(self.space[access.offset : access.offset + access.size], "little")
+
+        def write(self, access: RegionAccess, value: int) -> None:
+            self.space[access.offset : access.offset + access.size] = value.to_bytes(access.size, "little")
+
+    device = Keeper()
+    claimed = machine.connect(["device"]).claim(BDF, device, config="emulator")
+    assert claimed.config[:4] == bytes.fromhex("3412d511")
+    device.space = bytearray(claimed.config)
+    device.space[:4] = bytes.fromhex("efbeadde")
+    assert machine.function(BDF).config.read(0) == 0xDEAD_BEEF
+
+
+def test_widths_that_it_does_not_take_never_reach_it(machine: StartedMachine) -> None:
+    device = Scratch()
+    machine.connect(["device"]).claim(BDF, device, widths=[4, 8])
+    bar = machine.function(BDF).bar(0)
+    with pytest.raises(IommudError) as caught:
+        bar.read(0, 1)
+    assert caught.value.name == "EINVAL"
+    bar.read(0, 4)
+    assert device.happened == [RegionAccess(0, 0, 4)]
+
+
+def test_posted_writes_are_seen_by_the_read_behind_them(machine: StartedMachine) -> None:
+    class Slow(Scratch):
+        def write(self, access: RegionAccess, value: int) -> None:
+            time.sleep(0.02)
+            super().write(access, value)
+
+    machine.connect(["device"]).claim(BDF, Slow(), posted_writes=True)
+    bar = machine.function(BDF).bar(0)
+    bar.write(0, 1)
+    bar.write(0, 2)
+    assert bar.read(0) == 2
+
+
+def test_a_function_is_claimed_once_and_given_up(machine: StartedMachine) -> None:
+    first, second = machine.connect(["device"]), machine.connect(["device"])
+    with first.claim(BDF, Scratch()):
+        with pytest.raises(IommudError) as caught:
+            first.claim(BDF, Scratch())
+        assert caught.value.name == "EEXIST"
+        with pytest.raises(IommudError) as caught:
+            second.claim(BDF, Scratch())
+        assert caught.value.name == "EBUSY"
+        assert not machine.function(BDF).info().summary.absent
+    assert machine.function(BDF).info().summary.absent
+    second.claim(BDF, Scratch())
+    for bdf, name in (("00:02.0", "EOPNOTSUPP"), ("00:09.0", "ENODEV")):
+        with pytest.raises(IommudError) as caught:
+            first.claim(bdf, Scratch())
+        assert caught.value.name == name
+    with pytest.raises(IommudError) as caught:
+        machine.connection.claim(BDF, Scratch())
+    assert caught.value.name == "EPERM"
+
+
+def test_an_emulator_that_closes_leaves_its_function_absent(machine: StartedMachine) -> None:
+    emulator = machine.connect(["device"])
+    claimed = emulator.claim(BDF, Scratch())
+    emulator.close()
+    assert machine.function(BDF).info().summary.absent
+    with pytest.raises(IommudError) as caught:
+        claimed.dma.read(0, 4)
+    assert caught.value.name == "ECONNRESET"
