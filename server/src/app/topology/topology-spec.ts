@@ -28,8 +28,8 @@ import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-address
 import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readCapabilities } from './capabilities.ts';
 import { clashes } from './checks.ts';
-import { readAliases } from './dma-aliases.ts';
 import { readDeclared } from './declared.ts';
+import { readAliases } from './dma-aliases.ts';
 import { readDocument, valueSource, type TopologyFormat } from './document.ts';
 import { readEcam } from './ecam.ts';
 import { readHexConfig } from './hex-config.ts';
@@ -350,18 +350,7 @@ const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: re
 ];
 
 /** What the bytes of `config` say already. */
-const IN_CONFIG = [
-  'ats',
-  'acs',
-  'multifunction',
-  'capabilities',
-  'interruptPin',
-  'vendor',
-  'device',
-  'class',
-  'revision',
-  'bars',
-] as const;
+const IN_CONFIG = ['ats', 'acs', 'multifunction', 'capabilities', 'interruptPin', 'vendor', 'device', 'class', 'revision', 'bars'] as const;
 
 function checkOptions(source: Source, fn: PlacedFunction): void {
   const { node, path } = fn;

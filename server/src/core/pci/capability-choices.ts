@@ -33,14 +33,7 @@ export interface BarChoice {
 export const IMMEDIATE_READINESS = 1;
 
 /** Choices that are no capability of their own: registers of another one, and of the header. */
-const REGISTERS: ReadonlySet<string> = new Set([
-  'flr',
-  'immediateReadiness',
-  'slot',
-  'rrsVisibility',
-  'identity',
-  'bars',
-]);
+const REGISTERS: ReadonlySet<string> = new Set(['flr', 'immediateReadiness', 'slot', 'rrsVisibility', 'identity', 'bars']);
 
 /** The defaults with the choices laid over them. */
 export function chosen(defaults: CapabilitySet, choices: CapabilityChoices): CapabilitySet {

@@ -95,7 +95,10 @@ export function remoteConfig(spec: ProbeSpec): Uint8Array {
 function probeConfig(spec: ProbeSpec, device: number): Uint8Array {
   const choices = spec.capabilities ?? {};
   const address = (index: number): bigint => spec.addresses?.[index] ?? 0n;
-  const bars: BarSpec[] = (choices.bars ?? PROBE_BARS).map((bar) => ({ ...bar, ...(bar.kind === 'io' ? {} : { address: address(bar.index) }) }));
+  const bars: BarSpec[] = (choices.bars ?? PROBE_BARS).map((bar) => ({
+    ...bar,
+    ...(bar.kind === 'io' ? {} : { address: address(bar.index) }),
+  }));
   if (choices.resizableBar) {
     for (const { index, sizeLg2 } of choices.resizableBar.bars) {
       bars.push({ index, bytes: 1n << BigInt(sizeLg2), kind: 'memory64', prefetchable: true, address: address(index) });
@@ -164,7 +167,11 @@ function refuseTwice(capabilities: CapabilitySet, bars: readonly BarSpec[]): voi
   const interrupts = bars.find(({ index }) => index === INTERRUPT_BAR);
   if (capabilities.msix !== undefined && (interrupts === undefined || interrupts.kind === 'io' || interrupts.bytes < INTERRUPTS_BYTES)) {
     const there = interrupts === undefined ? 'has no such BAR' : `has ${interrupts.bytes} bytes of ${interrupts.kind} there`;
-    throw new ModelError('EINVAL', `the MSI-X capability has its table in 64 KiB of BAR ${INTERRUPT_BAR}, and the function ${there}`, 'capabilities');
+    throw new ModelError(
+      'EINVAL',
+      `the MSI-X capability has its table in 64 KiB of BAR ${INTERRUPT_BAR}, and the function ${there}`,
+      'capabilities',
+    );
   }
   for (const { indicator } of capabilities.enhancedAllocation?.entries ?? []) {
     const bar = bars.find(({ index, kind }) => indicator === index || (kind === 'memory64' && indicator === index + 1));

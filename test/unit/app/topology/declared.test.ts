@@ -4,7 +4,8 @@ import { ConfigSpace } from '../../../../server/src/core/pci/index.ts';
 
 const read = (fields: object, model = 'remote') =>
   topologyFromValue({ schema: 'iommud.topology/v1', functions: [{ address: '00:04.0', model, ...fields }] }).functions[0]!;
-const spaceOf = ({ config, barBytes }: ReturnType<typeof read>): ConfigSpace => new ConfigSpace(config, barBytes === undefined ? {} : { barBytes });
+const spaceOf = ({ config, barBytes }: ReturnType<typeof read>): ConfigSpace =>
+  new ConfigSpace(config, barBytes === undefined ? {} : { barBytes });
 
 describe('a function that is declared', () => {
   it('is what it says', () => {
@@ -46,21 +47,41 @@ describe('a function that is declared', () => {
     const bars = [{ bar: 0, size: '1MiB' }];
     expect(spaceOf(read({ bars })).msix).toBeUndefined();
     expect(spaceOf(read({ bars: [] })).bars()).toEqual([]);
-    expect(() => read({ bars, capabilities: { msix: true } })).toThrow('MSI-X capability has its table in 64 KiB of BAR 2, and the function has no such BAR');
+    expect(() => read({ bars, capabilities: { msix: true } })).toThrow(
+      'MSI-X capability has its table in 64 KiB of BAR 2, and the function has no such BAR',
+    );
   });
 
   it.each([
-    ['BARs that are one', { bars: [{ bar: 1, size: '4KiB' }, { bar: 1, size: '8KiB' }] }, 'BAR 1 is there twice'],
+    [
+      'BARs that are one',
+      {
+        bars: [
+          { bar: 1, size: '4KiB' },
+          { bar: 1, size: '8KiB' },
+        ],
+      },
+      'BAR 1 is there twice',
+    ],
     [
       'BARs that overlap, both by name',
-      { bars: [{ bar: 1, size: '4KiB' }, { bar: 0, size: '4KiB', kind: 'memory64' }] },
+      {
+        bars: [
+          { bar: 1, size: '4KiB' },
+          { bar: 0, size: '4KiB', kind: 'memory64' },
+        ],
+      },
       'BAR 1 is the upper half of BAR 0, which is 64 bits wide: the two overlap',
     ],
     ['a wide BAR with no place', { bars: [{ bar: 5, size: '4KiB', kind: 'memory64' }] }, 'BAR 5 is 32 bits wide'],
     ['a size that is no power of two', { bars: [{ bar: 0, size: '3KiB' }] }, 'no size of a BAR'],
     ['a size that is too small', { bars: [{ bar: 0, size: '8' }] }, 'at least 16 bytes'],
     ['a size that is none', { bars: [{ bar: 0, size: 'big' }] }, 'is not a size'],
-    ['an unknown key, with the one that was meant', { bars: [{ bar: 0, size: '4KiB', prefetchabel: true }] }, 'did you mean "prefetchable"'],
+    [
+      'an unknown key, with the one that was meant',
+      { bars: [{ bar: 0, size: '4KiB', prefetchabel: true }] },
+      'did you mean "prefetchable"',
+    ],
     ['capabilities that overlap, both by name', { capabilities: { msi: { at: '0x60' }, vpd: { at: '0x64' } } }, 'overlaps'],
     ['a class that is too wide', { class: '0x1000000' }, 'class'],
     ['what bytes say already', { config: '00 '.repeat(64), vendor: '0x1234' }, 'vendor is in the bytes of config'],

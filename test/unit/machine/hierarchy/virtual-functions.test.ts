@@ -103,6 +103,33 @@ describe.each(['strict', 'linux-7.1'] as const)('%s: the end of a virtual functi
   });
 });
 
+describe.each(['strict', 'linux-7.1'] as const)('%s: a link that goes down and comes up', (behaviour) => {
+  it('clears VF Enable: virtual functions answer nothing until it is set again', () => {
+    const m = new SriovMachine({ behaviour });
+    m.enable(2);
+    m.arm(BELOW, 'surprise-down', { count: 0 });
+    m.call('ok', { kind: 'fault-disarm', bdf: BELOW, fault: 'surprise-down' });
+    expect([m.vendor(BELOW), m.dword(FIRST, 4)]).toEqual([0x1234, 0xffff_ffff]);
+    m.enable(2);
+    expect(m.functions()).toEqual([PORT, BELOW, FIRST, SECOND]);
+    expect(m.dword(FIRST, 4)).not.toBe(0xffff_ffff);
+    m.half(FIRST, 4, 4);
+    m.map(FIRST, IOVA, m.allocPage());
+    expect(m.outcome(FIRST, IOVA)).toBe('performed');
+  });
+
+  it('and a recovery has them back', () => {
+    const m = new SriovMachine({ behaviour });
+    m.enable(2);
+    m.arm(BELOW, 'surprise-down', { count: 0 });
+    m.call('ok', { kind: 'fault-disarm', bdf: BELOW, fault: 'surprise-down' });
+    expect(m.start({ kind: 'error-recover', bdf: BELOW, frozen: true }).reply).toMatchObject({ recovered: true });
+    expect(m.functions()).toEqual([PORT, BELOW, FIRST, SECOND]);
+    expect(m.dword(FIRST, 4)).not.toBe(0xffff_ffff);
+    expect(m.info(FIRST)).toMatchObject({ blocked: false, resetDepth: 0, linkDown: false });
+  });
+});
+
 describe('MSI-X of virtual functions', () => {
   function interrupting(options: ConstructorParameters<typeof SriovMachine>[0] = {}): SriovMachine {
     const m = new SriovMachine(options, physical(1, 0x80, true));

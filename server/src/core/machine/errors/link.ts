@@ -24,11 +24,14 @@ export function hasLinkBelow({ config }: FunctionState): boolean {
   return config.portType === PORT_TYPE.rootPort || config.portType === PORT_TYPE.downstreamPort;
 }
 
-/** Everything whose way to the root is over the link of this function: what is below a port; itself, its device's other functions, and what is below those. */
+/**
+ * Everything whose way to the root is over the link of this function: what is below a port; itself, its device's other functions, virtual ones too, and
+ * what is below those.
+ */
 export function behindLinkOf(m: Parts, fn: FunctionState): readonly FunctionState[] {
   if (hasLinkBelow(fn)) return m.functionList.filter((other) => other.path.includes(fn));
-  const device = fn.bdf >> FUNCTION_BITS;
-  const own = m.functionList.filter((other) => other.bdf >> FUNCTION_BITS === device);
+  const device = (fn.physical ?? fn).bdf >> FUNCTION_BITS;
+  const own = m.functionList.filter((other) => (other.physical ?? other).bdf >> FUNCTION_BITS === device);
   return m.functionList.filter((other) => own.includes(other) || other.path.some((bridge) => own.includes(bridge)));
 }
 
@@ -38,6 +41,7 @@ export function linkGoesDown(m: Parts, functions: readonly FunctionState[]): voi
     if (fn.linkDown++ > 0) continue;
     m.trace.emit('link', fn.bdf, 0);
     m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)}: its link is down`);
+    if (fn.physical !== undefined && functions.includes(fn.physical)) suspend(fn);
     vanish(m, fn);
   }
   routePaths(m.functions, m.topology);
@@ -52,6 +56,14 @@ export function showLinks(m: Parts, functions: Iterable<FunctionState>): void {
     const active = m.functionList.some((fn) => fn.path[0] === port && fn.linkDown === 0 && !fn.heldInReset && fn.physical === undefined);
     if (setLinkActive(port.config, active)) m.changedPorts.add(port);
   }
+}
+
+/** VF Enable is lost with its physical function's registers: it is not there until software has set that again, as after a reset. */
+function suspend(fn: FunctionState): void {
+  if (fn.suspended !== undefined) return;
+  fn.suspended = fn.config.save();
+  fn.interrupts.savedTable = fn.interrupts.vectors?.save();
+  fn.linkDown++;
 }
 
 export function linkComesUp(m: Parts, functions: readonly FunctionState[]): void {

@@ -10,6 +10,7 @@ import { restorePageRequests } from '../ats/page-faults.ts';
 import { atStart, conclude, walk, type Phase } from '../calls/call-runner.ts';
 import type { ErrorCallback, ErrorRecover, ErrorVote, Vote } from '../command.ts';
 import { functionNumbered } from '../function-state.ts';
+import { followSriov } from '../hierarchy/virtual-functions.ts';
 import type { Parts } from '../parts.ts';
 import type { Reply } from '../reply.ts';
 import { done } from '../reset/done.ts';
@@ -164,7 +165,8 @@ function deassertReset(m: Parts, task: RecoverTask): boolean {
 function endReset(m: Parts, task: RecoverTask): boolean {
   if (task.pending > 0) return false;
   if (task.reset === 'none') return true;
-  const dead = task.affected.find((fn) => fn.linkDown > 0 || fn.resetting);
+  // Virtual functions come back when their physical one's state is restored.
+  const dead = task.affected.find((fn) => fn.suspended === undefined && (fn.linkDown > 0 || fn.resetting));
   if (dead !== undefined) {
     dead.needsReset = true;
     task.warning = `${formatBdf(dead.bdf)} is not ready after its reset`;
@@ -189,6 +191,7 @@ function restore(m: Parts, fn: FunctionState): void {
   m.changedPorts.add(fn);
   if (config.atsSupported) config.setAtsEnable(device?.atsEnabled ?? config.atsEnabled);
   restorePageRequests(m, fn);
+  followSriov(m, fn);
 }
 
 function slotReset(_m: Parts, task: RecoverTask): boolean {
