@@ -28,7 +28,7 @@ const RESET_MS = {
   cxl_bus: 122,
   'bus of a port': 122,
   'slot of a port': 122,
-  recovery: 102,
+  recovery: 122,
 } as const;
 /** Polls of Transactions Pending: after 0, 100, 200 and 400 ms. */
 const PENDING_MS = 700;
@@ -69,7 +69,7 @@ function elapsedOf(cell: Cell): number | undefined {
     case 'invalidation in flight':
       return base + (window ? ON_THE_WAY_MS : 0);
     case 'never ready':
-      return base + (way === 'recovery' ? 0 : NEVER_READY_MS);
+      return base + NEVER_READY_MS;
     case 'off the bus':
       return (base === RESET_MS.bus ? NO_LINK_MS : base) + (window ? FENCE_TIMEOUT_MS : 0);
   }

@@ -3,7 +3,6 @@ import type { Alarm } from '../base/index.ts';
 import { sendGathered } from './ats/invalidation.ts';
 import { advance, holdEnds } from './dma/dma-ledger.ts';
 import { flushQueueTimeout } from './domains/dma-flush.ts';
-import { recoverSlept } from './errors/recover.ts';
 import { functionNumbered } from './function-state.ts';
 import { leaveDeadline } from './hierarchy/leave.ts';
 import { resumePlug } from './hierarchy/plug.ts';
@@ -51,7 +50,6 @@ export function ring(m: Parts, alarm: Alarm): void {
       else if (operation?.kind === 'reset') resumeReset(m, operation);
       else if (operation?.kind === 'leave') leaveDeadline(m, operation);
       else if (operation?.kind === 'plug') resumePlug(m, operation);
-      else if (operation?.kind === 'recover') recoverSlept(m, operation);
       else if (operation?.kind === 'peer-access') accessTimedOut(m, operation);
       break;
     }

@@ -453,6 +453,8 @@ export interface RecoverTask extends Stepped {
   /** What the votes have come to. */
   status: Vote;
   reset: 'none' | 'flr' | 'bus';
+  /** What is awaited is the reset, and not windows. */
+  inReset: boolean;
   warning: string;
 }
 
@@ -503,6 +505,8 @@ export interface ResetRequest {
   /** Saves, quiesces and restores; without it only the methods are run (__pci_reset_function_locked, pci_bus_error_reset). */
   readonly whole: boolean;
   readonly window: boolean;
+  /** A recovery asks, which has the locks and restores what it has saved. */
+  readonly ofRecovery?: true;
   /** EAGAIN where a lock is held, instead of waiting. */
   readonly tryLock: boolean;
   readonly deadlineNs: number;

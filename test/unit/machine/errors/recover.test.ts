@@ -4,8 +4,9 @@ import { bdf, type Bdf } from '../../../../server/src/core/base/index.ts';
 import { merged } from '../../../../server/src/core/machine/errors/recover.ts';
 import type { Behaviour, ErrorCallback, FunctionSpec, Reply, Vote } from '../../../../server/src/core/machine/index.ts';
 import { bridgeConfig } from '../../../../server/src/core/pci/index.ts';
-import { probe } from '../../../kit/core-machine.ts';
+import { BELOW, probe } from '../../../kit/core-machine.ts';
 import { HoldMachine } from '../../../kit/hold-machine.ts';
+import { FIRST as VIRTUAL, IOVA as VF_IOVA, SriovMachine } from '../../../kit/sriov-machine.ts';
 
 const PORT = bdf(0, 0, 3, 0);
 const FIRST = bdf(0, 1, 0, 0);
@@ -131,6 +132,80 @@ describe.each(['strict', 'linux-7.1'] as const)('a recovery in %s', (behaviour) 
     expect(registers(m, SECOND, 0)).toBe(0x11d0_1234);
     expect(registers(m, PORT, dpc + 8) & 1).toBe(0);
     expect(m.outcome(FIRST, IOVA)).toBe('performed');
+  });
+});
+
+describe.each(['strict', 'linux-7.1'] as const)('a recovery of virtual functions in %s', (behaviour) => {
+  it('has them back with the physical one, whose VF Enable is restored', () => {
+    const m = new SriovMachine({ behaviour });
+    m.enable(2);
+    m.half(BELOW, 4, 6);
+    const page = m.drive(VIRTUAL);
+    expect(m.outcome(VIRTUAL, VF_IOVA, 'one')).toBe('performed');
+    const there = m.functions();
+    expect(m.start({ kind: 'error-recover', bdf: BELOW, frozen: true }).reply).toMatchObject({ recovered: true, reset: 'bus' });
+    expect(m.functions()).toEqual(there);
+    // Its registers are as after the reset, and its driver sets it up again.
+    m.half(VIRTUAL, 4, 4);
+    expect(m.outcome(VIRTUAL, VF_IOVA, 'two')).toBe('performed');
+    expect(m.text(page, 3)).toBe('two');
+  });
+});
+
+const MS = 1_000_000;
+
+describe.each(['strict', 'linux-7.1'] as const)('the wait of a recovery in %s', (behaviour) => {
+  it('is that of a bus reset: 2 ms, 20 until the link is up, and 100', () => {
+    expect(recover(tree(behaviour), FIRST, true)).toMatchObject({ recovered: true, elapsedNs: 122 * MS });
+  });
+
+  it('goes on until the first function below is ready', () => {
+    const m = new HoldMachine({ behaviour, functions: TREE, clock: 'manual' });
+    m.map(FIRST, IOVA, m.allocPage());
+    m.arm(FIRST, 'never-ready');
+    const call = m.start({ kind: 'error-recover', bdf: PORT, frozen: true });
+    m.advance(3000);
+    expect([call.reply, m.outcome(FIRST, IOVA)]).toEqual([undefined, 'gate-closed']);
+    m.call('ok', { kind: 'fault-disarm', bdf: FIRST, fault: 'never-ready' });
+    m.advance(2000);
+    // Asked after 1, 2, 4, ... ms: 4095 after the first time.
+    expect(call.reply).toMatchObject({ recovered: true, elapsedNs: (122 + 4095) * MS });
+    expect(m.outcome(FIRST, IOVA)).toBe('performed');
+  });
+
+  it('ends after a minute', () => {
+    const m = tree(behaviour);
+    m.arm(FIRST, 'never-ready', { count: 0 });
+    const reply = recover(m, FIRST, true);
+    expect(reply).toMatchObject({ recovered: false, status: 'disconnect', elapsedNs: (122 + 65_535) * MS });
+    expect(reply).toMatchObject({ warning: expect.stringContaining('was not ready 65535 ms after bus') as string });
+    expect([m.info(FIRST).blocked, m.info(SECOND).blocked]).toEqual([behaviour === 'strict', false]);
+  });
+
+  it('of an integrated endpoint too', () => {
+    const m = tree(behaviour);
+    m.arm(ALONE, 'never-ready', { count: 0 });
+    expect(recover(m, ALONE, true)).toMatchObject({ recovered: false, status: 'disconnect', elapsedNs: (100 + 65_535) * MS });
+  });
+
+  it('is no longer than a second where the link stays down', () => {
+    const m = tree(behaviour);
+    for (const at of [FIRST, SECOND]) m.arm(at, 'surprise-down', { count: 0 });
+    // The windows of strict await invalidations that nobody answers.
+    const fenced = behaviour === 'strict' ? 1000 : 0;
+    expect(recover(m, PORT, true)).toMatchObject({ recovered: false, status: 'disconnect', elapsedNs: (fenced + 1022) * MS });
+  });
+
+  it('keeps other resets of these functions waiting, and no others', () => {
+    const m = new HoldMachine({ behaviour, functions: TREE, clock: 'manual' });
+    const recovery = m.start({ kind: 'error-recover', bdf: PORT, frozen: true });
+    const resets = [m.reset(FIRST), m.reset(ALONE)];
+    m.advance(100);
+    expect(resets.map(({ reply }) => reply?.kind)).toEqual([undefined, 'reset']);
+    m.advance(22);
+    expect(recovery.reply).toMatchObject({ recovered: true });
+    m.advance(100);
+    expect(resets[0]?.reply).toMatchObject({ kind: 'reset' });
   });
 });
 

@@ -14,15 +14,12 @@ import { followSriov } from '../hierarchy/virtual-functions.ts';
 import type { Parts } from '../parts.ts';
 import type { Reply } from '../reply.ts';
 import { done } from '../reset/done.ts';
-import { resetHardware, writeBusReset } from '../reset/hardware-reset.ts';
 import { prepare } from '../reset/prepare.ts';
+import { startReset } from '../reset/reset.ts';
 import type { FunctionState, Origin, RecoverTask } from '../state.ts';
 import { behindLinkOf, hasLinkBelow, keepConfig, linkComesUp } from './link.ts';
 
 const MS = 1_000_000;
-/** Secondary Bus Reset is held so long, and so long after it nothing below is asked (pci_reset_secondary_bus, pci_bridge_wait_for_secondary_bus). */
-const ASSERTED_MS = 2;
-const SETTLING_MS = 100;
 /** How long in `strict` what is in flight may take to end: an error is no time to wait. */
 const DRAIN_MS = 10;
 const TOKEN_CHARS = 65;
@@ -64,6 +61,7 @@ export function errorRecover(m: Parts, origin: Origin, fn: FunctionState, { froz
     frozen,
     status: 'can-recover',
     reset: 'none',
+    inReset: false,
     warning: '',
   });
   for (const one of affected) one.resetHolder = task.id;
@@ -78,8 +76,7 @@ const RECOVER: readonly Phase<RecoverTask>[] = [
   { step: 'error-detected', run: detected },
   { step: 'mmio-enabled', run: mmioEnabled },
   { step: 'reset-subordinates', run: beginReset },
-  { step: undefined, run: assertReset },
-  { step: undefined, run: deassertReset },
+  { step: undefined, run: resetBelow },
   { step: undefined, run: endReset },
   { step: undefined, run: (_m, task) => task.pending === 0 },
   { step: 'slot-reset', run: slotReset },
@@ -130,48 +127,43 @@ function beginReset(m: Parts, task: RecoverTask): boolean {
   return true;
 }
 
-function assertReset(m: Parts, task: RecoverTask): boolean {
+/** The reset and the wait until what was reset is ready again: pci_bus_error_reset(), pcie_reset_flr(). */
+function resetBelow(m: Parts, task: RecoverTask): boolean {
   if (task.pending > 0) return false;
   if (task.reset === 'none') return true;
+  const { port, fn, affected } = task;
   // What a dead link or a containment has cut off was saved when it went.
-  for (const fn of task.affected) if (fn.linkDown === 0) keepConfig(fn);
-  if (task.port === undefined) {
-    resetHardware(m, task.fn, 'flr');
-    sleep(m, task, SETTLING_MS);
-    return true;
-  }
-  writeBusReset(m, task.port, true);
-  sleep(m, task, ASSERTED_MS);
+  for (const one of affected) if (one.linkDown === 0) keepConfig(one);
+  if (port !== undefined) letOut(m, port);
+  task.inReset = true;
+  task.pending++;
+  const request = { whole: false, window: false, ofRecovery: true, tryLock: false, deadlineNs: 0, onDeadline: 'abort' } as const;
+  if (port === undefined) startReset(m, partOf(m, task), { goal: 'trigger', bdf: fn.bdf, methods: ['flr'], ...request });
+  else startReset(m, partOf(m, task), { goal: 'bus', bdf: port.bdf, methods: ['bus'], ...request });
   return true;
 }
 
-function deassertReset(m: Parts, task: RecoverTask): boolean {
-  if (task.pending > 0) return false;
-  const { port } = task;
-  if (task.reset !== 'bus' || port === undefined) return true;
-  if (port.contained !== undefined) {
-    endContainment(port.config);
-    m.changedPorts.add(port);
-    const below = port.contained.map((index) => functionNumbered(m, index)).filter((one) => one !== undefined);
-    port.contained = undefined;
-    linkComesUp(m, below);
-  }
-  writeBusReset(m, port, false);
-  sleep(m, task, SETTLING_MS);
-  return true;
+/** A containment is ended first: what it has cut off is to be reached. */
+function letOut(m: Parts, port: FunctionState): void {
+  if (port.contained === undefined) return;
+  endContainment(port.config);
+  m.changedPorts.add(port);
+  const below = port.contained.map((index) => functionNumbered(m, index)).filter((one) => one !== undefined);
+  port.contained = undefined;
+  linkComesUp(m, below);
 }
 
 /** Whoever is there again has translation again; who is not makes the recovery fail ("subordinate device reset failed"). */
 function endReset(m: Parts, task: RecoverTask): boolean {
   if (task.pending > 0) return false;
   if (task.reset === 'none') return true;
-  // Virtual functions come back when their physical one's state is restored.
-  const dead = task.affected.find((fn) => fn.suspended === undefined && (fn.linkDown > 0 || fn.resetting));
-  if (dead !== undefined) {
-    dead.needsReset = true;
-    task.warning = `${formatBdf(dead.bdf)} is not ready after its reset`;
-    m.outbox.log('warn', dead.bdf, `${task.warning}: subordinate device reset failed`);
-  }
+  task.inReset = false;
+  // Virtual functions are there again when their physical one has VF Enable back.
+  const dead = task.affected.filter((fn) => fn.suspended === undefined && (fn.linkDown > 0 || fn.resetting));
+  for (const fn of dead) fn.needsReset = true;
+  const [first] = dead;
+  if (first !== undefined && task.warning === '') task.warning = `${formatBdf(first.bdf)} is not ready after its reset`;
+  if (task.warning !== '') m.outbox.log('warn', first?.bdf ?? task.fn.bdf, `${task.warning}: subordinate device reset failed`);
   for (const fn of task.affected) restore(m, fn);
   if (!m.strict) return true;
   for (const fn of task.affected) {
@@ -223,22 +215,12 @@ function goOn(m: Parts, task: RecoverTask): boolean {
   return true;
 }
 
-/** The reply to a prepare or done of its own. What a window cannot do does not stop a recovery: the reset comes all the same. */
+/** The reply to a prepare, a done or the reset of its own. What a window cannot do does not stop a recovery: the reset comes all the same. */
 export function recoverPartAnswered(m: Parts, task: RecoverTask, reply: Reply): void {
-  if (reply.kind === 'refused') m.outbox.log('warn', task.fn.bdf, `${formatBdf(task.fn.bdf)}: ${reply.message}`);
+  if (reply.kind === 'refused' && task.inReset) task.warning = reply.message;
+  else if (reply.kind === 'refused') m.outbox.log('warn', task.fn.bdf, `${formatBdf(task.fn.bdf)}: ${reply.message}`);
   task.pending--;
   resumeRecover(m, task);
-}
-
-/** Its alarm rang. */
-export function recoverSlept(m: Parts, task: RecoverTask): void {
-  task.pending--;
-  resumeRecover(m, task);
-}
-
-function sleep(m: Parts, task: RecoverTask, ms: number): void {
-  task.pending++;
-  task.alarm = m.clock.set(ms * MS, 'operation', task.id);
 }
 
 function partOf(m: Parts, task: RecoverTask): Origin {

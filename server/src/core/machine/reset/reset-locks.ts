@@ -14,7 +14,12 @@ export interface Locking {
   readonly locked: readonly FunctionState[];
 }
 
-export function lockingOf(m: Parts, fn: FunctionState, { goal }: ResetRequest): Locking {
+export function lockingOf(m: Parts, fn: FunctionState, request: ResetRequest): Locking {
+  const { functions, locked } = lockingOfGoal(m, fn, request);
+  return { functions, locked: request.ofRecovery === true ? [] : locked };
+}
+
+function lockingOfGoal(m: Parts, fn: FunctionState, { goal }: ResetRequest): Locking {
   switch (goal) {
     case 'function':
     case 'trigger':

@@ -140,7 +140,7 @@ function isDecided(task: ResetTask): boolean {
 
 function end(m: Parts, task: ResetTask): void {
   // With VF Enable restored, virtual functions go on; without it they are gone.
-  for (const one of task.functions) followSriov(m, one);
+  if (task.request.ofRecovery !== true) for (const one of task.functions) followSriov(m, one);
   for (const one of task.locked) one.resetHolder = 0;
   m.operations.end(task);
   m.outbox.reply(task.origin, replyOf(m, task));
