@@ -115,6 +115,10 @@ export const SESSION_TURN_REPLY_BYTES_MAX = 1 << 20;
 export const HELLO_MS_MAX = 10_000;
 /** How long a peer may owe an answer, wall clock, before it no longer holds the machine's clock. */
 export const PEER_WATCHDOG_MS = 30_000;
+/** How long a function whose peer has vanished may be claimed again, wall clock, before it is pulled out: where a machine does not say (`peerGraceMs`). */
+export const PEER_GRACE_MS = 30_000;
+/** The longest that a machine may say. A developer's lunch. */
+export const PEER_GRACE_MS_MAX = 3_600_000;
 /** How often an idle connection is pinged; one that has not answered by the next ping is ended. */
 export const KEEPALIVE_MS = 15_000;
 /** How long the other end may take to finish a close before the connection is cut. */

@@ -1,7 +1,8 @@
 import type { CallName, Calls } from '../../proto/index.ts';
 import { ask, type CallOptions } from './ask.ts';
 import type { Answer, Channel, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
-import { ClaimedFunctions, type ClaimOptions, type ClaimedFunction, type DeviceHandlers } from './device-role.ts';
+import { ClaimedFunctions } from './claimed-functions.ts';
+import type { ClaimOptions, ClaimedFunction, DeviceHandlers } from './device-role.ts';
 import { EventStreams } from './event-streams.ts';
 import { Machine, type MachineLink } from './machine.ts';
 import { MemoryOwners, type MemoryHandlers, type MemoryOwner, type MemoryRange } from './memory-owner.ts';
@@ -62,6 +63,14 @@ export class Connection implements MachineLink, AsyncDisposable {
    */
   claimDevice(bdf: string, handlers: DeviceHandlers = {}, options?: ClaimOptions): Promise<ClaimedFunction> {
     return this.#functions.claim(bdf, handlers, options);
+  }
+
+  /**
+   * The same of a function that comes with the claim, into the empty slot of a port, and goes with it. `address` of `declare` may leave out the bus. Errors: as of
+   * {@link claimDevice}; EBUSY (the slot has something), EINVAL (what is declared).
+   */
+  plugDevice(port: string, handlers: DeviceHandlers, options: ClaimOptions & { readonly declare: object }): Promise<ClaimedFunction> {
+    return this.#functions.plug(port, handlers, options);
   }
 
   /** Any call of the contract as it stands there; the handles make the same calls. 64-bit fields are `{ low, high }`. */

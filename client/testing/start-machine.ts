@@ -17,6 +17,8 @@ export interface MachineOptions {
   readonly behaviour?: 'strict' | 'linux-7.1' | 'linux-7.0';
   /** Fixes of Linux that are switched off, by commit. */
   readonly withoutFixes?: readonly string[];
+  /** How long, wall clock, a function whose emulator has vanished may be claimed again before it is pulled out; 30 s when absent. */
+  readonly peerGraceMs?: number;
   readonly labels?: Readonly<Record<string, string>>;
   /** A running service; `IOMMUD_URL` when absent; without either a service is started in this process. */
   readonly url?: string;

@@ -11906,7 +11906,8 @@ export namespace iommud {
 
         /**
          * Makes this connection the emulator of a `remote` function: RegionRead, RegionWrite, DeviceReset and DeviceInvalidate for it arrive as
-         * calls. Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EINVAL (widths).
+         * calls. Role: device. Class: control. Errors: ENODEV, EBUSY (claimed by another, or the port's slot has something), EOPNOTSUPP (not a remote
+         * function; this server reads no topology), EINVAL (widths; what is declared, naming both that clash).
          */
         class DeviceClaim {
 
@@ -11919,7 +11920,7 @@ export namespace iommud {
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
 
-            /** DeviceClaim function. */
+            /** The slot. With `port` it need not be said. */
             function: (number|null);
 
             /** Absent: the server. */
@@ -11936,6 +11937,15 @@ export namespace iommud {
 
             /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
             writeMulti: (boolean|null);
+
+            /**
+             * What the function is: `functions:` as in a topology document with one entry, in YAML or JSON, whose model is `remote`. Where something else stands in the
+             * slot it is replaced, which hosts see as a surprise removal and a hot plug. Absent: what stands there.
+             */
+            declare: (string|null);
+
+            /** The root or downstream port whose empty slot it is plugged into; it goes when this claim ends. Needs `declare`. */
+            port: (number|null);
 
             /** Absent: the server. */
             atc: (iommud.v1.AtcOwner|null);
@@ -11964,7 +11974,7 @@ export namespace iommud {
             /** Properties of a DeviceClaim. */
             interface $Properties {
 
-                /** DeviceClaim function */
+                /** The slot. With `port` it need not be said. */
                 "function"?: (number|null);
 
                 /** Absent: the server. */
@@ -11981,6 +11991,15 @@ export namespace iommud {
 
                 /** True: writes that a host makes in one RegionWriteMulti arrive in one, at most 128 at a time. Absent: one by one. */
                 writeMulti?: (boolean|null);
+
+                /**
+                 * What the function is: `functions:` as in a topology document with one entry, in YAML or JSON, whose model is `remote`. Where something else stands in the
+                 * slot it is replaced, which hosts see as a surprise removal and a hot plug. Absent: what stands there.
+                 */
+                declare?: (string|null);
+
+                /** The root or downstream port whose empty slot it is plugged into; it goes when this claim ends. Needs `declare`. */
+                port?: (number|null);
 
                 /** Absent: the server. */
                 atc?: (iommud.v1.AtcOwner|null);
@@ -12007,6 +12026,12 @@ export namespace iommud {
 
             /** DeviceClaimReply elapsedNs. */
             elapsedNs: Long;
+
+            /** DeviceClaimReply function. */
+            function: number;
+
+            /** It was absent, since its emulator had vanished, and the grace time is not over: it is as hosts have set it up, and DeviceReset follows. */
+            restarted: boolean;
 
             /**
              * Encodes the specified DeviceClaimReply message. Does not implicitly {@link iommud.v1.DeviceClaimReply.verify|verify} messages.
@@ -12035,6 +12060,12 @@ export namespace iommud {
                 /** DeviceClaimReply elapsedNs */
                 elapsedNs?: Long;
 
+                /** DeviceClaimReply function */
+                "function"?: number;
+
+                /** It was absent, since its emulator had vanished, and the grace time is not over: it is as hosts have set it up, and DeviceReset follows. */
+                restarted?: boolean;
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -12044,7 +12075,7 @@ export namespace iommud {
         }
 
         /**
-         * Gives the function up: it is absent until someone claims it. Role: device. Class: control. Errors: ENODEV, EPERM (not the
+         * Gives the function up: it is absent until someone claims it, or gone where a claim had plugged it in. Role: device. Class: control. Errors: ENODEV, EPERM (not the
          * claimer).
          */
         class DeviceRelease {

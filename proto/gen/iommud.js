@@ -17568,7 +17568,11 @@ export const iommud = $root.iommud = (() => {
             DeviceClaim.prototype.postedWrites = null;
             DeviceClaim.prototype.widths = null;
             DeviceClaim.prototype.writeMulti = null;
+            DeviceClaim.prototype.declare = null;
+            DeviceClaim.prototype.port = null;
             DeviceClaim.prototype.atc = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -17592,6 +17596,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(32).uint32(message.widths);
                 if (message.writeMulti != null && $Object.hasOwnProperty.call(message, "writeMulti"))
                     writer.uint32(40).bool(message.writeMulti);
+                if (message.declare != null && $Object.hasOwnProperty.call(message, "declare"))
+                    writer.uint32(50).string(message.declare);
+                if (message.port != null && $Object.hasOwnProperty.call(message, "port"))
+                    writer.uint32(61).fixed32(message.port);
                 if (message.atc != null && $Object.hasOwnProperty.call(message, "atc"))
                     writer.uint32(120).int32(message.atc);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -17656,6 +17664,18 @@ export const iommud = $root.iommud = (() => {
                             message.writeMulti = reader.bool();
                             continue;
                         }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.declare = reader.stringVerify();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 5)
+                                break;
+                            message.port = reader.fixed32();
+                            continue;
+                        }
                     case 15: {
                             if (wireType !== 0)
                                 break;
@@ -17688,6 +17708,8 @@ export const iommud = $root.iommud = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
             DeviceClaimReply.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DeviceClaimReply.prototype["function"] = 0;
+            DeviceClaimReply.prototype.restarted = false;
             DeviceClaimReply.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
@@ -17697,6 +17719,10 @@ export const iommud = $root.iommud = (() => {
                     throw $Error("max depth exceeded");
                 if (message.elapsedNs != null && $Object.hasOwnProperty.call(message, "elapsedNs") && (typeof message.elapsedNs === "object" ? message.elapsedNs.low || message.elapsedNs.high : message.elapsedNs !== 0))
                     writer.uint32(9).fixed64(message.elapsedNs);
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function") && message["function"] !== 0)
+                    writer.uint32(21).fixed32(message["function"]);
+                if (message.restarted != null && $Object.hasOwnProperty.call(message, "restarted") && message.restarted !== false)
+                    writer.uint32(24).bool(message.restarted);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -17736,6 +17762,24 @@ export const iommud = $root.iommud = (() => {
                                 message.elapsedNs = value;
                             else
                                 delete message.elapsedNs;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 5)
+                                break;
+                            if (value = reader.fixed32())
+                                message["function"] = value;
+                            else
+                                delete message["function"];
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.restarted = value;
+                            else
+                                delete message.restarted;
                             continue;
                         }
                     }

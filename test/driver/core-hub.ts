@@ -12,9 +12,12 @@ export class CoreHub {
   readonly #spec: MachineSpec;
   readonly #preset: string;
   readonly #channels = new Map<number, CoreChannel>();
+  readonly #graceMs: number;
   #delivering = false;
+  #closed = false;
 
-  constructor(spec: MachineSpec, preset: string) {
+  constructor(spec: MachineSpec, preset: string, graceMs = 30_000) {
+    this.#graceMs = graceMs;
     this.#spec = spec;
     this.#preset = preset;
     this.#machine = new Machine(spec, { readFunctions: readPluggedFunctions });
@@ -61,9 +64,18 @@ export class CoreHub {
     this.#channels.delete(peer);
     this.#machine.peerDetach(peer);
     this.#deliver();
+    setTimeout(() => this.#graceOver(peer), this.#graceMs).unref();
+  }
+
+  #graceOver(peer: number): void {
+    const functions = this.#machine.absent().flatMap((one) => (one.peer === peer ? [one.bdf] : []));
+    if (this.#closed || functions.length === 0) return;
+    this.#machine.submit(0, 0, { kind: 'grace-over', functions });
+    this.#deliver();
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all([...this.#channels.values()].map((channel) => channel.close()));
   }
 

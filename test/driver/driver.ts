@@ -11,6 +11,7 @@ export interface MachineRequest {
   readonly clock?: 'auto' | 'manual' | 'real';
   readonly behaviour?: Behaviour;
   readonly withoutFixes?: readonly Fix[];
+  readonly peerGraceMs?: number;
 }
 
 export interface DrivenMachine {

@@ -8,7 +8,7 @@ export function inProcessDriver(): Driver {
   return {
     name: 'in-process',
     createMachine(request) {
-      const hub = new CoreHub(machineSpec(request), request.preset ?? '');
+      const hub = new CoreHub(machineSpec(request), request.preset ?? '', request.peerGraceMs);
       return Promise.resolve({
         connect: (roles, tokenPrefix) => Promise.resolve(new Connection(hub.attach(roles), tokenPrefix)),
         close: () => hub.close(),

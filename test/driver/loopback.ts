@@ -24,6 +24,7 @@ export function loopbackDriver(): Driver {
       const host = new MachineHost(new Machine(spec, { readFunctions: readPluggedFunctions }), {
         realTime: spec.clock === 'real',
         seed: spec.seed,
+        ...(request.peerGraceMs === undefined ? {} : { graceMs: request.peerGraceMs }),
         welcome,
       });
       return Promise.resolve({

@@ -32,6 +32,8 @@ export interface Keeping {
   readonly ttlSeconds: number | undefined;
   /** Deleted when the first connection that is granted a role closes, or when none is in a minute. */
   readonly ephemeral: boolean;
+  /** Of functions whose peer has vanished; absent: PEER_GRACE_MS. */
+  readonly peerGraceMs?: number;
 }
 
 export interface MachineEntry {
@@ -119,7 +121,7 @@ export class Machines {
     const machine = make(name);
     const { spec } = machine;
     const log = this.#options.log.child({ machine: id });
-    const host = this.#hostOf(id, machine, from, log);
+    const host = this.#hostOf(id, machine, from, keeping.peerGraceMs, log);
     const files = openMachineFiles(id, machine, host, this.#options, log);
     const createdAt = new Date();
     const expiresAt = keeping.ttlSeconds === undefined ? undefined : new Date(createdAt.getTime() + keeping.ttlSeconds * 1000);
@@ -219,7 +221,13 @@ export class Machines {
     return name;
   }
 
-  #hostOf(id: string, machine: Machine, { source, preset }: Pick<MachineRequest, 'source' | 'preset'>, log: Log): MachineHost {
+  #hostOf(
+    id: string,
+    machine: Machine,
+    { source, preset }: Pick<MachineRequest, 'source' | 'preset'>,
+    graceMs: number | undefined,
+    log: Log,
+  ): MachineHost {
     const { spec } = machine;
     const toLog: RpcLog = ({ level, text, session, error }) =>
       log[level]({ ...(session === undefined ? {} : { session }), ...(error === undefined ? {} : { err: error }) }, text);
@@ -227,6 +235,7 @@ export class Machines {
       realTime: spec.clock === 'real',
       nowNs: machine.nowNs,
       restored: source === 'snapshot',
+      ...(graceMs === undefined ? {} : { graceMs }),
       welcome: {
         product: 'iommud',
         productVersion: VERSION,

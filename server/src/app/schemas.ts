@@ -1,6 +1,6 @@
 /** Shapes of REST bodies: what comes in is checked by them, and `/docs` is made from them. */
 import { Type, type Static, type TSchema } from 'typebox';
-import { WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
+import { PEER_GRACE_MS, PEER_GRACE_MS_MAX, WINDOW_TOKEN_CHARS_MAX } from '../../../proto/limits.ts';
 import { ERRORS, RESET_METHODS, type ErrorName } from '../core/base/index.ts';
 import { BEHAVIOURS, CLOCK_MODES, FIXES, FIX_NAMES } from '../core/machine/index.ts';
 import { KEY_CHARS_MAX } from './once.ts';
@@ -57,6 +57,13 @@ export const CreateMachine = Type.Object(
     withoutFixes: Type.Optional(WithoutFixes),
     labels: Type.Optional(Labels),
     ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: TTL_SECONDS_MAX, description: 'Seconds after which it is deleted' })),
+    peerGraceMs: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: PEER_GRACE_MS_MAX,
+        description: `How long, wall clock, a function whose emulator has vanished may be claimed again before it is pulled out. Default ${PEER_GRACE_MS}`,
+      }),
+    ),
     ephemeral: Type.Optional(
       Type.Boolean({ description: 'Deleted when the first connection that was granted a role closes, or when none was in a minute' }),
     ),

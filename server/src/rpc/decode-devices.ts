@@ -1,10 +1,10 @@
 /** Calls of the device role, and those that only its functions are the reason for. */
 import type { Calls } from '../../../proto/index.ts';
-import { LIST_ITEMS_MAX } from '../../../proto/limits.ts';
+import { LIST_ITEMS_MAX, PLUG_CHARS_MAX } from '../../../proto/limits.ts';
 import type { Command, RegionWriteItem } from '../core/machine/index.ts';
 import { ATC_OWNERS, CONFIG_KEEPER } from './enums.ts';
 import { invalid } from './errors.ts';
-import { needFunction, needHalves, needNumber, needUint32, needWord } from './fields.ts';
+import { needFunction, needHalves, needNumber, needText, needUint32, needWord } from './fields.ts';
 
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
@@ -21,7 +21,9 @@ export const DEVICE_ROWS = {
     roles: ['device'] as const,
     decode: (b: Calls['deviceClaim']['decoded']): CommandOf<'device-claim'> => ({
       kind: 'device-claim',
-      bdf: needFunction(b.function),
+      ...(b.function === null && b.port !== null ? {} : { bdf: needFunction(b.function) }),
+      ...(b.port === null ? {} : { port: needFunction(b.port, 'port') }),
+      ...(b.declare === null && b.port === null ? {} : { declare: needText(b.declare, 'declare', PLUG_CHARS_MAX) }),
       ...(b.config === null ? {} : { config: needWord(b.config, 'config', CONFIG_KEEPER) }),
       ...(b.postedWrites === null ? {} : { postedWrites: b.postedWrites }),
       ...(b.widths === null ? {} : { widths: b.widths }),

@@ -432,7 +432,9 @@ const ROWS = {
   traceHash: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'trace-hash' }) },
 } satisfies { readonly [Name in ServedCall]: Row<Name> };
 
-type Unreachable = Exclude<CommandKind, ReturnType<(typeof ROWS)[ServedCall]['decode']>['kind']>;
+/** The embedding program's own. */
+type NoCall = 'grace-over';
+type Unreachable = Exclude<CommandKind, NoCall | ReturnType<(typeof ROWS)[ServedCall]['decode']>['kind']>;
 /** Does not compile when the machine has a command that no call becomes. */
 export type EveryCommandHasItsCall = Must<[Unreachable] extends [never] ? true : Unreachable>;
 type Must<T extends true> = T;

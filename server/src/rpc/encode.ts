@@ -68,7 +68,8 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
       timedOut: reply.timedOut,
       elapsedNs: u64FromNumber(reply.elapsedNs),
     }) satisfies Send<'FunctionUnplugReply'>,
-  'device-claim': (reply) => ({ elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DeviceClaimReply'>,
+  'device-claim': (reply) =>
+    ({ elapsedNs: u64FromNumber(reply.elapsedNs), function: reply.bdf, restarted: reply.restarted }) satisfies Send<'DeviceClaimReply'>,
   'function-info': (reply) => functionDetail(reply.function),
   'function-regions': (reply) => ({ regions: reply.regions.map(regionInfo) }) satisfies Send<'FunctionRegionsReply'>,
   'group-info': (reply) => groupDetail(reply.group),

@@ -1,8 +1,9 @@
 // long: every input and every output of a machine passes here
 import { CLOSE, type CloseCode, type PacketReader } from '../../../proto/index.ts';
-import { SESSIONS_MAX } from '../../../proto/limits.ts';
+import { PEER_GRACE_MS, SESSIONS_MAX } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
 import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import { Absences } from './absences.ts';
 import { Buffers } from './buffers.ts';
 import { rpcCounters, type RpcCounters, type RpcLog } from './counters.ts';
 import type { Welcome } from './hello.ts';
@@ -21,6 +22,8 @@ export interface HostOptions {
   readonly realTime?: boolean;
   /** What its clock says when the host gets it; absent: 0. */
   readonly nowNs?: number;
+  /** Wall clock, in which functions whose peer has vanished may be claimed again. */
+  readonly graceMs?: number;
   readonly welcome: Welcome;
   /** The machine has a past: what it was made from does not say what it is. */
   readonly restored?: boolean;
@@ -55,6 +58,7 @@ export class MachineHost {
   readonly #trace: TraceTap;
   readonly #listeners = new Set<(event: MachineEvent) => void>();
   readonly #clock: RealClock | undefined;
+  readonly #absences: Absences;
   readonly #recordings = new Recordings();
   /** It has had no input. */
   #isNew: boolean;
@@ -84,8 +88,12 @@ export class MachineHost {
       gone: (session, reason) => this.#gone(session, reason),
       crash: (error) => this.#crash(error),
     };
-    // A machine of a snapshot has alarms already.
+    this.#absences = new Absences(machine, options.graceMs ?? PEER_GRACE_MS, (functions) => {
+      this.call({ kind: 'grace-over', functions }).catch(() => undefined);
+    });
+    // A machine of a snapshot has alarms already, and nobody of those who played its functions.
     this.#clock?.arm();
+    this.#absences.watch();
   }
 
   get state(): 'open' | 'draining' | 'closed' {
@@ -167,6 +175,7 @@ export class MachineHost {
   close(code: CloseCode = CLOSE.goingAway, reason = 'the machine was deleted'): void {
     this.#state = 'closed';
     this.#clock?.stop();
+    this.#absences.stop();
     this.#recordings.end(reason);
     for (const session of this.#sessions) session.close(code, reason);
     this.#trace.stop();
@@ -296,6 +305,7 @@ export class MachineHost {
       this.#recordings.each((recorder) => recorder.gone(peer, reason, realNs));
       this.#machine.peerDetach(peer);
     });
+    this.#absences.watch();
     this.#settleDrain();
     this.#options.onGone?.(this.#byPeer.size);
   }

@@ -180,7 +180,7 @@ describe('peers are gone from it', () => {
     );
     const other = run.machine.peerAttach({ host: false, device: true, memory: false, observer: false });
     expect(run.give({ kind: 'device-claim', bdf: REMOTE }, other)).toContainEqual(
-      expect.objectContaining({ to: other, reply: expect.objectContaining({ kind: 'ok' }) }),
+      expect.objectContaining({ to: other, reply: expect.objectContaining({ kind: 'device-claim', restarted: true }) }),
     );
   });
 });

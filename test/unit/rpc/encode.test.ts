@@ -205,7 +205,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   },
   modelPageRequest: { answer: 'PAGE_ANSWER_NOT_SENT', group: 511, elapsed_ns: '8' },
   pageRequest: { answer: 'PAGE_ANSWER_FORGOTTEN', group: 3, elapsed_ns: '9' },
-  deviceClaim: { elapsed_ns: '7' },
+  deviceClaim: { elapsed_ns: '7', function: 0x20, restarted: true },
   errorRecover: {
     recovered: true,
     status: 'VOTE_RECOVERED',

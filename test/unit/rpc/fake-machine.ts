@@ -2,6 +2,7 @@
 import type { TraceRecord, TraceSink } from '../../../server/src/core/base/index.ts';
 import { ModelError } from '../../../server/src/core/base/index.ts';
 import type {
+  Absent,
   Command,
   CommandKind,
   MachineEvent,
@@ -29,6 +30,8 @@ export class FakeMachine implements MachinePort {
   readonly detached: PeerId[] = [];
   readonly timedOut: PeerId[] = [];
   readonly passed: number[] = [];
+  /** Functions that peers have left. */
+  left: readonly Absent[] = [];
   alarmNs: number | undefined;
   /** The reply to a command; undefined holds it. May throw. */
   react: (command: Command, submitted: Submitted) => Reply | undefined = replyTo;
@@ -52,6 +55,9 @@ export class FakeMachine implements MachinePort {
   }
   peerDetach(peer: PeerId): void {
     this.detached.push(peer);
+  }
+  absent(): readonly Absent[] {
+    return this.left;
   }
   peerTimeout(peer: PeerId): void {
     this.timedOut.push(peer);
@@ -185,7 +191,7 @@ const REPLIES = {
     },
   },
   'config-read': { kind: 'config-read', data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
-  'device-claim': { kind: 'device-claim', config: Uint8Array.of(0x34, 0x12), elapsedNs: 7 },
+  'device-claim': { kind: 'device-claim', bdf: 0x20, config: Uint8Array.of(0x34, 0x12), restarted: true, elapsedNs: 7 },
   'function-plug': { kind: 'function-plug', functions: [0x100, 0x101], elapsedNs: 100_000_000 },
   'function-unplug': { kind: 'function-unplug', functions: [0x100], drained: 1, aborted: 2, completed: 3, timedOut: 4, elapsedNs: 5 },
   'function-regions': {

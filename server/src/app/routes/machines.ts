@@ -33,8 +33,13 @@ export function machineRoutes(instance: FastifyInstance, { access, machines, onc
       const answer = await once.run(request.headers['idempotency-key'], scope, request.body, async () => {
         const wanted = machineRequest(request.body);
         requireName(grant, wanted.name);
-        const { labels = {}, ttl, ephemeral = false } = request.body;
-        const entry = machines.create(wanted, { labels, ttlSeconds: ttl, ephemeral });
+        const { labels = {}, ttl, ephemeral = false, peerGraceMs } = request.body;
+        const entry = machines.create(wanted, {
+          labels,
+          ttlSeconds: ttl,
+          ephemeral,
+          ...(peerGraceMs === undefined ? {} : { peerGraceMs }),
+        });
         return { status: 201, body: view(request, entry), made: entry.id };
       });
       const made = answer.body as Machine;

@@ -637,7 +637,17 @@ export interface ClaimTerms {
 /** Absent: the server keeps configuration space and the ATC, writes are answered one by one, all widths. */
 export interface DeviceClaim extends Partial<ClaimTerms> {
   readonly kind: 'device-claim';
-  readonly bdf: Bdf;
+  /** Absent: where `declare` says. */
+  readonly bdf?: Bdf;
+  /** The empty slot of this port gets what `declare` says. */
+  readonly port?: Bdf;
+  /** One function, as a topology has it: read by the embedding program ({@link FunctionReader}). */
+  readonly declare?: string;
+}
+/** Of the embedding program alone, which measures the grace time of absent functions by wall clock. */
+export interface GraceOver {
+  readonly kind: 'grace-over';
+  readonly functions: readonly Bdf[];
 }
 export interface DeviceRelease {
   readonly kind: 'device-release';
@@ -695,6 +705,7 @@ export type HostCommand =
   | RegionWriteMulti
   | BusRead
   | BusWrite
+  | GraceOver
   | MachineInfo
   | FunctionList
   | FunctionPlug

@@ -65,6 +65,8 @@ export function newFunction(
     atcKept: false,
     needsReset: false,
     claimedBy: 0,
+    absentOf: 0,
+    comesWithClaim: false,
     claim: undefined,
     warnedDirect: false,
     armed: new Map(),

@@ -29,6 +29,7 @@ import { memoryAlloc, memoryClaim, memoryFree, memoryRead, memoryRelease, memory
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
+import { graceOver } from './remote/absence.ts';
 import { deviceClaim, deviceRelease } from './remote/claims.ts';
 import { regionWriteMulti } from './remote/write-multi.ts';
 import { done } from './reset/done.ts';
@@ -142,7 +143,8 @@ const HANDLERS: Handlers = {
   'trace-hash': (m, origin) => m.outbox.reply(origin, { kind: 'trace-hash', hash: m.hash.digest() }),
   'memory-claim': (m, origin, c, peer) => memoryClaim(m, origin, peer, c),
   'memory-release': (m, origin, c, peer) => memoryRelease(m, origin, peer, c),
-  'device-claim': (m, origin, c, peer) => deviceClaim(m, origin, peer, fnOf(m, c.bdf), c),
+  'device-claim': (m, origin, c, peer) => deviceClaim(m, origin, peer, c),
+  'grace-over': graceOver,
   'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),

@@ -111,6 +111,7 @@ export {
   type PasidAttach,
   type PasidDetach,
   type RegionRead,
+  type GraceOver,
   type RegionWrite,
   type RegionWriteItem,
   type RegionWriteMulti,
@@ -158,4 +159,4 @@ export { CALL_STEPS, type CallName, type StepName } from './calls/call-steps.ts'
 export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
-export type { MachinePort, PeerRoles } from './machine-port.ts';
+export type { Absent, MachinePort, PeerRoles } from './machine-port.ts';

@@ -1,5 +1,12 @@
+import type { Bdf } from '../base/index.ts';
 import type { Command } from './command.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
+
+/** A function, and whose it was. */
+export interface Absent {
+  readonly bdf: Bdf;
+  readonly peer: PeerId;
+}
 
 export interface PeerRoles {
   readonly host: boolean;
@@ -14,6 +21,8 @@ export interface MachinePort {
   peerAttach(roles: PeerRoles): PeerId;
   /** The peer is gone: its calls lose their replies, its memory errs, its functions are blocked. */
   peerDetach(peer: PeerId): void;
+  /** Functions that a peer which vanished has left absent: they have a grace time (`grace-over`) in which they can be claimed again. */
+  absent(): readonly Absent[];
   /** A peer has been silent past the watchdog: it no longer holds the clock. */
   peerTimeout(peer: PeerId): void;
   /** Runs the command; its reply is in the outbox now or comes later. Throws ModelError for a malformed one. */

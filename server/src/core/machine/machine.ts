@@ -17,7 +17,7 @@ import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { takeLeaving } from './hierarchy/leave.ts';
 import { followPorts } from './hierarchy/port-changes.ts';
 import { inspect, type Inspection } from './inspect.ts';
-import type { MachinePort, PeerRoles } from './machine-port.ts';
+import type { Absent, MachinePort, PeerRoles } from './machine-port.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
@@ -141,6 +141,10 @@ export class Machine implements MachinePort {
     this.#hashPeer('detach', peer);
     peerGone(this.#m, peer);
     this.#run();
+  }
+
+  absent(): readonly Absent[] {
+    return this.#m.functionList.flatMap(({ bdf, absentOf }) => (absentOf === 0 ? [] : [{ bdf, peer: absentOf }]));
   }
 
   peerTimeout(id: PeerId): void {

@@ -14,8 +14,8 @@ import { functionNumbered } from './function-state.ts';
 import type { PeerAnswer } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
+import { functionVanished } from './remote/absence.ts';
 import { accessAnswered, accessUnanswered } from './remote/accesses.ts';
-import { functionGone } from './remote/claims.ts';
 import { functionMayBeReady } from './reset/hardware-reset.ts';
 import type { FunctionState, Request } from './state.ts';
 
@@ -128,7 +128,7 @@ export function peerGone(m: Parts, peer: Peer): void {
   peer.owed.clear();
   for (const invalidation of releaseHoldsOf(m, peer.id)) deliver(m, invalidation);
   m.memory.releaseAll(peer.id);
-  for (const fn of m.functionList) if (fn.claimedBy === peer.id) functionGone(m, fn);
+  for (const fn of m.functionList) if (fn.claimedBy === peer.id) functionVanished(m, fn, peer.id);
   for (const bdf of touched) {
     const fn = m.functions.get(bdf);
     if (fn !== undefined) advance(m, fn);

@@ -277,7 +277,14 @@ export type Reply =
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
   | { readonly kind: 'config-read'; readonly data: Uint8Array }
   /** `config`: configuration space as it stands. */
-  | { readonly kind: 'device-claim'; readonly config: Uint8Array; readonly elapsedNs: number }
+  | {
+      readonly kind: 'device-claim';
+      readonly bdf: Bdf;
+      readonly config: Uint8Array;
+      /** It was absent, and is reset now. */
+      readonly restarted: boolean;
+      readonly elapsedNs: number;
+    }
   | { readonly kind: 'function-regions'; readonly regions: readonly RegionSummary[] }
   | { readonly kind: 'group-info'; readonly group: GroupDetail }
   | { readonly kind: 'irq-info'; readonly irqs: readonly IrqSummary[] }

@@ -120,6 +120,10 @@ export interface FunctionState {
   needsReset: boolean;
   /** The peer that plays a `remote` function; 0: nobody. */
   claimedBy: PeerId;
+  /** The peer that vanished, for as long as the function may be claimed again as what it was; 0: none. */
+  absentOf: PeerId;
+  /** A claim has plugged it in: it goes with that. */
+  comesWithClaim: boolean;
   /** How it wants to be accessed; undefined: nobody plays it. */
   claim: RemoteClaim | undefined;
   /** It has been said that its DMA addresses are physical. */
@@ -574,6 +578,16 @@ export interface PeerAccessTask extends Pending {
   readonly data: Uint8Array | undefined;
 }
 
+/** A claim that waits until what stands in its slot is gone. */
+export interface ClaimTask extends Pending {
+  readonly kind: 'claim';
+  readonly owner: PeerId;
+  readonly terms: ClaimTerms;
+  /** What comes. */
+  readonly spec: FunctionSpec;
+  readonly comesWithClaim: boolean;
+}
+
 /** Several writes to registers of a function, each a part. */
 export interface WriteMultiTask extends Pending {
   readonly kind: 'write-multi';
@@ -636,6 +650,7 @@ export type Operation =
   | PlugTask
   | PeerAccessTask
   | WriteMultiTask
+  | ClaimTask
   | LookupTask
   | BarReadTask
   | PageRequestTask

@@ -169,8 +169,10 @@ describe.each(BEHAVIOURS)('function-unplug in %s', (behaviour) => {
     expect(read.reply).toBeUndefined();
     const gone = m.unplug(REMOTE, { surprise: true });
     expect(read.reply).toMatchObject({ kind: 'region-read', valueLow: 0xffff_ffff, valueHigh: -1 });
-    expect(gone.reply).toMatchObject({ kind: 'function-unplug' });
+    // Linux awaits its Invalidate Completion until time is up, and time passes when the peer owes nothing.
+    if (behaviour === 'strict') expect(gone.reply).toMatchObject({ kind: 'function-unplug' });
     m.answer(peer, peer.calls[0]?.token ?? 0, { kind: 'value', valueLow: 1, valueHigh: 2 });
+    expect(gone.reply).toMatchObject({ kind: 'function-unplug' });
     expect(() => m.start({ kind: 'dma-read', bdf: REMOTE, iovaLow: 0, iovaHigh: 0, bytes: 4, pasid: -1 as never }, peer.id)).toThrow(
       'no function',
     );

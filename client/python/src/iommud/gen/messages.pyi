@@ -1285,12 +1285,16 @@ class DeviceClaim(Message):
     posted_writes: bool
     widths: int
     write_multi: bool
+    declare: str
+    port: int
     atc: int
-    def __init__(self, *, function: int | None = ..., config: int | None = ..., posted_writes: bool | None = ..., widths: int | None = ..., write_multi: bool | None = ..., atc: int | None = ...) -> None: ...
+    def __init__(self, *, function: int | None = ..., config: int | None = ..., posted_writes: bool | None = ..., widths: int | None = ..., write_multi: bool | None = ..., declare: str | None = ..., port: int | None = ..., atc: int | None = ...) -> None: ...
 
 class DeviceClaimReply(Message):
     elapsed_ns: int
-    def __init__(self, *, elapsed_ns: int | None = ...) -> None: ...
+    function: int
+    restarted: bool
+    def __init__(self, *, elapsed_ns: int | None = ..., function: int | None = ..., restarted: bool | None = ...) -> None: ...
 
 class DeviceRelease(Message):
     function: int

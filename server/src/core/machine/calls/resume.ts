@@ -13,6 +13,7 @@ import { unplugPartAnswered } from '../hierarchy/unplug.ts';
 import { modelDmaEnded } from '../model-ports.ts';
 import type { Parts } from '../parts.ts';
 import { resumeBarRead } from '../region-access.ts';
+import { claimPartAnswered } from '../remote/claims.ts';
 import { writePartAnswered } from '../remote/write-multi.ts';
 import type { Reply } from '../reply.ts';
 import { resumeDone } from '../reset/done.ts';
@@ -50,6 +51,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   plug: nothing,
   'peer-access': nothing,
   'write-multi': nothing,
+  claim: nothing,
   lookup: nothing,
   advance: nothing,
 };
@@ -76,5 +78,6 @@ export function partAnswered(m: Parts, origin: InnerOrigin, reply: Reply): void 
   else if (whole?.kind === 'recover') recoverPartAnswered(m, whole, reply);
   else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
   else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
+  else if (whole?.kind === 'claim') claimPartAnswered(m, whole, reply);
   else if (whole?.kind === 'write-multi') writePartAnswered(m, whole, reply);
 }

@@ -22,8 +22,12 @@ export function portAt(m: Parts, port: Bdf): FunctionState {
   return fn;
 }
 
-export function placeOf(m: Parts, port: Bdf | undefined): PlugPlace {
-  const taken = m.functionList.flatMap(memoryOf).toSorted((a, b) => a.base - b.base);
+/** `replaced`: a function that goes when they come. */
+export function placeOf(m: Parts, port: Bdf | undefined, replaced?: FunctionState): PlugPlace {
+  const taken = m.functionList
+    .filter((fn) => fn !== replaced)
+    .flatMap(memoryOf)
+    .toSorted((a, b) => a.base - b.base);
   if (port === undefined) return { segment: 0, port: undefined, taken };
   const { config } = portAt(m, port);
   const { secondary, subordinate } = m.topology.busesAt(port) ?? { secondary: 0, subordinate: 0 };

@@ -47,7 +47,7 @@ function readFunctions(m: Parts, port: Bdf | undefined, text: string): readonly 
 }
 
 /** Why the slot cannot take them now; EINVAL for what never can be. */
-function slotRefusal(m: Parts, port: Bdf, specs: readonly FunctionSpec[]): string | undefined {
+export function slotRefusal(m: Parts, port: Bdf, specs: readonly FunctionSpec[]): string | undefined {
   const fn = portAt(m, port);
   const name = formatBdf(port);
   // Names are as functions are wired, whatever bus numbers software has given.
