@@ -8,7 +8,7 @@ export { configAddress, type Bus, type BusConfig, type BusOptions } from './bus.
 export type { CallName, Calls, EventName, Events, U64 } from '../../proto/index.ts';
 export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
 export type { CallHolds, HeldCall, Hold, HoldOptions } from './call-holds.ts';
-export type { Clock } from './clock.ts';
+export type { Clock, ClockPace } from './clock.ts';
 export type {
   DirectRegion,
   DomainSummary,

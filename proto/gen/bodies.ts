@@ -183,6 +183,12 @@ export const BODY = {
   clockAdvanceReply: 227,
   traceHash: 228,
   traceHashReply: 229,
+  clockHold: 230,
+  clockHoldReply: 231,
+  clockGrant: 232,
+  clockGrantReply: 233,
+  clockRelease: 234,
+  clockReleaseReply: 235,
   functionPlug: 240,
   functionPlugReply: 241,
   functionUnplug: 242,
@@ -291,6 +297,9 @@ export interface Calls {
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
+  clockHold: { request: iommud.v1.ClockHold.$Properties; decoded: iommud.v1.ClockHold; reply: iommud.v1.ClockHoldReply };
+  clockGrant: { request: iommud.v1.ClockGrant.$Properties; decoded: iommud.v1.ClockGrant; reply: iommud.v1.ClockGrantReply };
+  clockRelease: { request: iommud.v1.ClockRelease.$Properties; decoded: iommud.v1.ClockRelease; reply: iommud.v1.ClockReleaseReply };
   functionPlug: { request: iommud.v1.FunctionPlug.$Properties; decoded: iommud.v1.FunctionPlug; reply: iommud.v1.FunctionPlugReply };
   functionUnplug: { request: iommud.v1.FunctionUnplug.$Properties; decoded: iommud.v1.FunctionUnplug; reply: iommud.v1.FunctionUnplugReply };
   slotSignal: { request: iommud.v1.SlotSignal.$Properties; decoded: iommud.v1.SlotSignal; reply: iommud.v1.SlotSignalReply };
@@ -494,6 +503,12 @@ codecs[226] = v1.ClockAdvance;
 codecs[227] = v1.ClockAdvanceReply;
 codecs[228] = v1.TraceHash;
 codecs[229] = v1.TraceHashReply;
+codecs[230] = v1.ClockHold;
+codecs[231] = v1.ClockHoldReply;
+codecs[232] = v1.ClockGrant;
+codecs[233] = v1.ClockGrantReply;
+codecs[234] = v1.ClockRelease;
+codecs[235] = v1.ClockReleaseReply;
 codecs[240] = v1.FunctionPlug;
 codecs[241] = v1.FunctionPlugReply;
 codecs[242] = v1.FunctionUnplug;

@@ -103,7 +103,7 @@ export namespace iommud {
         }
 
         /**
-         * Moves the clock and rings what is due on the way; while an attached peer owes an answer, it waits. Role: host. Class: control.
+         * Moves the clock and rings what is due on the way; while an attached peer owes an answer or holds the clock, it waits. Role: host. Class: control.
          * Errors: EINVAL (to beyond 2^53 - 1 ns less a day), EOPNOTSUPP (clock `real`).
          */
         class ClockAdvance {
@@ -215,6 +215,306 @@ export namespace iommud {
 
             /** Shape of a ClockAdvanceReply. */
             type $Shape = iommud.v1.ClockAdvanceReply.$Properties;
+        }
+
+        /**
+         * From now on the machine's clock passes only as far as this connection grants, until it releases it or ends: so a simulation sets the pace. Of several that
+         * hold it the one that has granted least decides. Only ClockAdvance with `force` passes it. Roles: host, device, memory. Class: control. Errors: EOPNOTSUPP (clock `real`).
+         */
+        class ClockHold {
+
+            /**
+             * Constructs a new ClockHold.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockHold.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified ClockHold message. Does not implicitly {@link iommud.v1.ClockHold.verify|verify} messages.
+             * @param message ClockHold message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockHold.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockHold message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockHold & iommud.v1.ClockHold.$Shape} ClockHold
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockHold & iommud.v1.ClockHold.$Shape;
+        }
+
+        namespace ClockHold {
+
+            /** Properties of a ClockHold. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockHold. */
+            type $Shape = iommud.v1.ClockHold.$Properties;
+        }
+
+        /** Represents a ClockHoldReply. */
+        class ClockHoldReply {
+
+            /**
+             * Constructs a new ClockHoldReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockHoldReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ClockHoldReply nowNs. */
+            nowNs: Long;
+
+            /**
+             * Encodes the specified ClockHoldReply message. Does not implicitly {@link iommud.v1.ClockHoldReply.verify|verify} messages.
+             * @param message ClockHoldReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockHoldReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockHoldReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockHoldReply & iommud.v1.ClockHoldReply.$Shape} ClockHoldReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockHoldReply & iommud.v1.ClockHoldReply.$Shape;
+        }
+
+        namespace ClockHoldReply {
+
+            /** Properties of a ClockHoldReply. */
+            interface $Properties {
+
+                /** ClockHoldReply nowNs */
+                nowNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockHoldReply. */
+            type $Shape = iommud.v1.ClockHoldReply.$Properties;
+        }
+
+        /**
+         * One more quantum, behind those that were granted before. Answered when the clock has come to its end, with all that was due rung, and every answer that a
+         * peer owed come. Roles: host, device, memory. Class: control. Errors: EINVAL (it does not hold the clock, or beyond the clock's end).
+         */
+        class ClockGrant {
+
+            /**
+             * Constructs a new ClockGrant.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockGrant.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Nanoseconds. */
+            ns: (Long|null);
+
+            /**
+             * Encodes the specified ClockGrant message. Does not implicitly {@link iommud.v1.ClockGrant.verify|verify} messages.
+             * @param message ClockGrant message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockGrant.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockGrant message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockGrant & iommud.v1.ClockGrant.$Shape} ClockGrant
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockGrant & iommud.v1.ClockGrant.$Shape;
+        }
+
+        namespace ClockGrant {
+
+            /** Properties of a ClockGrant. */
+            interface $Properties {
+
+                /** Nanoseconds. */
+                ns?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockGrant. */
+            type $Shape = iommud.v1.ClockGrant.$Properties;
+        }
+
+        /** Represents a ClockGrantReply. */
+        class ClockGrantReply {
+
+            /**
+             * Constructs a new ClockGrantReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockGrantReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ClockGrantReply nowNs. */
+            nowNs: Long;
+
+            /** How far it moved meanwhile, nanoseconds. */
+            movedNs: Long;
+
+            /**
+             * Encodes the specified ClockGrantReply message. Does not implicitly {@link iommud.v1.ClockGrantReply.verify|verify} messages.
+             * @param message ClockGrantReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockGrantReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockGrantReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockGrantReply & iommud.v1.ClockGrantReply.$Shape} ClockGrantReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockGrantReply & iommud.v1.ClockGrantReply.$Shape;
+        }
+
+        namespace ClockGrantReply {
+
+            /** Properties of a ClockGrantReply. */
+            interface $Properties {
+
+                /** ClockGrantReply nowNs */
+                nowNs?: Long;
+
+                /** How far it moved meanwhile, nanoseconds. */
+                movedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockGrantReply. */
+            type $Shape = iommud.v1.ClockGrantReply.$Properties;
+        }
+
+        /** Roles: host, device, memory. Class: control. */
+        class ClockRelease {
+
+            /**
+             * Constructs a new ClockRelease.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockRelease.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified ClockRelease message. Does not implicitly {@link iommud.v1.ClockRelease.verify|verify} messages.
+             * @param message ClockRelease message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockRelease.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockRelease message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockRelease & iommud.v1.ClockRelease.$Shape} ClockRelease
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockRelease & iommud.v1.ClockRelease.$Shape;
+        }
+
+        namespace ClockRelease {
+
+            /** Properties of a ClockRelease. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockRelease. */
+            type $Shape = iommud.v1.ClockRelease.$Properties;
+        }
+
+        /** Represents a ClockReleaseReply. */
+        class ClockReleaseReply {
+
+            /**
+             * Constructs a new ClockReleaseReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.ClockReleaseReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ClockReleaseReply nowNs. */
+            nowNs: Long;
+
+            /**
+             * Encodes the specified ClockReleaseReply message. Does not implicitly {@link iommud.v1.ClockReleaseReply.verify|verify} messages.
+             * @param message ClockReleaseReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.ClockReleaseReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ClockReleaseReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.ClockReleaseReply & iommud.v1.ClockReleaseReply.$Shape} ClockReleaseReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.ClockReleaseReply & iommud.v1.ClockReleaseReply.$Shape;
+        }
+
+        namespace ClockReleaseReply {
+
+            /** Properties of a ClockReleaseReply. */
+            interface $Properties {
+
+                /** ClockReleaseReply nowNs */
+                nowNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ClockReleaseReply. */
+            type $Shape = iommud.v1.ClockReleaseReply.$Properties;
         }
 
         /** A hash of all inputs and outputs so far: equal for equal inputs. Roles: host, observer. Class: control. */

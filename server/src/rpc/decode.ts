@@ -59,6 +59,7 @@ const HOST = ['host'] as const;
 const HOST_OR_OBSERVER = ['host', 'observer'] as const;
 const DEVICE = ['device'] as const;
 const MEMORY = ['memory'] as const;
+const ALL_BUT_OBSERVER = ['host', 'device', 'memory'] as const;
 const ANY = ['host', 'device', 'memory', 'observer'] as const;
 
 /** Every call that a machine serves; one without a row does not compile. */
@@ -429,6 +430,9 @@ const ROWS = {
 
   clockInfo: { roles: ANY, decode: () => ({ kind: 'clock-info' }) },
   clockAdvance: { roles: HOST, decode: (b) => ({ kind: 'clock-advance', ns: needNumber(b.ns, 'ns'), force: b.force ?? false }) },
+  clockHold: { roles: ALL_BUT_OBSERVER, decode: () => ({ kind: 'clock-hold' }) },
+  clockGrant: { roles: ALL_BUT_OBSERVER, decode: (b) => ({ kind: 'clock-grant', ns: needNumber(b.ns, 'ns') }) },
+  clockRelease: { roles: ALL_BUT_OBSERVER, decode: () => ({ kind: 'clock-release' }) },
   traceHash: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'trace-hash' }) },
 } satisfies { readonly [Name in ServedCall]: Row<Name> };
 

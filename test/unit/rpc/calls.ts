@@ -434,6 +434,9 @@ export const EXAMPLES: Examples = {
   pageFaults: { body: {}, needs: [], command: { kind: 'page-faults' } },
   clockInfo: { body: {}, needs: [], command: { kind: 'clock-info' } },
   clockAdvance: { body: { ns: SAFE, force: true }, needs: ['ns'], command: { kind: 'clock-advance', ns: SAFE_NUMBER, force: true } },
+  clockHold: { body: {}, needs: [], command: { kind: 'clock-hold' } },
+  clockGrant: { body: { ns: SAFE }, needs: ['ns'], command: { kind: 'clock-grant', ns: SAFE_NUMBER } },
+  clockRelease: { body: {}, needs: [], command: { kind: 'clock-release' } },
   traceHash: { body: {}, needs: [], command: { kind: 'trace-hash' } },
 };
 

@@ -239,6 +239,9 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   pageFaults: { faults: [PAGE_FAULT] },
   clockInfo: { now_ns: '11' },
   clockAdvance: { now_ns: '22', moved_ns: '11' },
+  clockHold: { now_ns: '11' },
+  clockGrant: { now_ns: '22', moved_ns: '11' },
+  clockRelease: { now_ns: '11' },
   traceHash: { hash: '0123456789abcdef' },
 };
 
@@ -320,7 +323,7 @@ describe('events', () => {
 
 it('every field that a reply sends is one of its message', () => {
   // toEqual above would not see a field that encode ignores. ClockInfo shares its reply with ClockAdvance.
-  for (const name of EXAMPLE_NAMES.filter((call) => call !== 'clockInfo')) {
+  for (const name of EXAMPLE_NAMES.filter((call) => !['clockInfo', 'clockHold', 'clockRelease'].includes(call))) {
     const reply = replyTo(EXAMPLES[name].command as unknown as Command);
     const type = Packet.root.lookupType(`iommud.v1.${name[0]?.toUpperCase()}${name.slice(1)}Reply`);
     const known = new Set(['kind', ...type.fieldsArray.map((field) => field.name.replaceAll('_', ''))]);

@@ -338,6 +338,9 @@ const REPLIES = {
   'page-faults': { kind: 'page-faults', faults: [PAGE_FAULT] },
   'clock-info': { kind: 'clock', nowNs: 11, movedNs: 0 },
   'clock-advance': { kind: 'clock', nowNs: 22, movedNs: 11 },
+  'clock-hold': { kind: 'clock', nowNs: 11, movedNs: 0 },
+  'clock-grant': { kind: 'clock', nowNs: 22, movedNs: 11 },
+  'clock-release': { kind: 'clock', nowNs: 11, movedNs: 0 },
   'trace-hash': { kind: 'trace-hash', hash: '0123456789abcdef' },
 } as const satisfies Partial<Replies>;
 

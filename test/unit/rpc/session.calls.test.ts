@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 73],
-      ['device', 14],
-      ['memory', 8],
+      ['host', 76],
+      ['device', 17],
+      ['memory', 11],
       ['observer', 16],
     ]);
-    expect(machine.submitted.length).toBe(73 + 14 + 8 + 16);
+    expect(machine.submitted.length).toBe(76 + 17 + 11 + 16);
   });
 
   it('that are cancelled still get their one reply', async () => {

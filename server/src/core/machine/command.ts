@@ -600,8 +600,19 @@ export interface ClockInfo {
 export interface ClockAdvance {
   readonly kind: 'clock-advance';
   readonly ns: number;
-  /** Pass alarms even while an attached peer owes an answer. */
+  /** Pass alarms even while an attached peer owes an answer, or holds the clock. */
   readonly force: boolean;
+}
+/** The clock passes no further than the peer grants, until it releases it or is gone. */
+export interface ClockHold {
+  readonly kind: 'clock-hold';
+}
+export interface ClockGrant {
+  readonly kind: 'clock-grant';
+  readonly ns: number;
+}
+export interface ClockRelease {
+  readonly kind: 'clock-release';
 }
 export interface TraceHash {
   readonly kind: 'trace-hash';
@@ -773,6 +784,9 @@ export type HostCommand =
   | CallsHeld
   | ClockInfo
   | ClockAdvance
+  | ClockHold
+  | ClockGrant
+  | ClockRelease
   | TraceHash;
 export type MemoryCommand = MemoryClaim | MemoryRelease;
 export type DeviceCommand =

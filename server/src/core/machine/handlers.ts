@@ -5,7 +5,7 @@ import { pageFaultList, pageResponse } from './ats/page-faults.ts';
 import { modelPageRequest, pageRequest } from './ats/page-request-commands.ts';
 import { busRead, busWrite } from './bus/bus-access.ts';
 import { callHold, callRelease, callsHeld } from './calls/call-holds.ts';
-import { clockAdvance, clockInfo } from './clock-commands.ts';
+import { clockAdvance, clockGrant, clockHold, clockInfo, clockRelease } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
 import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
@@ -140,6 +140,9 @@ const HANDLERS: Handlers = {
   'calls-held': callsHeld,
   'clock-info': clockInfo,
   'clock-advance': clockAdvance,
+  'clock-hold': (m, origin, c, peer) => clockHold(m, origin, peer, c),
+  'clock-grant': (m, origin, c, peer) => clockGrant(m, origin, peer, c),
+  'clock-release': (m, origin, c, peer) => clockRelease(m, origin, peer, c),
   'trace-hash': (m, origin) => m.outbox.reply(origin, { kind: 'trace-hash', hash: m.hash.digest() }),
   'memory-claim': (m, origin, c, peer) => memoryClaim(m, origin, peer, c),
   'memory-release': (m, origin, c, peer) => memoryRelease(m, origin, peer, c),

@@ -250,16 +250,26 @@ export class Machine implements MachinePort {
     return true;
   }
 
-  /** How far the clock may pass now: to the next alarm (`auto`), or to the target of an advance; undefined: not at all. */
+  /**
+   * How far the clock may pass now: to the next alarm (`auto`), or to the target of an advance, but not beyond what those who hold it have granted;
+   * undefined: not at all.
+   */
   #mayPassUntil(): number | undefined {
     const m = this.#m;
+    const { advances } = m.operations;
+    const next = this.spec.clock === 'auto' ? m.clock.nextNs() : undefined;
+    if (advances.size === 0 && next === undefined) return undefined;
+    const { nowNs } = m.clock;
     const { owing } = m.peers;
+    const limitNs = owing ? -1 : m.peers.clockLimitNs;
     let target: number | undefined;
-    for (const task of m.operations.advances) {
-      if ((task.force || !owing) && (target === undefined || task.targetNs < target)) target = task.targetNs;
+    for (const { targetNs, force } of advances) {
+      const until = force ? targetNs : Math.min(targetNs, limitNs);
+      // One that is stopped short of its target, and is there already, moves nothing.
+      if (until < targetNs && until <= nowNs) continue;
+      if (target === undefined || until < target) target = until;
     }
-    if (target !== undefined) return target;
-    return this.spec.clock === 'auto' && !owing ? m.clock.nextNs() : undefined;
+    return target ?? (next !== undefined && next <= limitNs ? next : undefined);
   }
 
   /** The clock has come to this target: every advance that wanted no more is answered. */

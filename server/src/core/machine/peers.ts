@@ -34,6 +34,8 @@ export interface Peer {
   readonly owed: Map<number, Owed>;
   /** Silent past the watchdog: it no longer holds the clock. */
   silent: boolean;
+  /** It holds the machine's clock, which passes no further than this; Infinity: it does not. */
+  clockUntilNs: number;
   /** Memory accesses it takes at a time, and how many it has now. */
   memoryDepth: number;
   memoryOutstanding: number;
@@ -63,6 +65,7 @@ export class Peers {
       ordinal: isObserver(roles) ? 0 : this.#nextOrdinal++,
       owed: new Map(),
       silent: false,
+      clockUntilNs: Infinity,
       memoryDepth: 0,
       memoryOutstanding: 0,
       waitingForCredit: new Set(),
@@ -114,6 +117,13 @@ export class Peers {
     this.#nextPeer = fields.field('nextPeer', this.#nextPeer);
     this.#nextOrdinal = fields.field('nextOrdinal', this.#nextOrdinal);
     this.#nextToken = fields.field('nextToken', this.#nextToken);
+  }
+
+  /** How far those who hold the clock let it pass. */
+  get clockLimitNs(): number {
+    let limitNs = Infinity;
+    for (const { clockUntilNs } of this.#byId.values()) if (clockUntilNs < limitNs) limitNs = clockUntilNs;
+    return limitNs;
   }
 
   /** True while an attached peer that is not silent owes an answer. */

@@ -178,6 +178,12 @@ CLOCK_ADVANCE: Final = 226
 CLOCK_ADVANCE_REPLY: Final = 227
 TRACE_HASH: Final = 228
 TRACE_HASH_REPLY: Final = 229
+CLOCK_HOLD: Final = 230
+CLOCK_HOLD_REPLY: Final = 231
+CLOCK_GRANT: Final = 232
+CLOCK_GRANT_REPLY: Final = 233
+CLOCK_RELEASE: Final = 234
+CLOCK_RELEASE_REPLY: Final = 235
 FUNCTION_PLUG: Final = 240
 FUNCTION_PLUG_REPLY: Final = 241
 FUNCTION_UNPLUG: Final = 242
@@ -369,6 +375,12 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     227: m.ClockAdvanceReply,
     228: m.TraceHash,
     229: m.TraceHashReply,
+    230: m.ClockHold,
+    231: m.ClockHoldReply,
+    232: m.ClockGrant,
+    233: m.ClockGrantReply,
+    234: m.ClockRelease,
+    235: m.ClockReleaseReply,
     240: m.FunctionPlug,
     241: m.FunctionPlugReply,
     242: m.FunctionUnplug,
@@ -476,6 +488,9 @@ CALLS: Final[dict[str, int]] = {
     "clock_info": 224,
     "clock_advance": 226,
     "trace_hash": 228,
+    "clock_hold": 230,
+    "clock_grant": 232,
+    "clock_release": 234,
     "function_plug": 240,
     "function_unplug": 242,
     "slot_signal": 244,
