@@ -2,11 +2,12 @@
 
 import threading
 import time
+from typing import Callable, Literal
 
 import pytest
 
 import iommud
-from iommud import IommudError, RegionAccess, StartedMachine
+from iommud import Invalidation, IommudError, RegionAccess, StartedMachine, Translation
 
 BDF = "00:04.0"
 
@@ -251,7 +252,88 @@ def test_an_emulator_that_closes_leaves_its_function_absent(machine: StartedMach
     emulator = machine.connect(["device"])
     claimed = emulator.claim(BDF, Scratch())
     emulator.close()
+    # The service hears of it on another socket than this one.
+    until = time.monotonic() + 30
+    while not machine.function(BDF).info().summary.absent and time.monotonic() < until:
+        time.sleep(0.001)
     assert machine.function(BDF).info().summary.absent
     with pytest.raises(IommudError) as caught:
         claimed.dma.read(0, 4)
     assert caught.value.name == "ECONNRESET"
+
+
+REMOTE_WITH_ATS = {
+    "schema": "iommud.topology/v1",
+    "functions": [{"address": BDF, "model": "remote", "capabilities": {"ats": {"queueDepth": 4}, "pasid": {"width": 8}}}],
+}
+
+
+class Cache(Scratch):
+    """A function that keeps its ATC; `before` an invalidation is done something may happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: Literal["done", "later"] = "done"
+        self.before: Callable[[], object] = lambda: None
+
+    def invalidate(self, invalidation: Invalidation) -> Literal["done", "later"]:
+        self.happened.append(invalidation)
+        self.before()
+        return self.answer
+
+
+@pytest.mark.iommud(topology=REMOTE_WITH_ATS)
+def test_a_function_that_caches_its_translations_is_sent_invalidations(machine: StartedMachine) -> None:
+    device = Cache()
+    claimed = machine.connect(["device"]).claim(BDF, device, atc="peer")
+    dev = machine.function(BDF)
+    dev.config.write(4, 0x0406, 2)
+    page = machine.memory.alloc(4096).address
+    dev.dma.map(iova=0x10000, address=page, size=4096, access="rw")
+    got = claimed.ats.translate(0x10000, write=True)
+    assert [(grant.address, grant.size, grant.access) for grant in got.result.grants] == [(page, 4096, "rw")]
+    assert not got.overtaken
+    assert claimed.dma.write(page + 8, b"by address", translated=True).ok
+    device.before = lambda: claimed.dma.write(page, b"in time", translated=True)
+    assert dev.dma.unmap(iova=0x10000, size=4096).timed_out == 0
+    assert device.happened == [Invalidation(0, None, 0x10000, 4096)]
+    assert claimed.dma.write(page, b"too late", translated=True).outcome == "stale-atc"
+    assert machine.memory.read(page, 7) == b"in time"
+    assert claimed.ats.translate(0x10000).result.outcome == "no-access"
+
+
+@pytest.mark.iommud(topology=REMOTE_WITH_ATS)
+def test_an_invalidation_that_is_answered_later_is_completed_by_its_tag_or_times_out(machine: StartedMachine) -> None:
+    device = Cache()
+    device.answer = "later"
+    claimed = machine.connect(["device"]).claim(BDF, device, atc="peer")
+    dev = machine.function(BDF)
+    dev.config.write(4, 0x0406, 2)
+    page = machine.memory.alloc(8192).address
+    dev.dma.map(iova=0, address=page, size=8192, access="rw")
+    device.before = lambda: claimed.ats.complete(device.happened[-1].itag)  # type: ignore[attr-defined]
+    assert dev.dma.unmap(iova=0, size=4096).timed_out == 0
+    device.before = lambda: None
+    assert dev.dma.unmap(iova=4096, size=4096).timed_out == 1
+    with pytest.raises(IommudError, match="ITags are 0 to 31"):
+        claimed.ats.complete(32)
+
+
+@pytest.mark.iommud(topology=REMOTE_WITH_ATS)
+def test_a_translation_that_an_invalidation_overtakes_says_so(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Cache(), atc="peer")
+    dev = machine.function(BDF)
+    dev.config.write(4, 0x0406, 2)
+    page = machine.memory.alloc(8192).address
+    dev.dma.map(iova=0, address=page, size=8192, access="rw")
+    # Answered, and on its way: the unmap behind it invalidates what it was granted.
+    dev.faults.arm("hold", point="performed")
+    got: list[Translation] = []
+    thread = threading.Thread(target=lambda: got.append(claimed.ats.translate(0)))
+    thread.start()
+    while not dev.ledger():
+        time.sleep(0.001)
+    dev.dma.unmap(iova=0, size=4096)
+    dev.release()
+    thread.join(10)
+    assert got[0].overtaken

@@ -2,11 +2,13 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import iommud
+from iommud.server import server_command
 
 RED = """
 def test_red(machine):
@@ -103,8 +105,9 @@ def test_a_red_test_leaves_what_its_machine_was(pytester: pytest.Pytester, iommu
         [
             "*- iommud: machine -*",
             "machine m-*, seed 77",
-            f"left in {folder}: faults.json, ledger.json, machine.json, machine.snapshot, timeline.jsonl",
+            f"left in {folder}: faults.json, ledger.json, machine.json, machine.snapshot, test_some.py-test_red.iommurec, timeline.jsonl",
             f"as it was when the test failed: iommud machine load {folder}/machine.snapshot",
+            f"reproduce: iommud replay {folder}/test_some.py-test_red.iommurec",
         ]
     )
     said = json.loads((folder / "machine.json").read_text())
@@ -119,6 +122,11 @@ def test_a_red_test_leaves_what_its_machine_was(pytester: pytest.Pytester, iommu
     assert [one["iova"] for one in timeline if one["event"] == "faults"] == [0x11000]
     assert sum(one["event"] == "trace" for one in timeline) > 2
     assert [one["time_ns"] for one in timeline] == sorted(one["time_ns"] for one in timeline)
+    # The recording is the test: it is replayed without it, and comes to the same.
+    replay = [*server_command(), "replay", str(folder / "test_some.py-test_red.iommurec")]
+    done = subprocess.run(replay, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "are the same; trace hash" in done.stdout
     # The snapshot is the machine: it is made again, with what it had in flight.
     made = iommud.rest.load_snapshot(iommud_server, (folder / "machine.snapshot").read_bytes(), "again-" + (workers or ["0"])[-1])
     with iommud.connect(made.socket_url) as again:

@@ -10,7 +10,9 @@ import pytest
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
 PROGRAMS = [
-    (text, BLOCKS[at + 1][1]) for at, (kind, text) in enumerate(BLOCKS[:-1]) if kind == "python" and BLOCKS[at + 1][0] == "text"
+    (text, BLOCKS[at + 1][1])
+    for at, (kind, text) in enumerate(BLOCKS[:-1])
+    if kind == "python" and BLOCKS[at + 1][0] == "text" and "def test_" not in text
 ]
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "iommud"
-SAME = ("device_dma", "domains", "faults", "function", "machine", "mappings", "memory", "model", "region", "started")
+SAME = ("device_ats", "device_dma", "domains", "faults", "function", "machine", "mappings", "memory", "model", "region", "started")
 BANNER = "# Made from {} by tools/make_blocking.py. Do not edit.\n"
 
 WORDS = (

@@ -6,6 +6,7 @@ The names here block; `iommud.aio` has the same ones for asyncio. Both stand on 
 from . import values
 from .blocking.claims import ClaimedFunction, Device, OwnedMemory, Owner, Ram
 from .blocking.connection import Connection, Pending, connect
+from .blocking.device_ats import DeviceAts, Translation
 from .blocking.domains import Domain
 from .blocking.function import Function, ResetWindow
 from .blocking.machine import Hold, Machine
@@ -14,7 +15,7 @@ from .blocking.queue import EventQueue
 from .blocking.region import Region
 from .blocking.started import StartedMachine, start_machine
 from .core.hello import VERSION, Granted
-from .core.peer import RegionAccess
+from .core.peer import Invalidation, RegionAccess
 from .core.socket import Closed
 from .errors import IommudError
 from .gen import messages
@@ -29,11 +30,13 @@ __all__ = [
     "Closed",
     "Connection",
     "Device",
+    "DeviceAts",
     "Domain",
     "EventQueue",
     "Function",
     "Granted",
     "Hold",
+    "Invalidation",
     "IommudError",
     "Machine",
     "Mappings",
@@ -46,6 +49,7 @@ __all__ = [
     "ResetWindow",
     "Server",
     "StartedMachine",
+    "Translation",
     "connect",
     "messages",
     "start_machine",

@@ -12,7 +12,7 @@ from typing import Any, Generator, Iterator
 
 import pytest
 
-from .artifacts import Timeline, leave_behind
+from .artifacts import Watch
 from .blocking.started import StartedMachine, start_machine
 from .errors import IommudError
 from .rest import Address
@@ -22,7 +22,7 @@ _URL_KEY = "iommud_url"
 _PIPE_KEY = "iommud_pipe"
 _AUTH_KEY = "iommud_authkey"
 _SEED = 1
-_timelines = pytest.StashKey[dict[int, Timeline]]()
+_watches = pytest.StashKey[dict[int, Watch]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -129,15 +129,23 @@ def machine(request: pytest.FixtureRequest, iommud_server: Address) -> Iterator[
     marker = request.node.get_closest_marker("iommud")
     said: dict[str, Any] = {} if marker is None else dict(marker.kwargs)
     said.setdefault("seed", request.config.getoption("--iommud-seed"))
-    with start_machine(url=iommud_server.url, token=iommud_server.token, **said) as made:
-        if request.config.getoption("--iommud-artifacts") is not None:
-            _timelines_of(request.node)[id(made)] = Timeline(made)
-        yield made
+    if request.config.getoption("--iommud-artifacts") is None:
+        with start_machine(url=iommud_server.url, token=iommud_server.token, **said) as made:
+            yield made
+        return
+    watch = Watch()
+    try:
+        with start_machine(url=iommud_server.url, token=iommud_server.token, on_made=watch.made, **said) as made:
+            watch.connected(made)
+            _watches_of(request.node)[id(made)] = watch
+            yield made
+    finally:
+        watch.close()
 
 
-def _timelines_of(item: pytest.Item) -> dict[int, Timeline]:
-    timelines: dict[int, Timeline] = item.stash.setdefault(_timelines, {})
-    return timelines
+def _watches_of(item: pytest.Item) -> dict[int, Watch]:
+    watches: dict[int, Watch] = item.stash.setdefault(_watches, {})
+    return watches
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -157,14 +165,18 @@ def _left(item: pytest.Item, name: str, machine: StartedMachine) -> str:
     said = [f"machine {machine.name}, seed {machine.seed}"]
     if root is None:
         return "\n".join([*said, "--iommud-artifacts DIR keeps what it was"])
-    folder = root.resolve() / re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-") / name
-    timeline = _timelines_of(item).get(id(machine))
+    slug = re.sub(r"[^\w.-]+", "-", item.nodeid).strip("-")
+    folder = root.resolve() / slug / name
+    about: dict[str, object] = {"test": item.nodeid, "server": machine.connection.granted.server}
     try:
-        problems = leave_behind(machine, timeline, folder, {"test": item.nodeid, "server": machine.connection.granted.server})
+        # A machine of a fixture of the project's own has not been watched from its beginning.
+        problems = _watches_of(item).get(id(machine), Watch()).leave(machine, folder, slug, about)
     except OSError as problem:
         return "\n".join([*said, f"nothing could be left in {folder}: {problem}"])
     said.append(f"left in {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
     said.extend(f"missing: {problem}" for problem in problems)
     if (folder / "machine.snapshot").exists():
         said.append(f"as it was when the test failed: iommud machine load {folder / 'machine.snapshot'}")
+    if (folder / f"{slug}.iommurec").exists():
+        said.append(f"reproduce: iommud replay {folder / slug}.iommurec")
     return "\n".join(said)

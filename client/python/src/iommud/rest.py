@@ -37,14 +37,14 @@ class MadeMachine:
 
 
 def make_machine(service: Address, body: Mapping[str, object]) -> MadeMachine:
-    made: dict[str, Any] = json.loads(_request(service, "POST", "/v1/machines", json.dumps(body).encode(), _JSON))
+    made: dict[str, Any] = json.loads(request(service, "POST", "/v1/machines", json.dumps(body).encode(), _JSON))
     return MadeMachine(made["id"], made["name"], made["socketUrl"], made["seed"], tuple(made.get("warnings", ())))
 
 
 def delete_machine(service: Address, id: str) -> None:
     """A machine that is gone already is deleted enough."""
     try:
-        _request(service, "DELETE", f"/v1/machines/{quote(id)}")
+        request(service, "DELETE", f"/v1/machines/{quote(id)}")
     except IommudError as problem:
         if problem.name != "ENODEV":
             raise
@@ -52,31 +52,37 @@ def delete_machine(service: Address, id: str) -> None:
 
 def get(service: Address, path: str) -> Any:
     """What a route answers, such as `/v1/machines`."""
-    return json.loads(_request(service, "GET", path))
+    return json.loads(request(service, "GET", path))
 
 
 def snapshot(service: Address, id: str) -> bytes:
     """The machine as a file, for `iommud machine load`."""
-    return _request(service, "GET", f"/v1/machines/{quote(id)}/snapshot")
+    return request(service, "GET", f"/v1/machines/{quote(id)}/snapshot")
 
 
 def load_snapshot(service: Address, data: bytes, name: str | None = None) -> MadeMachine:
     """A machine that goes on from a file."""
     path = "/v1/machines/snapshot" + ("" if name is None else f"?name={quote(name)}")
-    made: dict[str, Any] = json.loads(_request(service, "POST", path, data, _BYTES))
+    made: dict[str, Any] = json.loads(request(service, "POST", path, data, _BYTES))
     return MadeMachine(made["id"], made["name"], made["socketUrl"], made["seed"], tuple(made.get("warnings", ())))
 
 
-def _request(service: Address, method: str, path: str, body: bytes | None = None, kind: str = _JSON) -> bytes:
-    base = service.url.rstrip("/")
-    url = ("http" + base[2:] if base.startswith("ws") else base) + path
-    request = urllib.request.Request(url, data=body, method=method)
+def http_url(url: str) -> str:
+    """A service may be named by the address of its sockets."""
+    base = url.rstrip("/")
+    return "http" + base[2:] if base.startswith("ws") else base
+
+
+def request(service: Address, method: str, path: str, body: bytes | None = None, kind: str = _JSON) -> bytes:
+    """Any call of REST (docs/rest.md)."""
+    url = http_url(service.url) + path
+    asked = urllib.request.Request(url, data=body, method=method)
     if body is not None:
-        request.add_header("Content-Type", kind)
+        asked.add_header("Content-Type", kind)
     if service.token is not None:
-        request.add_header("Authorization", f"Bearer {service.token}")
+        asked.add_header("Authorization", f"Bearer {service.token}")
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+        with urllib.request.urlopen(asked, timeout=ANSWER_S) as answer:
             received: bytes = answer.read()
             return received
     except urllib.error.HTTPError as problem:

@@ -1,11 +1,12 @@
 """The face for asyncio: the same names as `iommud`, whose calls are awaited."""
 
 from ..core.hello import Granted
-from ..core.peer import RegionAccess
+from ..core.peer import Invalidation, RegionAccess
 from ..core.socket import Closed
 from ..errors import IommudError
 from .claims import ClaimedFunction, Device, OwnedMemory, Owner, Ram
 from .connection import Connection, Pending, connect
+from .device_ats import DeviceAts, Translation
 from .domains import Domain
 from .function import Function, ResetWindow
 from .machine import Hold, Machine
@@ -19,11 +20,13 @@ __all__ = [
     "Closed",
     "Connection",
     "Device",
+    "DeviceAts",
     "Domain",
     "EventQueue",
     "Function",
     "Granted",
     "Hold",
+    "Invalidation",
     "IommudError",
     "Machine",
     "Mappings",
@@ -35,6 +38,7 @@ __all__ = [
     "RegionAccess",
     "ResetWindow",
     "StartedMachine",
+    "Translation",
     "connect",
     "start_machine",
 ]

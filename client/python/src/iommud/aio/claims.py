@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Literal, Sequence
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
 from ..core.operation import operation, with_data
 from ..core.peer import (
     DEVICE_CALLS,
+    DeviceInvalidate,
     DeviceRead,
     DeviceReset,
+    DeviceWrite,
+    DeviceWrites,
+    Invalidation,
     RegionAccess,
     device_call,
+    invalidated,
     owner_access,
     value_body,
     whole,
@@ -23,7 +28,8 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import CONFIG_KEEPER, ConfigKeeper, InterruptOutcome, ResetMethod
+from ..gen.names import ATC_OWNER, CONFIG_KEEPER, AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
+from .device_ats import DeviceAts
 from .device_dma import DeviceDma
 
 if TYPE_CHECKING:
@@ -35,7 +41,8 @@ Answer = tuple[bytes, "bytes | None"]
 class Device:
     """A function that this program is: subclass it, and give it to `Connection.claim`.
 
-    Accesses come one after the other, each when the one before has been answered, so a read sees what earlier writes did; a reset starts at once. A method
+    Accesses come one after the other, each when the one before has been answered, so a read sees what earlier writes did; a reset and an
+    invalidation start at once. A method
     may do DMA and raise interrupts meanwhile. What it raises is answered as an error: an IommudError with its code, anything else as EIO.
     """
 
@@ -51,6 +58,15 @@ class Device:
 
     async def reset(self, method: ResetMethod) -> None:
         """It is ready when this returns."""
+
+    async def invalidate(self, invalidation: Invalidation) -> Literal["done", "later"]:
+        """Of a function that was claimed with `atc="peer"`: drop what is cached of the range. `done`: every request that used it has been sent. `later`:
+        `ats.complete` will say when, or nothing does and it times out."""
+        return "done"
+
+    @property
+    def ats(self) -> DeviceAts:
+        return self.function.ats
 
     @property
     def dma(self) -> DeviceDma:
@@ -151,6 +167,7 @@ class ClaimedFunction(_Claim):
     def __init__(self, connection: Connection, function: int, device: Device, undo: Callable[[], Awaitable[None]]) -> None:
         self.bdf = bdf_text(function)
         self.dma = DeviceDma(connection, function)
+        self.ats = DeviceAts(connection, function)
         self.config = b""
         """Configuration space as it stood when it was claimed."""
         self._function = function
@@ -179,12 +196,28 @@ class ClaimedFunction(_Claim):
         if isinstance(asked, DeviceReset):
             await self._device.reset(asked.method)
             return b"", None
+        if isinstance(asked, DeviceInvalidate):
+            return invalidated(await self._device.invalidate(asked.invalidation)), None
         # Fair: in the order in which they came.
         async with self._turn:
             if isinstance(asked, DeviceRead):
                 return value_body(await self._device.read(asked.access), asked.access), None
-            await self._device.write(asked.access, asked.value)
+            if isinstance(asked, DeviceWrite):
+                await self._device.write(asked.access, asked.value)
+            else:
+                await self._write_all(asked)
             return b"", None
+
+    async def _write_all(self, asked: DeviceWrites) -> None:
+        """All of them; the first error is the answer."""
+        problems: list[Exception] = []
+        for access, value in asked.writes:
+            try:
+                await self._device.write(access, value)
+            except Exception as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
 
 class OwnedMemory(_Claim):
@@ -238,7 +271,13 @@ class Claims:
         self._memory: list[OwnedMemory] = []
 
     async def claim(
-        self, bdf: str, device: Device, config: ConfigKeeper | None, posted_writes: bool | None, widths: Sequence[int] | None
+        self,
+        bdf: str,
+        device: Device,
+        config: ConfigKeeper | None,
+        posted_writes: bool | None,
+        widths: Sequence[int] | None,
+        atc: AtcOwner | None,
     ) -> ClaimedFunction:
         function = pack_bdf(bdf)
         if function in self._functions:
@@ -257,6 +296,9 @@ class Claims:
             config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
             posted_writes=posted_writes,
             widths=None if widths is None else sum(set(widths)),
+            # A device sees one write at a time in any case.
+            write_multi=True,
+            atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
         )
         try:
             claimed.config = await ask(
@@ -292,7 +334,11 @@ class Claims:
     def take(self, call: PeerCall) -> None:
         claim: _Claim | None
         if call.number in DEVICE_CALLS:
-            claim = self._functions.get(device_call(call).function)
+            asked = device_call(call)
+            function = self._functions.get(asked.function)
+            if function is not None and isinstance(asked, DeviceInvalidate):
+                function.ats.note(asked.invalidation)
+            claim = function
         else:
             address = owner_access(call).address
             claim = next((one for one in self._memory if one.address <= address < one.address + one.size), None)

@@ -20,7 +20,7 @@ from ..core.socket import Closed, WebSocket, keep_alive
 from ..errors import IommudError, NotConnected, error, invalid, lost
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import ConfigKeeper, Role
+from ..gen.names import AtcOwner, ConfigKeeper, Role
 from .claims import ClaimedFunction, Claims, Device, OwnedMemory, Owner
 from .machine import Machine
 from .queue import EventQueue
@@ -189,12 +189,14 @@ class Connection:
         config: ConfigKeeper | None = None,
         posted_writes: bool | None = None,
         widths: Sequence[int] | None = None,
+        atc: AtcOwner | None = None,
     ) -> ClaimedFunction:
         """Is a `remote` function: its accesses and resets come to `device`. `config="emulator"`: those of configuration space too, as region 7.
         `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
+        `atc="peer"`: this program caches the function's translations, by `ats` and `Device.invalidate`.
 
         Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL."""
-        return await self.claims.claim(bdf, device, config, posted_writes, widths)
+        return await self.claims.claim(bdf, device, config, posted_writes, widths, atc)
 
     async def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
         """Owns a range of guest memory, multiples of 4096: what the server reads and writes there comes to `owner`, `depth` accesses at once (16). Needs

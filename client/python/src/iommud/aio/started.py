@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 from .. import rest
 from ..gen.names import Role
@@ -73,10 +73,11 @@ async def start_machine(
     token: str | None = None,
     roles: Sequence[Role] = ("host", "observer"),
     timeout: float | None = 60.0,
+    on_made: Callable[[rest.Address, rest.MadeMachine], None] | None = None,
 ) -> StartedMachine:
     """Makes a machine (the preset `basic` when nothing is said) and connects to it.
 
-    `url` and `token` are of the service, IOMMUD_URL and IOMMUD_TOKEN when absent; without any, a service is started and ends with the machine.
+    `on_made` is called when it is there and nobody has connected yet. `url` and `token` are of the service, IOMMUD_URL and IOMMUD_TOKEN when absent; without any, a service is started and ends with the machine.
     Errors: EINVAL (what the machine is), EEXIST (the name), EPERM (the token), ECONNRESET (no service), ENOENT (no command to start one).
     """
     where = url or os.environ.get("IOMMUD_URL")
@@ -96,6 +97,8 @@ async def start_machine(
     try:
         made = await in_thread(rest.make_machine, service, {key: value for key, value in said.items() if value is not None})
         try:
+            if on_made is not None:
+                await in_thread(on_made, service, made)
             connection = await connect(made.socket_url, roles, token=service.token, timeout=timeout, token_prefix="window")
         except BaseException:
             await in_thread(rest.delete_machine, service, made.id)

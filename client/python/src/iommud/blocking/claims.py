@@ -5,17 +5,22 @@ from __future__ import annotations
 import queue
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, Callable, Literal, Sequence
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
 from ..core.operation import operation, with_data
 from ..core.peer import (
     DEVICE_CALLS,
+    DeviceInvalidate,
     DeviceRead,
     DeviceReset,
+    DeviceWrite,
+    DeviceWrites,
+    Invalidation,
     RegionAccess,
     device_call,
+    invalidated,
     owner_access,
     value_body,
     whole,
@@ -24,7 +29,8 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import CONFIG_KEEPER, ConfigKeeper, InterruptOutcome, ResetMethod
+from ..gen.names import ATC_OWNER, CONFIG_KEEPER, AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
+from .device_ats import DeviceAts
 from .device_dma import DeviceDma
 
 if TYPE_CHECKING:
@@ -36,7 +42,7 @@ Answer = tuple[bytes, "bytes | None"]
 class Device:
     """A function that this program is: subclass it, and give it to `Connection.claim`.
 
-    Accesses and resets come one after the other, in a thread of the claim; a method may do DMA and raise interrupts meanwhile. What a method raises is
+    Accesses, resets and invalidations come one after the other, in a thread of the claim; a method may do DMA and raise interrupts meanwhile. What a method raises is
     answered as an error: an IommudError with its code, anything else as EIO. An access or reset that is not answered in the server's time ends without
     an answer.
     """
@@ -53,6 +59,15 @@ class Device:
 
     def reset(self, method: ResetMethod) -> None:
         """It is ready when this returns."""
+
+    def invalidate(self, invalidation: Invalidation) -> Literal["done", "later"]:
+        """Of a function that was claimed with `atc="peer"`: drop what is cached of the range. `done`: every request that used it has been sent. `later`:
+        `ats.complete` will say when, or nothing does and it times out."""
+        return "done"
+
+    @property
+    def ats(self) -> DeviceAts:
+        return self.function.ats
 
     @property
     def dma(self) -> DeviceDma:
@@ -147,6 +162,7 @@ class ClaimedFunction(_Claim):
     def __init__(self, connection: Connection, function: int, device: Device, undo: Callable[[], None]) -> None:
         self.bdf = bdf_text(function)
         self.dma = DeviceDma(connection, function)
+        self.ats = DeviceAts(connection, function)
         self.config = b""
         """Configuration space as it stood when it was claimed."""
         self._function = function
@@ -174,10 +190,26 @@ class ClaimedFunction(_Claim):
         if isinstance(asked, DeviceReset):
             self._device.reset(asked.method)
             return b"", None
+        if isinstance(asked, DeviceInvalidate):
+            return invalidated(self._device.invalidate(asked.invalidation)), None
         if isinstance(asked, DeviceRead):
             return value_body(self._device.read(asked.access), asked.access), None
-        self._device.write(asked.access, asked.value)
+        if isinstance(asked, DeviceWrite):
+            self._device.write(asked.access, asked.value)
+        else:
+            self._write_all(asked)
         return b"", None
+
+    def _write_all(self, asked: DeviceWrites) -> None:
+        """All of them; the first error is the answer."""
+        problems: list[Exception] = []
+        for access, value in asked.writes:
+            try:
+                self._device.write(access, value)
+            except Exception as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0]
 
 
 class OwnedMemory(_Claim):
@@ -216,7 +248,13 @@ class Claims:
         self._memory: list[OwnedMemory] = []
 
     def claim(
-        self, bdf: str, device: Device, config: ConfigKeeper | None, posted_writes: bool | None, widths: Sequence[int] | None
+        self,
+        bdf: str,
+        device: Device,
+        config: ConfigKeeper | None,
+        posted_writes: bool | None,
+        widths: Sequence[int] | None,
+        atc: AtcOwner | None,
     ) -> ClaimedFunction:
         function = pack_bdf(bdf)
         if function in self._functions:
@@ -235,6 +273,9 @@ class Claims:
             config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
             posted_writes=posted_writes,
             widths=None if widths is None else sum(set(widths)),
+            # A device sees one write at a time in any case.
+            write_multi=True,
+            atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
         )
         try:
             claimed.config = ask(
@@ -270,7 +311,11 @@ class Claims:
     def take(self, call: PeerCall) -> None:
         claim: _Claim | None
         if call.number in DEVICE_CALLS:
-            claim = self._functions.get(device_call(call).function)
+            asked = device_call(call)
+            function = self._functions.get(asked.function)
+            if function is not None and isinstance(asked, DeviceInvalidate):
+                function.ats.note(asked.invalidation)
+            claim = function
         else:
             address = owner_access(call).address
             claim = next((one for one in self._memory if one.address <= address < one.address + one.size), None)

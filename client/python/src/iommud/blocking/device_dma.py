@@ -19,40 +19,41 @@ if TYPE_CHECKING:
 
 
 class DeviceDma:
-    """A fault is an outcome and no error. Errors: ENODEV, EPERM (not claimed), EINVAL, EAGAIN (its ledger is full)."""
+    """`translated`: through the function's ATC; where this program keeps that, the address is physical. A fault is an outcome and no error.
+    Errors: ENODEV, EPERM (not claimed), EINVAL, EAGAIN (its ledger is full)."""
 
     def __init__(self, connection: Connection, function: int) -> None:
         self._connection = connection
         self._function = function
         self._what = f"DMA of {bdf_text(function)}"
 
-    def read(self, iova: int, size: int, *, pasid: int | None = None) -> DmaResult:
+    def read(self, iova: int, size: int, *, pasid: int | None = None, translated: bool | None = None) -> DmaResult:
         """The bytes are in `data` of the result. More than one call carries (1 MiB) is read in turn, up to the first fault."""
         whole: DmaResult | None = None
         for at in range(0, max(size, 1), DMA_BYTES_MAX):
             part = min(DMA_BYTES_MAX, size - at)
-            one = self._connection.ask(ops.device_dma_read(self._function, iova + at, part, pasid, self._what))
+            one = self._connection.ask(ops.device_dma_read(self._function, iova + at, part, pasid, translated, self._what))
             whole = one if whole is None else _joined(whole, one)
             if not whole.ok:
                 break
         assert whole is not None
         return whole
 
-    def write(self, iova: int, data: bytes, *, pasid: int | None = None) -> DmaResult:
+    def write(self, iova: int, data: bytes, *, pasid: int | None = None, translated: bool | None = None) -> DmaResult:
         """More than one call carries (1 MiB) is written in turn, up to the first fault."""
         whole: DmaResult | None = None
         for at in range(0, max(len(data), 1), DMA_BYTES_MAX):
             part = bytes(data[at : at + DMA_BYTES_MAX])
-            one = self._connection.ask(ops.device_dma_write(self._function, iova + at, part, pasid, self._what))
+            one = self._connection.ask(ops.device_dma_write(self._function, iova + at, part, pasid, translated, self._what))
             whole = one if whole is None else _joined(whole, one)
             if not whole.ok:
                 break
         assert whole is not None
         return whole
 
-    def post(self, iova: int, data: bytes, *, pasid: int | None = None) -> None:
+    def post(self, iova: int, data: bytes, *, pasid: int | None = None, translated: bool | None = None) -> None:
         """A posted write, as a real function makes it: what became of it shows as a fault record only."""
-        self._connection.post(ops.device_dma_write(self._function, iova, bytes(data), pasid, self._what))
+        self._connection.post(ops.device_dma_write(self._function, iova, bytes(data), pasid, translated, self._what))
 
     def request_pages(
         self,

@@ -96,13 +96,19 @@ def model_dma(
     )
 
 
-def device_dma_read(function: int, iova: int, size: int, pasid: int | None, what: str) -> Operation[DmaResult]:
-    request = m.DmaRead(function=function, iova=u64(iova, "iova"), bytes=u32(size, "bytes"), pasid=pasid)
+def device_dma_read(
+    function: int, iova: int, size: int, pasid: int | None, translated: bool | None, what: str
+) -> Operation[DmaResult]:
+    request = m.DmaRead(
+        function=function, iova=u64(iova, "iova"), bytes=u32(size, "bytes"), pasid=pasid, translated=translated
+    )
     return with_data(b.DMA_READ, request, m.DmaReadReply, lambda reply, got: DmaResult.of(reply.result, got), what, reply_bytes=size)
 
 
-def device_dma_write(function: int, iova: int, data: bytes, pasid: int | None, what: str) -> Operation[DmaResult]:
-    request = m.DmaWrite(function=function, iova=u64(iova, "iova"), pasid=pasid)
+def device_dma_write(
+    function: int, iova: int, data: bytes, pasid: int | None, translated: bool | None, what: str
+) -> Operation[DmaResult]:
+    request = m.DmaWrite(function=function, iova=u64(iova, "iova"), pasid=pasid, translated=translated)
     return with_data(b.DMA_WRITE, request, m.DmaWriteReply, lambda reply, _: DmaResult.of(reply.result, None), what, data)
 
 

@@ -11,7 +11,7 @@ from ..gen import messages as m
 from ..gen.names import RESET_METHOD, ResetMethod
 from .session import PeerCall
 
-DEVICE_CALLS: Final = (b.REGION_READ, b.REGION_WRITE, b.DEVICE_RESET)
+DEVICE_CALLS: Final = (b.REGION_READ, b.REGION_WRITE, b.REGION_WRITE_MULTI, b.DEVICE_RESET, b.DEVICE_INVALIDATE)
 MEMORY_CALLS: Final = (b.MEMORY_READ, b.MEMORY_WRITE, b.MEMORY_FENCE)
 
 _VALUE: Final = struct.Struct("<BQ")
@@ -38,6 +38,30 @@ class DeviceWrite(NamedTuple):
     value: int
 
 
+class DeviceWrites(NamedTuple):
+    """Several, in order."""
+
+    function: int
+    writes: list[tuple[RegionAccess, int]]
+
+
+class Invalidation(NamedTuple):
+    """An Invalidate Request (PCIe Base r6.0 §10.3.1): drop what is cached of the range."""
+
+    # 0 to 31: its tag, which the completion names.
+    itag: int
+    # None: entries that were made without a PASID, and every entry that was made with one.
+    pasid: int | None
+    iova: int
+    # A power of two from 4096, to which `iova` is aligned. None: everything.
+    size: int | None
+
+
+class DeviceInvalidate(NamedTuple):
+    function: int
+    invalidation: Invalidation
+
+
 class DeviceReset(NamedTuple):
     function: int
     method: ResetMethod
@@ -55,13 +79,24 @@ class OwnerAccess(NamedTuple):
     epoch: int
 
 
-def device_call(call: PeerCall) -> DeviceRead | DeviceWrite | DeviceReset:
+DeviceCall = DeviceRead | DeviceWrite | DeviceWrites | DeviceReset | DeviceInvalidate
+
+
+def device_call(call: PeerCall) -> DeviceCall:
     if call.number == b.DEVICE_RESET:
         reset = m.DeviceReset.FromString(call.body)
         return DeviceReset(reset.function, RESET_METHOD.name_of(reset.method), reset.cold)
     if call.number == b.REGION_WRITE:
         write = m.RegionWrite.FromString(call.body)
         return DeviceWrite(write.function, RegionAccess(write.region, write.offset, write.bytes), write.value)
+    if call.number == b.REGION_WRITE_MULTI:
+        multi = m.RegionWriteMulti.FromString(call.body)
+        return DeviceWrites(multi.function, [(RegionAccess(one.region, one.offset, one.bytes), one.value) for one in multi.writes])
+    if call.number == b.DEVICE_INVALIDATE:
+        asked = m.DeviceInvalidate.FromString(call.body)
+        pasid = asked.pasid if asked.HasField("pasid") else None
+        size = asked.bytes if asked.HasField("bytes") else None
+        return DeviceInvalidate(asked.function, Invalidation(asked.itag, pasid, asked.iova, size))
     read = m.RegionRead.FromString(call.body)
     return DeviceRead(read.function, RegionAccess(read.region, read.offset, read.bytes))
 
@@ -82,6 +117,11 @@ def value_body(value: int, access: RegionAccess) -> bytes:
     if not 0 <= value < 1 << 8 * access.size:
         raise error("EIO", f"the emulator gave {value:#x} for a register of {access.size} bytes")
     return _VALUE.pack(_VALUE_TAG, value)
+
+
+def invalidated(answer: str) -> bytes:
+    """The reply to an Invalidate Request."""
+    return m.DeviceInvalidateReply(later=True).SerializeToString() if answer == "later" else b""
 
 
 def whole(data: bytes, size: int) -> bytes:
