@@ -89,6 +89,11 @@ export class Arguments {
     const domain = this.optionBigint(name);
     return domain === undefined ? undefined : Number(domain);
   }
+  optionFn(name: string): Bdf | undefined {
+    const text = this.#option(name);
+    if (text === undefined) return undefined;
+    return placeOf(text) ?? this.#fail(`${name}=${text}: it is no place of a function; write 00:02.0`);
+  }
   optionPasid(): Pasid {
     const text = this.#option('pasid');
     return text === undefined ? NO_PASID : pasid(Number(this.#number(text, 'pasid')));

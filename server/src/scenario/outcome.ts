@@ -1,5 +1,5 @@
 /** What a call came to, as a scenario says it: a word, and fields by name. */
-import { formatBdf, hex, pasid as checkPasid } from '../core/base/index.ts';
+import { formatBdf, hex, pasid as checkPasid, type Bdf } from '../core/base/index.ts';
 import type { DomainSummary, FunctionDetail, GroupDetail, Reply, WindowReport } from '../core/machine/index.ts';
 import type { Expectation } from './syntax.ts';
 
@@ -37,7 +37,15 @@ export function outcomeOf(reply: Reply): Outcome {
     case 'reset-done':
       return came('ok', () => ({ depth: reply.depth, skipped: reply.skipped, warning: reply.warning }));
     case 'reset':
-      return came('ok', () => ({ ...report(reply), warning: reply.warning }));
+      return came('ok', () => ({ method: reply.method, ...report(reply), elapsed: reply.elapsedNs, warning: reply.warning }));
+    case 'bus-reset':
+      return came('ok', () => ({ functions: places(reply.functions), ...report(reply), elapsed: reply.elapsedNs, warning: reply.warning }));
+    case 'reset-methods':
+      return came('ok', () => ({ methods: reply.methods.join(','), warning: reply.warning }));
+    case 'function-plug':
+      return came('ok', () => ({ functions: places(reply.functions) }));
+    case 'function-unplug':
+      return came('ok', () => ({ functions: places(reply.functions), drained: reply.drained, aborted: reply.aborted }));
     case 'function-info':
       return came('ok', () => functionFields(reply.function));
     case 'group-info':
@@ -98,7 +106,7 @@ function functionFields(fn: FunctionDetail): Readonly<Record<string, unknown>> {
 
 function groupFields(group: GroupDetail): Readonly<Record<string, unknown>> {
   return {
-    members: group.members.map(formatBdf).join(','),
+    members: places(group.members),
     domain: idOf(group.domain),
     default: group.domain?.id === group.defaultDomain?.id,
     type: group.defaultType ?? 'none',
@@ -111,6 +119,10 @@ function groupFields(group: GroupDetail): Readonly<Record<string, unknown>> {
 
 function report({ skipped, drained, aborted, indeterminate, completed, timedOut }: WindowReport): Readonly<Record<string, unknown>> {
   return { skipped, drained, aborted, indeterminate, completed, 'timed-out': timedOut };
+}
+
+function places(functions: readonly Bdf[]): string {
+  return functions.map(formatBdf).join(',');
 }
 
 function idOf(domain: DomainSummary | undefined): string {

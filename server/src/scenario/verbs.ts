@@ -148,7 +148,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   reset: {
     usage: 'reset FUNCTION [method=M] [window=no] [deadline=10ms] [on-deadline=abort|fail] [try=yes]',
-    does: 'the whole of pci_reset_function(); without a method those that are enabled, one after the other',
+    does: 'the whole of pci_reset_function(); without a method those that are enabled, one after the other; fields `method`, `elapsed` (ns), and those of a window',
     command: (a) => ({
       kind: 'reset',
       bdf: a.fn(),
@@ -161,7 +161,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   'bus-reset': {
     usage: 'bus-reset BRIDGE [slot=yes] [try=yes] [deadline=10ms] [on-deadline=abort|fail]',
-    does: 'everything below a bridge at once (pci_reset_bus())',
+    does: 'everything below a bridge at once (pci_reset_bus()); fields as of reset, and `functions`',
     command: (a) => ({
       kind: 'bus-reset',
       bdf: a.fn(),
@@ -171,14 +171,19 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       onDeadline: a.optionWord('on-deadline', ['abort', 'fail'], 'abort'),
     }),
   },
+  'cold-reset': {
+    usage: 'cold-reset [PORT]',
+    does: 'power goes off and on: of everything, or of what is below a port',
+    command: (a) => ({ kind: 'cold-reset', bdf: a.optionalFn() }),
+  },
   'reset-methods': {
     usage: 'reset-methods FUNCTION "NAMES"',
-    does: 'writes `reset_method`: names with spaces between them, `default`, or nothing',
+    does: 'writes `reset_method`: names with spaces between them, `default`, or nothing; field `methods`',
     command: (a) => ({ kind: 'reset-methods-set', bdf: a.fn(), methods: new TextDecoder().decode(a.data()) }),
   },
   'reset-probe': {
     usage: 'reset-probe FUNCTION',
-    does: 'asks every method whether it could reset the function',
+    does: 'asks every method whether it could reset the function; field `methods`',
     command: (a) => ({ kind: 'reset-probe', bdf: a.fn() }),
   },
   write: {
@@ -246,6 +251,15 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'report-errors',
     does: 'enables error reporting in every function, as Linux does at boot',
     command: () => ({ kind: 'error-reporting' }),
+  },
+  plug: {
+    usage: 'plug ADDRESS MODEL [port=PORT]',
+    does: 'plugs a function in: below a port (`plug 00.0 edu port=00:1c.0`), or where its address says; field `functions`',
+    command: (a) => ({
+      kind: 'function-plug',
+      functions: JSON.stringify({ functions: [{ address: a.word('an address'), model: a.word('a model') }] }),
+      port: a.optionFn('port'),
+    }),
   },
   unplug: {
     usage: 'unplug FUNCTION [surprise=yes] [deadline=10ms]',

@@ -50,6 +50,34 @@ describe('a run', () => {
     expect(wrong(run('A = domain paging\nB = domain paging\nattach 00:05.0 A\nstate 00:05.0 => domain=B\n'))).toHaveLength(1);
   });
 
+  it('resets in every way, and takes functions out and in', () => {
+    const lines = [
+      'iommud.scenario/v1',
+      'machine switch',
+      'reset-probe 03:00.0 => methods=flr,bus',
+      'reset-methods 03:00.0 "bus flr" => methods=bus,flr',
+      'reset 03:00.0 => ok method=bus elapsed=122000000 completed=1',
+      'reset 03:00.0 method=flr window=no => ok method=flr elapsed=100000000 skipped=true',
+      'bus-reset 02:00.0 => ok functions=03:00.0 elapsed=122000000',
+      'cold-reset 02:00.0 => ok',
+      'write 03:00.0 0x1000 "x" => gate-closed',
+      'cold-reset => ok',
+      'unplug 04:00.0 surprise=yes => functions=04:00.0 aborted=0',
+      'cold-reset 04:00.0 => ENODEV',
+    ];
+    expect(wrong(run(lines.join('\n')))).toEqual([]);
+    const plugged = [
+      'iommud.scenario/v1',
+      'machine switch',
+      'unplug 04:00.0',
+      'plug 00.0 edu port=02:01.0 => functions=04:00.0',
+      'plug 00:09.0 dma-probe => functions=00:09.0',
+      'plug 00:09.0 dma-probe => EINVAL',
+    ];
+    expect(wrong(run(plugged.join('\n')))).toEqual([]);
+    expect(() => run('plug 00.0 edu port=left\n')).toThrow(/line 4: port=left: it is no place of a function/);
+  });
+
   it('reads the topology document that it names', () => {
     const document = JSON.stringify({ schema: 'iommud.topology/v1', functions: [{ address: '00:07.0', model: 'dma-probe' }] });
     const paths: string[] = [];
