@@ -12,7 +12,7 @@ import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
 import { EXIT, Exit } from './exit.ts';
 import { warn } from './output.ts';
-import { registerRecord, registerReplay } from './recording/index.ts';
+import { registerRecord, registerReplay, registerTrace } from './recording/index.ts';
 import { registerExplore, registerRun } from './scenario/index.ts';
 import { registerWalk } from './walk/index.ts';
 
@@ -44,6 +44,7 @@ function program(): Command {
     registerExplore,
     registerRecord,
     registerReplay,
+    registerTrace,
   ])
     register(root);
   for (const command of everyCommand(root)) command.exitOverride();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { readTimeline } from '../kit/timeline-schema.ts';
 import { iommud } from './cli-here.ts';
 import { CLI, TIMEOUT_MS, environment, run, type Ended } from './cli-process.ts';
 
@@ -113,3 +114,40 @@ it('says what is wrong with a file, a machine, a place to write, a time', async 
   expect(await iommud('record', 'bad', '-o', file, '--seconds', '-1')).toMatchObject({ code: 2 });
   expect(await iommud('record', 'bad', '-o', file, '--url', 'http://127.0.0.1:9')).toMatchObject({ code: 3 });
 });
+
+it(
+  'makes a timeline of a recording, and of a machine while it runs',
+  async () => {
+    await iommud('machine', 'create', '--name', 'timed');
+    const file = join(folder, 'timed.iommurec');
+    const { interrupt, ended } = await recording('timed', '-o', file);
+    await iommud('reset', 'timed', '00:02.0');
+    interrupt();
+    await ended;
+    const path = join(folder, 'timed.json');
+    expect(await iommud('trace', file, '--format', 'perfetto', '-o', path)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('ui.perfetto.dev') as string,
+    });
+    const { slices } = readTimeline(readFileSync(path, 'utf8'));
+    const tracks = slices.map(({ process, track, name }) => `${process} | ${track} | ${name}`);
+    expect(tracks).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^peer 1 iommud-client .* \| call \| resetFunction$/),
+        expect.stringMatching(/^00:02\.0 dma-probe .* \| reset window \| blocked$/),
+        expect.stringMatching(/^00:02\.0 dma-probe .* \| reset \| flr-time$/),
+        expect.stringMatching(/^00:02\.0 dma-probe .* \| invalidation \| ITag 0: everything$/),
+      ]),
+    );
+    expect(slices.find(({ name }) => name === 'resetFunction')).toMatchObject({ fromUs: 0, toUs: 100_000 });
+
+    expect(await iommud('trace', 'timed', '--format', 'perfetto', '-o', path, '--seconds', '0.05')).toMatchObject({ code: 0 });
+    expect(readTimeline(readFileSync(path, 'utf8')).slices).toEqual([]);
+    expect(await iommud('trace', 'timed', '--format', 'pcap', '-o', path)).toMatchObject({ code: 2 });
+    expect(await iommud('trace', join(folder, 'none.iommurec'), '--format', 'pcapng', '-o', path)).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('there is no file') as string,
+    });
+  },
+  TIMEOUT_MS,
+);

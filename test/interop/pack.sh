@@ -13,7 +13,7 @@ npm pack --silent --pack-destination "$folder" >/dev/null
 archive=$(echo "$folder"/iommud-*.tgz)
 echo "packed $(basename "$archive"): $(stat -c %s "$archive") bytes"
 
-if tar -tzf "$archive" | grep -E '^package/(test|server|client|\.ci)/|\.tsbuildinfo$'; then
+if tar -tzf "$archive" | grep -v '^package/client/wireshark/' | grep -E '^package/(test|server|client|\.ci)/|\.tsbuildinfo$'; then
   echo 'the package holds files that it should not' >&2
   exit 1
 fi
@@ -24,6 +24,8 @@ npm init --yes >/dev/null
 npm install --engine-strict --no-audit --no-fund "$archive"
 npx iommud --version
 npx iommud demo
+# What `iommud trace` names is there.
+test -f node_modules/iommud/client/wireshark/iommud.lua && test -f node_modules/iommud/proto/iommud/v1/recording.proto
 
 # The README's first program is its first block in TypeScript. It is checked against the package's own types, then run.
 awk '/^```ts/ { inside = 1; next } /^```/ && inside { exit } inside' "$repository/README.md" >first.mts

@@ -1,6 +1,6 @@
 /** A recording with all that the service has for one: its version, and who reads the functions that were plugged in. */
 import type { TraceSink } from '../core/base/index.ts';
-import { readRecording, replay, type Recording, type Replayed } from '../rpc/index.ts';
+import { readRecording, replay, type Recording, type Replayed, type ReplayOptions } from '../rpc/index.ts';
 import { readPluggedFunctions } from './topology/index.ts';
 import { VERSION } from './version.ts';
 
@@ -22,10 +22,10 @@ export interface Played extends Replayed {
 /** Runs a recording against this build. Throws ModelError EINVAL for a file that is none, or that cannot be played here. */
 export function playRecording(file: Uint8Array, { partial = false, trace }: PlayOptions = {}): Played {
   const recording = openRecording(file, partial);
-  const played = replay(recording, {
-    productVersion: VERSION,
-    readFunctions: readPluggedFunctions,
-    ...(trace === undefined ? {} : { trace }),
-  });
-  return { ...played, recording };
+  return { ...play(recording, trace === undefined ? {} : { trace }), recording };
+}
+
+/** The same of one that is open. */
+export function play(recording: Recording, more: Pick<ReplayOptions, 'trace' | 'onRecord'>): Replayed {
+  return replay(recording, { productVersion: VERSION, readFunctions: readPluggedFunctions, ...more });
 }

@@ -51,13 +51,18 @@ const FIELDS: Readonly<Record<TraceKind, readonly string[]>> = {
   'bus-reset': ['function', 'on'],
 };
 
-/** One JSON object, without a line end: time and kind first, then the fields of the kind. */
-export function traceLine(record: TraceRecord): string {
-  const values = [record.a, record.b, record.c, record.d];
-  const named: Record<string, string | number> = { timeNs: record.timeNs, kind: record.kind };
-  FIELDS[record.kind].forEach((field, index) => {
+/** The integers of a record by their names, of its function too. */
+export function traceFields({ kind, a, b, c, d }: TraceRecord): Record<string, string | number> {
+  const values = [a, b, c, d];
+  const named: Record<string, string | number> = {};
+  FIELDS[kind].forEach((field, index) => {
     const value = values[index] ?? 0;
     named[field] = field === 'function' ? formatBdf(bdfFromNumber(value)) : value;
   });
-  return JSON.stringify(named);
+  return named;
+}
+
+/** One JSON object, without a line end: time and kind first, then the fields of the kind. */
+export function traceLine(record: TraceRecord): string {
+  return JSON.stringify({ timeNs: record.timeNs, kind: record.kind, ...traceFields(record) });
 }

@@ -163,3 +163,5 @@ export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
 export type { Absent, MachinePort, PeerRoles } from './machine-port.ts';
+export { PREPARE_PHASES } from './reset/prepare.ts';
+export { RESET_STEPS } from './reset/reset.ts';

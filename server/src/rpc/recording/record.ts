@@ -49,6 +49,11 @@ export interface Record extends RecordHead {
   readonly what: What;
 }
 
+/** The bytes of one record by itself. */
+export function encodeRecord(record: Record): Uint8Array {
+  return writeRecord(protobuf.Writer.create(), record).finish();
+}
+
 export function writeRecord(writer: protobuf.Writer, { timeNs, input, peer, realNs, what }: Record): protobuf.Writer {
   writer.uint32(RECORD.timeNs).uint64(timeNs);
   if (input !== undefined) writer.uint32(RECORD.input).uint64(input);

@@ -1,14 +1,13 @@
 /** A recording run against this build, without the peers: each input as it came, and what comes of it held against what came then. */
-import protobuf from 'protobufjs/minimal.js';
 import { BODY, KIND } from '../../../../proto/index.ts';
 import { ModelError, type TraceSink } from '../../core/base/index.ts';
-import { Machine, specOfSnapshot, type Command, type MachineOptions, type PeerRoles } from '../../core/machine/index.ts';
+import { Machine, specOfSnapshot, type Command, type MachineOptions, type MachineSpec, type PeerRoles } from '../../core/machine/index.ts';
 import { commandOf } from '../command-of.ts';
 import { peerAnswer } from '../peer-calls.ts';
 import { OutputRecords } from './output-records.ts';
 import { fromPlainText } from './plain-text.ts';
 import type { Recording } from './read-recording.ts';
-import { decodeBody, writeRecord, type Record, type RecordedFrame } from './record.ts';
+import { decodeBody, encodeRecord, type Record, type RecordedFrame } from './record.ts';
 import { shownRecord } from './shown-record.ts';
 
 export interface Difference {
@@ -49,6 +48,11 @@ export function replay(recording: Recording, options: ReplayOptions): Replayed {
     if (player.difference !== undefined) break;
   }
   return player.end();
+}
+
+/** What the machine of a recording was made from. */
+export function specOfRecording({ start }: Recording): MachineSpec {
+  return specOfSnapshot(start);
 }
 
 class Player {
@@ -242,9 +246,5 @@ function machineOf(
 }
 
 function same(a: Record, b: Record): boolean {
-  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0;
-}
-
-function bytesOf(record: Record): Uint8Array {
-  return writeRecord(protobuf.Writer.create(), record).finish();
+  return Buffer.compare(encodeRecord(a), encodeRecord(b)) === 0;
 }

@@ -141,6 +141,8 @@ function advanceWindow(m: Parts, task: PrepareTask, input: WindowInput): void {
 
 /** The numbers that `prepare` trace records carry. */
 const PHASE = { open: 0, draining: 1, aborting: 2, fencing: 3, blocked: 4, quarantined: 5, nested: 6 } as const;
+/** The phases in the order of those numbers. */
+export const PREPARE_PHASES = Object.keys(PHASE) as readonly (keyof typeof PHASE)[];
 
 /** What has no step of its own; the fence and what follows it are the group's steps. */
 function carryOut(m: Parts, task: PrepareTask, effect: WindowEffect): void {

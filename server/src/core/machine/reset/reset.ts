@@ -146,8 +146,9 @@ function end(m: Parts, task: ResetTask): void {
   m.outbox.reply(task.origin, replyOf(m, task));
 }
 
-/** The numbers that `reset-step` trace records carry. */
-const STEP_NUMBER = new Map<ResetStep, number>((Object.keys(STEPS) as ResetStep[]).map((step, number) => [step, number]));
+/** In the order of the numbers that `reset-step` trace records carry. */
+export const RESET_STEPS = Object.keys(STEPS) as readonly ResetStep[];
+const STEP_NUMBER = new Map<ResetStep, number>(RESET_STEPS.map((step, number) => [step, number]));
 
 function trace(m: Parts, task: ResetTask, step: ResetStep): void {
   const method = task.method === undefined ? -1 : RESET_METHODS.indexOf(task.method);
