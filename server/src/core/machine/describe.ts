@@ -121,6 +121,7 @@ export function ledgerEntries(fn: FunctionState): readonly LedgerEntry[] {
 function waitsFor(request: Request): string {
   if (request.held) return request.holdAlarm === 0 ? `release (held at ${request.point})` : `its time (held at ${request.point})`;
   if (request.walk !== undefined && request.walk.owner !== 0) return `an entry of its page tables, of memory owner ${request.walk.owner}`;
+  if (request.point === 'sent' && request.peer !== undefined) return 'the answer of the function whose registers it reaches';
   if (request.point === 'sent') return `the answer of memory owner ${request.owner}`;
   if (request.point === 'indeterminate') return `the fence of memory owner ${request.owner}`;
   return 'earlier requests of the function';

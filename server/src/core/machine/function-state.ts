@@ -1,5 +1,5 @@
 /** What a machine keeps of a function, made from its spec, and what the IOMMU core is told of it. */
-import { ModelError, NO_PASID, formatBdf, type Bdf } from '../base/index.ts';
+import { ModelError, NO_PASID, busOf, formatBdf, type Bdf } from '../base/index.ts';
 import { directAmong, type Iommu } from '../iommu/index.ts';
 import { ConfigSpace, MsixVectors, isSlotOff, type ConfigSpaceOptions, type Topology } from '../pci/index.ts';
 import type { Translation } from '../translation/index.ts';
@@ -80,6 +80,8 @@ export function newFunction(
     leaving: 0,
     gathered: undefined,
     closedWindows: new Map(),
+    turns: false,
+    capturedBus: busOf(fn.bdf),
     resetHolder: 0,
     interrupts: { vectors: vectorsOf(config), savedTable: undefined, cause: false, asserted: false, line: undefined, portCauses: 0 },
   };

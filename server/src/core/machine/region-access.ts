@@ -14,6 +14,7 @@ import {
 } from '../pci/index.ts';
 import { setAtsEnable } from './ats/invalidation.ts';
 import { forgetPageRequests, roomChanged } from './ats/page-requester.ts';
+import { captureBus } from './bus/captured-bus.ts';
 import type { ConfigRead, RegionRead, RegionWrite, RegionWriteItem } from './command.ts';
 import { allOnes, answersConfig, holdsBackLater, showsRetry } from './dma/gate.ts';
 import { withWatcher } from './dma/watchers.ts';
@@ -174,6 +175,7 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   const inBusReset = assertsBusReset(fn.config);
   const effects = fn.config.write(offset, bytes, value);
   m.trace.emit('config-write', fn.bdf, offset, value, bytes);
+  captureBus(m, fn);
   if (effects & CONFIG_EFFECT.ats && fn.config.atsEnabled && !atsBefore) {
     fn.config.setAtsEnable(false);
     setAtsEnable(m, fn, true);
@@ -217,6 +219,11 @@ function release(m: Parts, port: FunctionState, below: readonly number[]): void 
 /** A function that is there and does not decode the access is its completer: Unsupported Request, of which a read's requester learns (§6.2.3.2.4.1). */
 function refuseAccess(m: Parts, fn: FunctionState, writes: boolean): void {
   if (answersConfig(fn)) reportError(m, fn, 'unsupported-request', !writes);
+}
+
+/** Whether an access to this BAR reaches it. */
+export function takesAccess(m: Parts, fn: FunctionState, region: number): boolean {
+  return !isLost(m, fn) && decodes(fn, region);
 }
 
 function answer(m: Parts, origin: Origin, valueLow: number, valueHigh: number): void {

@@ -150,6 +150,10 @@ export interface FunctionState {
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
   readonly closedWindows: Map<string, ClosedWindow>;
   readonly interrupts: InterruptState;
+  /** A switch or a conventional bus is above it, where its requests may go to peers. */
+  turns: boolean;
+  /** The bus number that it captured from the last write of its configuration space. */
+  capturedBus: number;
   /** The operation that holds the function's reset lock (device_lock), 0 for none. */
   resetHolder: number;
 }
@@ -225,6 +229,10 @@ export interface Request {
   access: number;
   spaceId: number;
   owner: PeerId;
+  /** The registers of another function that it goes to; undefined: it goes to memory. */
+  peer: PeerTarget | undefined;
+  /** The bridge, or the function, that completed it without success; undefined: the root complex does. */
+  stoppedBy: FunctionState | undefined;
   /** Dropped: an answer that still comes is late. */
   dead: boolean;
   /** An invalidation overtook this translation request: its completion is not cached. */
@@ -597,6 +605,31 @@ export interface WriteMultiTask extends Pending {
   error: Refusal | undefined;
 }
 
+/** A place in a BAR of a function, by its index. */
+export interface PeerTarget {
+  readonly index: number;
+  readonly region: number;
+  readonly offset: number;
+}
+
+/** One word of it. */
+export interface PeerAccess {
+  readonly bdf: Bdf;
+  readonly region: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** A request that goes to registers of another function. */
+export interface PeerDmaTask extends Pending {
+  readonly kind: 'peer-dma';
+  readonly request: Request;
+  readonly target: PeerTarget;
+  /** Bytes that have been answered, and those of the access under way. */
+  at: number;
+  word: number;
+}
+
 /** What an IOVA maps to, by tables in memory that a peer owns: waits for one entry after the other. */
 export interface LookupTask extends Pending {
   readonly kind: 'lookup';
@@ -651,6 +684,7 @@ export type Operation =
   | PeerAccessTask
   | WriteMultiTask
   | ClaimTask
+  | PeerDmaTask
   | LookupTask
   | BarReadTask
   | PageRequestTask

@@ -318,6 +318,16 @@ export class ConfigSpace {
     return bytes === 4 ? shifted : shifted & ((1 << (8 * bytes)) - 1);
   }
 
+  /** Whether a BAR that decodes memory now has a part of this page. */
+  decodesPage(page: number): boolean {
+    for (const bar of this.#bars) {
+      if (bar.kind === 'io' || bar.sizeLg2 < 0 || !this.decodes(bar)) continue;
+      const first = this.barAddress(bar);
+      if (first !== 0n && Number(first >> 12n) <= page && page <= Number((first + (1n << BigInt(bar.sizeLg2)) - 1n) >> 12n)) return true;
+    }
+    return false;
+  }
+
   /** Whether the function decodes what a BAR of {@link bars} or {@link vfBars} names: in D0, with the enable bits of its kind set. */
   decodes(bar: Bar): boolean {
     if (this.#powerState !== 0) return false;

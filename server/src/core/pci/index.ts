@@ -1,5 +1,6 @@
 export { claimText, claimsOf, type AddressClaim, type AddressSpaceName } from './address-claims.ts';
 export { decodeAddresses, overlapText } from './address-decode.ts';
+export { ACS, mayTurn, meetsPeer, routePeer, type PeerRoute } from './peer-route.ts';
 export { routeAddress, type AddressRoute } from './address-route.ts';
 export { CONFIG_SIZES, checkConfigAccess } from './config-access.ts';
 export { routeConfig, type ConfigRoute } from './config-route.ts';

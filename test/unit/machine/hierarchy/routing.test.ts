@@ -16,8 +16,8 @@ function machine(): CoreMachine {
   m.map(BELOW, IOVA, m.allocPage());
   return m;
 }
-const write = (m: CoreMachine, offset: number, bytes: number, value: number) =>
-  m.call('ok', { kind: 'region-write', bdf: PORT, region: 7, offset, bytes, valueLow: value, valueHigh: 0 });
+const write = (m: CoreMachine, offset: number, bytes: number, value: number, at = PORT) =>
+  m.call('ok', { kind: 'region-write', bdf: at, region: 7, offset, bytes, valueLow: value, valueHigh: 0 });
 
 describe('the way up', () => {
   it('bus mastering of the bridge above gates a function', () => {
@@ -33,6 +33,8 @@ describe('the way up', () => {
     write(m, BUS_NUMBERS, 4, 0x0005_0500);
     expect(m.outcome(BELOW, IOVA)).toBe('gate-closed');
     write(m, COMMAND, 2, 4);
+    // Source Validation knows it again when it has captured the new number.
+    write(m, COMMAND, 2, 6, BELOW);
     expect(m.outcome(BELOW, IOVA)).toBe('performed');
   });
 });

@@ -227,6 +227,8 @@ function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, hel
     access: 0,
     spaceId: -1,
     owner: 0,
+    peer: undefined,
+    stoppedBy: undefined,
     dead: false,
     overtaken: false,
     onPerformed: NOBODY,

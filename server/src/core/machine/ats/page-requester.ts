@@ -62,6 +62,8 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     access,
     spaceId: -1,
     owner: 0,
+    peer: undefined,
+    stoppedBy: undefined,
     dead: false,
     overtaken: false,
     onPerformed: NOBODY,

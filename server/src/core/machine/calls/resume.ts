@@ -1,4 +1,5 @@
 import { resumePageRequest } from '../ats/page-request-commands.ts';
+import { peerPartAnswered, resumePeerAccess } from '../bus/peer-access.ts';
 import { runModelDma } from '../dma/dma-commands.ts';
 /** What each kind of operation does when what it awaited has come: a kind without a row does not compile. */
 import { resumeDirty } from '../domains/dirty-commands.ts';
@@ -52,6 +53,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   'peer-access': nothing,
   'write-multi': nothing,
   claim: nothing,
+  'peer-dma': resumePeerAccess,
   lookup: nothing,
   advance: nothing,
 };
@@ -80,4 +82,5 @@ export function partAnswered(m: Parts, origin: InnerOrigin, reply: Reply): void 
   else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
   else if (whole?.kind === 'claim') claimPartAnswered(m, whole, reply);
   else if (whole?.kind === 'write-multi') writePartAnswered(m, whole, reply);
+  else if (whole?.kind === 'peer-dma') peerPartAnswered(m, whole, reply);
 }

@@ -3,8 +3,11 @@
  * rest becomes requests that wait in the function's ledger.
  */
 import { ACCESS, PAGE_BYTES, join64, pageHigh, pageLow, pageNumber, type DmaOperation } from '../../base/index.ts';
+import { meetsPeer } from '../../pci/index.ts';
 import { STATUS, WAITING } from '../../translation/index.ts';
-import { noteFailedTask } from '../errors/error-queue.ts';
+import { targetAtRoot } from '../bus/peer-turn.ts';
+import { blockingPort } from '../bus/source-check.ts';
+import { noteFailedTask, noteViolation } from '../errors/error-queue.ts';
 import { isLost } from '../errors/link.ts';
 import { recordFault } from '../faults/faults.ts';
 import { inject } from '../faults/inject.ts';
@@ -25,6 +28,14 @@ export function issueDma(m: Parts, task: DmaTask): void {
   task.pending = 1;
   if (closedGate(fn, task) !== undefined || (fn.armed.size > 0 && isLost(m, fn))) {
     noteFailure(task, 0, STATUS['gate-closed']);
+    m.operations.settleDma(task);
+    return;
+  }
+  const port = fn.path.length === 0 ? undefined : blockingPort(fn, task);
+  if (port !== undefined) {
+    task.requests++;
+    noteFailure(task, 0, STATUS['completer-abort']);
+    noteViolation(m, task, port);
     m.operations.settleDma(task);
     return;
   }
@@ -54,6 +65,7 @@ function isBulk(operation: DmaOperation): boolean {
 function runDirect(m: Parts, task: DmaTask): number {
   const { fn, data, bytes, context, translated } = task;
   const { translation, memory } = m;
+  const { turns } = fn;
   const writes = task.operation === 'write';
   const access = writes ? ACCESS.write : ACCESS.read;
   const most = writes ? fn.config.maxPayloadBytes : fn.config.maxReadRequestBytes;
@@ -71,9 +83,10 @@ function runDirect(m: Parts, task: DmaTask): number {
     let status: number;
     if (translated) {
       page = translatedPage(m, task, pl, ph, access);
-      if (page === UNTRANSLATED) return offset;
+      if (page === UNTRANSLATED || (turns && page >= 0 && meetsPeer(m.topology, fn.path, page))) return offset;
       status = page < 0 ? -page : checkTranslated(m, task, page, access, offset);
     } else {
+      if (turns && meetsPeer(m.topology, fn.path, pageNumber(pl, ph))) return offset;
       status = translation.translate(context, pl, ph, access);
       page = translation.resultPage;
     }
@@ -88,6 +101,7 @@ function runDirect(m: Parts, task: DmaTask): number {
     const owner = memory.ownerOf(page);
     if (owner > 0 || (owner < 0 && writes && page === m.doorbellPage)) return offset;
     if (owner < 0) {
+      if (targetAtRoot(m, { page, iovaLow: low, bytes: 1 }) !== undefined) return offset;
       task.requests++;
       failAt(m, task, offset, STATUS['unsupported-request'], access);
       return offset;
@@ -181,6 +195,8 @@ function makeRequest(
     access,
     spaceId: -1,
     owner: 0,
+    peer: undefined,
+    stoppedBy: undefined,
     dead: false,
     overtaken: false,
     onPerformed: NOBODY,

@@ -4,17 +4,17 @@
  */
 import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../../base/index.ts';
 import { STATUS, WAITING } from '../../translation/index.ts';
+import { startPeerAccess, targetAtRoot, turnAtPeer } from '../bus/peer-turn.ts';
 import { useAnswers, waitsForEntry } from '../domains/table-reads.ts';
-import { noteFailedRequest } from '../errors/error-queue.ts';
-import { isRecorded, recordFault } from '../faults/faults.ts';
 import { memoryFaultOn } from '../faults/memory-faults.ts';
 import { takeMessage } from '../interrupts/interrupt-intake.ts';
 import { intxArrived } from '../interrupts/intx-lines.ts';
 import type { Parts } from '../parts.ts';
 import { INJECTED, type DmaTask, type FunctionState, type Request } from '../state.ts';
 import { performAtomic } from './atomics.ts';
+import { fault } from './dma-failure.ts';
 import { hold, stopsAt, unhold } from './dma-hold.ts';
-import { noteFailure } from './dma-task.ts';
+import { rangeOf } from './dma-range.ts';
 import { holdsBackLater } from './gate.ts';
 import { translatedPage } from './translated-page.ts';
 import { NOBODY, wake } from './watchers.ts';
@@ -88,8 +88,9 @@ function translate(m: Parts, request: Request): boolean {
     return false;
   }
   request.walk = undefined;
-  // A translated request owes nothing to the tables; `strict` awaits it all the same, for nothing else keeps its page from being reused.
-  if (!request.translated || m.strict) request.spaceId = m.translation.spaceIdOf(task.context);
+  // A translated request owes nothing to the tables; `strict` awaits it all the same, for nothing else keeps its page from being reused. One that has gone to a
+  // peer has met no tables.
+  if (request.peer === undefined && (!request.translated || m.strict)) request.spaceId = m.translation.spaceIdOf(task.context);
   request.point = 'translated';
   m.trace.emit('dma-translated', request.fn.bdf, request.id, request.page);
   stopsAt(m, request, 'translated');
@@ -120,6 +121,10 @@ function statusFor(m: Parts, request: Request, task: DmaTask): number {
     if (page < 0) return -page;
     request.page = page;
     request.translated = true;
+  }
+  if (request.fn.turns) {
+    const status = turnAtPeer(m, request, request.translated ? rangeOf(request).address : join64(request.iovaLow, request.iovaHigh));
+    if (status !== STATUS.performed || request.peer !== undefined) return status;
   }
   if (request.translated) return checkTranslated(m, task, request.page, request.access, request.id);
   const status = task.privileged
@@ -160,7 +165,7 @@ function perform(m: Parts, request: Request): void {
     installGrant(request);
   } else if (task !== undefined) {
     if (goesWrong(m, task, request)) return;
-    const owner = m.memory.ownerOf(request.page);
+    const owner = request.peer === undefined ? m.memory.ownerOf(request.page) : -1;
     if (owner > 0) {
       sendToOwner(m, request, owner);
       return;
@@ -168,6 +173,11 @@ function perform(m: Parts, request: Request): void {
     if (owner < 0 && request.operation === 'write' && request.page === m.doorbellPage) {
       interrupt(m, request);
     } else if (owner < 0) {
+      request.peer ??= targetAtRoot(m, request);
+      if (request.peer !== undefined) {
+        startPeerAccess(m, request, request.peer);
+        return;
+      }
       fault(m, request, STATUS['unsupported-request']);
     } else {
       performHere(m, task, request);
@@ -255,18 +265,6 @@ function sendToOwner(m: Parts, request: Request, owner: number): void {
       ? ({ kind: 'memory-read', address, bytes, epoch } as const)
       : ({ kind: 'memory-write', address, data: task.data.subarray(dataOffset, dataOffset + bytes), epoch } as const);
   m.peers.call(peer, call, { kind: 'request', request });
-}
-
-/** Ends the request towards its task with a failure, and records it. The ledger entry goes on to `performed` and out. */
-function fault(m: Parts, request: Request, status: number): void {
-  const { task } = request;
-  if (task === undefined) return;
-  noteFailure(task, request.dataOffset, status);
-  noteFailedRequest(m, request, status);
-  // An abort ends thousands at once and records none: its addresses are not made.
-  if (!isRecorded(status)) return;
-  const iova = join64(request.iovaLow, request.iovaHigh);
-  recordFault(m, request.fn, { pasid: request.pasid, iova, access: request.access, privileged: task.privileged }, status);
 }
 
 /** Takes the request out of the world: its task counts it, and whoever waits for its end is woken. */

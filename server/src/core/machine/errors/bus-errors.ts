@@ -146,7 +146,7 @@ export function logErrors(m: Parts): boolean {
 function requestFailed(m: Parts, task: DmaTask, status: number, request: FailedRequest): void {
   const { fn, operation } = task;
   const posted = operation === 'write';
-  const root = fn.path.at(-1);
+  const root = request.by ?? fn.path.at(-1);
   const outcome = OUTCOMES[status];
   switch (outcome) {
     case 'unsupported-request':
@@ -156,8 +156,9 @@ function requestFailed(m: Parts, task: DmaTask, status: number, request: FailedR
     case 'completer-abort':
       if (!posted) noteStatus(fn.config, 'receivedTargetAbort');
       if (root === undefined) break;
-      noteSecondaryStatus(root.config, 'signaledTargetAbort');
-      reportError(m, root, outcome, !posted, headerOf(task, request));
+      signalAbort(root, posted && request.violation);
+      // Whoever blocks it logs the violation, and no Completer Abort (§6.12.5).
+      reportError(m, root, request.violation ? 'acs-violation' : outcome, !posted, headerOf(task, request));
       break;
     case 'poisoned':
       noteStatus(fn.config, 'masterDataParity');
@@ -177,6 +178,13 @@ function requestFailed(m: Parts, task: DmaTask, status: number, request: FailedR
       // What the IOMMU refuses is completed as an Unsupported Request, and told in its own way.
       if (!posted && isRecorded(status)) noteStatus(fn.config, 'receivedMasterAbort');
   }
+}
+
+/** On the side where it sends the completion; of a posted request that a port blocks there is none. */
+function signalAbort({ config }: FunctionState, silent: boolean): void {
+  if (silent) return;
+  if (config.isBridge) noteSecondaryStatus(config, 'signaledTargetAbort');
+  else noteStatus(config, 'signaledTargetAbort');
 }
 
 function headerOf({ fn, operation, injected }: DmaTask, { iovaLow, iovaHigh, bytes, translated, id }: FailedRequest): readonly number[] {

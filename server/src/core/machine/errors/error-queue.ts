@@ -17,6 +17,9 @@ export type NotedError =
       readonly bytes: number;
       readonly translated: boolean;
       readonly id: number;
+      /** Who completes it; undefined: the root complex. Of a violation: the port that blocks it. */
+      readonly by: FunctionState | undefined;
+      readonly violation: boolean;
     }
   | { readonly kind: 'unexpected-completion'; readonly task: DmaTask }
   | { readonly kind: 'surprise-down'; readonly fn: FunctionState };
@@ -25,9 +28,28 @@ export type NotedError =
 const QUIET = new Set<number>([STATUS.performed, STATUS['gate-closed'], STATUS.aborted, STATUS.indeterminate, STATUS['no-access']]);
 
 export function noteFailedRequest(m: Parts, request: Request, status: number): void {
-  const { task, iovaLow, iovaHigh, bytes, translated, id } = request;
+  const { task, iovaLow, iovaHigh, bytes, translated, id, stoppedBy: by } = request;
   if (task === undefined || QUIET.has(status)) return;
-  m.errors.push({ kind: 'request', task, status, iovaLow, iovaHigh, bytes, translated, id });
+  // What a function below makes of a request is no violation: only ports have Access Control Services here.
+  const violation = by?.config.isBridge === true && status === STATUS['completer-abort'];
+  m.errors.push({ kind: 'request', task, status, iovaLow, iovaHigh, bytes, translated, id, by, violation });
+}
+
+/** A port blocks all of the operation. */
+export function noteViolation(m: Parts, task: DmaTask, by: FunctionState): void {
+  const { iovaLow, iovaHigh, bytes, translated, id } = task;
+  m.errors.push({
+    kind: 'request',
+    task,
+    status: STATUS['completer-abort'],
+    iovaLow,
+    iovaHigh,
+    bytes,
+    translated,
+    id,
+    by,
+    violation: true,
+  });
 }
 
 /** The same of one that failed before it was a request in the ledger. */
@@ -35,5 +57,6 @@ export function noteFailedTask(m: Parts, task: DmaTask, status: number, iova: bi
   if (QUIET.has(status)) return;
   const iovaLow = Number(BigInt.asIntN(32, iova));
   const iovaHigh = Number(BigInt.asIntN(32, iova >> 32n));
-  m.errors.push({ kind: 'request', task, status, iovaLow, iovaHigh, bytes: task.bytes, translated: task.translated, id: task.id });
+  const { bytes, translated, id } = task;
+  m.errors.push({ kind: 'request', task, status, iovaLow, iovaHigh, bytes, translated, id, by: undefined, violation: false });
 }

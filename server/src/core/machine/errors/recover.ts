@@ -7,6 +7,7 @@
 import { formatBdf } from '../../base/index.ts';
 import { clearErrors, enableReporting, endContainment } from '../../pci/index.ts';
 import { restorePageRequests } from '../ats/page-faults.ts';
+import { captureBus } from '../bus/captured-bus.ts';
 import { atStart, conclude, walk, type Phase } from '../calls/call-runner.ts';
 import type { ErrorCallback, ErrorRecover, ErrorVote, Vote } from '../command.ts';
 import { functionNumbered } from '../function-state.ts';
@@ -179,6 +180,7 @@ function restore(m: Parts, fn: FunctionState): void {
   const { savedConfig, config, device } = fn;
   if (savedConfig === undefined || fn.linkDown > 0 || fn.resetting) return;
   config.restore(savedConfig);
+  captureBus(m, fn);
   fn.savedConfig = undefined;
   m.changedPorts.add(fn);
   if (config.atsSupported) config.setAtsEnable(device?.atsEnabled ?? config.atsEnabled);

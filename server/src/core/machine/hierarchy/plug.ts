@@ -1,6 +1,7 @@
 /** function-plug: functions that come while the machine runs, into a slot or anywhere. */
 import { ModelError, NO_PASID, busOf, formatBdf, segmentOf, type Bdf } from '../../base/index.ts';
 import { applyEffects } from '../ats/invalidation.ts';
+import { captureBus } from '../bus/captured-bus.ts';
 import type { FunctionPlug } from '../command.ts';
 import { FUNCTIONS_MAX, configOf, newFunction, probed } from '../function-state.ts';
 import type { Parts } from '../parts.ts';
@@ -98,6 +99,8 @@ export function addFunctions(m: Parts, specs: readonly FunctionSpec[], coming: C
     if (fn.resetting) m.clock.set(coming.readyNs, 'function', fn.index);
   }
   routePaths(m.functions, m.topology);
+  // They come as software would have left them, with Bus Master Enable: it has written their configuration space.
+  for (const fn of added) captureBus(m, fn);
   slotsFilled(m, added);
   probeAll(m, added);
   for (const { bdf, path } of added) {

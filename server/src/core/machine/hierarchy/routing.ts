@@ -1,5 +1,5 @@
 import type { Bdf } from '../../base/index.ts';
-import type { Topology } from '../../pci/index.ts';
+import { mayTurn, type Topology } from '../../pci/index.ts';
 import type { Parts } from '../parts.ts';
 import type { FunctionState } from '../state.ts';
 
@@ -10,6 +10,7 @@ export function routePaths(functions: ReadonlyMap<Bdf, FunctionState>, topology:
       .pathUp(fn.bdf)
       .map((bridge) => functions.get(bridge))
       .filter((bridge) => bridge !== undefined);
+    fn.turns = fn.path.some(mayTurn);
   }
 }
 

@@ -66,6 +66,8 @@ function sendIntx(m: Parts, fn: FunctionState, asserted: boolean): void {
     owner: 0,
     timesOut: false,
     stalledBy: 0,
+    peer: undefined,
+    stoppedBy: undefined,
     dead: false,
     overtaken: false,
     onPerformed: NOBODY,

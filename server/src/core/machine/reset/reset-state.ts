@@ -2,6 +2,7 @@
 import { formatBdf } from '../../base/index.ts';
 import { losesContextInD3, setPowerState } from '../../pci/index.ts';
 import { restorePageRequests } from '../ats/page-faults.ts';
+import { captureBus } from '../bus/captured-bus.ts';
 import { answersConfig } from '../dma/gate.ts';
 import { interruptsChanged } from '../interrupts/interrupts.ts';
 import type { DriverCallback } from '../outgoing.ts';
@@ -68,6 +69,7 @@ function restore(m: Parts, fn: FunctionState): void {
   if (!answersConfig(fn)) return;
   const atsEnabled = device?.atsEnabled ?? config.atsEnabled;
   config.restore(fn.saved ?? fn.spec.config);
+  captureBus(m, fn);
   m.changedPorts.add(fn);
   if (config.atsSupported) config.setAtsEnable(atsEnabled);
   restorePageRequests(m, fn);
