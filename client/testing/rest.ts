@@ -35,7 +35,46 @@ export async function deleteMachine(service: Service, id: string): Promise<void>
   }
 }
 
-async function request<T>({ url, token }: Service, method: string, path: string, body?: object): Promise<T> {
+export interface StartedRecording {
+  /** Ends it. The same file when called again. */
+  end(): Promise<Uint8Array>;
+}
+
+/** Records a machine into memory. */
+export async function startRecording(service: Service, id: string): Promise<StartedRecording> {
+  const path = `/v1/machines/${encodeURIComponent(id)}`;
+  const { headers, body } = await answerOf(service, 'GET', `${path}/recording`);
+  const file = gathered(body);
+  // One that breaks off is told to whoever asks for the file.
+  file.catch(() => undefined);
+  let ended: Promise<void> | undefined;
+  return {
+    end: async () => {
+      ended ??= request<void>(service, 'DELETE', `${path}/recordings/${headers.get('iommud-recording') ?? ''}`).catch(alreadyEnded);
+      await ended;
+      return file;
+    },
+  };
+}
+
+/** With its machine, which was deleted or has crashed, or because it was too long. */
+function alreadyEnded(error: unknown): void {
+  if (!(error instanceof IommudError && ['ENODEV', 'ENOENT', 'EIO'].includes(error.code))) throw error;
+}
+
+async function gathered(body: ReadableStream<Uint8Array> | null): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body ?? []) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function request<T>(service: Service, method: string, path: string, body?: object): Promise<T> {
+  const text = await (await answerOf(service, method, path, body)).text();
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** One that is no refusal. */
+async function answerOf({ url, token }: Service, method: string, path: string, body?: object): Promise<Response> {
   const headers = {
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -46,9 +85,8 @@ async function request<T>({ url, token }: Service, method: string, path: string,
       throw new IommudError({ code: 'ECONNRESET', message: `no service at ${url}`, about: url, cause });
     },
   );
-  const text = await response.text();
-  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
-  const { code = 'EPROTO', message, about = '' } = errorBody(text);
+  if (response.ok) return response;
+  const { code = 'EPROTO', message, about = '' } = errorBody(await response.text());
   throw new IommudError({ code, message: message ?? `${method} ${address}: HTTP ${response.status} ${response.statusText}`, about });
 }
 

@@ -1,5 +1,5 @@
 import { connect, type Role } from '../src/index.ts';
-import { deleteMachine, makeMachine, type Service } from './rest.ts';
+import { deleteMachine, makeMachine, startRecording, type Service } from './rest.ts';
 import { TestMachine } from './test-machine.ts';
 
 export interface MachineOptions {
@@ -20,6 +20,8 @@ export interface MachineOptions {
   /** How long, wall clock, a function whose emulator has vanished may be claimed again before it is pulled out; 30 s when absent. */
   readonly peerGraceMs?: number;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Everything that happens to it is recorded, from its beginning, for {@link TestMachine.endRecording}. */
+  readonly recorded?: boolean;
   /** A running service; `IOMMUD_URL` when absent; without either a service is started in this process. */
   readonly url?: string;
   /** `IOMMUD_TOKEN` when absent. */
@@ -37,14 +39,16 @@ interface StartedService extends Service {
  * EEXIST (the name), EPERM (the token), ECONNRESET (no service).
  */
 export async function startMachine(options: MachineOptions = {}): Promise<TestMachine> {
-  const { url, token, roles = ['host', 'observer'], ...machine } = options;
+  const { url, token, roles = ['host', 'observer'], recorded = false, ...machine } = options;
   const what = machine.preset ?? machine.topology ?? machine.lspci ?? undefined;
   const service = await serviceAt(url ?? process.env['IOMMUD_URL'], token ?? process.env['IOMMUD_TOKEN']);
   try {
     const made = await makeMachine(service, { ...(what === undefined ? { preset: 'basic' } : {}), ...machine, ephemeral: true });
     try {
+      // Before anybody has connected: what is recorded begins with a new machine.
+      const recording = recorded ? await startRecording(service, made.id) : undefined;
       const connection = await connect(made.socketUrl, { roles, token: service.token, tokenPrefix: 'window' });
-      return new TestMachine(made, connection, service, () => service.stop());
+      return new TestMachine(made, connection, service, recording, () => service.stop());
     } catch (error) {
       await deleteMachine(service, made.id);
       throw error;

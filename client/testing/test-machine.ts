@@ -1,5 +1,5 @@
-import { Machine, connect, type Connection, type Role } from '../src/index.ts';
-import { deleteMachine, type MadeMachine, type Service } from './rest.ts';
+import { IommudError, Machine, connect, type Connection, type Role } from '../src/index.ts';
+import { deleteMachine, type MadeMachine, type Service, type StartedRecording } from './rest.ts';
 
 export type ConnectRoles = readonly [Role, ...Role[]];
 
@@ -15,13 +15,20 @@ export class TestMachine extends Machine {
   /** The host's. */
   readonly connection: Connection;
   readonly #service: Service;
+  readonly #recording: StartedRecording | undefined;
   readonly #stopService: () => Promise<void>;
   readonly #others = new Set<Connection>();
   /** Connections so far, the host's included. */
   #connections = 1;
   #closed: Promise<void> | undefined;
 
-  constructor(made: MadeMachine, connection: Connection, service: Service, stopService: () => Promise<void>) {
+  constructor(
+    made: MadeMachine,
+    connection: Connection,
+    service: Service,
+    recording: StartedRecording | undefined,
+    stopService: () => Promise<void>,
+  ) {
     super(connection);
     this.id = made.id;
     this.socketUrl = made.socketUrl;
@@ -29,6 +36,7 @@ export class TestMachine extends Machine {
     this.warnings = made.warnings;
     this.connection = connection;
     this.#service = service;
+    this.#recording = recording;
     this.#stopService = stopService;
   }
 
@@ -40,6 +48,18 @@ export class TestMachine extends Machine {
     this.#others.add(other);
     void other.closed.then(() => this.#others.delete(other));
     return other;
+  }
+
+  /** Ends the recording that the machine was started with; its file, for `iommud replay`. Errors: EINVAL where it was started without. */
+  async endRecording(): Promise<Uint8Array> {
+    if (this.#recording === undefined) {
+      throw new IommudError({
+        code: 'EINVAL',
+        message: 'the machine is not recorded; start it with { recorded: true }',
+        about: 'recorded',
+      });
+    }
+    return this.#recording.end();
   }
 
   override close(): Promise<void> {
