@@ -25,6 +25,8 @@ export interface ArmMemoryOptions extends Omit<ArmOptions, 'point'> {
   readonly bytes: bigint | number;
   /** Of `memory-errors`; `completer-abort` when absent. */
   readonly error?: MemoryError;
+  /** What hosts read and write too, which ends with EIO, or comes late; not with `function`. */
+  readonly hosts?: boolean;
   /** Only the DMA of this function. */
   readonly function?: { readonly bdf: string };
 }
@@ -50,6 +52,8 @@ export interface ArmedFault {
   readonly fromMs: number;
   readonly untilMs: number | undefined;
   readonly inForce: boolean;
+  /** It acts on accesses of hosts too. */
+  readonly hosts: boolean;
   readonly text: string;
 }
 
@@ -111,6 +115,7 @@ export class ArmedFaults {
       address: u64(options.address, 'address'),
       bytes: u64(options.bytes, 'bytes'),
       error: options.error === undefined ? null : MEMORY_ERROR.numberOf(options.error, 'error'),
+      hosts: options.hosts ?? null,
     };
     return (await ask(this.#channel, 'faultArm', request, options)).body.armed;
   }
@@ -139,6 +144,7 @@ function armedFault(body: Body): ArmedFault {
     fromMs: msOfNs(numberOf(body.fromNs)),
     untilMs: body.untilNs === null ? undefined : msOfNs(numberOf(body.untilNs)),
     inForce: body.inForce,
+    hosts: body.hosts,
     text: body.text,
   };
 }

@@ -8453,7 +8453,13 @@ export namespace iommud {
             FAULT_KIND_MEMORY_ERRORS = 14,
 
             /** It answers `delay_ns` late; 0: when the fault is disarmed or DmaRelease lets the request go. A read ends by its function's Completion Timeout. */
-            FAULT_KIND_MEMORY_STALLS = 15
+            FAULT_KIND_MEMORY_STALLS = 15,
+
+            /**
+             * A completion of its reads, atomics and translation requests is no valid TLP: it logs Malformed TLP and drops it, and the operation ends by its Completion
+             * Timeout.
+             */
+            FAULT_KIND_MALFORMED_COMPLETIONS = 16
         }
 
         /** How memory that errs answers. */
@@ -8521,6 +8527,9 @@ export namespace iommud {
             /** Of memory that errs. Absent: completer abort. */
             error: (iommud.v1.MemoryError|null);
 
+            /** Of a fault of memory that is of no one function: it acts on what hosts read and write too, which ends with EIO (memory that errs), or comes late. Absent: false. */
+            hosts: (boolean|null);
+
             /**
              * Encodes the specified FaultArm message. Does not implicitly {@link iommud.v1.FaultArm.verify|verify} messages.
              * @param message FaultArm message or plain object to encode
@@ -8577,6 +8586,9 @@ export namespace iommud {
 
                 /** Of memory that errs. Absent: completer abort. */
                 error?: (iommud.v1.MemoryError|null);
+
+                /** Of a fault of memory that is of no one function: it acts on what hosts read and write too, which ends with EIO (memory that errs), or comes late. Absent: false. */
+                hosts?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -9307,6 +9319,9 @@ export namespace iommud {
             /** The same in words. */
             text: string;
 
+            /** ArmedFault hosts. */
+            hosts: boolean;
+
             /**
              * Encodes the specified ArmedFault message. Does not implicitly {@link iommud.v1.ArmedFault.verify|verify} messages.
              * @param message ArmedFault message or plain object to encode
@@ -9375,6 +9390,9 @@ export namespace iommud {
 
                 /** The same in words. */
                 text?: string;
+
+                /** ArmedFault hosts */
+                hosts?: boolean;
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

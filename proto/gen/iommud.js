@@ -12338,6 +12338,7 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[13] = "FAULT_KIND_SURPRISE_DOWN"] = 13;
             values[valuesById[14] = "FAULT_KIND_MEMORY_ERRORS"] = 14;
             values[valuesById[15] = "FAULT_KIND_MEMORY_STALLS"] = 15;
+            values[valuesById[16] = "FAULT_KIND_MALFORMED_COMPLETIONS"] = 16;
             return values;
         })();
         v1.MemoryError = (function() {
@@ -12366,6 +12367,8 @@ export const iommud = $root.iommud = (() => {
             FaultArm.prototype.address = null;
             FaultArm.prototype.bytes = null;
             FaultArm.prototype.error = null;
+            FaultArm.prototype.hosts = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -12406,6 +12409,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(81).fixed64(message.bytes);
                 if (message.error != null && $Object.hasOwnProperty.call(message, "error"))
                     writer.uint32(88).int32(message.error);
+                if (message.hosts != null && $Object.hasOwnProperty.call(message, "hosts"))
+                    writer.uint32(96).bool(message.hosts);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12502,6 +12507,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.error = reader.int32();
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 0)
+                                break;
+                            message.hosts = reader.bool();
                             continue;
                         }
                     }
@@ -13499,6 +13510,7 @@ export const iommud = $root.iommud = (() => {
             ArmedFault.prototype.untilNs = null;
             ArmedFault.prototype.inForce = false;
             ArmedFault.prototype.text = "";
+            ArmedFault.prototype.hosts = false;
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -13541,6 +13553,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(112).bool(message.inForce);
                 if (message.text != null && $Object.hasOwnProperty.call(message, "text") && message.text !== "")
                     writer.uint32(122).string(message.text);
+                if (message.hosts != null && $Object.hasOwnProperty.call(message, "hosts") && message.hosts !== false)
+                    writer.uint32(128).bool(message.hosts);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -13691,6 +13705,15 @@ export const iommud = $root.iommud = (() => {
                                 message.text = value;
                             else
                                 delete message.text;
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.hosts = value;
+                            else
+                                delete message.hosts;
                             continue;
                         }
                     }

@@ -15,6 +15,7 @@ interface ArmCommandOptions extends ServiceOptions, Pick<ArmOptions, 'first' | '
   readonly address?: bigint;
   readonly bytes?: bigint;
   readonly error?: MemoryError;
+  readonly hosts?: boolean;
 }
 
 const MEMORY_FAULTS: readonly string[] = ['memory-errors', 'memory-stalls'] satisfies MemoryFaultKind[];
@@ -33,6 +34,7 @@ export function registerFault(program: Command): void {
     .option('--until <ms>', 'and until then', milliseconds)
     .option('--address <address>', 'of memory: physical', address)
     .option('--bytes <n>', 'of memory: how many from there', address)
+    .option('--hosts', 'of memory of no one function: what hosts read and write too')
     .addOption(new Option('--error <how>', 'of memory-errors').choices(['unsupported-request', 'completer-abort', 'poisoned']))
     .action(arm);
   talksToService(fault.command('list').description('list what is armed')).argument('<machine>', 'id or name').action(list);
@@ -59,7 +61,14 @@ function armOn(machine: Machine, kind: string, options: ArmCommandOptions): Prom
   if (MEMORY_FAULTS.includes(kind)) {
     if (base === undefined || bytes === undefined) throw new Exit(EXIT.usage, `${kind} needs --address and --bytes`);
     const of = bdf === undefined ? {} : { function: machine.function(bdf) };
-    return machine.armed.armMemory(kind as MemoryFaultKind, { ...common, ...of, ...given('error', error), address: base, bytes });
+    return machine.armed.armMemory(kind as MemoryFaultKind, {
+      ...common,
+      ...of,
+      ...given('error', error),
+      ...given('hosts', options.hosts),
+      address: base,
+      bytes,
+    });
   }
   if (bdf === undefined) throw new Exit(EXIT.usage, `${kind} needs --function`);
   return machine.function(bdf).faults.arm(kind as Exclude<FaultKind, MemoryFaultKind>, { ...common, ...given('point', at) });

@@ -198,6 +198,7 @@ export const ArmedFaultList = Type.Object({
       acted: Type.Integer({ description: 'How often it has acted' }),
       left: orNull(Type.Integer({ description: 'How often it will yet; null without end' })),
       inForce: Type.Boolean(),
+      hosts: Type.Boolean({ description: 'Of memory: it acts on accesses of hosts too.' }),
       text: Type.String({ examples: ['00:02.0 late-completions by 5000000 ns: acted 0, 1 left'] }),
     }),
   ),

@@ -86,6 +86,7 @@ export function armedFaultView(of: ArmedFaultSummary): body.ArmedFaultList['faul
     acted: of.acted,
     left: of.left ?? null,
     inForce: of.inForce,
+    hosts: of.hosts,
     text: of.text,
   };
 }

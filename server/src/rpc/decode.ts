@@ -383,6 +383,7 @@ const ROWS = {
       ...(b.untilNs === null ? {} : { untilNs: needNumber(b.untilNs, 'until_ns') }),
       ...(b.address === null ? {} : { range: { address: needBigint(b.address, 'address'), bytes: needBigint(b.bytes, 'bytes') } }),
       ...(b.error === null ? {} : { error: needWord(b.error, 'error', MEMORY_ERROR) }),
+      ...(b.hosts === null ? {} : { hosts: b.hosts }),
     }),
   },
   faultDisarm: {

@@ -136,6 +136,7 @@ export function armedFault(of: ArmedFaultSummary): Send<'ArmedFault'> {
     fromNs: u64FromNumber(of.fromNs),
     untilNs: untilNs === undefined ? null : u64FromNumber(untilNs),
     inForce: of.inForce,
+    hosts: of.hosts,
     text: of.text,
   };
 }

@@ -216,7 +216,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     command: (a) => ({ kind: 'dma-release', bdf: a.fn(), request: Number(a.optionalWord() ?? 0) }),
   },
   arm: {
-    usage: 'arm FUNCTION FAULT [first=1] [count=1] [point=issued] [delay=T] [from=T] [until=T] [address=A bytes=N] [error=E]',
+    usage: 'arm FUNCTION FAULT [first=1] [count=1] [point=issued] [delay=T] [from=T] [until=T] [address=A bytes=N] [error=E] [hosts=no]',
     does: 'arms a fault on purpose (errors-and-recovery.md); count=0 is without end; of memory, FUNCTION is optional; its value is the number',
     command: (a) => ({
       kind: 'fault-arm',
@@ -230,6 +230,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       untilNs: optionTime(a, 'until'),
       range: optionRange(a),
       error: a.optionWord('error', MEMORY_ERRORS),
+      ...(a.optionWord('hosts', ['yes', 'no'], 'no') === 'yes' ? { hosts: true } : {}),
     }),
   },
   disarm: {

@@ -232,6 +232,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
         from_ns: '5',
         until_ns: '6',
         in_force: true,
+        hosts: true,
         text: 'memory errs',
       },
     ],

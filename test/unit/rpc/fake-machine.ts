@@ -329,6 +329,7 @@ const REPLIES = {
         fromNs: 5,
         untilNs: 6,
         inForce: true,
+        hosts: true,
         text: 'memory errs',
       },
     ],

@@ -464,6 +464,7 @@ class ArmedFault:
     point: RequestPoint | None
     delay_ms: float
     in_force: bool
+    hosts: bool
     text: str
 
     @staticmethod
@@ -481,6 +482,7 @@ class ArmedFault:
             REQUEST_POINT.name_of(body.point) if body.point else None,
             body.delay_ns / _NS_OF_MS,
             body.in_force,
+            body.hosts,
             body.text,
         )
 

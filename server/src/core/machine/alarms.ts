@@ -1,11 +1,13 @@
 /** What the machine's alarms do when they ring. */
 import type { Alarm } from '../base/index.ts';
 import { sendGathered } from './ats/invalidation.ts';
-import { advance, holdEnds } from './dma/dma-ledger.ts';
+import { advance } from './dma/dma-ledger.ts';
+import { holdEnds } from './dma/hold-ends.ts';
 import { flushQueueTimeout } from './domains/dma-flush.ts';
 import { functionNumbered } from './function-state.ts';
 import { leaveDeadline } from './hierarchy/leave.ts';
 import { resumePlug } from './hierarchy/plug.ts';
+import { resumeHostAccess } from './memory-commands.ts';
 import { modelAlarmRang } from './model-ports.ts';
 import type { Parts } from './parts.ts';
 import { accessTimedOut } from './remote/accesses.ts';
@@ -50,6 +52,7 @@ export function ring(m: Parts, alarm: Alarm): void {
       else if (operation?.kind === 'reset') resumeReset(m, operation);
       else if (operation?.kind === 'leave') leaveDeadline(m, operation);
       else if (operation?.kind === 'plug') resumePlug(m, operation);
+      else if (operation?.kind === 'host-access') resumeHostAccess(m, operation);
       else if (operation?.kind === 'peer-access') accessTimedOut(m, operation);
       break;
     }

@@ -483,7 +483,7 @@ export interface LedgerRead {
  * it gives up. `duplicate-completions`: those and Invalidate Completions come twice. `wrong-itag`: it completes another Invalidate Request than it got.
  * `corrupt-completions`: a bit of what it reads is flipped, and nothing tells. `poisoned-data`: what it writes, and what it reads, comes with EP set.
  * `surprise-down`: the link to it and to what is below it is down, and what is sent over it vanishes; without end (`count` 0) it goes down at once, and is up
- * when the fault ends. `memory-errors`: memory in `range` answers DMA with `error`. `memory-stalls`: it answers `delayNs` late, or (0) when the fault ends.
+ * when the fault ends. `malformed-completions`: what completes is no valid TLP, which it logs; then its Completion Timeout ends it. `memory-errors`: memory in `range` answers DMA with `error`. `memory-stalls`: it answers `delayNs` late, or (0) when the fault ends.
  *
  * Each acts on occurrences from `first` (1 is the next) for `count` of them: an occurrence is an operation, an Invalidate Request, a reset, a context change, a
  * request that reaches the memory, or a thing sent over the link.
@@ -504,6 +504,7 @@ export const FAULT_KINDS = [
   'surprise-down',
   'memory-errors',
   'memory-stalls',
+  'malformed-completions',
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 /** How memory that errs answers: Unsupported Request, Completer Abort, or with poisoned data. */
@@ -526,6 +527,8 @@ export interface FaultArm {
   readonly range?: { readonly address: bigint; readonly bytes: bigint } | undefined;
   /** Of `memory-errors`; absent: `completer-abort`. */
   readonly error?: MemoryError | undefined;
+  /** Of a fault of memory that is of no one function: it acts on accesses of hosts too. Absent: false. */
+  readonly hosts?: boolean | undefined;
 }
 /** By what FaultArm named: a function and a kind; or by the number that it was given, where ENOENT says that none is armed. */
 export type FaultDisarm =

@@ -3,9 +3,10 @@ import { ModelError, OK, errno, hex, physicalAddress } from '../base/index.ts';
 import { meetsEcam } from './bus/config-requests.ts';
 import type { MemoryAlloc, MemoryClaim, MemoryFree, MemoryRead, MemoryRelease, MemoryWrite } from './command.ts';
 import { rangeOf } from './dma/dma-range.ts';
+import { memoryFaultOnHost } from './faults/memory-faults.ts';
 import type { PeerCall, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
-import type { Origin, PeerAccessTask } from './state.ts';
+import type { HostAccessTask, Origin, PeerAccessTask } from './state.ts';
 
 /** One call moves at most this much; the same bound as a DMA's on the wire. */
 export const ACCESS_BYTES_MAX = 1 << 20;
@@ -50,10 +51,11 @@ function touching(m: Parts, address: bigint, bytes: bigint): number {
   return count;
 }
 
-export function memoryRead(m: Parts, origin: Origin, command: MemoryRead): void {
+export function memoryRead(m: Parts, origin: Origin, command: MemoryRead, stalledBy = 0): void {
   const address = physicalAddress(command.address);
   const { bytes } = command;
   checkLength(bytes);
+  if (m.injected.memory.length > 0 && goesWrong(m, origin, command, bytes, stalledBy)) return;
   if (m.memory.holds(address, BigInt(bytes))) {
     m.outbox.reply(origin, { kind: 'memory-read', data: m.memory.readBytes(address, bytes) });
   } else {
@@ -61,16 +63,39 @@ export function memoryRead(m: Parts, origin: Origin, command: MemoryRead): void 
   }
 }
 
-export function memoryWrite(m: Parts, origin: Origin, command: MemoryWrite): void {
+export function memoryWrite(m: Parts, origin: Origin, command: MemoryWrite, stalledBy = 0): void {
   const address = physicalAddress(command.address);
   const { data } = command;
   checkLength(data.byteLength);
+  if (m.injected.memory.length > 0 && goesWrong(m, origin, command, data.byteLength, stalledBy)) return;
   if (m.memory.holds(address, BigInt(data.byteLength))) {
     m.memory.writeBytes(address, data);
     m.outbox.ok(origin);
   } else {
     askOwner(m, origin, address, data.byteLength, { kind: 'memory-write', address, data, epoch: 0 });
   }
+}
+
+/** What faults on purpose make of it: true when it is not performed, or not yet. */
+function goesWrong(m: Parts, origin: Origin, command: MemoryRead | MemoryWrite, bytes: number, stalledBy: number): boolean {
+  const fault = memoryFaultOnHost(m, command.address, bytes, stalledBy);
+  if (fault === undefined) return false;
+  if (fault.kind === 'memory-stalls') {
+    const task = m.operations.start<HostAccessTask>(origin, { kind: 'host-access', command, stalledBy: fault.id });
+    if (fault.delayNs > 0) task.alarm = m.clock.set(fault.delayNs, 'operation', task.id);
+  } else {
+    m.outbox.refuse(origin, 'EIO', `memory at ${hex(command.address)} errs on purpose (fault ${fault.id}, ${fault.error})`, 'address');
+  }
+  return true;
+}
+
+/** Its time is over, or the fault that stalls it. */
+export function resumeHostAccess(m: Parts, task: HostAccessTask): void {
+  m.clock.cancel(task.alarm);
+  m.operations.end(task);
+  const { origin, command, stalledBy } = task;
+  if (command.kind === 'memory-read') memoryRead(m, origin, command, stalledBy);
+  else memoryWrite(m, origin, command, stalledBy);
 }
 
 /** `reply`: absent, as the call says. EFAULT where nobody owns the memory. */

@@ -155,6 +155,8 @@ export interface ArmedFaultSummary {
   /** Undefined without end. */
   readonly untilNs: number | undefined;
   readonly inForce: boolean;
+  /** It acts on accesses of hosts too. */
+  readonly hosts: boolean;
   /** `00:02.0 late-completions by 5000000 ns: acted 2, 3 left`. */
   readonly text: string;
 }

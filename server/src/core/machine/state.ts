@@ -16,6 +16,8 @@ import type {
   FaultKind,
   InvalidateRequest,
   MemoryError,
+  MemoryRead,
+  MemoryWrite,
   ModelDma,
   OnDeadline,
   Vote,
@@ -43,6 +45,8 @@ export interface ArmedFault {
   /** Of a fault of memory. */
   readonly range: PhysicalRange | undefined;
   readonly error: MemoryError;
+  /** It acts on accesses of hosts too. */
+  readonly hosts: boolean;
   /** Of `surprise-down`: the functions that it has taken away, by FunctionState.index; undefined while its link is up. */
   victims: readonly number[] | undefined;
 }
@@ -67,7 +71,7 @@ export interface FaultEdge {
 }
 
 /** What an armed fault does to a DMA operation: bits of {@link DmaTask.injected}. */
-export const INJECTED = { poisoned: 1, corrupt: 2, twice: 4, late: 8 } as const;
+export const INJECTED = { poisoned: 1, corrupt: 2, twice: 4, late: 8, malformed: 16 } as const;
 
 /** What `reset-done` answered. */
 export interface ClosedWindow {
@@ -221,6 +225,8 @@ export interface Request {
   held: boolean;
   /** When its alarm rings, the function gives it up: the Completion Timeout. */
   timesOut: boolean;
+  /** What it waited for comes so long after that, when nothing waits for it any more; 0: never. */
+  lateNs: number;
   /** The last fault of memory that has stalled it, 0 for none. */
   stalledBy: number;
   point: HoldPoint | 'sent' | 'indeterminate';
@@ -630,6 +636,14 @@ export interface PeerDmaTask extends Pending {
   word: number;
 }
 
+/** An access of a host to memory that stalls on purpose. */
+export interface HostAccessTask extends Pending {
+  readonly kind: 'host-access';
+  readonly command: MemoryRead | MemoryWrite;
+  /** The fault that stalls it. */
+  readonly stalledBy: number;
+}
+
 /** What an IOVA maps to, by tables in memory that a peer owns: waits for one entry after the other. */
 export interface LookupTask extends Pending {
   readonly kind: 'lookup';
@@ -682,6 +696,7 @@ export type Operation =
   | UnplugTask
   | PlugTask
   | PeerAccessTask
+  | HostAccessTask
   | WriteMultiTask
   | ClaimTask
   | PeerDmaTask

@@ -1,9 +1,10 @@
+// long: a suite
 /** Errors on the bus in the registers of those concerned, their messages, and containment. */
 import { describe, expect, it } from 'vitest';
 import { bdf, type Bdf } from '../../../../server/src/core/base/index.ts';
 import type { Command, FunctionSpec, MachineEvent } from '../../../../server/src/core/machine/index.ts';
 import { bridgeConfig } from '../../../../server/src/core/pci/index.ts';
-import { CoreMachine, probe } from '../../../kit/core-machine.ts';
+import { CoreMachine, MS, probe } from '../../../kit/core-machine.ts';
 
 const PORT = bdf(0, 0, 3, 0);
 const DEV = bdf(0, 1, 0, 0);
@@ -255,5 +256,82 @@ describe('containment', () => {
     expect(m.get(DEV, 0)).toBe(0xffff_ffff);
     m.set(PORT, m.place(PORT, DPC) + 8, 2, 1);
     expect(m.get(DEV, 0)).toBe(0x11d0_1234);
+  });
+});
+
+describe('a completion that is no use', () => {
+  it('comes after the function has given up: an Unexpected Completion, advisory, when it comes', () => {
+    const m = new ErrorMachine().report();
+    m.mapped();
+    m.arming('late-completions', { delayNs: 80 * MS });
+    const read = m.write(DEV, IOVA, '', READ);
+    m.advance(50);
+    expect(read.reply).toMatchObject({ outcome: 'completion-timeout' });
+    expect(m.errors().map(({ error }) => error)).toEqual(['completion-timeout']);
+    m.advance(29);
+    expect(m.errors()).toHaveLength(1);
+    m.advance(1);
+    expect(m.errors()[1]).toMatchObject({ bdf: DEV, error: 'unexpected-completion', severity: 'correctable', timeNs: 80 * MS });
+    // Advisory Non-Fatal Error, which is masked after power-up.
+    expect([m.aer(DEV, 4), m.aer(DEV, 0x10) & (1 << 13)]).toEqual([1 << 14, 1 << 13]);
+  });
+
+  it.each([
+    ['the function was reset', (m: ErrorMachine) => m.reset(DEV)],
+    ['its link went down', (m: ErrorMachine) => m.arming('surprise-down', { count: 0 })],
+  ] as const)('is nothing to it when %s meanwhile', (_what, meanwhile) => {
+    const m = new ErrorMachine().report();
+    m.mapped();
+    m.arming('late-completions', { delayNs: 500 * MS });
+    m.write(DEV, IOVA, '', READ);
+    m.advance(60);
+    meanwhile(m);
+    m.advance(1000);
+    expect(m.errors().filter(({ error }) => error === 'unexpected-completion')).toEqual([]);
+  });
+
+  it('never comes where memory stalls without end', () => {
+    const m = new ErrorMachine().report();
+    const address = m.mapped();
+    const range = { address, bytes: 8n };
+    m.call('fault-armed', {
+      kind: 'fault-arm',
+      bdf: undefined,
+      fault: 'memory-stalls',
+      first: 1,
+      count: 1,
+      point: undefined,
+      delayNs: 0,
+      range,
+    });
+    m.write(DEV, IOVA, '', READ);
+    m.advance(10_000);
+    expect(m.errors().map(({ error }) => error)).toEqual(['completion-timeout']);
+  });
+
+  it('is malformed: fatal, with its header, and the read ends by its Completion Timeout', () => {
+    const m = new ErrorMachine().report();
+    m.mapped();
+    m.arming('malformed-completions');
+    const read = m.write(DEV, IOVA, '', READ);
+    expect(read.reply).toBeUndefined();
+    expect(m.errors()).toMatchObject([{ bdf: DEV, error: 'malformed', severity: 'fatal', message: 'fatal', root: PORT }]);
+    expect(m.aer(DEV, 4)).toBe(1 << 18);
+    expect(m.aer(DEV, 0x1c)).toBe(0x4a00_0001);
+    m.advance(50);
+    expect(read.reply).toMatchObject({ outcome: 'completion-timeout' });
+    expect(m.errors().map(({ error }) => error)).toEqual(['malformed', 'completion-timeout']);
+    expect(m.outcome(DEV, IOVA, 'w')).toBe('performed');
+    expect(m.write(DEV, IOVA, '', READ).reply).toMatchObject({ outcome: 'performed' });
+  });
+
+  it('makes a port with containment cut off what is below', () => {
+    const m = new ErrorMachine().report();
+    m.set(PORT, m.place(PORT, DPC) + 6, 2, 1);
+    m.mapped();
+    m.arming('malformed-completions');
+    m.write(DEV, IOVA, '', READ);
+    expect(m.errors()).toMatchObject([{ error: 'malformed', contained: PORT }]);
+    expect(m.get(DEV, 0)).toBe(0xffff_ffff);
   });
 });

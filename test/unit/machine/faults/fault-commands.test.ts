@@ -1,3 +1,4 @@
+// long: a suite
 /** Faults on purpose: what each does, in which occurrences and times, and that it can be seen and taken away. */
 import { describe, expect, it } from 'vitest';
 import { bdf, type Bdf } from '../../../../server/src/core/base/index.ts';
@@ -273,5 +274,70 @@ describe('surprise-down', () => {
     expect([config(m, BELOW), config(m, PORT)]).toEqual([0xffff_ffff, port]);
     m.call('ok', { kind: 'fault-disarm', armed });
     expect(config(m, BELOW)).toBe(vendor);
+  });
+});
+
+describe('memory that is at fault for hosts too', () => {
+  const hosts = (page: bigint) => ({ range: { address: page, bytes: 8n }, hosts: true });
+  const read = (page: bigint): Command => ({ kind: 'memory-read', address: page, bytes: 4 });
+
+  it('errs: the access ends with EIO and does nothing, and the next one is performed', () => {
+    const { m, page } = mapped();
+    poke(m, page, 'well');
+    arm(m, undefined, 'memory-errors', { ...hosts(page), count: 3, error: 'poisoned' });
+    expect(m.call('refused', read(page))).toMatchObject({ code: 'EIO', message: expect.stringContaining('poisoned') });
+    expect(m.refusal({ kind: 'memory-write', address: page + 7n, data: new Uint8Array(1) })).toBe('EIO');
+    expect(m.outcome(PROBE, IOVA, 'lost')).toBe('poisoned');
+    expect(m.text(page, 4)).toBe('well');
+  });
+
+  it('stalls: the access comes late, or when the fault is taken away, and others pass it', () => {
+    const { m, page } = mapped();
+    poke(m, page, 'well');
+    arm(m, undefined, 'memory-stalls', { ...hosts(page), delayNs: 5 * MS });
+    const late = m.start(read(page));
+    expect(m.text(page, 4)).toBe('well');
+    poke(m, page, 'more');
+    m.advance(4);
+    expect(late.reply).toBeUndefined();
+    m.advance(1);
+    expect(late.reply).toMatchObject({ kind: 'memory-read', data: new TextEncoder().encode('more') });
+    const endless = arm(m, undefined, 'memory-stalls', { ...hosts(page), count: 0 });
+    const [first, second] = [m.start({ kind: 'memory-write', address: page, data: new Uint8Array([0x21]) }), m.start(read(page))];
+    m.advance(10_000);
+    expect([first.reply, second.reply]).toEqual([undefined, undefined]);
+    m.call('ok', { kind: 'fault-disarm', armed: endless });
+    expect([first.reply?.kind, m.text(page, 4)]).toEqual(['ok', '!ore']);
+    expect(second.reply).toMatchObject({ data: new TextEncoder().encode('!ore') });
+  });
+
+  it('first stalls and then errs where both are armed, and an earlier one is not asked again', () => {
+    const { m, page } = mapped();
+    arm(m, undefined, 'memory-stalls', { ...hosts(page), count: 0, delayNs: MS });
+    arm(m, undefined, 'memory-errors', { ...hosts(page) });
+    const access = m.start(read(page));
+    m.advance(1);
+    expect(access.reply).toMatchObject({ kind: 'refused', code: 'EIO' });
+  });
+
+  it('leaves hosts alone where it does not say so, and elsewhere', () => {
+    const { m, page } = mapped();
+    arm(m, undefined, 'memory-errors', { range: { address: page, bytes: 8n }, count: 0 });
+    arm(m, undefined, 'memory-errors', { ...hosts(page + 8n), count: 0 });
+    expect(m.text(page, 8)).toBe('\0'.repeat(8));
+    expect(m.refusal({ kind: 'memory-read', address: page, bytes: 9 })).toBe('EIO');
+    expect(listed(m).map(({ hosts: also, acted }) => [also, acted])).toEqual([
+      [false, 0],
+      [true, 1],
+    ]);
+  });
+
+  it.each([
+    [PROBE, 'memory-errors'],
+    [PROBE, 'late-completions'],
+  ] as const)('is refused of a function (%i) and of %s', (at, fault) => {
+    const { m, page } = mapped();
+    const range = fault === 'memory-errors' ? { range: { address: page, bytes: 8n } } : {};
+    expect(() => m.start(armCommand(at, fault, { ...range, hosts: true }))).toThrow('no one function');
   });
 });

@@ -86,8 +86,10 @@ class ArmedFaults:
         first: int | None = None,
         count: int | None = None,
         delay_ms: float | None = None,
+        hosts: bool | None = None,
     ) -> int:
-        """Memory that errs (`memory-errors`) or stalls (`memory-stalls`), for the DMA of all functions or of one; its number."""
+        """Memory that errs (`memory-errors`) or stalls (`memory-stalls`), for the DMA of all functions or of one; with `hosts` for what
+        hosts read and write too. Its number."""
         request = m.FaultArm(
             function=None if function is None else pack_bdf(function),
             fault=FAULT_KIND.number_of(fault, "fault"),
@@ -97,6 +99,7 @@ class ArmedFaults:
             address=u64(address, "address"),
             bytes=u64(size, "bytes"),
             error=None if error is None else MEMORY_ERROR.number_of(error, "error"),
+            hosts=hosts,
         )
         return self._connection.ask(operation(b.FAULT_ARM, request, m.FaultArmReply, lambda reply: reply.armed, "arming a fault"))
 

@@ -971,7 +971,8 @@ class FaultArm(Message):
     address: int
     bytes: int
     error: int
-    def __init__(self, *, function: int | None = ..., fault: int | None = ..., first: int | None = ..., count: int | None = ..., point: int | None = ..., delay_ns: int | None = ..., from_ns: int | None = ..., until_ns: int | None = ..., address: int | None = ..., bytes: int | None = ..., error: int | None = ...) -> None: ...
+    hosts: bool
+    def __init__(self, *, function: int | None = ..., fault: int | None = ..., first: int | None = ..., count: int | None = ..., point: int | None = ..., delay_ns: int | None = ..., from_ns: int | None = ..., until_ns: int | None = ..., address: int | None = ..., bytes: int | None = ..., error: int | None = ..., hosts: bool | None = ...) -> None: ...
 
 class FaultArmReply(Message):
     elapsed_ns: int
@@ -1042,7 +1043,8 @@ class ArmedFault(Message):
     until_ns: int
     in_force: bool
     text: str
-    def __init__(self, *, armed: int | None = ..., fault: int | None = ..., function: int | None = ..., address: int | None = ..., bytes: int | None = ..., error: int | None = ..., passes: int | None = ..., acted: int | None = ..., left: int | None = ..., point: int | None = ..., delay_ns: int | None = ..., from_ns: int | None = ..., until_ns: int | None = ..., in_force: bool | None = ..., text: str | None = ...) -> None: ...
+    hosts: bool
+    def __init__(self, *, armed: int | None = ..., fault: int | None = ..., function: int | None = ..., address: int | None = ..., bytes: int | None = ..., error: int | None = ..., passes: int | None = ..., acted: int | None = ..., left: int | None = ..., point: int | None = ..., delay_ns: int | None = ..., from_ns: int | None = ..., until_ns: int | None = ..., in_force: bool | None = ..., text: str | None = ..., hosts: bool | None = ...) -> None: ...
 
 class PageRange(Message):
     iova: int

@@ -323,6 +323,7 @@ FaultKind = Literal[
     "surprise-down",
     "memory-errors",
     "memory-stalls",
+    "malformed-completions",
 ]
 FAULT_KIND: Final[Vocabulary[FaultKind]] = Vocabulary(
     "fault-kind",
@@ -342,6 +343,7 @@ FAULT_KIND: Final[Vocabulary[FaultKind]] = Vocabulary(
         13: "surprise-down",
         14: "memory-errors",
         15: "memory-stalls",
+        16: "malformed-completions",
     },
 )
 

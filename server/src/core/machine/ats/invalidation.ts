@@ -15,9 +15,9 @@ import type { Invalidation, InvalidationEffect } from '../../translation/index.t
 import { stopsDelivery } from '../calls/call-holds.ts';
 import type { InvalidateComplete } from '../command.ts';
 import { awaitPassed, awaitTranslated } from '../dma/dma-drain.ts';
-import { LEDGER_ENTRIES_MAX, advance, enter } from '../dma/dma-ledger.ts';
+import { LEDGER_ENTRIES_MAX, advance } from '../dma/dma-ledger.ts';
 import { faultActs, isDisconnected } from '../dma/gate.ts';
-import { NOBODY } from '../dma/watchers.ts';
+import { enterMessage } from '../dma/ledger-message.ts';
 import { awaitUpdates } from '../domains/table-updates.ts';
 import { isLost } from '../errors/link.ts';
 import type { PeerAnswer } from '../outgoing.ts';
@@ -198,42 +198,7 @@ export function sendGathered(m: Parts, fn: FunctionState): void {
 
 /** The Invalidate Completion is a posted message: it stands behind the writes that the function issued earlier. */
 function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, held: boolean): void {
-  enter(m, {
-    id: m.nextRequest++,
-    fn,
-    kind: 'invalidation-completion',
-    task: undefined,
-    operation: 'write',
-    posted: true,
-    iovaLow: 0,
-    iovaHigh: 0,
-    bytes: 0,
-    dataOffset: 0,
-    pasid: NO_PASID,
-    translated: false,
-    viaAtc: false,
-    walk: undefined,
-    itags,
-    epoch: fn.epoch,
-    sinceNs: m.clock.nowNs,
-    holdAt: held ? 'issued' : undefined,
-    holdNs: delayNs,
-    holdAlarm: 0,
-    held: false,
-    timesOut: false,
-    stalledBy: 0,
-    point: 'issued',
-    page: -1,
-    access: 0,
-    spaceId: -1,
-    owner: 0,
-    peer: undefined,
-    stoppedBy: undefined,
-    dead: false,
-    overtaken: false,
-    onPerformed: NOBODY,
-    onEnded: NOBODY,
-  });
+  enterMessage(m, fn, 'invalidation-completion', { itags, holdAt: held ? 'issued' : undefined, holdNs: delayNs });
   advance(m, fn);
 }
 

@@ -4,9 +4,8 @@
  */
 import { PAGE_ANSWERS, formatBdf, type PageAnswer, type PageResponseCode, type Pasid } from '../../base/index.ts';
 import type { PageRequest } from '../../translation/index.ts';
-import { enter } from '../dma/dma-ledger.ts';
 import { holdsBackLater } from '../dma/gate.ts';
-import { NOBODY } from '../dma/watchers.ts';
+import { enterMessage } from '../dma/ledger-message.ts';
 import type { Parts } from '../parts.ts';
 import type { FunctionState } from '../state.ts';
 
@@ -31,44 +30,14 @@ export function sendPageRequest(m: Parts, fn: FunctionState, request: PageReques
     m.pageRequests.arrived.push(request);
     return;
   }
-  const id = m.nextRequest++;
-  m.pageRequests.inLedger.set(id, request);
-  enter(m, {
-    id,
-    fn,
-    kind: 'page-request',
-    task: undefined,
+  const id = enterMessage(m, fn, 'page-request', {
     operation: 'translate',
-    posted: true,
     iovaLow: page << 12,
     iovaHigh: Math.floor(page / 2 ** 20) | 0,
-    bytes: 0,
-    dataOffset: 0,
     pasid: request.pasid,
-    translated: false,
-    viaAtc: false,
-    walk: undefined,
-    itags: 0,
-    epoch: fn.epoch,
-    sinceNs: m.clock.nowNs,
-    holdAt: undefined,
-    holdNs: 0,
-    holdAlarm: 0,
-    held: false,
-    timesOut: false,
-    stalledBy: 0,
-    point: 'issued',
-    page: -1,
     access,
-    spaceId: -1,
-    owner: 0,
-    peer: undefined,
-    stoppedBy: undefined,
-    dead: false,
-    overtaken: false,
-    onPerformed: NOBODY,
-    onEnded: NOBODY,
   });
+  m.pageRequests.inLedger.set(id, request);
 }
 
 /** A PRG Response message, of the group whose last request this was. */

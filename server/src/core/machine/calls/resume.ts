@@ -51,6 +51,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   unplug: nothing,
   plug: nothing,
   'peer-access': nothing,
+  'host-access': nothing,
   'write-multi': nothing,
   claim: nothing,
   'peer-dma': resumePeerAccess,

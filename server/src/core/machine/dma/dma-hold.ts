@@ -10,6 +10,8 @@ export function stopsAt(m: Parts, request: Request, point: Request['holdAt']): b
   request.holdAt = undefined;
   if (point !== undefined)
     m.trace.emit('dma-held', request.fn.bdf, request.id, POINT_INDEX[point], request.translated ? AT.translated : AT.untranslated);
+  const { task } = request;
+  if (task !== undefined && (task.injected & INJECTED.malformed) !== 0) m.errors.push({ kind: 'malformed', task });
   hold(m, request, request.holdNs, ((request.task?.injected ?? 0) & INJECTED.late) !== 0);
   return true;
 }
@@ -19,6 +21,7 @@ export function hold(m: Parts, request: Request, ns: number, timed: boolean): vo
   request.held = true;
   const limit = timed && !request.posted ? completionTimeoutNs(request.fn.config) : 0;
   request.timesOut = limit > 0 && (ns === 0 || limit < ns);
+  request.lateNs = request.timesOut && ns > 0 ? ns - limit : 0;
   const after = request.timesOut ? limit : ns;
   if (after === 0) return;
   request.holdAlarm = m.clock.set(after, 'request', request.id);

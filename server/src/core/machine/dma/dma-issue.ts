@@ -189,6 +189,7 @@ function makeRequest(
     holdAlarm: 0,
     held: false,
     timesOut: false,
+    lateNs: 0,
     stalledBy: 0,
     point: 'issued',
     page,

@@ -13,7 +13,7 @@ import type { Parts } from '../parts.ts';
 import { INJECTED, type DmaTask, type FunctionState, type Request } from '../state.ts';
 import { performAtomic } from './atomics.ts';
 import { fault } from './dma-failure.ts';
-import { hold, stopsAt, unhold } from './dma-hold.ts';
+import { hold, stopsAt } from './dma-hold.ts';
 import { rangeOf } from './dma-range.ts';
 import { holdsBackLater } from './gate.ts';
 import { translatedPage } from './translated-page.ts';
@@ -281,17 +281,4 @@ export function end(m: Parts, request: Request, status: number): void {
   wake(m.operations, request.onEnded);
   request.onEnded = NOBODY;
   if (task !== undefined) m.operations.settleDma(task);
-}
-
-/** The alarm of a held request has rung: its time is over, or its function's patience. */
-export function holdEnds(m: Parts, request: Request): void {
-  request.holdAlarm = 0;
-  m.timedHolds.delete(request.id);
-  if (!request.timesOut) {
-    unhold(m, request);
-    return;
-  }
-  request.dead = true;
-  request.fn.entries = request.fn.entries.filter((other) => other !== request);
-  end(m, request, STATUS['completion-timeout']);
 }

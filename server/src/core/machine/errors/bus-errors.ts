@@ -136,8 +136,8 @@ export function logErrors(m: Parts): boolean {
   if (m.errors.length === 0) return false;
   for (const noted of m.errors.splice(0)) {
     if (noted.kind === 'request') requestFailed(m, noted.task, noted.status, noted);
-    else if (noted.kind === 'unexpected-completion') unexpectedCompletion(m, noted.task);
-    else surpriseDown(m, noted.fn);
+    else if (noted.kind === 'surprise-down') surpriseDown(m, noted.fn);
+    else badCompletion(m, noted.task, noted.kind);
   }
   return true;
 }
@@ -192,9 +192,12 @@ function headerOf({ fn, operation, injected }: DmaTask, { iovaLow, iovaHigh, byt
   return memoryHeader({ bdf: fn.bdf, operation, addressLow: iovaLow, addressHigh: iovaHigh, bytes, translated, poisoned, tag: id });
 }
 
-/** A completion came that nothing waits for (§2.3.2): advisory, for whoever sent it knows no more. */
-function unexpectedCompletion(m: Parts, { fn, bytes, iovaLow, id }: DmaTask): void {
-  reportError(m, fn, 'unexpected-completion', true, completionHeader(fn.bdf, bytes, iovaLow, id));
+/**
+ * A completion came that nothing waits for (§2.3.2), which is advisory, for whoever sent it knows no more; or what came is no valid TLP, and has no meaning
+ * for the function, whatever its header was.
+ */
+function badCompletion(m: Parts, { fn, bytes, iovaLow, id }: DmaTask, error: 'unexpected-completion' | 'malformed'): void {
+  reportError(m, fn, error, error === 'unexpected-completion', completionHeader(fn.bdf, bytes, iovaLow, id));
 }
 
 /** The link below the port has gone down without a word; only a port that says so can tell (Link Capabilities, §7.5.3.6). */

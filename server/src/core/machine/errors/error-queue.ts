@@ -21,7 +21,7 @@ export type NotedError =
       readonly by: FunctionState | undefined;
       readonly violation: boolean;
     }
-  | { readonly kind: 'unexpected-completion'; readonly task: DmaTask }
+  | { readonly kind: 'unexpected-completion' | 'malformed'; readonly task: DmaTask }
   | { readonly kind: 'surprise-down'; readonly fn: FunctionState };
 
 /** Ends that are no error on the bus: the request was never sent, or was dropped with its function. */

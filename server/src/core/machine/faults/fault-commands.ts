@@ -5,6 +5,7 @@ import { FAULT_KINDS, MEMORY_ERRORS, type FaultArm, type FaultDisarm, type Fault
 import { unhold } from '../dma/dma-hold.ts';
 import { advance } from '../dma/dma-ledger.ts';
 import { comeBack, dropOff, hasLinkBelow } from '../errors/link.ts';
+import { resumeHostAccess } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
 import type { ArmedFaultSummary } from '../reply.ts';
 import { functionMayBeReady } from '../reset/hardware-reset.ts';
@@ -14,7 +15,19 @@ import type { ArmedFault, Origin } from '../state.ts';
 export const MEMORY_FAULTS_MAX = 64;
 
 export function faultArm(m: Parts, origin: Origin, command: FaultArm): void {
-  const { bdf, fault: kind, first, count, point, delayNs, fromNs = 0, untilNs = Infinity, range, error = 'completer-abort' } = command;
+  const {
+    bdf,
+    fault: kind,
+    first,
+    count,
+    point,
+    delayNs,
+    fromNs = 0,
+    untilNs = Infinity,
+    range,
+    error = 'completer-abort',
+    hosts = false,
+  } = command;
   checkCounts(command);
   checkTimes(m, command);
   checkMemory(m, command);
@@ -36,6 +49,7 @@ export function faultArm(m: Parts, origin: Origin, command: FaultArm): void {
     inForce: fromNs <= m.clock.nowNs,
     range,
     error,
+    hosts,
     victims: undefined,
   };
   if (isOfMemory(kind)) {
@@ -79,7 +93,10 @@ function checkTimes(m: Parts, { fromNs = 0, untilNs = Infinity }: FaultArm): voi
   }
 }
 
-function checkMemory(m: Parts, { bdf, fault, range, error, count }: FaultArm): void {
+function checkMemory(m: Parts, { bdf, fault, range, error, count, hosts }: FaultArm): void {
+  if (hosts === true && (bdf !== undefined || !isOfMemory(fault))) {
+    throw new ModelError('EINVAL', 'only a fault of memory that is of no one function acts on accesses of hosts', 'hosts');
+  }
   if (!isOfMemory(fault)) {
     if (range !== undefined) throw new ModelError('EINVAL', `a ${fault} is of a function, not of a range of memory`, 'address');
     const fn = fnOf(m, bdf);
@@ -155,6 +172,7 @@ function letGo(m: Parts, id: number): void {
     for (const request of stalled) unhold(m, request);
     if (stalled.length > 0) advance(m, fn);
   }
+  for (const task of m.operations.values()) if (task.kind === 'host-access' && task.stalledBy === id) resumeHostAccess(m, task);
 }
 
 function addEdge(m: Parts, atNs: number, fault: ArmedFault): void {
@@ -203,13 +221,14 @@ export function armedFaults(m: Parts): readonly ArmedFaultSummary[] {
     fromNs: fault.fromNs,
     untilNs: fault.untilNs === Infinity ? undefined : fault.untilNs,
     inForce: fault.inForce,
+    hosts: fault.hosts,
     text: faultText(fault),
   }));
 }
 
-function faultText({ kind, bdf, range, error, first, acted, count, point, delayNs, fromNs, untilNs, inForce }: ArmedFault): string {
+function faultText({ kind, bdf, hosts, range, error, first, acted, count, point, delayNs, fromNs, untilNs, inForce }: ArmedFault): string {
   const words = [
-    bdf === undefined ? 'any function' : formatBdf(bdf),
+    bdf === undefined ? (hosts ? 'any function and host' : 'any function') : formatBdf(bdf),
     kind,
     ...(kind === 'hold' ? [`at ${point}`] : []),
     ...(kind === 'memory-errors' ? [error] : []),

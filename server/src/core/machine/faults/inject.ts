@@ -13,6 +13,11 @@ export function inject(task: DmaTask): Held | undefined {
   if (operation !== 'translate' && faultActs(fn, 'poisoned-data') !== undefined) task.injected |= INJECTED.poisoned;
   if (operation === 'write') return hold;
   if (operation !== 'translate' && faultActs(fn, 'corrupt-completions') !== undefined) task.injected |= INJECTED.corrupt;
+  if (faultActs(fn, 'malformed-completions') !== undefined) {
+    // It comes where it is due, and leaves the function waiting.
+    task.injected |= INJECTED.malformed | INJECTED.late;
+    return { point: 'performed', delayNs: 0 };
+  }
   if (faultActs(fn, 'duplicate-completions') !== undefined) task.injected |= INJECTED.twice;
   const late = faultActs(fn, 'late-completions');
   if (late === undefined) return hold;

@@ -9,12 +9,27 @@ import type { ArmedFault, Request } from '../state.ts';
  * stalled are not asked again.
  */
 export function memoryFaultOn(m: Parts, request: Request): ArmedFault | undefined {
-  const { memory } = m.injected;
   const { address, bytes } = rangeOf(request);
+  return faultAt(m, address, BigInt(bytes), request.stalledBy, ({ bdf }) => bdf === undefined || bdf === request.fn.bdf);
+}
+
+/** The same of an access of a host, for faults that say so. */
+export function memoryFaultOnHost(m: Parts, address: bigint, bytes: number, stalledBy: number): ArmedFault | undefined {
+  return faultAt(m, address, BigInt(bytes), stalledBy, ({ hosts }) => hosts);
+}
+
+function faultAt(
+  m: Parts,
+  address: bigint,
+  bytes: bigint,
+  stalledBy: number,
+  concerns: (fault: ArmedFault) => boolean,
+): ArmedFault | undefined {
+  const { memory } = m.injected;
   for (const fault of memory) {
-    const { id, bdf, range } = fault;
-    if (id <= request.stalledBy || range === undefined || (bdf !== undefined && bdf !== request.fn.bdf)) continue;
-    if (address >= range.address + range.bytes || range.address >= address + BigInt(bytes)) continue;
+    const { id, range } = fault;
+    if (id <= stalledBy || range === undefined || !concerns(fault)) continue;
+    if (address >= range.address + range.bytes || range.address >= address + bytes) continue;
     if (!counts(fault)) continue;
     if (fault.count <= 0) memory.splice(memory.indexOf(fault), 1);
     return fault;

@@ -1,8 +1,6 @@
 /** INTx of a function: its cause, its pin, and the messages Assert_INTx and Deassert_INTx that it sends. */
-import { NO_PASID } from '../../base/index.ts';
-import { enter } from '../dma/dma-ledger.ts';
 import { answersConfig, holdsBackLater } from '../dma/gate.ts';
-import { NOBODY } from '../dma/watchers.ts';
+import { enterMessage } from '../dma/ledger-message.ts';
 import type { Parts } from '../parts.ts';
 import type { FunctionState } from '../state.ts';
 import { intxArrived } from './intx-lines.ts';
@@ -37,40 +35,5 @@ function sendIntx(m: Parts, fn: FunctionState, asserted: boolean): void {
     intxArrived(m, fn, asserted);
     return;
   }
-  enter(m, {
-    id: m.nextRequest++,
-    fn,
-    kind: 'intx',
-    task: undefined,
-    operation: 'write',
-    posted: true,
-    iovaLow: 0,
-    iovaHigh: 0,
-    bytes: 0,
-    dataOffset: 0,
-    pasid: NO_PASID,
-    translated: false,
-    viaAtc: false,
-    walk: undefined,
-    itags: asserted ? 1 : 0,
-    epoch: fn.epoch,
-    sinceNs: m.clock.nowNs,
-    holdAt: undefined,
-    holdNs: 0,
-    holdAlarm: 0,
-    held: false,
-    point: 'issued',
-    page: -1,
-    access: 0,
-    spaceId: -1,
-    owner: 0,
-    timesOut: false,
-    stalledBy: 0,
-    peer: undefined,
-    stoppedBy: undefined,
-    dead: false,
-    overtaken: false,
-    onPerformed: NOBODY,
-    onEnded: NOBODY,
-  });
+  enterMessage(m, fn, 'intx', { itags: asserted ? 1 : 0 });
 }
