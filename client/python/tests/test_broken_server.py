@@ -138,10 +138,15 @@ def sends(data: bytes | str) -> Script:
         (answers((1, REPLY, b.CLOCK_INFO_REPLY, b"")), 1002),
         (sends(b"\x0a\xff\xff"), 1007),
         (sends(b"\x0a\x02\x08\x01"), 1007),
+        (answers((1, EVENT, b.FAULT_EVENT, b"\xff\xff\xff")), 1007),
+        (answers((0, EVENT, b.LOST, b"\xff")), 1007),
+        (answers((1, CALL, b.REGION_READ, b"\xff")), 1007),
+        (answers((1, CALL, b.MEMORY_WRITE, b"\xff")), 1007),
+        (answers((1, REPLY, b.ERROR, b"\xff")), 1007),
         (sends("text"), 1003),
         (sends(bytes(2 << 20)), 1009),
     ],
-    ids=["an answer to nothing", "another answer", "cut off", "no frame", "text", "too large"],
+    ids=["an answer to nothing", "another answer", "cut off", "no frame", "event", "lost", "access", "write", "error", "text", "too large"],
 )
 def test_what_the_server_may_not_send_closes_with_a_code_that_says_why(info: Callable[[str], None], script: Script, code: int) -> None:
     with fake(script) as server:
@@ -150,6 +155,14 @@ def test_what_the_server_may_not_send_closes_with_a_code_that_says_why(info: Cal
         assert server.done.wait(10)
     assert caught.value.name in ("ECONNRESET", "EPROTO")
     assert server.close_code == code
+
+
+@FACES
+def test_an_answer_that_is_no_such_message_is_told_to_who_asked(info: Callable[[str], None]) -> None:
+    with fake(answers((1, REPLY, b.MACHINE_INFO_REPLY, b"\xff\xff"))) as server:
+        with pytest.raises(IommudError, match="the answer to a description of the machine is no such message") as caught:
+            info(url(server))
+    assert caught.value.name == "EPROTO"
 
 
 @FACES

@@ -133,6 +133,24 @@ def test_a_posted_write_lands_and_a_lost_one_is_a_fault_record(machine: StartedM
     assert machine.memory.read(page.address, 6) == b"posted"
 
 
+def test_posted_writes_may_go_on_for_ever_between_calls(machine: StartedMachine) -> None:
+    emulator = machine.connect(["device"])
+    claimed = emulator.claim(BDF, Scratch())
+    page = machine.memory.alloc(1 << 20)
+    machine.function(BDF).dma.map(iova=0, address=page.address, size=1 << 20, access="w")
+    sent = 0
+    while sent < 100:
+        try:
+            claimed.dma.post(0, bytes([sent]) * (1 << 20))
+            sent += 1
+        except IommudError as problem:
+            assert problem.name == "EAGAIN"
+            emulator.machine.clock.now_ns()
+    emulator.machine.clock.now_ns()
+    assert emulator.closed is None
+    assert machine.memory.read(page.address + 4096, 1) == bytes([99])
+
+
 def test_every_kind_of_reset_reaches_it(machine: StartedMachine) -> None:
     device = Scratch()
     machine.connect(["device"]).claim(BDF, device)

@@ -251,3 +251,31 @@ def test_answers_have_the_calls_number_plus_one_or_are_errors_and_posted_calls_g
     assert [one.name for one in said] == ["EBUSY", "EIO", "EIO"]
     assert len(said[0].about) == 128
     assert said[1].message == "ZeroDivisionError: division by zero"
+
+
+def test_posted_calls_stay_below_what_the_server_lets_gather() -> None:
+    server = Server(limits=m.Limits(receive_buffer_bytes_max=8 * 10_000))
+    for _ in range(5):
+        server.session.post(b.DMA_WRITE, b"", bytes(1000))
+    # Behind half of it the session asks by itself whether they were handled.
+    asked = [frame for frame in server.take() if frame.id]
+    assert [frame.number for frame in asked] == [b.CLOCK_INFO]
+    for _ in range(2):
+        server.session.post(b.DMA_WRITE, b"", bytes(1000))
+    with pytest.raises(IommudError) as caught:
+        for _ in range(2):
+            server.session.post(b.DMA_WRITE, b"", bytes(1000))
+    assert caught.value.name == "EAGAIN"
+    server.answer(asked[0])
+    server.session.post(b.DMA_WRITE, b"", bytes(1000))
+    assert server.settled == []
+
+
+def test_one_posted_call_may_be_of_any_size() -> None:
+    server = Server(limits=m.Limits(receive_buffer_bytes_max=8000))
+    server.session.post(b.DMA_WRITE, b"", bytes(5000))
+    with pytest.raises(IommudError):
+        server.session.post(b.DMA_WRITE, b"", bytes(10))
+    with pytest.raises(IommudError) as caught:
+        server.session.post(b.DMA_WRITE, b"", bytes(2 << 20))
+    assert caught.value.name in ("EAGAIN", "EINVAL")

@@ -18,6 +18,10 @@ class IommudError(Exception):
         self.field = field
         self.elapsed_ns = elapsed_ns
 
+    def again(self) -> IommudError:
+        """The same for another who waits, with a traceback of its own."""
+        return IommudError(self.errno, self.name, self.message, self.field, self.elapsed_ns)
+
     def __str__(self) -> str:
         return f"{self.name}: {self.message}" + (f" ({self.field})" if self.field and self.field not in self.message else "")
 

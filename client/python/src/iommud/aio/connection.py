@@ -13,9 +13,9 @@ from ..core.batch import Batch
 from ..core.events import QUEUES, heard, lost_events
 from ..core.frames import FrameError
 from ..core.hello import Granted, hello, is_transient, redirected, refusal
-from ..core.operation import Operation
+from ..core.operation import Operation, outcome_of
 from ..core.peer import DEVICE_CALLS, MEMORY_CALLS
-from ..core.session import Call, Event, PeerCall, Reply, Session
+from ..core.session import Call, Event, PeerCall, Reply, Session, undecodable
 from ..core.socket import Closed, WebSocket, keep_alive
 from ..errors import IommudError, NotConnected, error, invalid, lost
 from ..gen import bodies as b
@@ -57,9 +57,7 @@ class Pending(Generic[T]):
                 outcome = await asyncio.shield(self._outcome)
         except TimeoutError:
             raise error("ETIMEDOUT", f"no answer to {self._operation.what} within {seconds} s", self._operation.what) from None
-        if isinstance(outcome, Reply):
-            return self._operation.parse(outcome)
-        raise outcome
+        return outcome_of(self._operation, outcome)
 
     def cancel(self) -> None:
         """Nobody waits for it any more: what it did is unknown."""
@@ -246,21 +244,32 @@ class Connection:
             return
         if self._web.opened and not self._opened.done():
             self._opened.set_result(None)
-        for message in messages:
-            try:
+        broken: FrameError | None = None
+        try:
+            for message in messages:
                 self._session.receive(message)
-            except FrameError as problem:
-                self._web.close(problem.close_code, str(problem))
-                self._session.end(lost(f"{problem} ({problem.close_code})"))
-                break
-        for one in self._session.heard():
-            if isinstance(one, Event):
-                self._hear(one)
-            elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
-                self.claims.take(one)
-            else:
-                self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
+        except FrameError as problem:
+            broken = problem
+        # What came before the frame that is broken counts.
+        try:
+            for one in self._session.heard():
+                self._heed(one)
+        except FrameError as problem:
+            broken = broken or problem
+        except m.DecodeError as problem:
+            broken = broken or undecodable(problem)
+        if broken is not None:
+            self._web.close(broken.close_code, str(broken))
+            self._session.end(lost(f"{broken} ({broken.close_code})"))
         self._flush()
+
+    def _heed(self, one: Event | PeerCall) -> None:
+        if isinstance(one, Event):
+            self._hear(one)
+        elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
+            self.claims.take(one)
+        else:
+            self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
 
     def end(self, how: Closed) -> None:
         if self._gone.done():

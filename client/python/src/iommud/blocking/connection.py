@@ -14,9 +14,9 @@ from ..core.batch import Batch
 from ..core.events import QUEUES, heard, lost_events
 from ..core.frames import FrameError
 from ..core.hello import Granted, hello, is_transient, redirected, refusal
-from ..core.operation import Operation
+from ..core.operation import Operation, outcome_of
 from ..core.peer import DEVICE_CALLS, MEMORY_CALLS
-from ..core.session import Call, Event, PeerCall, Reply, Session
+from ..core.session import Call, Event, PeerCall, Reply, Session, undecodable
 from ..core.socket import Closed, WebSocket, keep_alive
 from ..errors import IommudError, NotConnected, error, invalid, lost
 from ..gen import bodies as b
@@ -57,11 +57,8 @@ class Pending(Generic[T]):
         if not self._waiting.acquire(timeout=-1 if seconds is None else seconds):
             raise error("ETIMEDOUT", f"no answer to {self._operation.what} within {seconds} s", self._operation.what)
         self._waiting.release()
-        outcome = self._outcome
-        if isinstance(outcome, Reply):
-            return self._operation.parse(outcome)
-        assert outcome is not None
-        raise outcome
+        assert self._outcome is not None
+        return outcome_of(self._operation, self._outcome)
 
     def cancel(self) -> None:
         """Nobody waits for it any more: what it did is unknown."""
@@ -262,29 +259,42 @@ class Connection:
                     break
         except (OSError, NotConnected) as problem:
             broke = str(problem)
-        with self._state:
-            closed = self._web.closed(broke)
-        self._end(closed)
+        finally:
+            with self._state:
+                closed = self._web.closed(broke)
+            self._end(closed)
 
     def _take(self, data: bytes) -> None:
+        broken: FrameError | None = None
         with self._state:
             self._web.feed(data)
-            for message in self._web.messages():
-                try:
+            try:
+                for message in self._web.messages():
                     self._session.receive(message)
-                except FrameError as problem:
-                    self._web.close(problem.close_code, str(problem))
-                    self._session.end(lost(f"{problem} ({problem.close_code})"))
-                    break
+            except FrameError as problem:
+                broken = problem
             come = self._session.heard()
-        for one in come:
-            if isinstance(one, Event):
-                self._hear(one)
-            elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
-                self.claims.take(one)
-            else:
-                self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
+        # What came before the frame that is broken counts.
+        try:
+            for one in come:
+                self._heed(one)
+        except FrameError as problem:
+            broken = broken or problem
+        except m.DecodeError as problem:
+            broken = broken or undecodable(problem)
+        if broken is not None:
+            with self._state:
+                self._web.close(broken.close_code, str(broken))
+                self._session.end(lost(f"{broken} ({broken.close_code})"))
         self._flush()
+
+    def _heed(self, one: Event | PeerCall) -> None:
+        if isinstance(one, Event):
+            self._hear(one)
+        elif one.number in DEVICE_CALLS or one.number in MEMORY_CALLS:
+            self.claims.take(one)
+        else:
+            self.answer(one, error("ENOSYS", f"this client does not know call {one.number}"))
 
     def _hear(self, event: Event) -> None:
         if event.number == b.LOST:

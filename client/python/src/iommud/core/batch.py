@@ -6,7 +6,7 @@ from functools import partial
 from typing import Callable, Generic, Sequence, TypeVar
 
 from ..errors import IommudError, error
-from .operation import Operation
+from .operation import Operation, outcome_of
 from .session import Call, Reply
 
 T = TypeVar("T")
@@ -28,12 +28,7 @@ class Batch(Generic[T]):
 
     def results(self) -> list[T]:
         """In the order of the calls. The first error of them is raised: the others were made all the same."""
-        out: list[T] = []
-        for one, outcome in zip(self._operations, self._outcomes):
-            if isinstance(outcome, IommudError):
-                raise outcome
-            out.append(one.parse(outcome))
-        return out
+        return [outcome_of(one, outcome) for one, outcome in zip(self._operations, self._outcomes)]
 
     def waits_for(self) -> str:
         """The first call that has no answer, and how many have none."""

@@ -8,6 +8,7 @@ from .. import values as v
 from ..addresses import bdf_text
 from ..gen import bodies as b
 from ..gen import messages as m
+from .session import undecodable
 
 _NUMBER_MAX: Final = 0xFFFF_FFFF
 
@@ -46,13 +47,21 @@ _EVENTS: Final[dict[int, tuple[str, Callable[[bytes], object]]]] = {
 
 
 def heard(number: int, body: bytes) -> Heard | None:
-    """None for an event that this client does not know, which is ignored."""
+    """None for an event that this client does not know, which is ignored. FrameError: it is no such message."""
     known = _EVENTS.get(number)
-    return None if known is None else Heard(known[0], known[1](body))
+    if known is None:
+        return None
+    try:
+        return Heard(known[0], known[1](body))
+    except m.DecodeError as problem:
+        raise undecodable(problem) from problem
 
 
 def lost_events(body: bytes) -> int:
     """How many events the server says that it dropped. Their numbers start again from 1."""
-    event = m.Lost.FromString(body)
+    try:
+        event = m.Lost.FromString(body)
+    except m.DecodeError as problem:
+        raise undecodable(problem) from problem
     first = int(getattr(event, "from"))
     return event.to - first + 1 + (_NUMBER_MAX if event.to < first else 0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Generic, TypeVar
 
+from ..errors import IommudError, error
 from ..gen.bodies import MESSAGES
-from ..gen.messages import Message
+from ..gen.messages import DecodeError, Message
 from .session import Reply
 
 T = TypeVar("T")
@@ -24,6 +25,16 @@ class Operation(Generic[T]):
     data: bytes | None = None
     # Bytes of `data` that the reply may carry.
     reply_bytes: int = 0
+
+
+def outcome_of(operation: Operation[T], outcome: Reply | IommudError) -> T:
+    """What the caller gets: EPROTO for a body that is none."""
+    if isinstance(outcome, IommudError):
+        raise outcome.again()
+    try:
+        return operation.parse(outcome)
+    except DecodeError as problem:
+        raise error("EPROTO", f"the answer to {operation.what} is no such message: {problem}") from problem
 
 
 def operation(

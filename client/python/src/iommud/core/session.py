@@ -10,10 +10,14 @@ from ..gen import messages as m
 from ..gen.names import ERROR_CODE
 from .credits import CONTROL, Credits
 from .frames import CALL, CANCEL, EVENT, REPLY, Frame, FrameError, PacketWriter, read_packet
-from .limits import ERROR_ABOUT_CHARS_MAX, ERROR_MESSAGE_CHARS_MAX
+from .limits import ERROR_ABOUT_CHARS_MAX, ERROR_MESSAGE_CHARS_MAX, RECEIVE_BUFFER_BYTES_MAX
 
 _ORDER: Final = 1002
+_UNDECODABLE: Final = 1007
 _POSTED: Final = 0
+# What a message counts besides its data, and the part of what the server lets gather unhandled that posted calls may be.
+_FRAME_BYTES: Final = 256
+_POSTED_PART: Final = 8
 
 
 class Reply(NamedTuple):
@@ -24,7 +28,7 @@ class Reply(NamedTuple):
 class Call:
     """A call from the moment when it is made."""
 
-    __slots__ = ("number", "body", "data", "credit_class", "reply_bytes", "sent_bytes", "id", "done")
+    __slots__ = ("number", "body", "data", "credit_class", "reply_bytes", "sent_bytes", "id", "behind", "done")
 
     def __init__(
         self, number: int, body: bytes, data: bytes | None, reply_bytes: int, done: Callable[[Reply | IommudError], None]
@@ -37,6 +41,8 @@ class Call:
         self.sent_bytes = 0 if data is None else len(data)
         # 0 until it is sent.
         self.id = 0
+        # Bytes of posted calls that were sent before it.
+        self.behind = 0
         # Given the reply, once; None when nobody waits any more.
         self.done: Callable[[Reply | IommudError], None] | None = done
 
@@ -64,6 +70,11 @@ class Session:
         self._outstanding: dict[int, Call] = {}
         self._free: list[int] = []
         self._ids = 0
+        # Bytes of posted calls, and how many of them are known to be handled, because a call that was sent behind them is answered.
+        self._posted = 0
+        self._handled = 0
+        self._posted_max = RECEIVE_BUFFER_BYTES_MAX // _POSTED_PART
+        self._asked = False
         self._ended: IommudError | None = None
         self._heard: list[Event | PeerCall] = []
 
@@ -73,6 +84,7 @@ class Session:
         self._writer.limit(limits.frame_bytes_max, limits.packet_bytes_max, limits.packet_frames_max)
         grants = [(int(getattr(credit, "class")), credit.calls, credit.reply_bytes) for credit in hello.credits]
         self._credits.grant(grants, limits.receive_buffer_bytes_max)
+        self._posted_max = (limits.receive_buffer_bytes_max or RECEIVE_BUFFER_BYTES_MAX) // _POSTED_PART
 
     def make(self, call: Call) -> None:
         """Sends a call, now or when there is credit for it."""
@@ -90,10 +102,22 @@ class Session:
             self._writer.add(call.id, CANCEL, 0, b"")
 
     def post(self, number: int, body: bytes, data: bytes | None) -> None:
-        """A call that gets no reply."""
+        """A call that gets no reply. EAGAIN: so much of them is on its way that the server would end the connection; await some answer first."""
         if self._ended is not None:
-            raise self._ended
-        self._writer.add(_POSTED, CALL, number, body, data)
+            raise self._ended.again()
+        size = _FRAME_BYTES + (0 if data is None else len(data))
+        unhandled = self._posted - self._handled
+        if unhandled and unhandled + size > self._posted_max:
+            raise error("EAGAIN", f"{unhandled} bytes of posted calls are on their way; await an answer of the server first")
+        try:
+            self._writer.add(_POSTED, CALL, number, body, data)
+        except FrameError as problem:
+            raise invalid("data", f"cannot be sent: {problem}") from problem
+        self._posted += size
+        if not self._asked and unhandled + size > self._posted_max // 2:
+            # Its answer tells that they have been handled.
+            self._asked = True
+            self.make(Call(b.CLOCK_INFO, b"", None, 0, self._told))
 
     def answer(self, call: PeerCall, body: bytes = b"", data: bytes | None = None) -> None:
         if call.id == _POSTED or self._ended is not None:
@@ -146,7 +170,11 @@ class Session:
         for call in waiting:
             self._settle(call, why)
 
+    def _told(self, _outcome: Reply | IommudError) -> None:
+        self._asked = False
+
     def _send(self, call: Call) -> None:
+        call.behind = self._posted
         call.id = self._free.pop() if self._free else self._next_id()
         try:
             self._writer.add(call.id, CALL, call.number, call.body, call.data)
@@ -167,10 +195,17 @@ class Session:
             raise FrameError(_ORDER, f"a reply to call {frame.id}, which is not outstanding")
         self._free.append(frame.id)
         self._credits.give(call)
+        if call.behind > self._handled:
+            self._handled = call.behind
         if frame.number == call.number + 1:
             self._settle(call, Reply(frame.body, frame.data))
         elif frame.number == b.ERROR:
-            self._settle(call, error_of(frame.body))
+            try:
+                problem = error_of(frame.body)
+            except m.DecodeError as broken:
+                self._settle(call, error("EPROTO", "the server's error is no such message"))
+                raise undecodable(broken) from broken
+            self._settle(call, problem)
         else:
             self._settle(call, error("EPROTO", f"the server answered with body {frame.number}"))
             raise FrameError(_ORDER, f"call {frame.id} of body {call.number} was answered with body {frame.number}")
@@ -184,6 +219,11 @@ class Session:
         done, call.done = call.done, None
         if done is not None:
             done(outcome)
+
+
+def undecodable(problem: m.DecodeError) -> FrameError:
+    """A body that is not its message ends the connection."""
+    return FrameError(_UNDECODABLE, f"not a message: {problem}")
 
 
 def error_of(body: bytes) -> IommudError:

@@ -4,7 +4,7 @@
 import base64
 
 from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.message import Message as Message
+from google.protobuf.message import DecodeError as DecodeError, Message as Message
 
 _FILE = base64.b64decode(
     "Chhpb21tdWQvdjEvY29udHJhY3QucHJvdG8SCWlvbW11ZC52MSILCglDbG9ja0luZm8iIAoOQ2xvY2tJbmZvUmVwbHkSDgoGbm93X25zGAEgASgGIkQKDENs"
