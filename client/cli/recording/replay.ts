@@ -23,9 +23,10 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
   const { playRecording } = await import('../../../server/src/app/index.ts');
   const { recording, ...played } = playRecording(readBytes(path), { partial: options.partial === true });
   const { name, behaviour, productVersion } = recording.start;
-  const { difference, inputs, outputs, nowNs, traceHash } = played;
-  if (difference !== undefined) process.exitCode = EXIT.failed;
+  const { difference, inputs, outputs, nowNs, traceHash, crash } = played;
+  if (difference !== undefined || crash !== undefined) process.exitCode = EXIT.failed;
   print(options.json, { file: path, machine: name, behaviour, recordedBy: productVersion, ...played }, () => {
+    if (crash !== undefined) return `${path}: ${inputs} inputs are the same, and the last one crashes the machine as it did: ${crash}`;
     if (difference === undefined)
       return `${path}: ${inputs} inputs and ${outputs} outputs up to ${nowNs} ns are the same; trace hash ${traceHash}`;
     return [
@@ -33,6 +34,7 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
       `  input     ${difference.of}`,
       `  recorded  ${difference.recorded}`,
       `  came      ${difference.came}`,
+      ...(difference.field === undefined ? [] : [`  first in  ${difference.field}`]),
     ].join('\n');
   });
 }

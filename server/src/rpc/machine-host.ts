@@ -369,6 +369,7 @@ export class MachineHost {
       machine: this.#options.welcome.machine,
       error,
     });
+    this.#recordings.end('the machine crashed on a bug of the server', what);
     this.close(CLOSE.crashed, 'the machine crashed on a bug of the server');
     this.#options.onCrash?.(error);
   }

@@ -11,6 +11,8 @@ export interface RecordingEnd {
   readonly nowNs: number;
   readonly traceHash: string;
   readonly inputs: number;
+  /** What the bug said on which the machine crashed at the last input; undefined: it did not. */
+  readonly crash: string | undefined;
 }
 
 export interface Recording {
@@ -117,13 +119,14 @@ function readBlock(content: Uint8Array): Block {
 }
 
 function readEnd(reader: protobuf.Reader): RecordingEnd {
-  const end = { reason: '', nowNs: 0, traceHash: '', inputs: 0 };
+  const end = { reason: '', nowNs: 0, traceHash: '', inputs: 0, crash: undefined as string | undefined };
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
     if (tag === END.reason) end.reason = reader.string();
     else if (tag === END.nowNs) end.nowNs = numberOf(reader);
     else if (tag === END.traceHash) end.traceHash = reader.string();
     else if (tag === END.inputs) end.inputs = numberOf(reader);
+    else if (tag === END.crash) end.crash = reader.string();
     else reader.skipType(tag & 7);
   }
   return end;

@@ -115,8 +115,8 @@ export class Recorder {
     }
   }
 
-  /** Writes what is left and the end. */
-  end(reason: string): void {
+  /** Writes what is left and the end. `crash`: what the bug says that ends the machine. */
+  end(reason: string, crash?: string): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#block
@@ -129,8 +129,9 @@ export class Recorder {
       .uint32(END.traceHash)
       .string(this.#machine.traceHash)
       .uint32(END.inputs)
-      .uint64(this.#inputs)
-      .ldelim();
+      .uint64(this.#inputs);
+    if (crash !== undefined) this.#block.uint32(END.crash).string(crash);
+    this.#block.ldelim();
     this.#flush();
     this.#sink.end(reason);
   }

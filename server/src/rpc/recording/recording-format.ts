@@ -70,6 +70,7 @@ export const END = {
   nowNs: tag(2, VARINT),
   traceHash: tag(3, DELIMITED),
   inputs: tag(4, VARINT),
+  crash: tag(5, DELIMITED),
 } as const;
 
 /** Of Frame: proto/frame.ts has those that are in front of a body. */

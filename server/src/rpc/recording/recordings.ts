@@ -49,8 +49,8 @@ export class Recordings {
     this.#forgetEnded();
   }
 
-  end(reason: string): void {
-    this.each((recorder) => recorder.end(reason));
+  end(reason: string, crash?: string): void {
+    this.each((recorder) => recorder.end(reason, crash));
   }
 
   #forgetEnded(): void {

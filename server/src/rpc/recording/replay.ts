@@ -8,7 +8,7 @@ import { OutputRecords } from './output-records.ts';
 import { fromPlainText } from './plain-text.ts';
 import type { Recording } from './read-recording.ts';
 import { decodeBody, encodeRecord, type Record, type RecordedFrame } from './record.ts';
-import { shownRecord } from './shown-record.ts';
+import { firstField, shownRecord } from './shown-record.ts';
 
 export interface Difference {
   /** Number of the input, from 1; 0: before the first. */
@@ -18,6 +18,8 @@ export interface Difference {
   readonly of: string;
   readonly recorded: string;
   readonly came: string;
+  /** Where two outputs of one kind differ first: `result.bytesDone: 5, and 4 came`. */
+  readonly field: string | undefined;
 }
 
 export interface Replayed {
@@ -28,9 +30,11 @@ export interface Replayed {
   readonly traceHash: string;
   /** The first; undefined: there is none. */
   readonly difference: Difference | undefined;
+  /** The machine crashed at the last input, as it did when it was recorded: what the bug says. */
+  readonly crash: string | undefined;
 }
 
-export interface ReplayOptions extends Pick<MachineOptions, 'readFunctions'> {
+export interface ReplayOptions extends Pick<MachineOptions, 'readFunctions' | 'models'> {
   readonly productVersion: string;
   /** Gets the trace of the machine. */
   readonly trace?: TraceSink;
@@ -65,12 +69,14 @@ class Player {
   #last: Record | undefined;
   #inputs = 0;
   #compared = 0;
+  #crash: string | undefined;
   difference: Difference | undefined;
 
-  constructor(recording: Recording, { productVersion, readFunctions, trace }: ReplayOptions) {
+  constructor(recording: Recording, { productVersion, readFunctions, models, trace }: ReplayOptions) {
     this.#recording = recording;
     const { start } = recording;
-    this.#machine = machineOf(start, productVersion, readFunctions);
+    const options = { ...(readFunctions === undefined ? {} : { readFunctions }), ...(models === undefined ? {} : { models }) };
+    this.#machine = machineOf(start, productVersion, options);
     if (trace !== undefined) this.#machine.trace.listen(trace);
     for (const peer of start.peers) {
       this.#outputs.arrived(peer);
@@ -81,10 +87,12 @@ class Player {
 
   /** An output of the last input. */
   recorded(record: Record): void {
+    // Of an input that crashes what was handed on before is not told apart.
+    if (this.#crash !== undefined) return;
     this.#compared++;
     const came = this.#came.shift();
-    if (came === undefined || !same(record, came))
-      this.#differ(shownRecord(record), came === undefined ? 'nothing more' : shownRecord(came));
+    if (came === undefined) this.#differ(shownRecord(record), 'nothing more');
+    else if (!same(record, came)) this.#differ(shownRecord(record), shownRecord(came), firstField(record, came));
   }
 
   play(record: Record): void {
@@ -100,20 +108,29 @@ class Player {
       this.#take();
     } catch (error) {
       if (error instanceof ModelError) throw error;
-      this.#differ('an answer', `a crash: ${error instanceof Error ? error.message : String(error)}`);
+      this.#crashed(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** The bug is the recorded one when it comes at the same input with the same words. What came out before it is not compared. */
+  #crashed(crash: string): void {
+    const { end } = this.#recording;
+    if (end?.crash === crash && end.inputs === this.#inputs) this.#crash = crash;
+    else this.#differ('no crash', `a crash: ${crash}`);
+    this.#came = [];
   }
 
   end(): Replayed {
     this.#endInput();
     const { traceHash, nowNs } = this.#machine;
     const { end } = this.#recording;
-    if (this.difference === undefined && end !== undefined) {
+    if (end?.crash !== undefined && this.#crash === undefined) this.#differ(`a crash: ${end.crash}`, 'no crash');
+    if (this.difference === undefined && end !== undefined && this.#crash === undefined) {
       if (end.inputs !== this.#inputs) this.#differ(`${end.inputs} inputs`, `${this.#inputs} in the file`);
       else if (end.nowNs !== nowNs) this.#differ(`the clock at ${end.nowNs} ns`, `${nowNs} ns`);
       else if (end.traceHash !== traceHash) this.#differ(`trace hash ${end.traceHash}`, traceHash);
     }
-    return { inputs: this.#inputs, outputs: this.#compared, nowNs, traceHash, difference: this.difference };
+    return { inputs: this.#inputs, outputs: this.#compared, nowNs, traceHash, difference: this.difference, crash: this.#crash };
   }
 
   #endInput(): void {
@@ -204,13 +221,14 @@ class Player {
     }
   }
 
-  #differ(recorded: string, came: string): void {
+  #differ(recorded: string, came: string, field?: string): void {
     this.difference ??= {
       input: this.#inputs,
       timeNs: this.#last?.timeNs ?? this.#recording.start.nowNs,
       of: this.#last === undefined ? 'the start' : shownRecord(this.#last),
       recorded,
       came,
+      field,
     };
   }
 }
@@ -220,9 +238,8 @@ const NO_ROLES: PeerRoles = { host: false, device: false, memory: false, observe
 function machineOf(
   { spec, state, productVersion: recordedBy }: Recording['start'],
   productVersion: string,
-  readFunctions: MachineOptions['readFunctions'],
+  options: Pick<MachineOptions, 'readFunctions' | 'models'>,
 ): Machine {
-  const options = readFunctions === undefined ? {} : { readFunctions };
   if (state === undefined) {
     try {
       return new Machine(specOfSnapshot({ spec }), options);

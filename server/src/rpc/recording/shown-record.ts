@@ -4,6 +4,8 @@ import { decodeBody, type Record, type RecordedFrame } from './record.ts';
 
 /** Bytes of data that are shown: a bulk transfer is told by its first. */
 const SHOWN_BYTES_MAX = 32;
+/** Characters of a body that are shown. */
+const SHOWN_CHARS_MAX = 2000;
 
 const BODY_NAMES = new Map<number, string>(Object.entries(BODY).map(([name, number]) => [number, name]));
 const KIND_NAMES = new Map<number, string>(Object.entries(KIND).map(([name, number]) => [number, name]));
@@ -36,9 +38,9 @@ function shownWhat(what: Record['what'], peer: number | undefined): string {
     case 'alarm':
       return 'an alarm';
     case 'command':
-      return `from ${who}: ${what.token} ${what.json}`;
+      return `from ${who}: ${what.token} ${clipped(what.json)}`;
     case 'reply':
-      return `to ${who}: reply ${what.token} ${what.json}`;
+      return `to ${who}: reply ${what.token} ${clipped(what.json)}`;
   }
 }
 
@@ -46,7 +48,7 @@ function shownFrame(frame: RecordedFrame): string {
   const { id, kind, number, data } = frame;
   const words = [KIND_NAMES.get(kind) ?? `kind ${kind}`];
   if (id !== 0) words.push(String(id));
-  words.push(bodyName(number), JSON.stringify(decodeBody(frame) ?? {}, shortly));
+  words.push(bodyName(number), clipped(JSON.stringify(bodyOf(frame), shortly)));
   if (data !== undefined) words.push(`with ${data.length} bytes ${hex(data)}`);
   return words.join(' ');
 }
@@ -60,6 +62,65 @@ function shortly(_key: string, value: unknown): unknown {
     return `0x${((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16)}`;
   }
   return value;
+}
+
+function clipped(text: string): string {
+  return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text;
+}
+
+/** Where two records that differ and are of one kind do so first, with what each has there; undefined: they are of different kinds. */
+export function firstField(recorded: Record, came: Record): string | undefined {
+  const [a, b] = [contentOf(recorded), contentOf(came)];
+  if (a === undefined || b === undefined || a.name !== b.name) return undefined;
+  if (recorded.timeNs !== came.timeNs) return `time: ${recorded.timeNs} ns, and ${came.timeNs} ns came`;
+  return firstIn(a.value, b.value, '');
+}
+
+function contentOf({ what }: Record): { readonly name: string; readonly value: unknown } | undefined {
+  if (what.kind === 'reply') return { name: 'reply', value: jsonOf(what.json) };
+  if (what.kind !== 'sent') return undefined;
+  const { kind, number, data } = what.frame;
+  // In the words of elsewhere: without what is not there, 64-bit values in hex.
+  const body: unknown = JSON.parse(JSON.stringify(bodyOf(what.frame), shortly));
+  return {
+    name: `${kind} ${number}`,
+    value: { ...(body as object), ...(data === undefined ? {} : { data: Buffer.from(data).toString('hex') }) },
+  };
+}
+
+/** What is in a damaged file is shown as far as it goes. */
+function bodyOf(frame: RecordedFrame): object {
+  try {
+    return decodeBody(frame) ?? {};
+  } catch {
+    return { undecodable: hex(frame.body) };
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function firstIn(a: unknown, b: unknown, path: string): string | undefined {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) {
+    if (a === b) return undefined;
+    const [left, right] = [a, b].map((value) => (value === undefined ? 'nothing' : clipped(JSON.stringify(value))));
+    return `${path}: ${left}, and ${right} came`;
+  }
+  const [left, right] = [a as Fields, b as Fields];
+  for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
+    const found = firstIn(left[key], right[key], Array.isArray(a) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+interface Fields {
+  readonly [name: string]: unknown;
 }
 
 function hex(bytes: Uint8Array): string {

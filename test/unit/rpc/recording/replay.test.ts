@@ -2,7 +2,8 @@ import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadContract } from '../../../../proto/contract-lock.mjs';
 import { BODY } from '../../../../proto/index.ts';
-import { Machine } from '../../../../server/src/core/machine/index.ts';
+import { createModel } from '../../../../server/src/core/devices/index.ts';
+import { Machine, type MachineOptions } from '../../../../server/src/core/machine/index.ts';
 import { readRecording, replay, type Recording } from '../../../../server/src/rpc/index.ts';
 import { PROBE, RAM, probe, specOf } from '../../../kit/core-machine.ts';
 import { RECORDED_VERSION, RecordedMachine, replayed, settle } from '../../../kit/recorded-machine.ts';
@@ -93,6 +94,7 @@ describe('a replay', () => {
     expect(difference?.of).toContain('from peer 1: call 3 modelDma {"function":16');
     expect(difference?.recorded).toContain('"bytesDone":5');
     expect(difference?.came).toContain('"bytesDone":4');
+    expect(difference?.field).toBe('result.bytesDone: 5, and 4 came');
   });
 
   it('finds an output that is too many, and one that is missing', () => {
@@ -157,6 +159,34 @@ describe('a replay', () => {
     expect(replayed(recording).difference).toBeUndefined();
     expect(() => replay(recording, { productVersion: '10.0.0' })).toThrow('saved, and this is 10.0.0');
     expect(replay(readRecording(file), { productVersion: '10.0.0' }).difference).toBeUndefined();
+  });
+
+  it('of a machine that crashed crashes with it, at the same input and with the same words, and says otherwise what is new', async () => {
+    const models: NonNullable<MachineOptions['models']> = (name, ports) => {
+      const model = createModel(name, ports);
+      if (name !== 'dma-probe') return model;
+      const read = model.barRead.bind(model);
+      model.barRead = (bar, offset, bytes) => {
+        if (offset === 0x40) throw new TypeError('the bug');
+        return read(bar, offset, bytes);
+      };
+      return model;
+    };
+    const spec = specOf({ functions: [probe(PROBE)] });
+    const recorded = new RecordedMachine(spec, { machine: new Machine(spec, { models }) });
+    const { sink } = recorded.record();
+    recorded.own({ kind: 'region-write', bdf: PROBE, region: 7, offset: 4, bytes: 2, valueLow: 6, valueHigh: 0 });
+    recorded.own({ kind: 'region-read', bdf: PROBE, region: 0, offset: 0x40, bytes: 4 });
+    await settle();
+    expect(recorded.host.state).toBe('closed');
+    const recording = readRecording(sink.file);
+    expect(recording.end).toMatchObject({ crash: 'the bug', inputs: 2, reason: 'the machine crashed on a bug of the server' });
+    const options = { productVersion: RECORDED_VERSION };
+    expect(replay(recording, { ...options, models })).toMatchObject({ crash: 'the bug', difference: undefined, inputs: 2 });
+    expect(replay(recording, options).crash).toBeUndefined();
+    expect(replay(recording, options).difference).toMatchObject({ input: 2 });
+    const before = { ...recording, end: { ...recording.end!, crash: undefined } };
+    expect(replay(before, { ...options, models })).toMatchObject({ crash: undefined, difference: { input: 2, came: 'a crash: the bug' } });
   });
 
   it('gives its trace, and each record before it is played', () => {

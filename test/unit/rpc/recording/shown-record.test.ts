@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BODY, KIND } from '../../../../proto/index.ts';
 import { encodeBody, type Record, type What } from '../../../../server/src/rpc/recording/record.ts';
-import { shownRecord } from '../../../../server/src/rpc/recording/shown-record.ts';
+import { firstField, shownRecord } from '../../../../server/src/rpc/recording/shown-record.ts';
 
 function shown(what: What, peer: number | undefined = 3): string {
   const record: Record = { timeNs: 12, input: undefined, peer, realNs: undefined, what };
@@ -20,6 +20,41 @@ describe('a record in words', () => {
   it('has a frame of another contract by its number', () => {
     const frame = { id: 0, kind: KIND.call, number: 900, body: Uint8Array.of(1), data: undefined };
     expect(shown({ kind: 'received', frame })).toBe('from peer 3: call body 900 {} at 12 ns');
+  });
+
+  it('that is long is cut', () => {
+    expect(shown({ kind: 'command', token: 4, json: 'x'.repeat(5000) }, 0)).toBe(`from the service: 4 ${'x'.repeat(2000)}… at 12 ns`);
+  });
+
+  it('and another differ first in a field, by its path', () => {
+    const frame = (address: number, data?: Uint8Array): Record => ({
+      timeNs: 1,
+      input: undefined,
+      peer: 1,
+      realNs: undefined,
+      what: {
+        kind: 'sent',
+        frame: {
+          id: 1,
+          kind: KIND.call,
+          number: BODY.memoryRead,
+          body: encodeBody(BODY.memoryRead, { address: { low: address, high: 0 }, bytes: 8 }),
+          data,
+        },
+      },
+    });
+    const reply = (json: string): Record => ({
+      timeNs: 1,
+      input: undefined,
+      peer: 0,
+      realNs: undefined,
+      what: { kind: 'reply', token: 1, json },
+    });
+    expect(firstField(frame(1), frame(2))).toBe('address: "0x1", and "0x2" came');
+    expect(firstField(frame(1), frame(1, Uint8Array.of(7)))).toBe('data: nothing, and "07" came');
+    expect(firstField({ ...frame(1), timeNs: 5 }, frame(1))).toBe('time: 5 ns, and 1 ns came');
+    expect(firstField(reply('{"a":[1,{"b":2}]}'), reply('{"a":[1,{"b":3}]}'))).toBe('a[1].b: 2, and 3 came');
+    expect(firstField(reply('{}'), frame(1))).toBeUndefined();
   });
 
   it('has whatever else happens', () => {
