@@ -7,6 +7,7 @@ import { registerLspci } from './commands/lspci.ts';
 import { registerMachine } from './commands/machine.ts';
 import { registerReset } from './commands/reset.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerStatus } from './commands/status.ts';
 import { registerSysfs } from './commands/sysfs.ts';
 import { registerTopology } from './commands/topology.ts';
 import { registerDemo } from './demo/index.ts';
@@ -34,6 +35,7 @@ function program(): Command {
     registerMachine,
     registerLspci,
     registerReset,
+    registerStatus,
     registerSysfs,
     registerFault,
     registerFunction,

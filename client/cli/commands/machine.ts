@@ -144,7 +144,7 @@ async function show(name: string, options: ServiceOptions): Promise<void> {
   const path = machinePath(name);
   const machine = await service.get<Machine>(path, 'socketUrl');
   const { functions } = await service.get<{ functions: readonly ShownFunction[] }>(`${path}/functions`, 'functions');
-  const { faults } = await service.get<{ faults: readonly ShownFault[] }>(`${path}/armed-faults`, 'faults');
+  const { faults } = await service.get<{ faults: readonly ShownFault[] }>(`${path}/faults-on-purpose`, 'faults');
   const armed = faults.length === 0 ? [] : ['', ...faults.map(({ armed: number, text }) => `armed ${number}: ${text}`)];
   print(options.json, { ...machine, functions, armedFaults: faults }, () =>
     [...facts(machine), '', functionTable(functions), ...armed].join('\n'),

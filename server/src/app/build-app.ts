@@ -21,6 +21,7 @@ import { resetRoutes } from './routes/resets.ts';
 import { schemaRoutes } from './routes/schema.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { SUBPROTOCOL, socketRoutes } from './routes/socket.ts';
+import { stateRoutes } from './routes/state.ts';
 import type { Settings } from './settings.ts';
 import { Tokens } from './tokens.ts';
 import { VERSION } from './version.ts';
@@ -94,6 +95,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     functionRoutes(instance, access, machines);
     hotplugRoutes(instance, access, machines, once);
     resetRoutes(instance, access, machines, once);
+    stateRoutes(instance, access, machines, once);
     socketRoutes(instance, access, machines);
   });
   return app;

@@ -17,10 +17,10 @@ const LABEL_CHARS_MAX = 256;
 
 export const closed = { additionalProperties: false };
 
-function orNull<T extends TSchema>(schema: T) {
+export function orNull<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
 }
-function hex(description: string) {
+export function hex(description: string) {
   return Type.String({ description: `${description}, hexadecimal`, examples: ['0x10000'] });
 }
 
@@ -116,7 +116,7 @@ export const RecordingParams = Type.Object({
 });
 export const FunctionParams = Type.Object({ id: Type.String({ description: 'Id or name of a machine' }), bdf: FunctionAddress });
 
-const Domain = Type.Object({
+export const Domain = Type.Object({
   id: Type.Integer(),
   type: Type.String({ description: 'paging, identity or blocked' }),
   sharedAddress: Type.Boolean(),

@@ -54,7 +54,7 @@ export function functionDetailView(of: FunctionDetail): body.FunctionDetail {
   };
 }
 
-function domainView(of: DomainSummary | undefined) {
+export function domainView(of: DomainSummary | undefined) {
   return of === undefined ? null : { id: of.id, type: of.type, sharedAddress: of.sharedAddress };
 }
 

@@ -438,7 +438,7 @@ const ROWS = {
 } satisfies { readonly [Name in ServedCall]: Row<Name> };
 
 /** The embedding program's own. */
-type NoCall = 'grace-over';
+type NoCall = 'grace-over' | 'machine-status' | 'domain-list';
 type Unreachable = Exclude<CommandKind, NoCall | ReturnType<(typeof ROWS)[ServedCall]['decode']>['kind']>;
 /** Does not compile when the machine has a command that no call becomes. */
 export type EveryCommandHasItsCall = Must<[Unreachable] extends [never] ? true : Unreachable>;

@@ -26,6 +26,10 @@ export function replyBody(reply: Reply): object {
     case 'config-read':
       // Their bytes are all that they say.
       return {} satisfies Send<'MemoryReadReply'>;
+    case 'machine-status':
+    case 'domain-list':
+      // No connection asks for them.
+      return {};
     case 'refused':
       return errorBody(reply.code, reply.message, reply.about, reply.elapsedNs);
     default:
@@ -52,7 +56,10 @@ export function replyData(reply: Reply): Uint8Array | undefined {
   }
 }
 
-type Cold = Exclude<Reply, { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'config-read' | 'refused' }>;
+type Cold = Exclude<
+  Reply,
+  { kind: 'region-read' | 'dma' | 'ok' | 'memory-read' | 'config-read' | 'refused' | 'machine-status' | 'domain-list' }
+>;
 
 const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) => object } = {
   'machine-info': (reply) => ({ ...reply, nowNs: u64FromNumber(reply.nowNs) }) satisfies Send<'MachineInfoReply'>,

@@ -6,7 +6,7 @@ export type { Authorization, Welcome } from './hello.ts';
 export { MachineHost, type HostOptions } from './machine-host.ts';
 export { decodeSnapshot } from './decode-snapshot.ts';
 export { encodeSnapshot } from './encode-snapshot.ts';
-export type { Authorize } from './session.ts';
+export type { Authorize, SessionStatus } from './session.ts';
 export type { TracedMachine } from './trace-tap.ts';
 export type { Wire, WireOwner } from './wire.ts';
 export { encodeRecord, type Record } from './recording/record.ts';

@@ -13,7 +13,7 @@ import type { RecordingSink } from './recording/recorder.ts';
 import type { RecordedMachine } from './recording/recording-start.ts';
 import { Recordings, type RunningRecording } from './recording/recordings.ts';
 import type { SessionHost } from './session-host.ts';
-import { Session, type Authorize } from './session.ts';
+import { Session, type Authorize, type SessionStatus } from './session.ts';
 import { TraceTap, type TracedMachine } from './trace-tap.ts';
 import type { Wire } from './wire.ts';
 
@@ -56,7 +56,7 @@ export class MachineHost {
   readonly #joined = new WeakMap<Session, () => void>();
   readonly #calls = new OwnCalls();
   readonly #trace: TraceTap;
-  readonly #listeners = new Set<(event: MachineEvent) => void>();
+  readonly #listeners = new Map<(event: MachineEvent) => void, (() => void) | undefined>();
   readonly #clock: RealClock | undefined;
   readonly #absences: Absences;
   readonly #recordings = new Recordings();
@@ -103,6 +103,11 @@ export class MachineHost {
     return this.#sessions.size;
   }
 
+  /** Those who take part. */
+  status(): readonly SessionStatus[] {
+    return Array.from(this.#byPeer.values(), (session) => session.status);
+  }
+
   /** Takes a new connection. `authorize` is asked when its Hello has come, `joined` is told when it has been granted roles. */
   open(wire: Wire, authorize: Authorize, joined?: () => void): void {
     if (this.#state !== 'open' || this.#sessions.size >= SESSIONS_MAX) {
@@ -131,9 +136,9 @@ export class MachineHost {
     });
   }
 
-  /** Every event of the machine from now on; the returned function ends it. */
-  listen(listener: (event: MachineEvent) => void): () => void {
-    this.#listeners.add(listener);
+  /** Every event of the machine from now on; the returned function ends it. `closed` is called when the machine is. */
+  listen(listener: (event: MachineEvent) => void, closed?: () => void): () => void {
+    this.#listeners.set(listener, closed);
     return () => this.#listeners.delete(listener);
   }
 
@@ -174,6 +179,7 @@ export class MachineHost {
   /** Closes every session; calls of the embedding program that are in flight are rejected. */
   close(code: CloseCode = CLOSE.goingAway, reason = 'the machine was deleted'): void {
     this.#state = 'closed';
+    for (const closed of this.#listeners.values()) closed?.();
     this.#clock?.stop();
     this.#absences.stop();
     this.#recordings.end(reason);
@@ -348,7 +354,7 @@ export class MachineHost {
     if (event.kind === 'fault') this.counters.faultsTotal++;
     else if (event.kind === 'window' && event.open) this.counters.resetsTotal++;
     for (const session of this.#byPeer.values()) session.event(event);
-    for (const listener of this.#listeners) listener(event);
+    for (const listener of this.#listeners.keys()) listener(event);
   }
 
   #isIdle(): boolean {

@@ -2,6 +2,7 @@ import { CREDIT_CLASSES, CreditPool, creditClass, replyBytes, type CreditClass, 
 import { PEER_CALLS_QUEUED_MAX, PEER_WATCHDOG_MS } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
+import { bodyName } from './body-names.ts';
 import { Fifo } from './fifo.ts';
 import { peerAnswer, peerCallBody, peerCallData, peerCallNumber } from './peer-calls.ts';
 
@@ -74,6 +75,16 @@ export class PeerDebts {
     const sent = Array.from(this.#debts.values(), ({ token, number }) => ({ id: token, body: number }));
     const waiting = this.#waiting.flatMap((queue) => queue.all().map(({ token, call }) => ({ id: token, body: peerCallNumber(call) })));
     return [...sent, ...waiting];
+  }
+
+  /** What it owes, oldest first: the call, and for how long, wall clock; those that wait for its credit have none. */
+  owed(): readonly { readonly call: string; readonly forMs: number | undefined }[] {
+    const now = performance.now();
+    const sent = Array.from(this.#debts.values(), ({ number, sinceMs }) => ({ call: bodyName(number), forMs: now - sinceMs }));
+    return [
+      ...sent,
+      ...this.#waiting.flatMap((queue) => queue.all().map(({ call }) => ({ call: bodyName(peerCallNumber(call)), forMs: undefined }))),
+    ];
   }
 
   /** The peer is gone. */

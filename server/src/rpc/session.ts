@@ -17,6 +17,18 @@ import { MEANINGS, type Arrival, type SessionState } from './session-state.ts';
 import { subscription } from './subscribe.ts';
 import type { Wire } from './wire.ts';
 
+/** One who takes part, as {@link MachineHost.status} shows it. */
+export interface SessionStatus {
+  readonly peer: PeerId;
+  /** Product and version. */
+  readonly client: string;
+  readonly roles: PeerRoles;
+  /** Of its calls, that have no reply. */
+  readonly calls: number;
+  /** Of the server's calls: for how long each has not been answered; undefined where it waits for the peer's credit. */
+  readonly owes: readonly { readonly call: string; readonly forMs: number | undefined }[];
+}
+
 /** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
 export type Authorize = (helloToken: string | undefined) => Authorization | undefined;
 
@@ -94,6 +106,10 @@ export class Session {
       calls: this.#calls.pending(),
       asked: this.#debts?.unanswered() ?? [],
     };
+  }
+  /** Who it is and what it owes, for people. */
+  get status(): SessionStatus {
+    return { peer: this.#peer, client: this.#client, roles: this.#roles, calls: this.#calls.size, owes: this.#debts?.owed() ?? [] };
   }
   get wantsTrace(): boolean {
     return this.#feed.wants('trace');

@@ -47,7 +47,7 @@ describe('functions over REST', () => {
     const { rest, base, machine, probe } = await lab();
     const armed = await probe.faults.arm('never-ready', { count: 0 });
     await machine.armed.armMemory('memory-errors', { address: 0x10_0000, bytes: 64 });
-    expect((await rest.get(`${base}/armed-faults`)).json()).toEqual({
+    expect((await rest.get(`${base}/faults-on-purpose`)).json()).toEqual({
       faults: [
         expect.objectContaining({ armed, fault: 'never-ready', function: '00:02.0', address: null, left: null, error: null }),
         expect.objectContaining({

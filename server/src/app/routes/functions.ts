@@ -3,9 +3,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../access.ts';
 import type { Machines } from '../machines.ts';
-import { ArmedFaultList, FaultList, FunctionDetail, FunctionList, FunctionParams, MachineParams, responses } from '../schemas.ts';
+import { FaultList, FunctionDetail, FunctionList, FunctionParams, MachineParams, responses } from '../schemas.ts';
 import { place, submit } from '../submit.ts';
-import { armedFaultView, faultView, functionDetailView, functionView } from '../views.ts';
+import { faultView, functionDetailView, functionView } from '../views.ts';
 
 export function functionRoutes(instance: FastifyInstance, access: Access, machines: Machines): void {
   const app = instance.withTypeProvider<TypeBoxTypeProvider>();
@@ -40,16 +40,6 @@ export function functionRoutes(instance: FastifyInstance, access: Access, machin
       const { host } = machines.use(access.require(request, 'read'), request.params.id);
       const { records, overflow } = await submit(host, { kind: 'fault-records' });
       return { faults: records.map(faultView), overflow };
-    },
-  );
-
-  app.get(
-    '/v1/machines/:id/armed-faults',
-    { schema: { tags, summary: 'Faults on purpose that are armed', params: MachineParams, response: responses({ 200: ArmedFaultList }) } },
-    async (request) => {
-      const { host } = machines.use(access.require(request, 'read'), request.params.id);
-      const { faults } = await submit(host, { kind: 'fault-list' });
-      return { faults: faults.map(armedFaultView) };
     },
   );
 }

@@ -44,6 +44,10 @@ export class DomainTable {
     return this.#domains.get(id);
   }
 
+  all(): readonly Domain[] {
+    return [...this.#domains.values()];
+  }
+
   get isFull(): boolean {
     return this.#domains.size >= DOMAINS_MAX;
   }

@@ -183,6 +183,11 @@ export class Iommu {
     return this.#domains.get(id);
   }
 
+  /** Those that hosts may name, in the order of their numbers. */
+  domainsByNumber(): readonly Domain[] {
+    return this.#domains.all();
+  }
+
   /** -ENOMEM as undefined when {@link DOMAINS_MAX} are in use. Throws {@link ModelError} for tables that cannot be. */
   allocDomain(type: DomainType, choice: DomainChoice): Domain | undefined {
     return this.#domains.isFull ? undefined : this.#domains.make(type, choice);

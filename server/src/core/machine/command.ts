@@ -59,6 +59,14 @@ export interface BusWrite extends Omit<BusRead, 'kind'> {
   readonly valueLow: number;
   readonly valueHigh: number;
 }
+/** What it waits for. The embedding program's own. */
+export interface MachineStatusRead {
+  readonly kind: 'machine-status';
+}
+/** The domains that hosts know. The embedding program's own. */
+export interface DomainList {
+  readonly kind: 'domain-list';
+}
 export interface MachineInfo {
   readonly kind: 'machine-info';
 }
@@ -720,6 +728,8 @@ export type HostCommand =
   | BusRead
   | BusWrite
   | GraceOver
+  | MachineStatusRead
+  | DomainList
   | MachineInfo
   | FunctionList
   | FunctionPlug

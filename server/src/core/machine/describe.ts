@@ -2,8 +2,18 @@
 import { addressOfPage, join64 } from '../base/index.ts';
 import { defaultType, directAmong, reservedName, type Domain } from '../iommu/index.ts';
 import { sriovOf } from '../pci/index.ts';
+import { iommuOf } from './domains/iommu-commands.ts';
 import type { Parts } from './parts.ts';
-import type { DomainSummary, FunctionDetail, FunctionSummary, GroupDetail, LedgerEntry, RegionSummary, Reply } from './reply.ts';
+import type {
+  DomainDetail,
+  DomainSummary,
+  FunctionDetail,
+  FunctionSummary,
+  GroupDetail,
+  LedgerEntry,
+  RegionSummary,
+  Reply,
+} from './reply.ts';
 import { enabledMethods } from './reset/reset-methods.ts';
 import type { FunctionState, Request } from './state.ts';
 
@@ -133,4 +143,19 @@ function domainSummary(domain: Domain): DomainSummary {
 
 function summary(domain: Domain | undefined): DomainSummary | undefined {
   return domain === undefined ? undefined : domainSummary(domain);
+}
+
+/** Those that hosts know by number, and who has each. */
+export function domainList(m: Parts): readonly DomainDetail[] {
+  return iommuOf(m)
+    .domainsByNumber()
+    .map((domain) => ({
+      ...domainSummary(domain),
+      format: domain.space.tables?.format,
+      parent: domain.parent?.id,
+      functions: m.functionList.flatMap(({ bdf, device }) => (device?.group.domain === domain ? [bdf] : [])),
+      pasids: m.functionList.flatMap(({ bdf, device }) =>
+        [...(device?.group.pasids ?? [])].flatMap(([pasid, has]) => (has === domain ? [{ bdf, pasid }] : [])),
+      ),
+    }));
 }

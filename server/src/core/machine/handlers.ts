@@ -7,7 +7,7 @@ import { busRead, busWrite } from './bus/bus-access.ts';
 import { callHold, callRelease, callsHeld } from './calls/call-holds.ts';
 import { clockAdvance, clockGrant, clockHold, clockInfo, clockRelease } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
-import { functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
+import { domainList, functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
 import { dirtyRead, dirtyTrackingSet } from './domains/dirty-commands.ts';
 import { domainAlloc } from './domains/domain-alloc.ts';
@@ -36,6 +36,7 @@ import { done } from './reset/done.ts';
 import { prepare } from './reset/prepare.ts';
 import { busReset, coldReset, resetFunction, resetMethodsSet, resetProbe, resetTrigger } from './reset/reset-commands.ts';
 import type { FunctionState, Origin } from './state.ts';
+import { machineStatus } from './waiting.ts';
 
 type Handler<K extends CommandKind> = (m: Parts, origin: Origin, command: Extract<Command, { kind: K }>, peer: PeerId) => void;
 type Handlers = { readonly [K in CommandKind]: Handler<K> };
@@ -69,6 +70,8 @@ const HANDLERS: Handlers = {
   'bus-write': busWrite,
   'function-plug': functionPlug,
   'function-unplug': (m, origin, c) => functionUnplug(m, origin, fnOf(m, c.bdf), c),
+  'machine-status': (m, origin) => m.outbox.reply(origin, { kind: 'machine-status', ...machineStatus(m) }),
+  'domain-list': (m, origin) => m.outbox.reply(origin, { kind: 'domain-list', domains: domainList(m) }),
   'machine-info': (m, origin) => m.outbox.reply(origin, { kind: 'machine-info', ...machineSummary(m) }),
   'function-list': (m, origin) => m.outbox.reply(origin, { kind: 'function-list', functions: m.functionList.map(functionSummary) }),
   'function-info': (m, origin, c) => m.outbox.reply(origin, { kind: 'function-info', function: functionDetail(m, fnOf(m, c.bdf)) }),

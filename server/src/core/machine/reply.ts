@@ -6,6 +6,8 @@ import type { BarKind } from '../pci/index.ts';
 import type { CallName, StepName } from './calls/call-steps.ts';
 import type { CommandKind, DomainType, FaultKind, MemoryError, Vote } from './command.ts';
 import type { Raised } from './interrupts/interrupts.ts';
+import type { PeerId } from './outgoing.ts';
+import type { ClockMode } from './spec.ts';
 
 /** How far the machine's clock moved between the call and its reply. */
 export interface Waited {
@@ -250,6 +252,46 @@ export interface HeldCall {
   readonly sinceNs: number;
 }
 
+/** A call that is not answered. */
+export interface WaitingCall {
+  /** The kind of its operation. */
+  readonly call: string;
+  readonly bdf: Bdf | undefined;
+  /** When it came, on the machine's clock. */
+  readonly sinceNs: number;
+  /** In words. */
+  readonly waitsFor: string;
+}
+/** What the machine waits for. */
+export interface MachineStatus {
+  readonly nowNs: number;
+  readonly nextAlarmNs: number | undefined;
+  readonly clock: ClockMode;
+  /** Peers that owe an answer, so that the clock does not pass. */
+  readonly clockWaitsFor: readonly PeerId[];
+  readonly clockHeldBy: readonly { readonly peer: PeerId; readonly untilNs: number }[];
+  readonly peers: readonly {
+    readonly peer: PeerId;
+    /** Answers. */
+    readonly owes: number;
+    /** Past the watchdog. */
+    readonly silent: boolean;
+    /** Functions that it emulates. */
+    readonly plays: readonly Bdf[];
+  }[];
+  readonly waiting: readonly WaitingCall[];
+}
+/** A domain that hosts know, and who has it. */
+export interface DomainDetail extends DomainSummary {
+  /** Of its page tables; undefined where it has none. */
+  readonly format: string | undefined;
+  /** The second stage of a nested domain. */
+  readonly parent: number | undefined;
+  /** Of groups whose domain it is, and of PASIDs that have it. */
+  readonly functions: readonly Bdf[];
+  readonly pasids: readonly { readonly bdf: Bdf; readonly pasid: Pasid }[];
+}
+
 export type Reply =
   | { readonly kind: 'ok'; readonly elapsedNs: number }
   | Refused
@@ -349,11 +391,15 @@ export type Reply =
     }
   | { readonly kind: 'fault-list'; readonly faults: readonly ArmedFaultSummary[] }
   | { readonly kind: 'clock'; readonly nowNs: number; readonly movedNs: number }
-  | { readonly kind: 'trace-hash'; readonly hash: string };
+  | { readonly kind: 'trace-hash'; readonly hash: string }
+  | ({ readonly kind: 'machine-status' } & MachineStatus)
+  | { readonly kind: 'domain-list'; readonly domains: readonly DomainDetail[] };
 
 /** Reply kinds of each command besides `refused`; `ok` where not named. */
 export interface ReplyKinds {
   'region-read': 'region-read';
+  'machine-status': 'machine-status';
+  'domain-list': 'domain-list';
   'machine-info': 'machine-info';
   'function-list': 'function-list';
   'function-info': 'function-info';

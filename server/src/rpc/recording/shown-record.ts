@@ -1,5 +1,6 @@
 /** A record in words, for whoever is told of a difference. */
-import { BODY, KIND } from '../../../../proto/index.ts';
+import { KIND } from '../../../../proto/index.ts';
+import { bodyName } from '../body-names.ts';
 import { decodeBody, type Record, type RecordedFrame } from './record.ts';
 
 /** Bytes of data that are shown: a bulk transfer is told by its first. */
@@ -7,13 +8,7 @@ const SHOWN_BYTES_MAX = 32;
 /** Characters of a body that are shown. */
 const SHOWN_CHARS_MAX = 2000;
 
-const BODY_NAMES = new Map<number, string>(Object.entries(BODY).map(([name, number]) => [number, name]));
 const KIND_NAMES = new Map<number, string>(Object.entries(KIND).map(([name, number]) => [number, name]));
-
-/** The name of a body in the contract: `resetPrepare`. */
-export function bodyName(number: number): string {
-  return BODY_NAMES.get(number) ?? (number === 0 ? 'nothing' : `body ${number}`);
-}
 
 /** One line: `to peer 1: reply 4 resetPrepareReply {…}`. */
 export function shownRecord({ peer, timeNs, what }: Record): string {

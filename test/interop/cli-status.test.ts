@@ -1,0 +1,47 @@
+/** `iommud status`: what a hang is about. */
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { connect } from '../../client/src/index.ts';
+import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { iommud } from './cli-here.ts';
+
+let server: RunningServer;
+beforeAll(async () => {
+  server = await startServer({ port: 0, logLevel: 'error' });
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  vi.stubEnv('IOMMUD_URL', server.url);
+  onTestFinished(() => void vi.unstubAllEnvs());
+});
+
+test('a machine at rest waits for nobody, and one whose emulator is slow says so', async () => {
+  const made = JSON.parse((await iommud('machine', 'create', '--name', 'lab', '--json')).out) as { socketUrl: string };
+  expect((await iommud('status', 'lab')).out).toBe('clock auto: 0 ns, nothing to ring\nnobody is connected\n\nno call waits\n');
+
+  const emulator = await connect(made.socketUrl, { roles: ['device'] });
+  const host = await connect(made.socketUrl, { roles: ['host'] });
+  let answer: () => void = () => undefined;
+  let asked: () => void = () => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  await emulator.claimDevice('00:04.0', {
+    onRegionRead: () => {
+      asked();
+      return new Promise<number>((resolve) => (answer = () => resolve(1)));
+    },
+  });
+  const read = host.machine.function('00:04.0').bar(0).read(0, 4);
+  await isAsked;
+  const { out } = await iommud('status', 'lab');
+  expect(out).toContain('it waits for the answers of peer 1\n');
+  expect(out).toMatch(/^1 +iommud-client.* +device +00:04\.0 +- +regionRead for \d+ ms$/m);
+  expect(out).toMatch(/^2 +iommud-client.* +host +- +1 calls +-$/m);
+  expect(out).toMatch(/^peer-access +00:04\.0 +0 ns +the answer of peer 1$/m);
+  answer();
+  await read;
+  const pace = await emulator.machine.clock.hold();
+  expect((await iommud('status', 'lab')).out).toContain('; peer 1 holds it, and has granted it until 0 ns\n');
+  await pace.release();
+  expect(JSON.parse((await iommud('status', 'lab', '--json')).out)).toMatchObject({ waiting: [], clockHeldBy: [] });
+  await Promise.all([emulator.close(), host.close()]);
+  expect(await iommud('status', 'nowhere')).toMatchObject({ code: 4 });
+});
