@@ -35,7 +35,15 @@ export function aSwitch({ acs, left = {}, right = {} }: SwitchOptions = {}): rea
     bridge(ROOT_PORT, { kind: 'root-port', primary: 0, secondary: 1, subordinate: 4, window: whole }),
     bridge(UPSTREAM, { kind: 'upstream-port', primary: 1, secondary: 2, subordinate: 4, window: whole }),
     bridge(LEFT_PORT, { kind: 'downstream-port', primary: 2, secondary: 3, subordinate: 3, window: windowAt(LEFT_BAR), ...control }),
-    bridge(RIGHT_PORT, { kind: 'downstream-port', primary: 2, secondary: 4, subordinate: 4, window: windowAt(RIGHT_BAR), ...control }),
+    bridge(RIGHT_PORT, {
+      kind: 'downstream-port',
+      primary: 2,
+      secondary: 4,
+      subordinate: 4,
+      portNumber: 1,
+      window: windowAt(RIGHT_BAR),
+      ...control,
+    }),
     below(LEFT, 'dma-probe', LEFT_BAR, left),
     below(RIGHT, model, RIGHT_BAR, rest),
   ];

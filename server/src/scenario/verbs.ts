@@ -2,6 +2,7 @@
 /** What can be done in a scenario: a verb is a command of the machine, or a step of the stage itself (`stage.ts`). */
 import { ACCESS, HOLD_POINTS, NO_PASID, REGION, RESET_METHODS, high32, low32, type DmaOperation } from '../core/base/index.ts';
 import {
+  BUS_SPACES,
   DEFAULT_TYPES,
   ERROR_CALLBACKS,
   FAULT_KINDS,
@@ -317,6 +318,27 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     usage: 'advance TIME [force=yes]',
     does: "moves the machine's clock",
     command: (a) => ({ kind: 'clock-advance', ns: a.number('a time'), force: a.optionWord('force', ['yes', 'no'], 'no') === 'yes' }),
+  },
+  'bus-read': {
+    usage: 'bus-read memory|io|config ADDRESS BYTES',
+    does: 'reads as a processor does, by address (bus-access.md); field `value`',
+    command: (a) => ({
+      kind: 'bus-read',
+      space: oneOf(a, a.word('a space'), BUS_SPACES),
+      address: a.bigint('an address'),
+      bytes: a.number('a number of bytes'),
+    }),
+  },
+  'bus-write': {
+    usage: 'bus-write memory|io|config ADDRESS BYTES VALUE',
+    does: 'writes so',
+    command: (a) => {
+      const space = oneOf(a, a.word('a space'), BUS_SPACES);
+      const address = a.bigint('an address');
+      const bytes = a.number('a number of bytes');
+      const value = a.bigint('a value');
+      return { kind: 'bus-write', space, address, bytes, valueLow: low32(value), valueHigh: high32(value) };
+    },
   },
   'config-read': {
     usage: 'config-read FUNCTION OFFSET BYTES',

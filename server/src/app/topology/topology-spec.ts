@@ -1,6 +1,6 @@
 // long: a document is read from top to bottom
 /** A topology document made into what a machine is built from. */
-import { ModelError, busOf, formatBdf, hex, type Bdf } from '../../core/base/index.ts';
+import { ModelError, busOf, deviceOf, formatBdf, hex, type Bdf } from '../../core/base/index.ts';
 import type {
   DirectRegion,
   FunctionSpec,
@@ -279,6 +279,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         subordinate: fn.subordinate,
         multiFunction,
         acs: node.acs ?? true,
+        portNumber: node.model === 'upstream-port' ? 0 : deviceOf(bdf),
         empty: fn.children.length === 0,
         capabilities,
         ...(node.linkSpeed === undefined ? {} : { speed: 1 + LINK_SPEEDS.indexOf(node.linkSpeed) }),

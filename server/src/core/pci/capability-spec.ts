@@ -60,6 +60,8 @@ export interface ExpressSpec extends Placed {
   readonly maxReadRequestBytes: number;
   /** Of its link, as Max Link Speed has it: 1 for 2.5 GT/s to 6 for 64. Absent: 4. */
   readonly speed?: number;
+  /** Of a port, as Link Capabilities has it. Absent: 0. */
+  readonly portNumber?: number;
   readonly ltr?: boolean;
   /** Of a root port or downstream port; absent: it has no slot. */
   readonly slot?: SlotSpec;

@@ -21,6 +21,8 @@ export interface BridgeSpec {
   readonly empty?: boolean;
   /** Of the link below, as Max Link Speed has it: 1 for 2.5 GT/s to 6 for 64. Absent: 4. */
   readonly speed?: number;
+  /** What Egress Control Vectors name it by. Absent: 0. */
+  readonly portNumber?: number;
   readonly capabilities?: CapabilityChoices;
 }
 
@@ -74,6 +76,7 @@ function portCapabilities(spec: BridgeSpec, portType: number): CapabilitySet {
       maxReadRequestBytes: 512,
       ...(ltr === undefined || ltr === false ? {} : { ltr: true }),
       ...(spec.speed === undefined ? {} : { speed: spec.speed }),
+      ...(spec.portNumber === undefined ? {} : { portNumber: spec.portNumber }),
       ...(slot === undefined ? {} : { slot }),
       ...(spec.empty === true && downstream ? { empty: true } : {}),
       ...(rrsVisibility === undefined ? {} : { rrsVisibility }),

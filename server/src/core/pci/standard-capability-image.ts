@@ -143,7 +143,8 @@ function express(spec: ExpressSpec): CapabilityImage {
     // Relaxed ordering, extended tags and no snoop enabled, as after reset.
     view.setUint16(8, 0x0910 | (payload << 5) | (readRequest << 12), true);
     if (spec.portType !== PORT_TYPE.integratedEndpoint) {
-      view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 3 << 19 : 0), true);
+      const number = inRange(spec.portNumber ?? 0, 0, 0xff, 'port number of PCI Express');
+      view.setUint32(0xc, speed | (WIDTH << 4) | (port ? 3 << 19 : 0) | (number << 24), true);
       view.setUint16(0x12, spec.empty === true ? 0 : speed | (WIDTH << 4) | (port ? 1 << 13 : 0), true);
     }
     if (spec.slot !== undefined) slot(view, spec.slot, spec.empty === true);

@@ -1,7 +1,7 @@
 /** DMA of one function to registers of another: below a switch, and by way of the root complex. */
 import { describe, expect, it } from 'vitest';
 import { NO_PASID, type Bdf } from '../../../../server/src/core/base/index.ts';
-import type { MachineEvent, ModelDma } from '../../../../server/src/core/machine/index.ts';
+import { Machine, type MachineEvent, type ModelDma } from '../../../../server/src/core/machine/index.ts';
 import { CoreMachine, RAM, type Options } from '../../../kit/core-machine.ts';
 import { LEFT, LEFT_BAR, RIGHT, RIGHT_BAR, SCRATCH, aSwitch, type SwitchOptions } from '../../../kit/switch-machine.ts';
 
@@ -224,6 +224,18 @@ describe('a peer that an emulator plays', () => {
     expect(write.reply).toMatchObject({ outcome: 'completer-abort', bytesDone: 0 });
     expect(m.errors().at(-1)).toMatch(/^04:00\.0 completer-abort/);
     expect(m.register(RIGHT) & 0x0800).toBe(0x0800);
+  });
+
+  it('and a snapshot in the middle: the machine of it has no emulator, and the request ends', () => {
+    const { m } = emulated();
+    m.start(m.command(LEFT, 'write', RIGHT_BAR + 8, { data: word(1, 2, 3, 4) }));
+    const { state, spec } = m.machine.save();
+    const twin = Machine.restore({ state, spec });
+    expect(twin.takeOutbox().flatMap((item) => (item.type === 'reply' ? [item.reply] : []))).toMatchObject([
+      { outcome: 'completer-abort' },
+    ]);
+    twin.submit(0, 99, { kind: 'ledger', bdf: LEFT });
+    expect(twin.takeOutbox()).toMatchObject([{ reply: { entries: [] } }]);
   });
 
   it('that is gone leaves no request behind', () => {
