@@ -217,3 +217,25 @@ describe('what is refused', () => {
     );
   });
 });
+
+it('configuration space that an emulator keeps is asked of the emulator, by address too', () => {
+  const m = new Host({ functions: aSwitch({ right: { model: 'remote' } }) });
+  const emulator = m.attachPeer({ device: true });
+  m.start({ kind: 'device-claim', bdf: RIGHT, config: 'emulator' }, emulator.id);
+  const from = emulator.calls.length;
+  const read = m.start({ kind: 'bus-read', space: 'memory', address: BigInt(ecam(4, 0, 0, 0x40)), bytes: 4 });
+  const asked = emulator.calls[from];
+  expect(asked?.call).toMatchObject({ kind: 'region-read', bdf: RIGHT, region: 7, offset: 0x40, bytes: 4 });
+  m.answer(emulator, asked?.token ?? 0, { kind: 'value', valueLow: 0x1234, valueHigh: 0 });
+  expect(read.reply).toEqual({ kind: 'region-read', valueLow: 0x1234, valueHigh: 0 });
+  m.start({ kind: 'bus-write', space: 'io', address: 0xcf8n, bytes: 4, valueLow: 0x8004_0040 | 0, valueHigh: 0 });
+  m.start({ kind: 'bus-write', space: 'io', address: 0xcfen, bytes: 2, valueLow: 0x77, valueHigh: 0 });
+  expect(emulator.calls.at(-1)?.call).toMatchObject({
+    kind: 'region-write',
+    bdf: RIGHT,
+    region: 7,
+    offset: 0x42,
+    bytes: 2,
+    valueLow: 0x77,
+  });
+});
