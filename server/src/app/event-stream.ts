@@ -40,7 +40,7 @@ export function eventStream(host: MachineHost, classes: ReadonlySet<string> | un
 }
 
 function view(event: MachineEvent): object {
-  const { kind: _, bdf, ...rest } = event as MachineEvent & { readonly bdf?: Bdf };
+  const { kind: _, bdf, ...rest } = event;
   return bdf === undefined ? rest : { function: formatBdf(bdf), ...rest };
 }
 

@@ -1,4 +1,5 @@
 /** The door of the meaning of the wire. */
+export { bodyName } from './body-names.ts';
 export { Buffers } from './buffers.ts';
 export { rpcCounters, type RpcCounters, type RpcLog, type RpcLogLine } from './counters.ts';
 export type { RoleName } from './enums.ts';
@@ -14,4 +15,3 @@ export { readRecording, type Recording, type RecordingEnd } from './recording/re
 export type { RecordingSink } from './recording/recorder.ts';
 export type { RunningRecording } from './recording/recordings.ts';
 export { replay, specOfRecording, type Difference, type Replayed, type ReplayOptions } from './recording/replay.ts';
-export { bodyName } from './recording/shown-record.ts';
