@@ -18,20 +18,12 @@ const KEYWORDS = new Set(['class', 'from', 'global', 'import', 'is', 'not', 'pas
 const BASE64_COLUMNS = 120;
 
 /** FieldDescriptorProto.Type by the name in a .proto. */
-const FIELD_TYPES = {
-  double: 1,
-  fixed64: 6,
-  fixed32: 7,
-  bool: 8,
-  string: 9,
-  message: 11,
-  bytes: 12,
-  uint32: 13,
-  enum: 14,
-  sfixed64: 16,
-  uint64: 4,
-};
-const PYTHON_TYPES = { double: 'float', bool: 'bool', string: 'str', bytes: 'bytes' };
+const FIELD_TYPES = Object.fromEntries(
+  'double float int64 uint64 int32 fixed64 fixed32 bool string group message bytes uint32 enum sfixed32 sfixed64 sint32 sint64'
+    .split(' ')
+    .map((name, at) => [name, at + 1]),
+);
+const PYTHON_TYPES = { double: 'float', float: 'float', bool: 'bool', string: 'str', bytes: 'bytes' };
 
 /** `{ 'messages.py': text, … }` for the contract that is loaded from folder `proto`. */
 export function pythonFiles(root, proto) {
@@ -56,6 +48,7 @@ export function pythonFolder(proto) {
 function reached(type, into = new Set()) {
   if (!(type instanceof protobuf.Type) || into.has(type)) return into;
   into.add(type);
+  if (type.parent instanceof protobuf.Type) throw new Error(`${type.fullName}: python-code.mjs knows no messages inside messages`);
   for (const field of type.fieldsArray) reached(field.resolvedType, into);
   return into;
 }
@@ -130,7 +123,7 @@ function isSynthetic(oneof) {
 function kindOf(field) {
   if (field.resolvedType instanceof protobuf.Type) return 'message';
   if (field.resolvedType instanceof protobuf.Enum) return 'enum';
-  if (!(field.type in FIELD_TYPES)) throw new Error(`${field.fullName}: python-code.mjs has no type ${field.type}`);
+  if (field.map || !(field.type in FIELD_TYPES)) throw new Error(`${field.fullName}: python-code.mjs has no type ${field.type}`);
   return field.type;
 }
 

@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 export PYTHONDONTWRITEBYTECODE=1 PIP_NO_INDEX=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 export IOMMUD_COMMAND="node $repository/dist/client/cli/main.js"
 
-cp -a "$repository/client/python" "$folder/source"
+cp -aL "$repository/client/python" "$folder/source"
 "$python" -m build --wheel --no-isolation --outdir "$folder" "$folder/source" >"$folder/build.log" 2>&1 || { cat "$folder/build.log"; exit 1; }
 wheel=$(echo "$folder"/iommud-*.whl)
 echo "built $(basename "$wheel"): $(stat -c %s "$wheel") bytes"

@@ -255,3 +255,86 @@ def test_a_machine_that_was_deleted_ends_its_connections(iommud_server: iommud.A
     assert caught.value.name == "ECONNRESET"
     assert machine.connection.closed is not None and machine.connection.closed.code == 1001
     machine.close()
+
+
+def test_pages_that_were_written_are_dirty_once(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    page = machine.memory.alloc(16 * 4096)
+    domain = machine.domains.alloc(dirty_tracking=True)
+    domain.map(iova=0, address=page.address, size=16 * 4096, access="rw")
+    dev.attach(domain)
+    with pytest.raises(IommudError) as caught:
+        domain.read_dirty(iova=0, size=16 * 4096)
+    assert caught.value.name == "EINVAL"
+    assert domain.set_dirty_tracking(True) == 0
+    for at in (1, 9, 15):
+        assert dev.model.write(at * 4096 + 5, b"x").ok
+    assert domain.read_dirty(iova=0, size=16 * 4096, no_clear=True) == [0x1000, 0x9000, 0xF000]
+    assert domain.read_dirty(iova=0x8000, size=8 * 4096) == [0x9000, 0xF000]
+    assert domain.read_dirty(iova=0, size=16 * 4096) == [0x1000]
+
+
+def test_what_is_unmapped_is_told_in_ranges(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    page = machine.memory.alloc(4096)
+    for at in (0x2000, 0x5000):
+        dev.dma.map(iova=at, address=page.address, size=4096, access="r")
+    assert dev.dma.unmapped(iova=0, size=0x8000) == [(0, 0x1FFF), (0x3000, 0x4FFF), (0x6000, 0x7FFF)]
+    # More than one call tells.
+    for at in range(1100):
+        dev.dma.map(iova=0x10_0000 + at * 0x2000, address=page.address, size=4096, access="r")
+    assert len(dev.dma.unmapped(iova=0x10_0000, size=1100 * 0x2000)) == 1100
+
+
+def test_the_iova_may_be_left_to_the_dma_api(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    page = machine.memory.alloc(4096)
+    mapped = dev.dma.map(address=page.address, size=4096, access="rw")
+    assert dev.model.write(mapped.iova, b"anywhere").ok
+    assert dev.dma.unmap(iova=mapped.iova, size=4096).size == 4096
+
+
+def test_a_page_fault_waits_for_a_host(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    domain = machine.domains.alloc(faults=True)
+    dev.attach(domain)
+    page = machine.memory.alloc(4096)
+    late = dev.model.start_write(0x7000, b"demand", translated=True, on_fault="page-request")
+    fault = machine.page_faults.next()
+    assert (fault.function, fault.domain, [(one.iova, one.pages) for one in fault.ranges]) == ("00:02.0", domain.number, [(0x7000, 1)])
+    assert machine.pending_page_faults() == [fault]
+    domain.map(iova=0x7000, address=page.address, size=4096, access="rw")
+    machine.answer_page_fault(fault.number)
+    assert late.result().ok
+    assert machine.memory.read(page.address, 6) == b"demand"
+    with pytest.raises(IommudError) as caught:
+        machine.answer_page_fault(fault.number)
+    assert caught.value.name == "EINVAL"
+
+
+def test_a_broken_function_is_blocked_until_a_reset(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    dev.report_broken()
+    assert dev.model.write(0, b"x").outcome in ("blocked-domain", "gate-closed")
+    dev.reset("flr", deadline_ms=10)
+    assert dev.model.write(0, b"x").outcome == "not-present"
+
+
+@pytest.mark.iommud(behaviour="strict", topology={"schema": "iommud.topology/v1", "functions": [{"address": "00:1c.0", "model": "root-port", "slot": {}}]})
+def test_functions_are_plugged_and_taken_out(machine: StartedMachine) -> None:
+    (bdf,) = machine.plug([{"address": "00.0", "model": "dma-probe"}], port="00:1c.0")
+    assert machine.function(bdf).info().summary.model == "dma-probe"
+    assert machine.function("00:1c.0").unplug() == (bdf,)
+    changes = [(change.function, change.present, change.reason) for change in machine.hotplug.take()]
+    assert changes == [(bdf, True, "plugged"), (bdf, False, "unplugged")]
+
+
+def test_atomics_give_what_was_there(machine: StartedMachine) -> None:
+    dev = machine.function("00:02.0")
+    page = machine.memory.alloc(4096)
+    dev.dma.map(iova=0, address=page.address, size=4096, access="rw")
+    machine.memory.write(page.address, (40).to_bytes(8, "little"))
+    assert dev.model.fetch_add(0, -2).data == (40).to_bytes(8, "little")
+    assert dev.model.swap(0, 7, 4).data == (38).to_bytes(4, "little")
+    assert dev.model.compare_and_swap(0, 7, 9).ok
+    assert machine.memory.read(page.address, 8) == (9).to_bytes(8, "little")

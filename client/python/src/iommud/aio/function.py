@@ -11,7 +11,7 @@ from ..core.operation import operation
 from ..errors import invalid
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import RESET_METHOD, OnDeadline, ResetMethod
+from ..gen.names import DEFAULT_DOMAIN_TYPE, RESET_METHOD, DefaultDomainType, OnDeadline, ResetMethod
 from ..values import (
     BusResetReport,
     DoneReport,
@@ -145,6 +145,23 @@ class Function:
         """Gives the group back to its default domain. Errors: EINVAL (not claimed)."""
         request = m.OwnerRelease(function=self._function)
         await self._connection.ask(operation(b.OWNER_RELEASE, request, m.OwnerReleaseReply, _nothing, f"giving up the group of {self.bdf}"))
+
+    async def set_default_domain(self, type: DefaultDomainType) -> None:
+        """Gives its group another default domain, as sysfs `type` does. Errors: EINVAL, EPERM (a driver uses the group), EBUSY (a window is open), ENOMEM."""
+        request = m.DefaultDomainSet(function=self._function, type=DEFAULT_DOMAIN_TYPE.number_of(type, "type"))
+        what = f"another default domain of {self.bdf}"
+        await self._connection.ask(operation(b.DEFAULT_DOMAIN_SET, request, m.DefaultDomainSetReply, _nothing, what))
+
+    async def deferred_attach(self) -> None:
+        """Says that its driver is about to use it (iommu_deferred_attach). Errors: EBUSY (in a reset window, and still deferred), EIO."""
+        request = m.DeferredAttach(function=self._function)
+        what = f"a deferred attach of {self.bdf}"
+        await self._connection.ask(operation(b.DEFERRED_ATTACH, request, m.DeferredAttachReply, _nothing, what))
+
+    async def report_broken(self) -> None:
+        """Says that it no longer behaves: it is blocked at once, until a reset of it succeeds. Errors: EOPNOTSUPP (only `strict` has this)."""
+        request = m.ReportBroken(function=self._function)
+        await self._connection.ask(operation(b.REPORT_BROKEN, request, m.ReportBrokenReply, _nothing, f"a report of {self.bdf}"))
 
     async def ledger(self) -> list[LedgerEntry]:
         """What it has in flight, in issue order."""

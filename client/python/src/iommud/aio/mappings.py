@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..addresses import u64
-from ..core.operation import operation
+from ..core.limits import DMA_BYTES_MAX
+from ..core.operation import operation, with_data
 from ..gen import bodies as b
 from ..gen import messages as m
 from ..values import MapReport, UnmapReport
@@ -73,3 +74,54 @@ class Mappings:
         return await self._connection.ask(
             operation(b.IOVA_TO_PHYS, request, m.IovaToPhysReply, address, f"a look at {iova:#x} of {self._what}")
         )
+
+    async def unmapped(self, *, iova: int, size: int) -> list[tuple[int, int]]:
+        """The parts of a range that nothing is mapped in, rising, as first and last address. Errors: EINVAL, ENOENT, ENODEV, EOPNOTSUPP."""
+        found: list[tuple[int, int]] = []
+        at: int | None = iova
+        while at is not None:
+            request = m.UnmappedRanges(
+                domain=self._domain, function=self._function, pasid=self._pasid, iova=u64(at, "iova"), bytes=u64(iova + size - at, "bytes")
+            )
+            reply = await self._connection.ask(
+                operation(b.UNMAPPED_RANGES, request, m.UnmappedRangesReply, lambda got: got, f"what is unmapped of {self._what}")
+            )
+            found += [(one.first, one.last) for one in reply.ranges]
+            at = reply.next_iova if reply.HasField("next_iova") else None
+        return found
+
+    async def set_dirty_tracking(self, on: bool) -> int:
+        """Notes from now on which pages functions write, all of them clean at first; or notes no more. How many ATC invalidations timed out: these functions
+        may write unseen. Errors: ENOENT, ENODEV, EOPNOTSUPP (the domain was not made with `dirty_tracking`)."""
+        request = m.DirtyTrackingSet(domain=self._domain, function=self._function, pasid=self._pasid, on=on)
+        return await self._connection.ask(
+            operation(
+                b.DIRTY_TRACKING_SET,
+                request,
+                m.DirtyTrackingSetReply,
+                lambda reply: reply.timed_out,
+                f"dirty tracking of {self._what}",
+            )
+        )
+
+    async def read_dirty(self, *, iova: int, size: int, page_size: int = 4096, no_clear: bool | None = None) -> list[int]:
+        """The IOVAs of the pages of a range that were written since they were last clean; they are clean again unless `no_clear`. Errors: EINVAL (tracking is
+        off; alignment), ENOENT, ENODEV, EOPNOTSUPP."""
+        request = m.DirtyRead(
+            domain=self._domain,
+            function=self._function,
+            pasid=self._pasid,
+            iova=u64(iova, "iova"),
+            bytes=u64(size, "bytes"),
+            page_bytes=u64(page_size, "page_bytes"),
+            no_clear=no_clear,
+        )
+
+        def pages(_reply: m.DirtyReadReply, data: bytes | None) -> list[int]:
+            bits = int.from_bytes(data or b"", "little")
+            return [iova + at * page_size for at in range(bits.bit_length()) if bits >> at & 1]
+
+        # As the server counts it: a bit a page, in whole bytes, and no more than a reply carries.
+        carried = min(-(-(size // max(page_size, 1)) // 8), DMA_BYTES_MAX)
+        what = f"what is dirty of {self._what}"
+        return await self._connection.ask(with_data(b.DIRTY_READ, request, m.DirtyReadReply, pages, what, reply_bytes=carried))

@@ -192,6 +192,21 @@ class Machine:
             operation(b.PAGE_RESPONSE, request, m.PageResponseReply, lambda _: None, f"the answer to page fault {number}")
         )
 
+    def remap_interrupt(
+        self, index: int, vector: int | None, *, destination: int | None = None, source: str | None = None
+    ) -> None:
+        """Writes an entry of the interrupt remapping table; without a vector it is not present. `source`: the only function whose messages it serves.
+        Errors: EOPNOTSUPP (the machine does not remap interrupts), EINVAL, ENODEV."""
+        request = m.IrqRemapSet(
+            index=u32(index, "index"),
+            vector=None if vector is None else u32(vector, "vector"),
+            destination=destination,
+            source=None if source is None else pack_bdf(source),
+        )
+        self.connection.ask(
+            operation(b.IRQ_REMAP_SET, request, m.IrqRemapSetReply, lambda _: None, f"interrupt remapping entry {index}")
+        )
+
     def plug(self, functions: Sequence[dict[str, object]] | str, *, port: str | None = None) -> tuple[str, ...]:
         """Plugs functions in, as `functions` of a topology document lists them; their addresses, when they answer. Errors: EINVAL, ENODEV, EBUSY."""
         text = functions if isinstance(functions, str) else json.dumps({"functions": list(functions)})

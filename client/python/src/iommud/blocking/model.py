@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..addresses import bdf_text
+from ..addresses import bdf_text, u32
 from ..core import operations as ops
 from ..core.operation import operation
 from ..gen import bodies as b
@@ -200,6 +200,13 @@ class Model:
         request = ops.page_request(self._function, iova, pages, access, pasid, privileged, group, last)
         return self._connection.ask(
             operation(b.MODEL_PAGE_REQUEST, request, m.ModelPageRequestReply, PageRequestResult.of, f"page requests at {iova:#x}")
+        )
+
+    def stop_pasid(self, pasid: int) -> PageRequestResult:
+        """A Stop Marker: it has stopped using the PASID and waits for no answer of that any more. Errors: EINVAL (a group has no last request yet)."""
+        request = m.ModelPageRequest(function=self._function, pasid=u32(pasid, "pasid"), stop_marker=True)
+        return self._connection.ask(
+            operation(b.MODEL_PAGE_REQUEST, request, m.ModelPageRequestReply, PageRequestResult.of, f"a Stop Marker for PASID {pasid}")
         )
 
     def interrupt(self, vector: int) -> InterruptOutcome:
