@@ -8,6 +8,7 @@ import { Machine, type Command, type Outgoing } from '../../server/src/core/mach
 import { decodeSnapshot, encodeSnapshot } from '../../server/src/rpc/index.ts';
 import { MS, PROBE, RAM, REMOTE, SIBLINGS, probe, remote, specOf } from '../kit/core-machine.ts';
 import { FUNCTIONS, OWNED, RandomCommands } from '../kit/random-commands.ts';
+import { HIERARCHY, hierarchyCommand } from '../kit/random-hierarchy.ts';
 
 const HISTORIES = 120;
 const TIMEOUT_MS = 300_000;
@@ -39,13 +40,21 @@ class History extends RandomCommands {
           },
           ...SIBLINGS,
           remote(REMOTE),
+          ...HIERARCHY,
         ],
       }),
     );
   }
 
   next(): Command {
-    return this.below(3) === 0 ? this.pick(this.#more())() : this.command();
+    switch (this.below(4)) {
+      case 0:
+        return this.pick(this.#more())();
+      case 1:
+        return hierarchyCommand(this);
+      default:
+        return this.command();
+    }
   }
 
   /** What waits longest: held calls, page requests, domains of every sort, I/O address spaces. */
@@ -126,6 +135,12 @@ function give(machine: Machine, token: number, command: Command): readonly (Outg
   return machine.takeOutbox();
 }
 
+function whatOf(item: Outgoing): string {
+  if (item.type === 'reply') return item.reply.kind;
+  if (item.type !== 'event') return item.type;
+  return item.event.kind === 'hotplug' ? `hotplug ${item.event.reason}` : item.event.kind;
+}
+
 function shown(value: unknown): string {
   return JSON.stringify(value, (_key, inner: unknown) => {
     if (inner instanceof Uint8Array) return Buffer.from(inner).toString('base64');
@@ -135,11 +150,14 @@ function shown(value: unknown): string {
 
 it(`goes on as the machine that was never stopped, over ${HISTORIES} random histories`, { timeout: TIMEOUT_MS }, () => {
   const waiting = new Set<string>();
+  const happened = new Set<string>();
   for (let seed = 1; seed <= HISTORIES; seed++) {
     const history = new History(seed);
     const { machine } = history;
     const before = history.below(BEFORE_MAX);
-    for (let i = 0; i < before; i++) give(machine, history.token(), history.next());
+    for (let i = 0; i < before; i++) {
+      for (const item of give(machine, history.token(), history.next())) if (typeof item !== 'string') happened.add(whatOf(item));
+    }
     const file = encodeSnapshot(machine, VERSION);
     const twin = Machine.restore(decodeSnapshot(file, VERSION));
     expect(Buffer.compare(encodeSnapshot(twin, VERSION), file), `seed ${seed}: saved again`).toBe(0);
@@ -155,6 +173,8 @@ it(`goes on as the machine that was never stopped, over ${HISTORIES} random hist
     }
   }
   expect(waiting.size).toBeGreaterThan(10);
+  for (const what of ['interrupt', 'intx', 'error', 'hotplug plugged', 'hotplug vf-enabled', 'hotplug surprise', 'error-recover'])
+    expect(happened).toContain(what);
 });
 
 it("has no peers any more: what they had claimed is nobody's, and what they owed has ended", () => {

@@ -47,6 +47,8 @@ export interface MachineEntry {
   readonly expiresAt: Date | undefined;
   readonly warnings: readonly string[];
   readonly host: MachineHost;
+  /** The machine as it is now. */
+  readonly machine: Pick<Machine, 'functions'>;
   /** It met a bug of the server and is closed; it stays so that this can be told. */
   readonly crashed: boolean;
 }

@@ -82,7 +82,7 @@ export const Machine = Type.Object({
   behaviour: Behaviour,
   withoutFixes: WithoutFixes,
   labels: Type.Record(Type.String(), Type.String()),
-  functions: Type.Integer({ description: 'How many' }),
+  functions: Type.Integer({ description: 'How many it has now' }),
   iommu: Type.Boolean(),
   ephemeral: Type.Boolean(),
   createdAt: Type.String({ format: 'date-time' }),

@@ -22,9 +22,11 @@ describe('functions that come and go over REST', () => {
       const plugged = await rest.post(base, { port: '00:01.0', functions: [{ address: '00.0', model: 'dma-probe' }] });
       expect([plugged.statusCode, plugged.json()]).toMatchObject([200, { functions: ['01:00.0'] }]);
       expect((await rest.get(`${base}/01:00.0`)).json()).toMatchObject({ function: '01:00.0', model: 'dma-probe' });
+      expect((await rest.get('/v1/machines/lab')).json()).toMatchObject({ functions: 3 });
       const gone = await rest.delete(`${base}/01:00.0${query}`);
       expect([gone.statusCode, gone.json()]).toMatchObject([200, { functions: ['01:00.0'], aborted: 0 }]);
       expect((await rest.get(`${base}/01:00.0`)).statusCode).toBe(404);
+      expect((await rest.get('/v1/machines/lab')).json()).toMatchObject({ functions: 2 });
     }
   });
 

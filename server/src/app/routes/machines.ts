@@ -90,7 +90,7 @@ export function machineView(entry: MachineEntry, base: string): Machine {
     behaviour: entry.spec.behaviour,
     withoutFixes: [...(entry.spec.withoutFixes ?? [])],
     labels: { ...entry.labels },
-    functions: entry.spec.functions.length,
+    functions: entry.machine.functions,
     iommu: entry.spec.iommu !== undefined,
     ephemeral: entry.ephemeral,
     createdAt: entry.createdAt.toISOString(),

@@ -100,6 +100,10 @@ export class Machine implements MachinePort {
   get trace(): Trace {
     return this.#m.trace;
   }
+  /** How many it has now. */
+  get functions(): number {
+    return this.#m.functionList.length;
+  }
   get nowNs(): number {
     return this.#m.clock.nowNs;
   }

@@ -1,13 +1,14 @@
 /** What tables in memory that a peer owns map an address to, for a host that asks. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CoreMachine, PROBE, type Pending, type TestPeer } from '../../../kit/core-machine.ts';
+import { PROBE, type CoreMachine, type Pending, type TestPeer } from '../../../kit/core-machine.ts';
+import { TABLES, ownedTables, serveTables, type OwnedTables } from '../../../kit/owned-tables.ts';
 
 const IOVA = 0x1000n;
 /** Two tables of Sv39 that a walk goes through in the owner's memory, and the last in RAM. */
-const TABLES = 0x80_0000_0000n;
 const VALID = 1n;
 const LEAF = 0xdfn;
 
+let given: OwnedTables;
 let m: CoreMachine;
 let owner: TestPeer;
 let domain: number;
@@ -15,32 +16,20 @@ let page: bigint;
 let words: Map<bigint, bigint>;
 
 beforeEach(() => {
-  m = new CoreMachine({ clock: 'manual' });
-  owner = m.attachPeer({ memory: true });
-  m.start({ kind: 'memory-claim', address: TABLES, bytes: 0x3000n, depth: 1 }, owner.id);
-  page = m.allocPage();
+  const guest = { format: 'riscv-sv39', accessedDirty: true } as const;
+  given = ownedTables({ guest, bytes: 0x3000n, depth: 1, attached: false });
+  ({ m, owner, domain, page } = given);
   words = new Map([
     [TABLES, ((TABLES + 0x1000n) >> 2n) | VALID],
     [TABLES + 0x1000n, ((TABLES + 0x2000n) >> 2n) | VALID],
     [TABLES + 0x2008n, (page >> 2n) | LEAF],
   ]);
-  const guest = { format: 'riscv-sv39', root: TABLES, accessedDirty: true } as const;
-  domain = m.call('domain-alloc', { kind: 'domain-alloc', type: 'paging', sharedAddress: false, ...guest }).domain;
 });
 
 function phys(iova = IOVA, peer = 0): Pending {
   return m.start({ kind: 'iova-to-phys', target: { domain }, iova }, peer);
 }
-function serve(most = Infinity): readonly bigint[] {
-  const addresses: bigint[] = [];
-  while (owner.calls.length > 0 && addresses.length < most) {
-    const { token, call } = owner.calls.shift()!;
-    if (call.kind !== 'memory-read') throw new Error(call.kind);
-    addresses.push(call.address);
-    m.answer(owner, token, { kind: 'data', data: new Uint8Array(new BigUint64Array([words.get(call.address) ?? 0n]).buffer) });
-  }
-  return addresses;
-}
+const serve = (most?: number): readonly bigint[] => serveTables(given, words, most);
 
 describe('a lookup in tables that a peer has', () => {
   it('asks for one entry after the other, and sets no flag', () => {

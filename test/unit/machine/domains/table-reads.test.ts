@@ -1,12 +1,13 @@
 /** DMA through page tables in memory that a peer owns: what it is asked, what waits for it, and what ends without it. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { CoreMachine, PROBE, type Options, type Pending, type TestPeer, writeCommand } from '../../../kit/core-machine.ts';
+import { PROBE, type CoreMachine, type Options, type Pending, type TestPeer, writeCommand } from '../../../kit/core-machine.ts';
+import { TABLES, ownedTables, serveTables, type OwnedTables } from '../../../kit/owned-tables.ts';
 
 const IOVA = 0x1000;
-/** Four tables of x86-64, one behind the other, in the owner's memory. */
-const TABLES = 0x80_0000_0000n;
+/** Entries of tables that the owner has: four tables of x86-64, one behind the other. */
 const TABLE = 0x27n;
 
+let given: OwnedTables;
 let m: CoreMachine;
 let owner: TestPeer;
 let domain: number;
@@ -14,34 +15,18 @@ let page: bigint;
 let words: Map<bigint, bigint>;
 
 function setUp(options: Options = {}, depth = 4): void {
-  m = new CoreMachine({ clock: 'manual', ...options });
-  owner = m.attachPeer({ memory: true });
-  m.start({ kind: 'memory-claim', address: TABLES, bytes: 0x8000n, depth }, owner.id);
-  page = m.allocPage();
+  given = ownedTables({ guest: { format: 'x86-64' }, bytes: 0x8000n, depth, ...options });
+  ({ m, owner, domain, page } = given);
   words = new Map([
     [TABLES, TABLES + 0x1000n + TABLE],
     [TABLES + 0x1000n, TABLES + 0x2000n + TABLE],
     [TABLES + 0x2000n, TABLES + 0x3000n + TABLE],
     [TABLES + 0x3008n, page + 0x67n],
   ]);
-  domain = m.call('domain-alloc', { kind: 'domain-alloc', type: 'paging', sharedAddress: false, format: 'x86-64', root: TABLES }).domain;
-  m.call('ok', m.attach(PROBE, domain));
 }
 beforeEach(() => setUp());
 
-/** Answers what the owner has been asked, in order, until it is asked no more; returns the addresses. */
-function serve(most = Infinity): readonly bigint[] {
-  const addresses: bigint[] = [];
-  while (owner.calls.length > 0 && addresses.length < most) {
-    const { token, call } = owner.calls.shift()!;
-    expect(call).toMatchObject({ kind: 'memory-read', bytes: 8 });
-    if (call.kind !== 'memory-read') return addresses;
-    addresses.push(call.address);
-    const data = new Uint8Array(new BigUint64Array([words.get(call.address) ?? 0n]).buffer);
-    m.answer(owner, token, { kind: 'data', data });
-  }
-  return addresses;
-}
+const serve = (most?: number): readonly bigint[] => serveTables(given, words, most);
 function outcome({ reply }: Pending): unknown {
   return reply?.kind === 'dma' ? reply.outcome : reply;
 }

@@ -1,10 +1,10 @@
 /** Accessed and dirty flags in page tables that a peer owns: read again, and written where nothing has changed. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { PeerAnswer } from '../../../../server/src/core/machine/index.ts';
-import { CoreMachine, PROBE, type Options, type Pending, type TestPeer } from '../../../kit/core-machine.ts';
+import { PROBE, type CoreMachine, type Options, type Pending, type TestPeer } from '../../../kit/core-machine.ts';
+import { TABLES, ownedTables } from '../../../kit/owned-tables.ts';
 
-/** A table of Sv39 in the owner's memory, and its entry for the GiB from 0 on: valid, readable, writable, executable, user's. */
-const TABLE = 0x80_0000_0000n;
+/** Of a table of Sv39 in the owner's memory the entry for the GiB from 0 on: valid, readable, writable, executable, user's. */
 const CLEAN = 0x1fn;
 const ACCESSED = 0x40n;
 const DIRTY = 0x80n;
@@ -16,14 +16,9 @@ let page: bigint;
 let entry: bigint;
 
 function setUp(options: Options = {}, depth = 4): void {
-  m = new CoreMachine({ clock: 'manual', ...options });
-  owner = m.attachPeer({ memory: true });
-  m.start({ kind: 'memory-claim', address: TABLE, bytes: 0x1000n, depth }, owner.id);
-  page = m.allocPage();
+  const guest = { format: 'riscv-sv39', accessedDirty: true } as const;
+  ({ m, owner, domain, page } = ownedTables({ guest, bytes: 0x1000n, depth, ...options }));
   entry = CLEAN;
-  const guest = { format: 'riscv-sv39', root: TABLE, accessedDirty: true } as const;
-  domain = m.call('domain-alloc', { kind: 'domain-alloc', type: 'paging', sharedAddress: false, ...guest }).domain;
-  m.call('ok', m.attach(PROBE, domain));
 }
 beforeEach(() => setUp());
 
@@ -46,9 +41,9 @@ function step(answer?: PeerAnswer): string {
   if (call.kind === 'memory-write') {
     if (answer === undefined) entry = (entry & ~0xffff_ffffn) | BigInt(new DataView(call.data.buffer).getUint32(0, true));
     m.answer(owner, token, answer ?? { kind: 'ok' });
-    return `write ${call.data.byteLength} at ${(call.address - TABLE).toString(16)}`;
+    return `write ${call.data.byteLength} at ${(call.address - TABLES).toString(16)}`;
   }
-  expect(call).toMatchObject({ kind: 'memory-read', address: TABLE, bytes: 8 });
+  expect(call).toMatchObject({ kind: 'memory-read', address: TABLES, bytes: 8 });
   m.answer(owner, token, answer ?? { kind: 'data', data: new Uint8Array(new BigUint64Array([entry]).buffer) });
   return 'read';
 }

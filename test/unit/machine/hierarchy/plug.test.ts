@@ -160,3 +160,27 @@ describe.each(BEHAVIOURS)('%s: a group in a reset window', (behaviour) => {
     expect(m.outcome(SECOND, IOVA)).toBe('performed');
   });
 });
+
+it.each(['strict', 'linux-7.1'] as const)(
+  '%s: one that comes to a group has none of its PASIDs until they are attached again, or its own window closes',
+  (behaviour) => {
+    const m = new CoreMachine({ behaviour, functions: [probe(FIRST, { multiFunction: true })] });
+    const [first, second] = [m.allocDomain(), m.allocDomain()];
+    m.call('ok', m.attachPasid(FIRST, 5, first));
+    m.plug([probe(SECOND, { multiFunction: true })]);
+    expect(m.group(SECOND).members).toEqual([FIRST, SECOND]);
+    const pasids = (at = SECOND): unknown => m.info(at).pasids.map(({ pasid, physicalDomain }) => [pasid, physicalDomain?.id]);
+    expect([pasids(FIRST), pasids()]).toEqual([[[5, first]], [[5, undefined]]]);
+    m.call('ok', m.attachPasid(FIRST, 6, second));
+    expect(pasids()).toEqual([
+      [5, undefined],
+      [6, second],
+    ]);
+    m.prepare(SECOND);
+    m.done(SECOND);
+    expect(pasids()).toEqual([
+      [5, first],
+      [6, second],
+    ]);
+  },
+);
