@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Python client with Debian's packages only: its wheel is built, installed in a virtual environment without a network, type-checked in strict
-# mode and tested there, with its tests and examples, by two workers. Writes a count of the tests to $REPORT.
+# The Python client with Debian's packages only: its wheel is built, installed in a virtual environment without a network, and there it is
+# type-checked in strict mode and tested, with its examples, by two workers; its format is looked at. Writes a count of the tests to $REPORT.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/../.." && pwd)
@@ -20,6 +20,7 @@ echo "built $(basename "$wheel"): $(stat -c %s "$wheel") bytes"
 
 cd "$repository/client/python"
 "$python" tools/make_blocking.py --check
+"$python" -m black --quiet --check . || { echo 'not in the format: python3 -m black client/python'; exit 1; }
 "$python" -m mypy --config-file pyproject.toml --cache-dir "$folder/mypy"
 # As a program that has installed it: by the wheel's py.typed.
 MYPYPATH='' "$python" -m mypy --config-file '' --strict --python-executable "$folder/venv/bin/python" --cache-dir "$folder/mypy-installed" tests examples

@@ -62,7 +62,12 @@ def test_widths_that_it_has_not_read_all_ones(driver: EduDriver) -> None:
     registers = driver.registers
     registers.write(0x04, 0, 1)
     assert registers.read(0x04) == 0
-    assert (registers.read(0x00, 1), registers.read(0x00, 2), registers.read(0x10), registers.read(0x60)) == (0xFF, 0xFFFF, 2**32 - 1, 2**32 - 1)
+    assert (registers.read(0x00, 1), registers.read(0x00, 2), registers.read(0x10), registers.read(0x60)) == (
+        0xFF,
+        0xFFFF,
+        2**32 - 1,
+        2**32 - 1,
+    )
     registers.write(0x90, 0x1_0000_0002, 8)
     assert (registers.read(0x90, 8), registers.read(0x90, 4)) == (0x1_0000_0002, 2)
     registers.write(0x90, 3, 4)

@@ -320,7 +320,9 @@ def test_a_broken_function_is_blocked_until_a_reset(machine: StartedMachine) -> 
     assert dev.model.write(0, b"x").outcome == "not-present"
 
 
-@pytest.mark.iommud(behaviour="strict", topology={"schema": "iommud.topology/v1", "functions": [{"address": "00:1c.0", "model": "root-port", "slot": {}}]})
+@pytest.mark.iommud(
+    behaviour="strict", topology={"schema": "iommud.topology/v1", "functions": [{"address": "00:1c.0", "model": "root-port", "slot": {}}]}
+)
 def test_functions_are_plugged_and_taken_out(machine: StartedMachine) -> None:
     (bdf,) = machine.plug([{"address": "00.0", "model": "dma-probe"}], port="00:1c.0")
     assert machine.function(bdf).info().summary.model == "dma-probe"

@@ -96,9 +96,7 @@ def test_a_server_that_does_not_start_is_told(
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["serial", "xdist"])
 def test_a_red_test_leaves_what_its_machine_was(pytester: pytest.Pytester, iommud_server: iommud.Address, workers: list[str]) -> None:
     pytester.makepyfile(test_some=RED)
-    result = pytester.runpytest_subprocess(
-        "--iommud-url", iommud_server.url, "--iommud-artifacts", "left", "--iommud-seed", "77", *workers
-    )
+    result = pytester.runpytest_subprocess("--iommud-url", iommud_server.url, "--iommud-artifacts", "left", "--iommud-seed", "77", *workers)
     result.assert_outcomes(failed=1)
     folder = pytester.path / "left" / "test_some.py-test_red" / "machine"
     result.stdout.fnmatch_lines(

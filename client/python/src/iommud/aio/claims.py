@@ -41,9 +41,8 @@ Answer = tuple[bytes, "bytes | None"]
 class Device:
     """A function that this program is: subclass it, and give it to `Connection.claim`.
 
-    Accesses come one after the other, each when the one before has been answered, so a read sees what earlier writes did; a reset and an
-    invalidation start at once. A method
-    may do DMA and raise interrupts meanwhile. What it raises is answered as an error: an IommudError with its code, anything else as EIO.
+    Accesses come one after the other, each when the one before has been answered, so a read sees what earlier writes did; a reset and an invalidation start
+    at once. A method may do DMA and raise interrupts meanwhile. What it raises is answered as an error: an IommudError with its code, anything else as EIO.
     """
 
     function: ClaimedFunction

@@ -149,9 +149,7 @@ class Connection:
             raise
         return batch.results()
 
-    async def call(
-        self, name: str, request: m.Message, data: bytes | None = None, reply_bytes: int = 0
-    ) -> tuple[m.Message, bytes | None]:
+    async def call(self, name: str, request: m.Message, data: bytes | None = None, reply_bytes: int = 0) -> tuple[m.Message, bytes | None]:
         """Any call of the contract by its name in frame.proto, such as `ioas_alloc`; `reply_bytes` is what it asks for in `data`."""
         number = b.CALLS.get(name)
         if number is None:
@@ -193,7 +191,8 @@ class Connection:
         `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
         `atc="peer"`: this program caches the function's translations, by `ats` and `Device.invalidate`.
 
-        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL."""
+        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL.
+        """
         return await self.claims.claim(bdf, device, config, posted_writes, widths, atc)
 
     async def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
@@ -369,9 +368,7 @@ async def connect(
         pause = min(pause * 2, _BACKOFF_MAX_S)
 
 
-async def _connect_once(
-    url: str, roles: Sequence[Role], token: str | None, timeout: float | None, token_prefix: str | None
-) -> Connection:
+async def _connect_once(url: str, roles: Sequence[Role], token: str | None, timeout: float | None, token_prefix: str | None) -> Connection:
     home = urlsplit(url).netloc
     for _ in range(_REDIRECTS_MAX + 1):
         web = WebSocket(url, token if urlsplit(url).netloc == home else None)

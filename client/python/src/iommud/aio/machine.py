@@ -94,9 +94,7 @@ class CallHolds:
 
         def calls(reply: m.CallsHeldReply) -> list[HeldCall]:
             return [
-                HeldCall(
-                    one.id, one.call, one.step, bdf_text(one.function) if one.HasField("function") else None, one.hold, one.since_ns
-                )
+                HeldCall(one.id, one.call, one.step, bdf_text(one.function) if one.HasField("function") else None, one.hold, one.since_ns)
                 for one in reply.calls
             ]
 
@@ -152,9 +150,7 @@ class Machine:
 
     async def info(self) -> MachineInfo:
         def info(reply: m.MachineInfoReply) -> MachineInfo:
-            return MachineInfo(
-                reply.name, reply.seed, reply.behaviour, reply.clock, reply.now_ns, reply.functions, reply.iommu
-            )
+            return MachineInfo(reply.name, reply.seed, reply.behaviour, reply.clock, reply.now_ns, reply.functions, reply.iommu)
 
         return await self.connection.ask(
             operation(b.MACHINE_INFO, m.MachineInfo(), m.MachineInfoReply, info, "a description of the machine")
@@ -191,9 +187,7 @@ class Machine:
             operation(b.PAGE_RESPONSE, request, m.PageResponseReply, lambda _: None, f"the answer to page fault {number}")
         )
 
-    async def remap_interrupt(
-        self, index: int, vector: int | None, *, destination: int | None = None, source: str | None = None
-    ) -> None:
+    async def remap_interrupt(self, index: int, vector: int | None, *, destination: int | None = None, source: str | None = None) -> None:
         """Writes an entry of the interrupt remapping table; without a vector it is not present. `source`: the only function whose messages it serves.
         Errors: EOPNOTSUPP (the machine does not remap interrupts), EINVAL, ENODEV."""
         request = m.IrqRemapSet(
@@ -214,9 +208,7 @@ class Machine:
         def plugged(reply: m.FunctionPlugReply) -> tuple[str, ...]:
             return tuple(map(bdf_text, reply.functions))
 
-        return await self.connection.ask(
-            operation(b.FUNCTION_PLUG, request, m.FunctionPlugReply, plugged, "functions to be plugged in")
-        )
+        return await self.connection.ask(operation(b.FUNCTION_PLUG, request, m.FunctionPlugReply, plugged, "functions to be plugged in"))
 
     async def enable_error_reporting(self) -> None:
         """In every function and root port, as Linux does at boot."""

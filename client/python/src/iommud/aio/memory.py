@@ -39,9 +39,7 @@ class Memory:
     async def free(self, address: int) -> None:
         """Gives an allocation back by its start. Errors: ENOENT, EBUSY (the fate of a write to it is unknown)."""
         request = m.MemoryFree(address=u64(address, "address"))
-        await self._connection.ask(
-            operation(b.MEMORY_FREE, request, m.MemoryFreeReply, lambda _: None, f"freeing memory at {address:#x}")
-        )
+        await self._connection.ask(operation(b.MEMORY_FREE, request, m.MemoryFreeReply, lambda _: None, f"freeing memory at {address:#x}"))
 
     async def read(self, address: int, size: int) -> bytes:
         """Any number of bytes: more than one call carries go in several. Errors: EFAULT, EIO (its owner failed), EINVAL."""

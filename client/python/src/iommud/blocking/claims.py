@@ -42,9 +42,8 @@ Answer = tuple[bytes, "bytes | None"]
 class Device:
     """A function that this program is: subclass it, and give it to `Connection.claim`.
 
-    Accesses, resets and invalidations come one after the other, in a thread of the claim; a method may do DMA and raise interrupts meanwhile. What a method raises is
-    answered as an error: an IommudError with its code, anything else as EIO. An access or reset that is not answered in the server's time ends without
-    an answer.
+    Accesses, resets and invalidations come one after the other, in a thread of the claim; a method may do DMA and raise interrupts meanwhile. What a method
+    raises is answered as an error: an IommudError with its code, anything else as EIO. The server does not wait for an answer beyond its own time.
     """
 
     function: ClaimedFunction
@@ -278,9 +277,7 @@ class Claims:
             atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
         )
         try:
-            claimed.config = ask(
-                with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda _, got: got or b"", f"a claim of {bdf}")
-            )
+            claimed.config = ask(with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda _, got: got or b"", f"a claim of {bdf}"))
         except IommudError:
             self._functions.pop(function, None)
             claimed.end()

@@ -161,9 +161,7 @@ class Connection:
         if number is None:
             raise invalid("name", f"{name!r} is no call of the contract")
         parse = b.MESSAGES[number + 1].FromString
-        return self.ask(
-            Operation(number, request.SerializeToString(), lambda got: (parse(got.body), got.data), name, data, reply_bytes)
-        )
+        return self.ask(Operation(number, request.SerializeToString(), lambda got: (parse(got.body), got.data), name, data, reply_bytes))
 
     def post(self, operation: Operation[Any]) -> None:
         """A call that gets no reply."""
@@ -200,7 +198,8 @@ class Connection:
         `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
         `atc="peer"`: this program caches the function's translations, by `ats` and `Device.invalidate`.
 
-        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL."""
+        Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL.
+        """
         return self.claims.claim(bdf, device, config, posted_writes, widths, atc)
 
     def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:

@@ -63,9 +63,7 @@ class DeviceAts:
         self._asked.append(since)
         try:
             result = self._connection.ask(
-                operation(
-                    b.DEVICE_TRANSLATE, request, m.DeviceTranslateReply, lambda reply: DmaResult.of(reply.result, None), self._what
-                )
+                operation(b.DEVICE_TRANSLATE, request, m.DeviceTranslateReply, lambda reply: DmaResult.of(reply.result, None), self._what)
             )
         finally:
             self._asked = [one for one in self._asked if one is not since]

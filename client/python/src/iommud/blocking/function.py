@@ -182,9 +182,7 @@ class Function:
         body = m.DmaRelease(function=self._function, request=request)
         self._connection.ask(operation(b.DMA_RELEASE, body, m.DmaReleaseReply, _nothing, f"a release of {self.bdf}"))
 
-    def reset_prepare(
-        self, *, deadline_ms: float, on_deadline: OnDeadline | None = None, token: str | None = None
-    ) -> ResetWindow:
+    def reset_prepare(self, *, deadline_ms: float, on_deadline: OnDeadline | None = None, token: str | None = None) -> ResetWindow:
         """Opens a reset window: closes the gate, drains for `deadline_ms` of the machine's clock, fences. What is in flight then is dropped (`abort`), or
         it fails. The same `token` gets the same answer, another nests.
 
@@ -201,9 +199,7 @@ class Function:
         def window(reply: m.ResetPrepareReply) -> ResetWindow:
             return ResetWindow(self, named, WindowReport.of(reply.report, reply.elapsed_ns))
 
-        return self._connection.ask(
-            operation(b.RESET_PREPARE, request, m.ResetPrepareReply, window, f"reset-prepare of {self.bdf}")
-        )
+        return self._connection.ask(operation(b.RESET_PREPARE, request, m.ResetPrepareReply, window, f"reset-prepare of {self.bdf}"))
 
     def reset_trigger(self, method: ResetMethod | None = None) -> None:
         """The reset itself, with no window of its own, until the function is ready. Without a method: those that are enabled, one after the other.
@@ -238,9 +234,7 @@ class Function:
             on_deadline=ops.on_deadline_number(on_deadline),
             try_lock=try_lock,
         )
-        return self._connection.start(
-            operation(b.RESET_FUNCTION, request, m.ResetFunctionReply, ResetReport.of, f"a reset of {self.bdf}")
-        )
+        return self._connection.start(operation(b.RESET_FUNCTION, request, m.ResetFunctionReply, ResetReport.of, f"a reset of {self.bdf}"))
 
     def reset(
         self,
@@ -259,9 +253,7 @@ class Function:
     def reset_probe(self) -> ResetMethods:
         """The reset methods that a probe finds. In `linux-7.1` looking may open and close a window."""
         request = m.ResetProbe(function=self._function)
-        return self._connection.ask(
-            operation(b.RESET_PROBE, request, m.ResetProbeReply, _methods, f"a reset probe of {self.bdf}")
-        )
+        return self._connection.ask(operation(b.RESET_PROBE, request, m.ResetProbeReply, _methods, f"a reset probe of {self.bdf}"))
 
     def set_reset_methods(self, methods: str | Sequence[ResetMethod]) -> ResetMethods:
         """Writes `reset_method`; `default` for all that a probe finds, an empty one for none. Errors: EINVAL (nothing was changed)."""
@@ -310,9 +302,7 @@ class Function:
         def gone(reply: m.FunctionUnplugReply) -> tuple[str, ...]:
             return tuple(map(bdf_text, reply.functions))
 
-        return self._connection.ask(
-            operation(b.FUNCTION_UNPLUG, request, m.FunctionUnplugReply, gone, f"{self.bdf} to be unplugged")
-        )
+        return self._connection.ask(operation(b.FUNCTION_UNPLUG, request, m.FunctionUnplugReply, gone, f"{self.bdf} to be unplugged"))
 
 
 def _method(method: ResetMethod | None) -> int | None:

@@ -95,9 +95,7 @@ class CallHolds:
 
         def calls(reply: m.CallsHeldReply) -> list[HeldCall]:
             return [
-                HeldCall(
-                    one.id, one.call, one.step, bdf_text(one.function) if one.HasField("function") else None, one.hold, one.since_ns
-                )
+                HeldCall(one.id, one.call, one.step, bdf_text(one.function) if one.HasField("function") else None, one.hold, one.since_ns)
                 for one in reply.calls
             ]
 
@@ -153,9 +151,7 @@ class Machine:
 
     def info(self) -> MachineInfo:
         def info(reply: m.MachineInfoReply) -> MachineInfo:
-            return MachineInfo(
-                reply.name, reply.seed, reply.behaviour, reply.clock, reply.now_ns, reply.functions, reply.iommu
-            )
+            return MachineInfo(reply.name, reply.seed, reply.behaviour, reply.clock, reply.now_ns, reply.functions, reply.iommu)
 
         return self.connection.ask(
             operation(b.MACHINE_INFO, m.MachineInfo(), m.MachineInfoReply, info, "a description of the machine")
@@ -192,9 +188,7 @@ class Machine:
             operation(b.PAGE_RESPONSE, request, m.PageResponseReply, lambda _: None, f"the answer to page fault {number}")
         )
 
-    def remap_interrupt(
-        self, index: int, vector: int | None, *, destination: int | None = None, source: str | None = None
-    ) -> None:
+    def remap_interrupt(self, index: int, vector: int | None, *, destination: int | None = None, source: str | None = None) -> None:
         """Writes an entry of the interrupt remapping table; without a vector it is not present. `source`: the only function whose messages it serves.
         Errors: EOPNOTSUPP (the machine does not remap interrupts), EINVAL, ENODEV."""
         request = m.IrqRemapSet(
@@ -215,9 +209,7 @@ class Machine:
         def plugged(reply: m.FunctionPlugReply) -> tuple[str, ...]:
             return tuple(map(bdf_text, reply.functions))
 
-        return self.connection.ask(
-            operation(b.FUNCTION_PLUG, request, m.FunctionPlugReply, plugged, "functions to be plugged in")
-        )
+        return self.connection.ask(operation(b.FUNCTION_PLUG, request, m.FunctionPlugReply, plugged, "functions to be plugged in"))
 
     def enable_error_reporting(self) -> None:
         """In every function and root port, as Linux does at boot."""

@@ -48,7 +48,10 @@ class Region:
     def write_many(self, writes: Iterable[tuple[int, int]], size: int = _WORD) -> None:
         """Pairs of an offset and a value, 1 to 1024 of them, written in order by one call. Errors as `read`, and nothing was written; what an emulator
         answers to one of them is the answer to all."""
-        items = [m.RegionWriteItem(region=self._region, offset=u64(at, "offset"), bytes=size, value=value & (1 << 8 * size) - 1) for at, value in writes]
+        items = [
+            m.RegionWriteItem(region=self._region, offset=u64(at, "offset"), bytes=size, value=value & (1 << 8 * size) - 1)
+            for at, value in writes
+        ]
         request = m.RegionWriteMulti(function=self._function, writes=items)
         self._connection.ask(operation(b.REGION_WRITE_MULTI, request, m.RegionWriteMultiReply, lambda _: None, self._what))
 

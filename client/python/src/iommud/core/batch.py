@@ -22,9 +22,7 @@ class Batch(Generic[T]):
         self._finished = finished
         self._left = len(operations)
         self._outcomes: list[Reply | IommudError] = [_NEVER] * len(operations)
-        self.calls = [
-            Call(one.number, one.body, one.data, one.reply_bytes, partial(self._put, at)) for at, one in enumerate(operations)
-        ]
+        self.calls = [Call(one.number, one.body, one.data, one.reply_bytes, partial(self._put, at)) for at, one in enumerate(operations)]
 
     def results(self) -> list[T]:
         """In the order of the calls. The first error of them is raised: the others were made all the same."""

@@ -59,12 +59,12 @@ def with_data(
     reply_bytes: int = 0,
 ) -> Operation[T]:
     """A call whose reply carries bytes too."""
-    return Operation(
-        number, request.SerializeToString(), lambda got: parse(reply.FromString(got.body), got.data), what, data, reply_bytes
-    )
+    return Operation(number, request.SerializeToString(), lambda got: parse(reply.FromString(got.body), got.data), what, data, reply_bytes)
 
 
-def raw(number: int, request: Message, what: str, data: bytes | None = None, reply_bytes: int = 0) -> Operation[tuple[Message, bytes | None]]:
+def raw(
+    number: int, request: Message, what: str, data: bytes | None = None, reply_bytes: int = 0
+) -> Operation[tuple[Message, bytes | None]]:
     """Any call of the contract as it stands there."""
     return Operation(
         number,

@@ -41,9 +41,7 @@ def region_write(function: int, region: int, offset: int, value: int, size: int,
     if size not in _WIDTHS:
         raise invalid("bytes", f"{size} is no width of a register: 1, 2, 4 or 8")
     kept = value & (1 << 8 * size) - 1
-    body = _WRITE.pack(
-        _FUNCTION, function, _REGION, region, _OFFSET, u64(offset, "offset"), _BYTES, size, _VALUE, kept
-    )
+    body = _WRITE.pack(_FUNCTION, function, _REGION, region, _OFFSET, u64(offset, "offset"), _BYTES, size, _VALUE, kept)
     return Operation(b.REGION_WRITE, body, _nothing, what)
 
 
@@ -96,18 +94,12 @@ def model_dma(
     )
 
 
-def device_dma_read(
-    function: int, iova: int, size: int, pasid: int | None, translated: bool | None, what: str
-) -> Operation[DmaResult]:
-    request = m.DmaRead(
-        function=function, iova=u64(iova, "iova"), bytes=u32(size, "bytes"), pasid=pasid, translated=translated
-    )
+def device_dma_read(function: int, iova: int, size: int, pasid: int | None, translated: bool | None, what: str) -> Operation[DmaResult]:
+    request = m.DmaRead(function=function, iova=u64(iova, "iova"), bytes=u32(size, "bytes"), pasid=pasid, translated=translated)
     return with_data(b.DMA_READ, request, m.DmaReadReply, lambda reply, got: DmaResult.of(reply.result, got), what, reply_bytes=size)
 
 
-def device_dma_write(
-    function: int, iova: int, data: bytes, pasid: int | None, translated: bool | None, what: str
-) -> Operation[DmaResult]:
+def device_dma_write(function: int, iova: int, data: bytes, pasid: int | None, translated: bool | None, what: str) -> Operation[DmaResult]:
     request = m.DmaWrite(function=function, iova=u64(iova, "iova"), pasid=pasid, translated=translated)
     return with_data(b.DMA_WRITE, request, m.DmaWriteReply, lambda reply, _: DmaResult.of(reply.result, None), what, data)
 

@@ -30,9 +30,7 @@ class Call:
 
     __slots__ = ("number", "body", "data", "credit_class", "reply_bytes", "sent_bytes", "id", "behind", "done")
 
-    def __init__(
-        self, number: int, body: bytes, data: bytes | None, reply_bytes: int, done: Callable[[Reply | IommudError], None]
-    ) -> None:
+    def __init__(self, number: int, body: bytes, data: bytes | None, reply_bytes: int, done: Callable[[Reply | IommudError], None]) -> None:
         self.number = number
         self.body = body
         self.data = data
