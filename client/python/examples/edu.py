@@ -1,10 +1,13 @@
 """QEMU's educational device as a PCI function that lives in this program, by docs/specs/edu.rst of QEMU.
 
-    python3 examples/edu.py
+    python3 examples/edu.py [SOCKET_URL BDF]
 
-starts a machine, is its function 00:04.0, and drives it as a host would. examples/test_edu.py runs the same driver against it and against the model that
-the server has. Time is the machine's there, and here a factorial and a transfer are done when their register is written.
+is that function of that machine, until the machine is gone. Without arguments it starts a machine, is its function 00:04.0, and drives it as a host would.
+examples/test_edu.py runs the same driver against it and against the model that the server has. Time is the machine's there, and here a factorial and a transfer
+are done when their register is written.
 """
+
+import sys
 
 import iommud
 
@@ -141,7 +144,14 @@ class EduDriver:
         return self.memory.read(self.page + half, len(text))
 
 
-def main() -> None:
+def serve(url: str, bdf: str) -> None:
+    with iommud.connect(url, ["device"]) as connection:
+        connection.claim(bdf, Edu())
+        print(f"is {bdf}", flush=True)
+        print(f"ends: {connection.wait_closed()}")
+
+
+def show() -> None:
     with iommud.start_machine(seed=7) as machine:
         machine.connect(["device"]).claim("00:04.0", Edu())
         driver = EduDriver(machine, "00:04.0")
@@ -152,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(*sys.argv[1:]) if len(sys.argv) == 3 else show()

@@ -168,7 +168,10 @@ def test_events_are_iterated_until_the_connection_is_closed(run: Callable[[Test]
         for at in range(3):
             await machine.function("00:02.0").model.write(0x1000 * at, b"x")
         await other.machine.info()
+        with pytest.raises(IommudError):
+            await other.wait_closed(0.01)
         await other.close()
+        assert (await other.wait_closed()).code == 1000
         await watching
         assert seen == [0, 0x1000, 0x2000]
         with pytest.raises(IommudError) as caught:

@@ -197,6 +197,12 @@ def test_threads_share_a_connection(machine: StartedMachine) -> None:
     assert wrong == []
 
 
+def test_a_connection_that_goes_on_is_not_waited_for_for_ever(machine: StartedMachine) -> None:
+    with pytest.raises(IommudError) as caught:
+        machine.connection.wait_closed(0.01)
+    assert caught.value.name == "ETIMEDOUT"
+
+
 def test_pending_calls_of_a_connection_that_closes_have_an_unknown_outcome(machine: StartedMachine) -> None:
     other = machine.connect(["host"])
     late = other.machine.function("00:02.0").model.start_read(0x5000, 16, hold="issued")
@@ -253,7 +259,8 @@ def test_a_machine_that_was_deleted_ends_its_connections(iommud_server: iommud.A
     with pytest.raises(IommudError) as caught:
         machine.faults.next()
     assert caught.value.name == "ECONNRESET"
-    assert machine.connection.closed is not None and machine.connection.closed.code == 1001
+    assert machine.connection.wait_closed(30).code == 1001
+    assert machine.connection.closed == machine.connection.wait_closed()
     machine.close()
 
 

@@ -111,6 +111,14 @@ class Connection:
         """How it ended; None while it has not."""
         return self._gone.result() if self._gone.done() else None
 
+    async def wait_closed(self, timeout: float | None = None) -> Closed:
+        """Returns when the connection has ended: for a program that only answers. ETIMEDOUT: it has not in so many seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.shield(self._gone)
+        except TimeoutError:
+            raise error("ETIMEDOUT", f"the connection has not ended within {timeout} s") from None
+
     def start(self, operation: Operation[T]) -> Pending[T]:
         """Makes a call, and does not wait for it. Calls of one class take effect in the order in which they were made."""
         pending = Pending(self, operation)

@@ -85,6 +85,7 @@ class Connection:
         self._state = threading.Lock()
         self._sending = threading.Lock()
         self._closed: Closed | None = None
+        self._ended = threading.Event()
         self._granted: Granted | None = None
         self._prefix = secrets.token_hex(8) if token_prefix is None else token_prefix
         self._tokens = 0
@@ -113,6 +114,13 @@ class Connection:
     @property
     def closed(self) -> Closed | None:
         """How it ended; None while it has not."""
+        return self._closed
+
+    def wait_closed(self, timeout: float | None = None) -> Closed:
+        """Returns when the connection has ended: for a program that only answers. ETIMEDOUT: it has not in so many seconds."""
+        if not self._ended.wait(timeout):
+            raise error("ETIMEDOUT", f"the connection has not ended within {timeout} s")
+        assert self._closed is not None
         return self._closed
 
     def start(self, operation: Operation[T]) -> Pending[T]:
@@ -319,6 +327,7 @@ class Connection:
         self.claims.end()
         for queue in self.queues.values():
             queue.end(error("ECONNRESET", f"no more events: {how}"))
+        self._ended.set()
 
 
 def connect(
