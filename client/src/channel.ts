@@ -18,6 +18,7 @@ export const PEER_CALLS = [
   'regionRead',
   'regionWrite',
   'regionWriteMulti',
+  'deviceAlarm',
   'deviceReset',
   'deviceInvalidate',
   'memoryRead',

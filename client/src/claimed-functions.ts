@@ -78,6 +78,10 @@ export class ClaimedFunctions {
     return {};
   }
 
+  alarm(request: Calls['deviceAlarm']['request']): PeerAnswer | Promise<PeerAnswer> {
+    return this.#when(request.function, (fn) => fn.alarm(request.alarm ?? 0));
+  }
+
   reset(request: Calls['deviceReset']['request']): PeerAnswer | Promise<PeerAnswer> {
     return this.#when(request.function, (fn) => fn.reset(RESET_METHOD.nameOf(request.method ?? 0)));
   }

@@ -99,6 +99,8 @@ export class Connection implements MachineLink, AsyncDisposable {
         return this.#functions.regionWrite(call.request);
       case 'regionWriteMulti':
         return this.#functions.regionWriteMulti(call.request);
+      case 'deviceAlarm':
+        return this.#functions.alarm(call.request);
       case 'deviceReset':
         return this.#functions.reset(call.request);
       case 'deviceInvalidate':

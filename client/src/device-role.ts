@@ -9,6 +9,8 @@ import { DeviceDma } from './device-dma.ts';
 import { INTERRUPT_OUTCOME, type AtcOwner, type InterruptOutcome, type ResetMethod } from './names.ts';
 import { u32, u64 } from './numbers.ts';
 
+const NS_PER_MS = 1_000_000;
+
 export interface RegionAccess {
   /** 0 to 5 BAR, 6 expansion ROM, 7 configuration space. */
   readonly region: number;
@@ -26,6 +28,8 @@ export interface DeviceHandlers {
   /** Little-endian register value. Without this handler every register is 0. */
   onRegionRead?(access: RegionAccess): bigint | number | Promise<bigint | number>;
   onRegionWrite?(access: RegionAccess & { readonly value: bigint }): void | Promise<void>;
+  /** An alarm of {@link ClaimedFunction.setAlarm} is due, in turn with the accesses. The machine's clock stands until this settles. */
+  onAlarm?(alarm: number): void | Promise<void>;
   /** The function is reset; it is ready when this settles. */
   onReset?(method: ResetMethod): void | Promise<void>;
   /**
@@ -95,6 +99,27 @@ export class ClaimedFunction extends Claim {
   async line(asserted: boolean, options?: CallOptions): Promise<InterruptOutcome> {
     const request = { function: this.#function, line: asserted };
     return INTERRUPT_OUTCOME.nameOf((await ask(this.#channel, 'deviceInterrupt', request, options)).body.outcome);
+  }
+
+  /**
+   * `onAlarm` is called when so much time has passed on the machine's clock. Alarms are numbered 0 to 15; one that is set already is set anew, and a reset takes
+   * all back. Errors: EINVAL (alarm).
+   */
+  async setAlarm(alarm: number, delay: { readonly ms?: number; readonly ns?: number }, options?: CallOptions): Promise<void> {
+    const delayNs = Math.round((delay.ms ?? 0) * NS_PER_MS) + (delay.ns ?? 0);
+    const request = { function: this.#function, alarm: u32(alarm, 'alarm'), delayNs: u64(delayNs, 'delay') };
+    await ask(this.#channel, 'deviceAlarmSet', request, options);
+  }
+
+  async cancelAlarm(alarm: number, options?: CallOptions): Promise<void> {
+    await ask(this.#channel, 'deviceAlarmSet', { function: this.#function, alarm: u32(alarm, 'alarm') }, options);
+  }
+
+  alarm(alarm: number): PeerAnswer | Promise<PeerAnswer> {
+    return this.#inTurn(() => {
+      const done = this.#handlers.onAlarm?.(alarm);
+      return done instanceof Promise ? done.then(() => ({})) : {};
+    });
   }
 
   read(access: RegionAccess): PeerAnswer | Promise<PeerAnswer> {

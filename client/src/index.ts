@@ -27,6 +27,16 @@ export type { HotplugChange, PlugOptions, PlugReport, UnplugOptions, UnplugRepor
 export type { DeviceAts, DeviceTranslation, Invalidation, InvalidationAnswer, TranslateOptions } from './device-ats.ts';
 export type { ClaimOptions, ClaimedFunction, DeviceHandlers, RegionAccess } from './device-role.ts';
 export type { DeviceDma, DmaOptions } from './device-dma.ts';
+export {
+  defineFunction,
+  type BarAccess,
+  type BarDefinition,
+  type DefinedFunction,
+  type DeviceConnection,
+  type FunctionDefinition,
+  type PlayedFunction,
+  type RunningFunction,
+} from './define-function.ts';
 export type { DmaResult, Grant } from './dma-result.ts';
 export type { Domain, Domains, InvalidateReport, InvalidateRequest, NewDomain } from './domains.ts';
 export { IommudError, type ErrorCode, type Failure } from './errors.ts';

@@ -45,6 +45,8 @@ export const BODY = {
   busReadReply: 57,
   busWrite: 58,
   busWriteReply: 59,
+  deviceAlarmSet: 60,
+  deviceAlarmSetReply: 61,
   functionRegions: 62,
   functionRegionsReply: 63,
   groupInfo: 64,
@@ -195,6 +197,8 @@ export const BODY = {
   functionUnplugReply: 243,
   slotSignal: 244,
   slotSignalReply: 245,
+  deviceAlarm: 246,
+  deviceAlarmReply: 247,
   draining: 1024,
   lost: 1025,
   faultEvent: 1026,
@@ -228,6 +232,7 @@ export interface Calls {
   regionWriteMulti: { request: iommud.v1.RegionWriteMulti.$Properties; decoded: iommud.v1.RegionWriteMulti; reply: iommud.v1.RegionWriteMultiReply };
   busRead: { request: iommud.v1.BusRead.$Properties; decoded: iommud.v1.BusRead; reply: iommud.v1.BusReadReply };
   busWrite: { request: iommud.v1.BusWrite.$Properties; decoded: iommud.v1.BusWrite; reply: iommud.v1.BusWriteReply };
+  deviceAlarmSet: { request: iommud.v1.DeviceAlarmSet.$Properties; decoded: iommud.v1.DeviceAlarmSet; reply: iommud.v1.DeviceAlarmSetReply };
   functionRegions: { request: iommud.v1.FunctionRegions.$Properties; decoded: iommud.v1.FunctionRegions; reply: iommud.v1.FunctionRegionsReply };
   groupInfo: { request: iommud.v1.GroupInfo.$Properties; decoded: iommud.v1.GroupInfo; reply: iommud.v1.GroupInfoReply };
   domainAlloc: { request: iommud.v1.DomainAlloc.$Properties; decoded: iommud.v1.DomainAlloc; reply: iommud.v1.DomainAllocReply };
@@ -303,6 +308,7 @@ export interface Calls {
   functionPlug: { request: iommud.v1.FunctionPlug.$Properties; decoded: iommud.v1.FunctionPlug; reply: iommud.v1.FunctionPlugReply };
   functionUnplug: { request: iommud.v1.FunctionUnplug.$Properties; decoded: iommud.v1.FunctionUnplug; reply: iommud.v1.FunctionUnplugReply };
   slotSignal: { request: iommud.v1.SlotSignal.$Properties; decoded: iommud.v1.SlotSignal; reply: iommud.v1.SlotSignalReply };
+  deviceAlarm: { request: iommud.v1.DeviceAlarm.$Properties; decoded: iommud.v1.DeviceAlarm; reply: iommud.v1.DeviceAlarmReply };
 }
 export type CallName = keyof Calls;
 
@@ -365,6 +371,8 @@ codecs[56] = v1.BusRead;
 codecs[57] = v1.BusReadReply;
 codecs[58] = v1.BusWrite;
 codecs[59] = v1.BusWriteReply;
+codecs[60] = v1.DeviceAlarmSet;
+codecs[61] = v1.DeviceAlarmSetReply;
 codecs[62] = v1.FunctionRegions;
 codecs[63] = v1.FunctionRegionsReply;
 codecs[64] = v1.GroupInfo;
@@ -515,6 +523,8 @@ codecs[242] = v1.FunctionUnplug;
 codecs[243] = v1.FunctionUnplugReply;
 codecs[244] = v1.SlotSignal;
 codecs[245] = v1.SlotSignalReply;
+codecs[246] = v1.DeviceAlarm;
+codecs[247] = v1.DeviceAlarmReply;
 codecs[1024] = v1.Draining;
 codecs[1025] = v1.Lost;
 codecs[1026] = v1.FaultEvent;

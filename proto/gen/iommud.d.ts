@@ -12495,6 +12495,230 @@ export namespace iommud {
             type $Shape = iommud.v1.DeviceReleaseReply.$Properties;
         }
 
+        /**
+         * Sets an alarm of a function on the machine's clock, or takes it back: DeviceAlarm comes when it is due. A reset of the function, and the end of its claim,
+         * takes back all. Role: device. Class: control. Errors: ENODEV, EPERM (not claimed), EINVAL (alarm).
+         */
+        class DeviceAlarmSet {
+
+            /**
+             * Constructs a new DeviceAlarmSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceAlarmSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceAlarmSet function. */
+            function: (number|null);
+
+            /** 0 to 15. One that is set already is set anew. */
+            alarm: (number|null);
+
+            /** From now, nanoseconds. Absent: it is taken back. */
+            delayNs: (Long|null);
+
+            /**
+             * Encodes the specified DeviceAlarmSet message. Does not implicitly {@link iommud.v1.DeviceAlarmSet.verify|verify} messages.
+             * @param message DeviceAlarmSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceAlarmSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceAlarmSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceAlarmSet & iommud.v1.DeviceAlarmSet.$Shape} DeviceAlarmSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceAlarmSet & iommud.v1.DeviceAlarmSet.$Shape;
+        }
+
+        namespace DeviceAlarmSet {
+
+            /** Properties of a DeviceAlarmSet. */
+            interface $Properties {
+
+                /** DeviceAlarmSet function */
+                "function"?: (number|null);
+
+                /** 0 to 15. One that is set already is set anew. */
+                alarm?: (number|null);
+
+                /** From now, nanoseconds. Absent: it is taken back. */
+                delayNs?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceAlarmSet. */
+            type $Shape = iommud.v1.DeviceAlarmSet.$Properties;
+        }
+
+        /** Represents a DeviceAlarmSetReply. */
+        class DeviceAlarmSetReply {
+
+            /**
+             * Constructs a new DeviceAlarmSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceAlarmSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceAlarmSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DeviceAlarmSetReply message. Does not implicitly {@link iommud.v1.DeviceAlarmSetReply.verify|verify} messages.
+             * @param message DeviceAlarmSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceAlarmSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceAlarmSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceAlarmSetReply & iommud.v1.DeviceAlarmSetReply.$Shape} DeviceAlarmSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceAlarmSetReply & iommud.v1.DeviceAlarmSetReply.$Shape;
+        }
+
+        namespace DeviceAlarmSetReply {
+
+            /** Properties of a DeviceAlarmSetReply. */
+            interface $Properties {
+
+                /** DeviceAlarmSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceAlarmSetReply. */
+            type $Shape = iommud.v1.DeviceAlarmSetReply.$Properties;
+        }
+
+        /**
+         * Server to device role: the alarm is due. The clock stands until this is answered: do what is to be seen at this time, and then answer. What may wait for
+         * the clock itself (a DMA that is held, a drain) is not to be awaited before. Class: control.
+         */
+        class DeviceAlarm {
+
+            /**
+             * Constructs a new DeviceAlarm.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceAlarm.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceAlarm function. */
+            function: (number|null);
+
+            /** DeviceAlarm alarm. */
+            alarm: (number|null);
+
+            /** The machine's clock. */
+            nowNs: (Long|null);
+
+            /**
+             * Encodes the specified DeviceAlarm message. Does not implicitly {@link iommud.v1.DeviceAlarm.verify|verify} messages.
+             * @param message DeviceAlarm message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceAlarm.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceAlarm message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceAlarm & iommud.v1.DeviceAlarm.$Shape} DeviceAlarm
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceAlarm & iommud.v1.DeviceAlarm.$Shape;
+        }
+
+        namespace DeviceAlarm {
+
+            /** Properties of a DeviceAlarm. */
+            interface $Properties {
+
+                /** DeviceAlarm function */
+                "function"?: (number|null);
+
+                /** DeviceAlarm alarm */
+                alarm?: (number|null);
+
+                /** The machine's clock. */
+                nowNs?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceAlarm. */
+            type $Shape = iommud.v1.DeviceAlarm.$Properties;
+        }
+
+        /** Represents a DeviceAlarmReply. */
+        class DeviceAlarmReply {
+
+            /**
+             * Constructs a new DeviceAlarmReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DeviceAlarmReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified DeviceAlarmReply message. Does not implicitly {@link iommud.v1.DeviceAlarmReply.verify|verify} messages.
+             * @param message DeviceAlarmReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DeviceAlarmReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceAlarmReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DeviceAlarmReply & iommud.v1.DeviceAlarmReply.$Shape} DeviceAlarmReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DeviceAlarmReply & iommud.v1.DeviceAlarmReply.$Shape;
+        }
+
+        namespace DeviceAlarmReply {
+
+            /** Properties of a DeviceAlarmReply. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceAlarmReply. */
+            type $Shape = iommud.v1.DeviceAlarmReply.$Properties;
+        }
+
         /** By Linux's names (pci_reset_fn_methods). */
         enum ResetMethod {
 

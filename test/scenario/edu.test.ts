@@ -1,6 +1,10 @@
-/** edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. */
+/**
+ * edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. Each story is told to the server's own model, and to the example
+ * that plays it from another connection.
+ */
 import { expect } from 'vitest';
-import { eventually, scenario, type ScenarioMachine } from '../kit/scenario.ts';
+import { edu as played } from '../../client/examples/edu-device.ts';
+import { eventually, scenario, type ScenarioBody, type ScenarioMachine, type ScenarioOptions } from '../kit/scenario.ts';
 
 const [IDENT, LIVENESS, FACTORIAL, STATUS, IRQ_STATUS, IRQ_RAISE, IRQ_ACK] = [0x00, 0x04, 0x08, 0x20, 0x24, 0x60, 0x64];
 const [SOURCE, DESTINATION, COUNT, COMMAND] = [0x80, 0x88, 0x90, 0x98];
@@ -8,6 +12,24 @@ const [COMPUTING, RAISE] = [0x01, 0x80];
 const [START, TO_RAM, RAISE_WHEN_DONE] = [1, 2, 4];
 const BUFFER = 0x40000;
 const IOVA = 0x10000;
+
+/** `basic`, with a slot in place of its edu. */
+const SLOT = {
+  schema: 'iommud.topology/v1',
+  functions: [
+    { address: '00:00.0', model: 'host-bridge' },
+    { address: '00:03.0', model: 'remote' },
+  ],
+};
+
+function eduScenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
+  scenario(title, { preset: 'basic', ...options }, body);
+  scenario(`played by the example: ${title}`, { topology: SLOT, ...options }, async (m) => {
+    const emulator = await m.connect(['device']);
+    await played.claim(emulator, '00:03.0');
+    await body(m);
+  });
+}
 
 function edu(m: ScenarioMachine) {
   const dev = m.function('00:03.0');
@@ -30,15 +52,15 @@ function text(data: string): Uint8Array {
   return new TextEncoder().encode(data);
 }
 
-scenario('edu says what it is, and is there', { preset: 'basic' }, async (m) => {
+eduScenario('edu says what it is, and is there', {}, async (m) => {
   const { dev, read, write } = edu(m);
-  expect(await dev.info()).toMatchObject({ model: 'edu', vendor: 0x1234, device: 0x11e8 });
+  expect(await dev.info()).toMatchObject({ vendor: 0x1234, device: 0x11e8, classCode: 0x00_ff00 });
   expect(await read(IDENT)).toBe(0x0100_00ed);
   await write(LIVENESS, 0x00ff_1234);
   expect(await read(LIVENESS)).toBe(0xff00_edcb);
 });
 
-scenario('edu computes while its clock stands, and has computed when it has passed', { preset: 'basic', clock: 'manual' }, async (m) => {
+eduScenario('edu computes while its clock stands, and has computed when it has passed', { clock: 'manual' }, async (m) => {
   const { read, write } = edu(m);
   await write(STATUS, RAISE);
   await write(FACTORIAL, 10);
@@ -51,7 +73,7 @@ scenario('edu computes while its clock stands, and has computed when it has pass
   expect(await read(IRQ_STATUS)).toBe(0x20);
 });
 
-scenario("a round trip through edu's buffer and the IOMMU", { preset: 'basic' }, async (m) => {
+eduScenario("a round trip through edu's buffer and the IOMMU", {}, async (m) => {
   const { dev, read, start, finished } = edu(m);
   const page = await m.mapped(dev, IOVA);
   await m.memory.write(page, text('there and back again'));
@@ -63,7 +85,7 @@ scenario("a round trip through edu's buffer and the IOMMU", { preset: 'basic' },
   expect(await read(IRQ_STATUS)).toBe(0x100);
 });
 
-scenario('edu takes 100 ms for a transfer, and its registers stand meanwhile', { preset: 'basic', clock: 'manual' }, async (m) => {
+eduScenario('edu takes 100 ms for a transfer, and its registers stand meanwhile', { clock: 'manual' }, async (m) => {
   const { dev, read, write, start } = edu(m);
   const page = await m.mapped(dev, IOVA);
   await start(BUFFER, IOVA, 4, TO_RAM);
@@ -75,7 +97,7 @@ scenario('edu takes 100 ms for a transfer, and its registers stand meanwhile', {
   expect([await read(COMMAND), await m.text(page, 4)]).toEqual([TO_RAM, '\0\0\0\0']);
 });
 
-scenario('a transfer of edu to where nothing is mapped faults, and only the IOMMU says so', { preset: 'basic' }, async (m) => {
+eduScenario('a transfer of edu to where nothing is mapped faults, and only the IOMMU says so', {}, async (m) => {
   const { dev, read, start, finished } = edu(m);
   const page = await m.mapped(dev, IOVA);
   await m.memory.write(page, text('kept'));
@@ -88,7 +110,7 @@ scenario('a transfer of edu to where nothing is mapped faults, and only the IOMM
   expect([await read(IRQ_STATUS), await m.text(page, 4)]).toEqual([0x100, 'kept']);
 });
 
-scenario('edu has 28 address bits: the upper ones of an IOVA are lost', { preset: 'basic' }, async (m) => {
+eduScenario('edu has 28 address bits: the upper ones of an IOVA are lost', {}, async (m) => {
   const { dev, start, finished } = edu(m);
   const page = await m.mapped(dev, IOVA);
   await m.memory.write(page, text('full'));
@@ -97,21 +119,17 @@ scenario('edu has 28 address bits: the upper ones of an IOVA are lost', { preset
   expect(await m.text(page, 4)).toBe('\0\0\0\0');
 });
 
-scenario(
-  'a reset with a window in the middle of a transfer: it is aborted, and nothing is written after',
-  { preset: 'basic' },
-  async (m) => {
-    const { dev, read, start } = edu(m);
-    const page = await m.mapped(dev, IOVA);
-    await m.memory.write(page, text('kept'));
-    await dev.faults.arm('hold', { point: 'translated' });
-    await start(BUFFER, IOVA, 4, TO_RAM | RAISE_WHEN_DONE);
-    expect(await dev.ledger()).toMatchObject([{ held: true, iova: BigInt(IOVA), bytes: 4 }]);
-    expect(await dev.reset({ method: 'pm', deadlineMs: 10, onDeadline: 'abort' })).toMatchObject({ method: 'pm', aborted: 1 });
-    expect([await m.text(page, 4), await dev.ledger()]).toEqual(['kept', []]);
-    expect([await read(COMMAND), await read(COUNT), await read(IRQ_STATUS)]).toEqual([0, 0, 0]);
-  },
-);
+eduScenario('a reset with a window in the middle of a transfer: it is aborted, and nothing is written after', {}, async (m) => {
+  const { dev, read, start } = edu(m);
+  const page = await m.mapped(dev, IOVA);
+  await m.memory.write(page, text('kept'));
+  await dev.faults.arm('hold', { point: 'translated' });
+  await start(BUFFER, IOVA, 4, TO_RAM | RAISE_WHEN_DONE);
+  await eventually(async () => expect(await dev.ledger()).toMatchObject([{ held: true, iova: BigInt(IOVA), bytes: 4 }]));
+  expect(await dev.reset({ method: 'pm', deadlineMs: 10, onDeadline: 'abort' })).toMatchObject({ method: 'pm', aborted: 1 });
+  expect([await m.text(page, 4), await dev.ledger()]).toEqual(['kept', []]);
+  expect([await read(COMMAND), await read(COUNT), await read(IRQ_STATUS)]).toEqual([0, 0, 0]);
+});
 
 async function enableMsi(m: ScenarioMachine, address: number, data: number): Promise<void> {
   const { config } = m.function('00:03.0');
@@ -123,7 +141,7 @@ async function enableMsi(m: ScenarioMachine, address: number, data: number): Pro
   await config.write(at + 2, 2, (await config.read(at + 2, 2)) | 1);
 }
 
-scenario('a factorial ends in an MSI, and the handler acknowledges it', { preset: 'basic', clock: 'manual' }, async (m) => {
+eduScenario('a factorial ends in an MSI, and the handler acknowledges it', { clock: 'manual' }, async (m) => {
   const { read, write } = edu(m);
   await enableMsi(m, 0xfee0_0000, 0x45);
   await write(STATUS, RAISE);
@@ -136,7 +154,7 @@ scenario('a factorial ends in an MSI, and the handler acknowledges it', { preset
   expect([await read(IRQ_STATUS), m.intx.take()]).toEqual([0, []]);
 });
 
-scenario('without MSI the line is asserted until all is acknowledged', { preset: 'basic' }, async (m) => {
+eduScenario('without MSI the line is asserted until all is acknowledged', {}, async (m) => {
   const { dev, write, start, finished } = edu(m);
   await m.mapped(dev, IOVA);
   await write(IRQ_RAISE, 0x10);

@@ -31,6 +31,15 @@ export const DEVICE_ROWS = {
       ...(b.atc === null ? {} : { ownAtc: needWord(b.atc, 'atc', ATC_OWNERS) === 'peer' }),
     }),
   },
+  deviceAlarmSet: {
+    roles: ['device'] as const,
+    decode: (b: Calls['deviceAlarmSet']['decoded']): CommandOf<'device-alarm-set'> => ({
+      kind: 'device-alarm-set',
+      bdf: needFunction(b.function),
+      alarm: needUint32(b.alarm, 'alarm'),
+      delayNs: b.delayNs === null ? undefined : needNumber(b.delayNs, 'delay_ns'),
+    }),
+  },
   deviceRelease: {
     roles: ['device'] as const,
     decode: (b: Calls['deviceRelease']['decoded']): CommandOf<'device-release'> => ({

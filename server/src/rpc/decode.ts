@@ -46,7 +46,7 @@ import { interruptOf, remapEntryOf } from './interrupt-fields.ts';
 import { attachedTo, rangesOf, requestsOf, unmapRange } from './ioas-fields.ts';
 
 /** Calls that the session answers itself, and those that only the server makes. */
-type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset' | 'deviceInvalidate';
+type NotForMachine = 'hello' | 'subscribe' | 'memoryFence' | 'deviceReset' | 'deviceInvalidate' | 'deviceAlarm';
 export type ServedCall = Exclude<CallName, NotForMachine>;
 
 interface Row<Name extends ServedCall> {

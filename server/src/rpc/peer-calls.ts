@@ -18,6 +18,8 @@ export function peerCallNumber(call: PeerCall): number {
       return BODY.regionRead;
     case 'region-write':
       return BODY.regionWrite;
+    case 'device-alarm':
+      return BODY.deviceAlarm;
     case 'region-write-multi':
       return BODY.regionWriteMulti;
     case 'device-reset':
@@ -54,6 +56,12 @@ export function peerCallBody(call: PeerCall): object {
         bytes: call.bytes,
         value: { low: call.valueLow, high: call.valueHigh },
       } satisfies iommud.v1.RegionWrite.$Properties;
+    case 'device-alarm':
+      return {
+        function: call.bdf,
+        alarm: call.alarm,
+        nowNs: u64FromNumber(call.nowNs),
+      } satisfies iommud.v1.DeviceAlarm.$Properties;
     case 'region-write-multi':
       return {
         function: call.bdf,

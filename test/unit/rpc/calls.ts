@@ -116,6 +116,11 @@ export const EXAMPLES: Examples = {
       ownAtc: true,
     },
   },
+  deviceAlarmSet: {
+    body: { function: FUNCTION, alarm: 15, delayNs: SAFE },
+    needs: ['function', 'alarm'],
+    command: { kind: 'device-alarm-set', bdf, alarm: 15, delayNs: SAFE_NUMBER },
+  },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },
   domainAlloc: {

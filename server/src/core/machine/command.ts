@@ -671,6 +671,13 @@ export interface GraceOver {
   readonly kind: 'grace-over';
   readonly functions: readonly Bdf[];
 }
+/** Absent `delayNs`: the alarm is taken back. */
+export interface DeviceAlarmSet {
+  readonly kind: 'device-alarm-set';
+  readonly bdf: Bdf;
+  readonly alarm: number;
+  readonly delayNs: number | undefined;
+}
 export interface DeviceRelease {
   readonly kind: 'device-release';
   readonly bdf: Bdf;
@@ -804,6 +811,7 @@ export type HostCommand =
 export type MemoryCommand = MemoryClaim | MemoryRelease;
 export type DeviceCommand =
   | DeviceClaim
+  | DeviceAlarmSet
   | DeviceRelease
   | DmaRead
   | DmaWrite

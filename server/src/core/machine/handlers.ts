@@ -30,6 +30,7 @@ import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { configRead, regionRead, regionWrite } from './region-access.ts';
 import { graceOver } from './remote/absence.ts';
+import { deviceAlarmSet } from './remote/alarms.ts';
 import { deviceClaim, deviceRelease } from './remote/claims.ts';
 import { regionWriteMulti } from './remote/write-multi.ts';
 import { done } from './reset/done.ts';
@@ -156,6 +157,7 @@ const HANDLERS: Handlers = {
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-translate': (m, origin, c, peer) => deviceTranslate(m, origin, claimedFn(m, c.bdf, peer), c),
   'invalidate-complete': (m, origin, c, peer) => invalidateComplete(m, origin, claimedFn(m, c.bdf, peer), c),
+  'device-alarm-set': (m, origin, c, peer) => deviceAlarmSet(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-interrupt': (m, origin, c, peer) => deviceInterrupt(m, origin, claimedFn(m, c.bdf, peer), c),
   'page-request': (m, origin, c, peer) => pageRequest(m, origin, claimedFn(m, c.bdf, peer), c),
 };

@@ -50,6 +50,7 @@ export {
   type Command,
   type CommandKind,
   type ConfigRead,
+  type DeviceAlarmSet,
   type DeviceClaim,
   type DeviceCommand,
   type DeviceRelease,

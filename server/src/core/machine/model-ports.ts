@@ -136,5 +136,7 @@ export function modelAlarmRang(m: Parts, { id: alarm }: Alarm): void {
   const fn = functionNumbered(m, Math.floor(alarm / MODEL_ALARMS));
   if (fn === undefined) return;
   fn.modelAlarms[id] = 0;
-  fn.model.alarmRang(id);
+  const peer = m.peers.get(fn.claimedBy);
+  if (peer === undefined) fn.model.alarmRang(id);
+  else m.peers.call(peer, { kind: 'device-alarm', bdf: fn.bdf, alarm: id, nowNs: m.clock.nowNs }, { kind: 'device-alarm' });
 }

@@ -33,6 +33,8 @@ export type PeerCall =
       readonly iova: bigint;
       readonly bytes: bigint | undefined;
     }
+  /** The clock stands until it is answered. */
+  | { readonly kind: 'device-alarm'; readonly bdf: Bdf; readonly alarm: number; readonly nowNs: number }
   /** `cold`: its power was off. */
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod; readonly cold?: boolean };
 

@@ -41,6 +41,8 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       if (first !== undefined) forget(m, first.fn, owed.requests);
       break;
     }
+    case 'device-alarm':
+      break;
     case 'lookup':
       lookupAnswered(m, m.operations.get(owed.operation), owed.key, answer);
       break;

@@ -22,6 +22,7 @@ export type Owed =
       readonly bytes: number;
       readonly at?: number;
     }
+  | { readonly kind: 'device-alarm' }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number }
   /** `life`: of the function's model when it was asked. */
   | { readonly kind: 'invalidation'; readonly index: number; readonly itag: number; readonly life: number };
@@ -147,6 +148,7 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
       return answer.kind === 'data' && answer.data.byteLength === TABLE_ENTRY_BYTES;
     case 'fence':
     case 'device-reset':
+    case 'device-alarm':
       return answer.kind === 'ok';
     case 'invalidation':
       return answer.kind === 'ok' || answer.kind === 'later';

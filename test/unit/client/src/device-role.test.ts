@@ -119,6 +119,36 @@ describe('a claimed function', () => {
   });
 });
 
+describe('its alarms', () => {
+  it('are set in time of the machine, and answered when the handler has settled, in turn with the accesses', async () => {
+    const seen: string[] = [];
+    let finish = (): void => undefined;
+    const { server, device } = await claimed({
+      onAlarm(alarm) {
+        seen.push(`alarm ${alarm}`);
+        return new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+      },
+      onRegionRead: ({ offset }) => (seen.push(`read ${offset}`), 1),
+    });
+    void device.setAlarm(2, { ms: 1.5, ns: 1 });
+    void device.cancelAlarm(3);
+    await tick();
+    expect(server.calls('deviceAlarmSet').map(({ body }) => body)).toMatchObject([
+      { function: FUNCTION, alarm: 2, delayNs: u64(1_500_001) },
+      { function: FUNCTION, alarm: 3, delayNs: null },
+    ]);
+    server.say([7, KIND.call, 'deviceAlarm', { function: FUNCTION, alarm: 2, nowNs: u64(5) }], read(8, 4));
+    await tick();
+    expect([seen, replies(server)]).toEqual([['alarm 2'], []]);
+    finish();
+    await tick();
+    expect(seen).toEqual(['alarm 2', 'read 4']);
+    expect(replies(server)).toMatchObject([{ id: 7, number: BODY.deviceAlarmReply }, { id: 8 }]);
+  });
+});
+
 describe('the terms of a claim', () => {
   it('are said, and configuration space comes with the answer', async () => {
     const { server, connection } = await connected();

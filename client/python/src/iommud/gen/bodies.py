@@ -40,6 +40,8 @@ BUS_READ: Final = 56
 BUS_READ_REPLY: Final = 57
 BUS_WRITE: Final = 58
 BUS_WRITE_REPLY: Final = 59
+DEVICE_ALARM_SET: Final = 60
+DEVICE_ALARM_SET_REPLY: Final = 61
 FUNCTION_REGIONS: Final = 62
 FUNCTION_REGIONS_REPLY: Final = 63
 GROUP_INFO: Final = 64
@@ -190,6 +192,8 @@ FUNCTION_UNPLUG: Final = 242
 FUNCTION_UNPLUG_REPLY: Final = 243
 SLOT_SIGNAL: Final = 244
 SLOT_SIGNAL_REPLY: Final = 245
+DEVICE_ALARM: Final = 246
+DEVICE_ALARM_REPLY: Final = 247
 DRAINING: Final = 1024
 LOST: Final = 1025
 FAULT_EVENT: Final = 1026
@@ -237,6 +241,8 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     57: m.BusReadReply,
     58: m.BusWrite,
     59: m.BusWriteReply,
+    60: m.DeviceAlarmSet,
+    61: m.DeviceAlarmSetReply,
     62: m.FunctionRegions,
     63: m.FunctionRegionsReply,
     64: m.GroupInfo,
@@ -387,6 +393,8 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     243: m.FunctionUnplugReply,
     244: m.SlotSignal,
     245: m.SlotSignalReply,
+    246: m.DeviceAlarm,
+    247: m.DeviceAlarmReply,
     1024: m.Draining,
     1025: m.Lost,
     1026: m.FaultEvent,
@@ -419,6 +427,7 @@ CALLS: Final[dict[str, int]] = {
     "region_write_multi": 54,
     "bus_read": 56,
     "bus_write": 58,
+    "device_alarm_set": 60,
     "function_regions": 62,
     "group_info": 64,
     "domain_alloc": 66,
@@ -494,6 +503,7 @@ CALLS: Final[dict[str, int]] = {
     "function_plug": 240,
     "function_unplug": 242,
     "slot_signal": 244,
+    "device_alarm": 246,
 }
 
 # The credit class of a call; one that is not in it is control.

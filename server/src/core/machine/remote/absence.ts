@@ -14,6 +14,7 @@ import { setInterruptCause } from '../interrupts/intx.ts';
 import type { PeerId } from '../outgoing.ts';
 import type { Parts } from '../parts.ts';
 import { functionMayBeReady } from '../reset/hardware-reset.ts';
+import { resetModel } from '../reset/model-life.ts';
 import { enabledMethods } from '../reset/reset-methods.ts';
 import { startReset } from '../reset/reset.ts';
 import type { FunctionState, Origin } from '../state.ts';
@@ -22,6 +23,7 @@ import { unclaim } from './own-config.ts';
 /** Nobody plays the function any more: what it had in flight is dropped, and it issues nothing. */
 export function functionGone(m: Parts, fn: FunctionState): void {
   unclaim(m, fn);
+  resetModel(m, fn);
   setInterruptCause(m, fn, false);
   abortLedger(m, fn);
   loseTranslations(m, fn);

@@ -1,0 +1,180 @@
+/** PCI functions as plain objects: what one is, and what it does when it is accessed. */
+import type { CallOptions } from './ask.ts';
+import type { DeviceDma } from './device-dma.ts';
+import type { ClaimOptions, ClaimedFunction, DeviceHandlers, RegionAccess } from './device-role.ts';
+import type { InterruptOutcome, ResetMethod } from './names.ts';
+
+/** A base address register: 0 to 5, its size (`64KiB`), and its kind, `memory32` where none is given. */
+export interface BarDefinition {
+  readonly bar: number;
+  readonly size: string;
+  readonly kind?: 'memory32' | 'memory64' | 'io';
+  readonly prefetchable?: boolean;
+}
+
+/** One access to a BAR. */
+export interface BarAccess {
+  readonly bar: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** The function as its own code sees it. */
+export interface RunningFunction<State> {
+  /** `00:04.0`. */
+  readonly bdf: string;
+  /** Its registers and whatever else it has: made anew by each reset. What began before one and ends after it is to compare this with what it began with. */
+  readonly state: State;
+  readonly dma: DeviceDma;
+  /** MSI-X, MSI or INTx, as configuration space has enabled; behind the DMA writes that were made before. */
+  interrupt(vector: number): Promise<InterruptOutcome>;
+  /** Its cause for INTx comes or goes. */
+  line(asserted: boolean): Promise<InterruptOutcome>;
+  /** `onAlarm` is called so much later on the machine's clock. */
+  setAlarm(alarm: number, delay: { readonly ms?: number; readonly ns?: number }): Promise<void>;
+  cancelAlarm(alarm: number): Promise<void>;
+  /** Configuration space as it stood when the function was claimed. */
+  readonly config: Uint8Array;
+}
+
+/**
+ * What a function is (as a topology has it, checked by the server when it is claimed) and what it does. Accesses and alarms start one after the other, each
+ * when the one before has settled.
+ */
+export interface FunctionDefinition<State> {
+  readonly vendor: number;
+  readonly device: number;
+  /** 24 bits. Absent: ff0000h, unassigned. */
+  readonly class?: number;
+  readonly revision?: number;
+  readonly bars: readonly BarDefinition[];
+  /** As a topology's `capabilities`: `{ msi: { vectors: 4 }, ats: false }`. Absent: those of `remote` functions. */
+  readonly capabilities?: object;
+  readonly interruptPin?: 'A' | 'B' | 'C' | 'D';
+  /** Widths of accesses that it takes; others are refused for it. Absent: all. */
+  readonly widths?: ClaimOptions['widths'];
+  readonly postedWrites?: boolean;
+  /** Its state after power-up and after each reset. */
+  readonly state: () => State;
+  /** The register's value. Absent: 0. */
+  onRead?(fn: RunningFunction<State>, access: BarAccess): bigint | number | Promise<bigint | number>;
+  onWrite?(fn: RunningFunction<State>, access: BarAccess, value: bigint): void | Promise<void>;
+  /** After its state was made anew; it is ready when this settles. */
+  onReset?(fn: RunningFunction<State>, method: ResetMethod): void | Promise<void>;
+  /** The machine's clock stands until this settles. */
+  onAlarm?(fn: RunningFunction<State>, alarm: number): void | Promise<void>;
+}
+
+/** Whatever it can be played on: a connection with the device role. */
+export interface DeviceConnection {
+  claimDevice(bdf: string, handlers: DeviceHandlers, options?: ClaimOptions): Promise<ClaimedFunction>;
+  plugDevice(port: string, handlers: DeviceHandlers, options: ClaimOptions & { readonly declare: object }): Promise<ClaimedFunction>;
+}
+
+/** A function that is being played. Disposing of it gives it up. */
+export interface PlayedFunction<State> extends AsyncDisposable {
+  readonly fn: RunningFunction<State>;
+  /** It had vanished, and is as hosts have set it up. */
+  readonly restarted: boolean;
+  release(): Promise<void>;
+}
+
+export interface DefinedFunction<State> {
+  readonly definition: FunctionDefinition<State>;
+  /** Plays it in a slot. Errors: as of `claimDevice`; EINVAL names what of the definition cannot be. */
+  claim(connection: DeviceConnection, bdf: string, options?: CallOptions): Promise<PlayedFunction<State>>;
+  /** Plugs it into the empty slot of a port; `address` is its place below: `00.0`. */
+  plug(connection: DeviceConnection, port: string, address: string, options?: CallOptions): Promise<PlayedFunction<State>>;
+}
+
+/** A function to be played as often as wanted, each time with a state of its own. */
+export function defineFunction<State>(definition: FunctionDefinition<State>): DefinedFunction<State> {
+  const declare = declarationOf(definition);
+  const terms = {
+    ...(definition.widths === undefined ? {} : { widths: definition.widths }),
+    ...(definition.postedWrites === undefined ? {} : { postedWrites: definition.postedWrites }),
+  };
+  return {
+    definition,
+    claim: (connection, bdf, options = {}) =>
+      play(definition, (handlers) => connection.claimDevice(bdf, handlers, { ...options, ...terms, declare })),
+    plug: (connection, port, address, options = {}) =>
+      play(definition, (handlers) => connection.plugDevice(port, handlers, { ...options, ...terms, declare: { address, ...declare } })),
+  };
+}
+
+function declarationOf<State>(definition: FunctionDefinition<State>): object {
+  const { vendor, device, class: classCode, revision, bars, capabilities, interruptPin } = definition;
+  return {
+    vendor: hex(vendor),
+    device: hex(device),
+    ...(classCode === undefined ? {} : { class: hex(classCode) }),
+    ...(revision === undefined ? {} : { revision: hex(revision) }),
+    bars,
+    ...(capabilities === undefined ? {} : { capabilities }),
+    ...(interruptPin === undefined ? {} : { interruptPin }),
+  };
+}
+
+async function play<State>(
+  definition: FunctionDefinition<State>,
+  claim: (handlers: DeviceHandlers) => Promise<ClaimedFunction>,
+): Promise<PlayedFunction<State>> {
+  // The first access may come right behind the answer to the claim: then it is there, and its code has not been told.
+  const given: { claimed?: ClaimedFunction } = {};
+  let state = definition.state();
+  const there = (): ClaimedFunction => {
+    if (given.claimed === undefined) throw new Error('the function has not been claimed yet');
+    return given.claimed;
+  };
+  const fn: RunningFunction<State> = {
+    get bdf() {
+      return there().bdf;
+    },
+    get state() {
+      return state;
+    },
+    get dma() {
+      return there().dma;
+    },
+    get config() {
+      return there().config;
+    },
+    interrupt: (vector) => there().interrupt(vector),
+    line: (asserted) => there().line(asserted),
+    setAlarm: (alarm, delay) => there().setAlarm(alarm, delay),
+    cancelAlarm: (alarm) => there().cancelAlarm(alarm),
+  };
+  let ready = (): void => undefined;
+  const claiming = new Promise<void>((resolve) => {
+    ready = resolve;
+  });
+  /** At once, as soon as the claim is answered. */
+  const when = <T>(run: () => T | Promise<T>): T | Promise<T> => (given.claimed === undefined ? claiming.then(run) : run());
+  const claimed = await claim({
+    onRegionRead: (access) => when(() => definition.onRead?.(fn, barAccess(access)) ?? 0),
+    onRegionWrite: ({ value, ...access }) => when(() => definition.onWrite?.(fn, barAccess(access), value)),
+    onAlarm: (alarm) => when(() => definition.onAlarm?.(fn, alarm)),
+    onReset: (method) =>
+      when(() => {
+        state = definition.state();
+        return definition.onReset?.(fn, method);
+      }),
+  });
+  given.claimed = claimed;
+  ready();
+  return {
+    fn,
+    restarted: claimed.restarted,
+    release: () => claimed.release(),
+    [Symbol.asyncDispose]: () => claimed[Symbol.asyncDispose](),
+  };
+}
+
+function barAccess({ region, offset, bytes }: RegionAccess): BarAccess {
+  return { bar: region, offset, bytes };
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
