@@ -74,7 +74,7 @@ function choicesOf(read: CapabilityReader, fn: PlacedFunction, given: Capabiliti
     msi: read.msi(given.msi),
     msix: read.msix(given.msix),
     advancedFeatures: read.plain('af', given.af),
-    vitalProductData: read.plain('vpd', given.vpd),
+    vitalProductData: read.vitalProductData(given.vpd),
     pcix: read.plain('pcix', given.pcix),
     subsystem: read.subsystem(given.ssvid),
     vendorSpecific: read.vendorSpecific(given.vendorSpecific),

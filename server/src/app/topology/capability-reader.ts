@@ -15,6 +15,7 @@ import type {
   SlotSpec,
   SriovSpec,
 } from '../../core/pci/index.ts';
+import { VPD_BYTES_MAX } from '../../core/pci/index.ts';
 import type { CapabilitiesNode } from './capability-schema.ts';
 import { refuse, type Path, type Source } from './place.ts';
 import { readAddress, readDurationNs, readSize } from './quantities.ts';
@@ -74,8 +75,18 @@ export class CapabilityReader {
     }));
   }
 
+  vitalProductData(node: Node<'vpd'>): Read<NonNullable<CapabilitySet['vitalProductData']>> {
+    return this.#each(node, ({ data, ...rest }) => {
+      if (data === undefined) return this.#placed('vpd', rest);
+      const bytes = this.#bytes(['vpd', 'data'], data);
+      if (bytes.length > VPD_BYTES_MAX)
+        this.#refuse(['vpd', 'data'], `${bytes.length} bytes of Vital Product Data; at most ${VPD_BYTES_MAX} have an address`);
+      return { ...this.#placed('vpd', rest), data: bytes };
+    });
+  }
+
   /** A capability that has nothing but its place. */
-  plain<K extends 'af' | 'vpd' | 'pcix' | 'aer' | 'ptm'>(key: K, node: Node<K>): Read<Placed> {
+  plain<K extends 'af' | 'pcix' | 'aer' | 'ptm'>(key: K, node: Node<K>): Read<Placed> {
     if (node === undefined || node === false) return node;
     return this.#placed(key, node === true ? {} : node);
   }

@@ -49,7 +49,16 @@ const FIRST_256 = {
     'MSI-X, its table in BAR 2. dma-probe and remote have it by default, with 32 vectors.',
   ),
   af: orNot({}, 'Advanced Features: FLR of conventional functions. Default: none.'),
-  vpd: orNot({}, 'Vital Product Data. Default: none.'),
+  vpd: orNot(
+    {
+      data: Type.Optional(
+        Type.String({
+          description: 'What it holds at power-up, as pairs of hex digits; at most 32 KiB. Default: the registers lead to no memory.',
+        }),
+      ),
+    },
+    'Vital Product Data. Default: none.',
+  ),
   pcix: orNot({}, 'PCI-X; only with express: false. Default: none.'),
   ssvid: Type.Optional(
     Type.Object(

@@ -187,9 +187,11 @@ interface Whole {
   readonly addresses: BarAddresses;
 }
 
-function virtualMsixOf(choices: CapabilityChoices | undefined): Pick<FunctionSpec, 'virtualMsix'> {
+/** What capabilities say that is no part of configuration space. */
+function besidesConfig(choices: CapabilityChoices | undefined): Pick<FunctionSpec, 'virtualMsix' | 'vitalProductData'> {
   const msix = choices?.sriov ? choices.sriov.msix : undefined;
-  return msix === undefined ? {} : { virtualMsix: msix };
+  const data = choices?.vitalProductData ? choices.vitalProductData.data : undefined;
+  return { ...(msix === undefined ? {} : { virtualMsix: msix }), ...(data === undefined ? {} : { vitalProductData: data }) };
 }
 
 function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionSpec {
@@ -205,7 +207,7 @@ function readFunction(source: Source, fn: PlacedFunction, all: Whole): FunctionS
     model: modelOf(node.model),
     config: built,
     ...(sized ? { barBytes: probeBarBytes(all.choices.get(bdf)) } : node.model === 'edu' ? { barBytes: EDU_BAR_BYTES } : {}),
-    ...virtualMsixOf(all.choices.get(bdf)),
+    ...besidesConfig(all.choices.get(bdf)),
     label: node.label ?? LABELS[node.model],
     latencyNs: duration(source, [...path, 'latency'], node.latency ?? '0s', false),
     ...(node.directRegions === undefined

@@ -80,6 +80,7 @@ export function newFunction(
     leaving: 0,
     gathered: undefined,
     closedWindows: new Map(),
+    vitalProductData: fn.vitalProductData?.slice(),
     turns: false,
     capturedBus: busOf(fn.bdf),
     resetHolder: 0,

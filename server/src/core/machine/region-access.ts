@@ -2,6 +2,8 @@
 import { ModelError, REGION, formatBdf, hex } from '../base/index.ts';
 import {
   CONFIG_EFFECT,
+  accessVpd,
+  asksForVpd,
   assertsBusReset,
   assignMessageNumbers,
   checkConfigAccess,
@@ -194,6 +196,7 @@ function configWrite(m: Parts, fn: FunctionState, offset: number, bytes: number,
   }
   if (fn.contained !== undefined && !isContaining(fn.config)) release(m, fn, fn.contained);
   if (effects & CONFIG_EFFECT.containment) softwareTrigger(m, fn);
+  if (fn.vitalProductData !== undefined && asksForVpd(fn.config, offset, bytes)) accessVpd(fn.config, fn.vitalProductData);
   if (hasPortCauses(fn.config)) portWritten(m, fn, offset, bytes, effects);
   if (effects & CONFIG_EFFECT.flr && !fn.resetting) resetHardware(m, fn, 'flr');
   if (powerBefore === D3_HOT && fn.config.powerState === 0 && losesContextInD3(fn.config)) resetHardware(m, fn, 'pm');

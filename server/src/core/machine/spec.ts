@@ -105,6 +105,8 @@ export interface FunctionSpec {
   readonly reset?: ResetSpec;
   /** Of a function with SR-IOV: the MSI-X that each of its virtual functions has. Absent: none. */
   readonly virtualMsix?: MsixSpec;
+  /** What its Vital Product Data holds at power-up; absent: the registers, if it has them, lead to no memory. */
+  readonly vitalProductData?: Uint8Array;
   /** A virtual function that is there at power-up: its physical function, which is there too and has VF Enable set, and its number from 0. */
   readonly virtual?: { readonly physical: Bdf; readonly index: number };
 }

@@ -154,6 +154,8 @@ export interface FunctionState {
   /** How the last windows were closed, oldest first: asking again with the token tells (design §5). */
   readonly closedWindows: Map<string, ClosedWindow>;
   readonly interrupts: InterruptState;
+  /** What its Vital Product Data holds; undefined without. */
+  readonly vitalProductData: Uint8Array | undefined;
   /** A switch or a conventional bus is above it, where its requests may go to peers. */
   turns: boolean;
   /** The bus number that it captured from the last write of its configuration space. */

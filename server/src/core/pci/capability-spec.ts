@@ -153,7 +153,8 @@ export interface VendorSpec extends BytesSpec {
 
 export interface CapabilitySet {
   readonly power?: PowerSpec;
-  readonly vitalProductData?: Placed;
+  /** `data`: what the memory behind the registers holds at power-up; it is no part of configuration space. Absent: the registers only hold what is written. */
+  readonly vitalProductData?: Placed & { readonly data?: Uint8Array };
   readonly msi?: MsiSpec;
   readonly pcix?: Placed & { readonly bridge?: boolean };
   readonly vendorSpecific?: readonly BytesSpec[];

@@ -16,7 +16,7 @@ import { ACS_ISOLATION, ATS_CONTROL, ATS_ENABLE, EXTENDED_CAPABILITY } from './e
 import { COMMAND, HEADER, HEADER_TYPE, STATUS_INTERRUPT } from './header.ts';
 import { MsiRegisters, MsixRegisters } from './interrupt-registers.ts';
 import { PageRequestRegisters } from './page-request-registers.ts';
-import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, type Masks, type ResetKind } from './register-table.ts';
+import { copyMasks, CONFIG_EFFECT, resetBytes, restoreBytes, writtenByte, type Masks, type ResetKind } from './register-table.ts';
 
 export interface ConfigSpaceOptions {
   /** Who this is, in front of each warning: `00:02.0`. */
@@ -244,7 +244,7 @@ export class ConfigSpace {
 
   /** Writes what is writable and returns the {@link CONFIG_EFFECT} bits. The access must have passed {@link checkConfigAccess}. */
   write(offset: number, bytes: number, value: number): number {
-    const { writable, clearedByOne, setByOne, triggers, effect, triggerEffect } = this.#masks;
+    const { writable, triggers, effect, triggerEffect } = this.#masks;
     // The Smallest Translation Unit is taken only while ATS Enable is clear before the write: Linux sets both in one (pci_enable_ats).
     const fixed = this.#atsEnabled ? this.#at.ats + ATS_CONTROL : -1;
     let effects = 0;
@@ -252,8 +252,7 @@ export class ConfigSpace {
       const at = offset + i;
       const given = (value >>> (8 * i)) & 0xff;
       const old = this.#data[at]!;
-      const mask = at === fixed ? 0 : writable[at]!;
-      const next = (old & ~mask & ~(clearedByOne[at]! & given)) | (given & (mask | setByOne[at]!));
+      const next = writtenByte(this.#masks, at, old, given, at === fixed ? 0 : writable[at]!);
       if ((given & triggers[at]!) !== 0) effects |= triggerEffect[at]!;
       if (next === old) continue;
       this.#data[at] =

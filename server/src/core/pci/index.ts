@@ -87,6 +87,7 @@ export {
 } from './probe-config.ts';
 export { EDU_BAR_BYTES, eduConfig, type EduSpec } from './edu-config.ts';
 export { sriovOf, virtualConfig, virtualPlaces, type Sriov } from './sriov.ts';
+export { VPD_BYTES_MAX, accessVpd, asksForVpd } from './vital-product-data.ts';
 export { pciBridgeConfig } from './pci-bridge-config.ts';
 export { Topology, type TopologyFunction } from './topology.ts';
 export { sysfsFiles, sysfsName, sysfsSlot, type SysfsFunction, type SysfsRegion } from './sysfs.ts';

@@ -5,7 +5,8 @@
 
 /**
  * `ro`, and `ros` sticky: set by hardware only. `hwinit`: fixed at power-up. `rw`; `rws` sticky; `rw1c` write one to clear; `rw1cs` sticky;
- * `rw1s` write one to set; `rw1ss` sticky; `trigger`: writing one acts, reading gives zero. Bits that no field names are `ro`.
+ * `rw1s` write one to set; `rw1ss` sticky, which no register of PCI Express has (Table 7-2), and those of a device may; `trigger`: writing one acts, reading gives
+ * zero. Bits that no field names are `ro`.
  */
 export type AccessKind = 'ro' | 'ros' | 'hwinit' | 'rw' | 'rws' | 'rw1c' | 'rw1cs' | 'rw1s' | 'rw1ss' | 'trigger';
 
@@ -120,6 +121,11 @@ export function applyTable(masks: Masks, base: number, table: RegisterTable, lim
     for (const field of Object.values(register.fields)) applyField(masks, start, field);
     for (let i = 0; i < register.bytes; i++) masks.effect[start + i] = register.effect ?? 0;
   }
+}
+
+/** What byte `at` is after a write of `given` to it. `writable`: its bits that take what is given. */
+export function writtenByte({ clearedByOne, setByOne }: Masks, at: number, old: number, given: number, writable: number): number {
+  return (old & ~writable & ~(clearedByOne[at]! & given)) | (given & (writable | setByOne[at]!));
 }
 
 const STICKY: ReadonlySet<AccessKind> = new Set(['ros', 'rws', 'rw1cs', 'rw1ss']);

@@ -198,6 +198,7 @@ describe('capabilities of a document', () => {
       'line 3: an EA entry is for BAR 0, and the function has BAR 0 there',
     ],
     [one('{ sriov: { vfs: 0 } }'), 'line 3: vfs is 0; it is 1 to 65535'],
+    [one('{ vpd: { data: "8" } }'), 'line 3: bytes are pairs of hex digits'],
     [one('{ sriov: { vfs: 1, msix: { vectors: 2049 } } }'), 'line 3: vectors is 2049; it is 1 to 2048'],
     [
       one('{ sriov: { vfs: 1, msix: true, bars: [{ bar: 0, size: 64KiB }] } }'),
