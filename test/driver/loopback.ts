@@ -1,14 +1,15 @@
 import { connectOver, type Socket } from '../../client/src/index.ts';
 import { readPluggedFunctions } from '../../server/src/app/topology/index.ts';
 import { Machine } from '../../server/src/core/machine/index.ts';
-import { MachineHost } from '../../server/src/rpc/index.ts';
+import { MachineHost, readRecording, replay } from '../../server/src/rpc/index.ts';
 import { loopbackPair, type Transport } from '../../server/src/transport/index.ts';
+import { KeptRecording } from '../kit/recorded-machine.ts';
 import type { Driver } from './driver.ts';
 import { machineSpec } from './machine-spec.ts';
 
 const PAGE_BYTES = [4096, 2 << 20, 1 << 30];
 
-/** The real codec, sessions and credits, over memory instead of a socket. */
+/** The real codec, sessions and credits, over memory instead of a socket. Whatever a test does is recorded, and must replay when it is over. */
 export function loopbackDriver(): Driver {
   return {
     name: 'loopback',
@@ -27,17 +28,30 @@ export function loopbackDriver(): Driver {
         ...(request.peerGraceMs === undefined ? {} : { graceMs: request.peerGraceMs }),
         welcome,
       });
+      const recording = new KeptRecording();
+      host.record(recording);
       return Promise.resolve({
         connect(roles, tokenPrefix) {
           const [near, far] = loopbackPair();
           host.open(far, () => ({ roles: ['host', 'device', 'memory', 'observer'] }));
           return connectOver(socketOn(near), { roles, tokenPrefix });
         },
-        close: () => Promise.resolve(host.close()),
+        close: () => {
+          host.close();
+          mustReplay(recording.file, welcome.productVersion);
+          return Promise.resolve();
+        },
       });
     },
     close: () => Promise.resolve(),
   };
+}
+
+function mustReplay(file: Uint8Array, productVersion: string): void {
+  const { difference } = replay(readRecording(file), { productVersion, readFunctions: readPluggedFunctions });
+  if (difference === undefined) return;
+  const { input, timeNs, of, recorded, came } = difference;
+  throw new Error(`the recording of this test differs at input ${input}, ${timeNs} ns: ${of}\nrecorded ${recorded}\ncame ${came}`);
 }
 
 function socketOn(transport: Transport): Socket {
