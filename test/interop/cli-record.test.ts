@@ -143,6 +143,12 @@ it(
 
     expect(await iommud('trace', 'timed', '--format', 'perfetto', '-o', path, '--seconds', '0.05')).toMatchObject({ code: 0 });
     expect(readTimeline(readFileSync(path, 'utf8')).slices).toEqual([]);
+    const live = join(folder, 'timed.pcapng');
+    expect(await iommud('trace', 'timed', '--format', 'pcapng', '-o', live, '--seconds', '0.05')).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('tshark -X lua_script:') as string,
+    });
+    expect(readFileSync(live).readUInt32LE(0)).toBe(0x0a0d_0d0a);
     expect(await iommud('trace', 'timed', '--format', 'pcap', '-o', path)).toMatchObject({ code: 2 });
     expect(await iommud('trace', join(folder, 'none.iommurec'), '--format', 'pcapng', '-o', path)).toMatchObject({
       code: 2,

@@ -24,8 +24,7 @@ export function registerRecord(program: Command): void {
 
 async function record(name: string, options: RecordOptions): Promise<void> {
   const { output } = options;
-  const into = output === '-' ? throughStdout() : await fileAt(output);
-  const bytes = await recordInto(into, name, options);
+  const bytes = await recordInto(await outputTo(output), name, options);
   if (output === '-') return;
   const { recording, inputs } = await readBack(output);
   const { reason, traceHash } = recording.end ?? { reason: '', traceHash: '' };
@@ -70,6 +69,11 @@ async function summary(file: Uint8Array) {
   const { openRecording } = await import('../../../server/src/app/index.ts');
   const recording = openRecording(file);
   return { recording, inputs: recording.end?.inputs ?? 0 };
+}
+
+/** A file, written over; `-` is standard output. */
+export async function outputTo(path: string): Promise<Writable> {
+  return path === '-' ? throughStdout() : fileAt(path);
 }
 
 /** Does not close it. */

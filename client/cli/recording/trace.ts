@@ -1,13 +1,14 @@
 /** `iommud trace`: a recording, or what happens from now on, for Wireshark or the Perfetto UI. */
 import { existsSync } from 'node:fs';
-import { Writable } from 'node:stream';
+import { Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { EXIT, Exit } from '../exit.ts';
 import { readBytes } from '../input.ts';
 import { print, warn, writeOutput } from '../output.ts';
 import { talksToService, type ServiceOptions } from '../service.ts';
-import { recordInto } from './record.ts';
+import { outputTo, recordInto } from './record.ts';
 import { seconds, type Until } from './until.ts';
 
 const FORMATS = ['pcapng', 'perfetto'] as const;
@@ -30,33 +31,57 @@ export function registerTrace(program: Command): void {
 
 async function trace(source: string, options: TraceOptions): Promise<void> {
   const { format, output } = options;
-  const file = source === '-' || existsSync(source) ? readBytes(source) : await recorded(source, options);
-  const { openRecording, recordingPcapng, recordingTimeline } = await import('../../../server/src/app/index.ts');
-  const recording = openRecording(file, options.partial === true);
-  const bytes = format === 'pcapng' ? recordingPcapng(recording) : Buffer.from(recordingTimeline(recording));
-  writeOutput(output, bytes);
+  const isFile = source === '-' || existsSync(source);
+  if (!isFile && source.endsWith('.iommurec')) throw new Exit(EXIT.usage, `there is no file ${source}`);
+  const bytes = format === 'pcapng' ? await packets(source, isFile, options) : await timeline(source, isFile, options);
   if (output === '-') return;
   const open = format === 'pcapng' ? tsharkCommand(output) : 'https://ui.perfetto.dev, "Open trace file"; nothing leaves the browser';
-  print(
-    options.json,
-    { source, format, file: output, bytes: bytes.length, open },
-    () => `${output}: ${bytes.length} bytes; open it with\n  ${open}`,
-  );
+  print(options.json, { source, format, file: output, bytes, open }, () => `${output}: ${bytes} bytes; open it with\n  ${open}`);
+}
+
+/** Of a machine as they come, so that Wireshark can read on: `-o - | wireshark -k -i -`. The bytes of the file. */
+async function packets(source: string, isFile: boolean, options: TraceOptions): Promise<number> {
+  const { RecordingPcapng } = await import('../../../server/src/app/index.ts');
+  const pcapng = new RecordingPcapng();
+  if (isFile) {
+    const bytes = pcapng.push(readBytes(source));
+    pcapng.finish(options.partial === true);
+    writeOutput(options.output, bytes);
+    return bytes.length;
+  }
+  let bytes = 0;
+  const made = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      try {
+        const more = pcapng.push(chunk);
+        bytes += more.length;
+        done(null, more);
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+  await Promise.all([recordInto(made, source, options), pipeline(made, await outputTo(options.output))]);
+  return bytes;
+}
+
+async function timeline(source: string, isFile: boolean, options: TraceOptions): Promise<number> {
+  const file = isFile ? readBytes(source) : await recorded(source, options);
+  const { openRecording, recordingTimeline } = await import('../../../server/src/app/index.ts');
+  const bytes = Buffer.from(recordingTimeline(openRecording(file, options.partial === true)));
+  writeOutput(options.output, bytes);
+  return bytes.length;
 }
 
 async function recorded(machine: string, options: TraceOptions): Promise<Uint8Array> {
-  if (machine.endsWith('.iommurec')) throw new Exit(EXIT.usage, `there is no file ${machine}`);
   const chunks: Buffer[] = [];
-  await recordInto(
-    new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        chunks.push(chunk);
-        done();
-      },
-    }),
-    machine,
-    options,
-  );
+  const into = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      chunks.push(chunk);
+      done();
+    },
+  });
+  await recordInto(into, machine, options);
   return Buffer.concat(chunks);
 }
 

@@ -14,6 +14,6 @@ export {
 } from './settings.ts';
 export { openRecording, playRecording, type PlayOptions, type Played } from './recording.ts';
 export { recordingTimeline } from './recording-timeline.ts';
-export { recordingPcapng } from './recording-pcapng.ts';
+export { RecordingPcapng } from './recording-pcapng.ts';
 export { lspciText, type DumpedFunction } from './lspci-text.ts';
 export { sysfsTree, type ShownFunction, type ShownGroup, type SysfsEntry } from './sysfs-tree.ts';

@@ -1,28 +1,48 @@
 /** A recording as packets: tshark and Wireshark decode them with client/wireshark/iommud.lua and the .proto files. */
 import { pcapngHeader, pcapngInterface, pcapngPacket } from '../observe/index.ts';
-import { encodeRecord, type Record, type Recording } from '../rpc/index.ts';
+import { RecordingFeed, type Record } from '../rpc/index.ts';
 
-/** Every record is a packet of its connection's interface; the first two are of nobody's and of the service's own. */
-export function recordingPcapng(recording: Recording): Uint8Array {
-  const { start } = recording;
-  const { name, behaviour, clock, seed, productVersion } = start;
-  const pieces = [pcapngHeader(`iommud ${productVersion}`, `machine ${name}, ${behaviour}, clock ${clock}, seed ${seed}`)];
-  const interfaces = new Map<number | undefined, number>();
-  const interfaceOf = (peer: number | undefined, title: string, about: string): number => {
-    const number = interfaces.size;
-    interfaces.set(peer, number);
-    pieces.push(pcapngInterface(title, about));
-    return number;
-  };
-  interfaceOf(undefined, 'everybody', 'what the machine tells every host and observer');
-  interfaceOf(0, 'service', 'commands by REST');
-  for (const { id, client } of start.peers) interfaceOf(id, `peer ${id}`, client);
-  for (const record of recording.records()) {
-    const { peer, what } = record;
-    const at = interfaces.get(peer) ?? interfaceOf(peer, `peer ${peer}`, what.kind === 'arrived' ? what.arrived.client : '');
-    pieces.push(pcapngPacket(at, record.timeNs, directionOf(record), encodeRecord(record)));
+/**
+ * Makes pcapng of a recording as it comes. Every record is a packet of its connection's interface; the first two are everybody's and the
+ * service's own.
+ */
+export class RecordingPcapng {
+  readonly #feed = new RecordingFeed();
+  readonly #interfaces = new Map<number | undefined, number>();
+  #pieces: Uint8Array[] = [];
+
+  /** What more there is of the file. Throws ModelError EINVAL that says what is wrong with the recording. */
+  push(chunk: Uint8Array): Uint8Array {
+    const { start, records } = this.#feed.push(chunk);
+    if (start !== undefined) {
+      const { name, behaviour, clock, seed, productVersion, peers } = start;
+      this.#pieces.push(pcapngHeader(`iommud ${productVersion}`, `machine ${name}, ${behaviour}, clock ${clock}, seed ${seed}`));
+      this.#addInterface(undefined, 'everybody', 'what the machine tells every host and observer');
+      this.#addInterface(0, 'service', 'commands by REST');
+      for (const { id, client } of peers) this.#addInterface(id, `peer ${id}`, client);
+    }
+    for (const { bytes, record } of records) {
+      const { peer, what, timeNs } = record;
+      const client = what.kind === 'arrived' ? what.arrived.client : '';
+      const at = this.#interfaces.get(peer) ?? this.#addInterface(peer, `peer ${peer}`, client);
+      this.#pieces.push(pcapngPacket(at, timeNs, directionOf(record), bytes));
+    }
+    const made = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    return made;
   }
-  return Buffer.concat(pieces);
+
+  /** Nothing follows. Throws ModelError EINVAL where more should; `partial`: it need not have its end. */
+  finish(partial: boolean): void {
+    this.#feed.finish(partial);
+  }
+
+  #addInterface(peer: number | undefined, name: string, description: string): number {
+    const number = this.#interfaces.size;
+    this.#interfaces.set(peer, number);
+    this.#pieces.push(pcapngInterface(name, description));
+    return number;
+  }
 }
 
 /** As the machine sees it. */

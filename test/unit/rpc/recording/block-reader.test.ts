@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadContract } from '../../../../proto/contract-lock.mjs';
 import { ModelError, Prng } from '../../../../server/src/core/base/index.ts';
 import { readRecording, replay } from '../../../../server/src/rpc/index.ts';
+import { BlockReader } from '../../../../server/src/rpc/recording/block-reader.ts';
 import { PROBE, RAM, probe, specOf } from '../../../kit/core-machine.ts';
 import { RECORDED_VERSION, RecordedMachine, settle } from '../../../kit/recorded-machine.ts';
 
@@ -155,6 +156,35 @@ describe('a file is refused', () => {
     }
     expect(outcomes.has('differs')).toBe(true);
     expect(outcomes.size).toBeGreaterThan(3);
+  });
+});
+
+describe('a recording that comes in pieces', () => {
+  it.each([1, 2, 7, 1000])('of %i bytes is the same, and each block is there as soon as it is whole', (size) => {
+    const reader = new BlockReader();
+    const ends = blockEnds(file);
+    const records: string[] = [];
+    let blocks = 0;
+    for (let at = 0; at < file.length; at += size) {
+      for (const { records: more } of reader.push(file.slice(at, at + size))) {
+        blocks++;
+        records.push(...more.map((bytes) => Buffer.from(bytes).toString('hex')));
+      }
+      expect(blocks).toBe(ends.filter((end) => end <= Math.min(at + size, file.length)).length);
+    }
+    reader.finish(false);
+    const whole = new BlockReader().push(file).flatMap((block) => block.records.map((bytes) => Buffer.from(bytes).toString('hex')));
+    expect(records).toEqual(whole);
+    expect(whole).toHaveLength(5);
+  });
+
+  it('is refused at the piece that is wrong', () => {
+    const flipped = Uint8Array.from(file);
+    flipped[blockEnds(file)[1]! - 7]! ^= 1;
+    const reader = new BlockReader();
+    expect(reader.push(flipped.subarray(0, blockEnds(file)[0]))).toHaveLength(1);
+    expect(() => reader.push(flipped.subarray(blockEnds(file)[0]))).toThrow('damaged between bytes');
+    expect(() => new BlockReader().push(Uint8Array.of(0x50, 0x4b))).toThrow('does not begin as one');
   });
 });
 
