@@ -73,7 +73,12 @@ export const ROOMS: readonly Room[] = [
     imports: ['proto', 'proto/gen', MACHINE, BASE],
     packages: ['protobufjs', 'node:'],
   },
-  { folder: OBSERVE, is: 'sinks: log, metrics, trace files', imports: [BASE, MACHINE], packages: ['pino', 'prom-client', 'node:'] },
+  {
+    folder: OBSERVE,
+    is: 'sinks: log, metrics, trace files, pcapng, timelines',
+    imports: [BASE, MACHINE],
+    packages: ['pino', 'prom-client', 'node:'],
+  },
   { folder: TOPOLOGY, is: 'topology files and presets, made into a machine spec', imports: [BASE, PCI, DEVICES, MACHINE] },
   {
     folder: SCENARIO,
