@@ -1,7 +1,8 @@
 /** DMA of one function to registers of another: below a switch, and by way of the root complex. */
 import { describe, expect, it } from 'vitest';
-import { NO_PASID, type Bdf } from '../../../../server/src/core/base/index.ts';
-import { Machine, type MachineEvent, type ModelDma } from '../../../../server/src/core/machine/index.ts';
+import { NO_PASID, bdf, type Bdf } from '../../../../server/src/core/base/index.ts';
+import { Machine, type FunctionSpec, type MachineEvent, type ModelDma } from '../../../../server/src/core/machine/index.ts';
+import { endpointConfig } from '../../../../server/src/core/pci/index.ts';
 import { CoreMachine, RAM, type Options } from '../../../kit/core-machine.ts';
 import { LEFT, LEFT_BAR, RIGHT, RIGHT_BAR, SCRATCH, aSwitch, type SwitchOptions } from '../../../kit/switch-machine.ts';
 
@@ -22,20 +23,7 @@ class Peers extends CoreMachine {
     return this.call('dma', this.command(at, operation, address, more));
   }
   command(at: Bdf, operation: ModelDma['operation'], address: number, more: Partial<ModelDma> = {}): ModelDma {
-    return {
-      kind: 'model-dma',
-      bdf: at,
-      operation,
-      iovaLow: address | 0,
-      iovaHigh: 0,
-      bytes: more.data?.byteLength ?? 4,
-      data: undefined,
-      pasid: NO_PASID,
-      translated: false,
-      hold: undefined,
-      holdNs: 0,
-      ...more,
-    };
+    return { ...readOf(address), bdf: at, operation, bytes: more.data?.byteLength ?? 4, ...more };
   }
   scratch(at: Bdf): number {
     return this.call('region-read', { kind: 'region-read', bdf: at, region: 0, offset: SCRATCH, bytes: 4 }).valueLow >>> 0;
@@ -54,6 +42,19 @@ class Peers extends CoreMachine {
   }
 }
 
+const readOf = (address: number): ModelDma => ({
+  kind: 'model-dma',
+  bdf: LEFT,
+  operation: 'read',
+  iovaLow: address | 0,
+  iovaHigh: 0,
+  bytes: 4,
+  data: undefined,
+  pasid: NO_PASID,
+  translated: false,
+  hold: undefined,
+  holdNs: 0,
+});
 const word = (...bytes: readonly number[]): Uint8Array => Uint8Array.from(bytes);
 
 describe('directly, without Access Control Services', () => {
@@ -90,6 +91,13 @@ describe('directly, without Access Control Services', () => {
     expect([m.faults(), m.errors()]).toEqual([0, [expect.stringMatching(/^02:01\.0 unsupported-request, correctable/)]]);
     expect(m.dma(LEFT, 'write', RIGHT_BAR + 0x4_0000, { data: word(1) }).outcome).toBe('unsupported-request');
     expect(m.errors().at(-1)).toMatch(/^02:01\.0 unsupported-request, nonfatal/);
+  });
+
+  it('is turned by the physical address that a translated request has', () => {
+    const m = new Peers({ acs: false });
+    m.map(LEFT, IOVA, BigInt(RIGHT_BAR + 0x4_0000));
+    expect(m.dma(LEFT, 'write', IOVA, { data: word(1), translated: true }).outcome).toBe('unsupported-request');
+    expect([m.faults(), m.errors()]).toEqual([0, [expect.stringMatching(/^02:01\.0 unsupported-request/)]]);
   });
 
   it('takes no atomics', () => {
@@ -178,11 +186,18 @@ describe('by way of the root complex', () => {
   });
 
   it('is whole or not at all where a BAR ends in the middle of a request', () => {
-    const m = new Peers({ acs: REDIRECT }, { iommu: false });
-    const bytes = Number(m.call('function-regions', { kind: 'function-regions', bdf: RIGHT }).regions[0]?.bytes);
-    const read = m.dma(LEFT, 'read', RIGHT_BAR + bytes - 4, { bytes: 8 });
-    expect(read.outcome).toBe('unsupported-request');
-    expect(m.dma(LEFT, 'read', RIGHT_BAR + bytes - 4).outcome).toBe('performed');
+    const bars = [{ index: 0, kind: 'memory32', bytes: 0x40n, address: 0xd000_0000n }] as const;
+    const config = endpointConfig({ vendor: 1, device: 2, classCode: 0, multiFunction: false, command: 6, bars, capabilities: {} });
+    const small: FunctionSpec = { bdf: bdf(0, 0, 9, 0), model: 'remote', config, barBytes: [0x40n], label: '', latencyNs: 0 };
+    const m = new CoreMachine({ functions: [...aSwitch(), small], iommu: false });
+    const emulator = m.attachPeer({ device: true });
+    m.start({ kind: 'device-claim', bdf: small.bdf }, emulator.id);
+    const from = emulator.calls.length;
+    const read = (address: number, bytes: number) => m.start({ ...readOf(address), bytes }).reply;
+    expect(read(0xd000_003c, 8)).toMatchObject({ outcome: 'unsupported-request' });
+    expect(emulator.calls.length).toBe(from);
+    expect(read(0xd000_0038, 8)).toBeUndefined();
+    expect(emulator.calls.length).toBe(from + 1);
   });
 });
 
@@ -253,7 +268,8 @@ describe('a peer that an emulator plays', () => {
     m.advance(20, true);
     expect(preparing.reply).toMatchObject({ kind: 'reset-prepare' });
     expect(write.reply).toMatchObject({ outcome: 'indeterminate' });
-    m.answer(emulator, emulator.calls[0]?.token ?? 0, { kind: 'ok' });
+    m.answer(emulator, emulator.calls.at(-1)?.token ?? 0, { kind: 'ok' });
+    expect(m.trace.filter(({ kind, b }) => kind === 'dma-performed' && b === 1)).toEqual([]);
     m.done(LEFT);
     expect(m.call('ledger', { kind: 'ledger', bdf: LEFT }).entries).toEqual([]);
   });
