@@ -74,3 +74,24 @@ scenario('a slot that is taken, or is no slot', {}, async (m) => {
   expect(await refusal(second.claimDevice('00:04.0', {}))).toBe('EBUSY');
   expect(await refusal(second.claimDevice('00:02.0', {}))).toBe('EOPNOTSUPP');
 });
+
+scenario('what an emulator gets wrong is a clear error, and never more than its own', {}, async (m) => {
+  const emulator = await m.connect(['device']);
+  const wide = { onRegionRead: () => 0x1_0000_0000n } as const;
+  const device = await emulator.claimDevice('00:04.0', wide);
+  const dev = m.function('00:04.0');
+  // Too many bytes for a register of 4, and right for one of 8.
+  expect(await refusal(dev.bar(0).read(0, 4))).toBe('EPROTO');
+  expect(await dev.bar(0).read64(0)).toBe(0x1_0000_0000n);
+  // Bus Master Enable is clear, or its window is open.
+  await dev.config.write(0x04, 2, 2);
+  expect(await device.dma.write(IOVA, new Uint8Array(4))).toMatchObject({ outcome: 'gate-closed', bytes: 0 });
+  await dev.config.write(0x04, 2, 6);
+  const window = await dev.resetPrepare({ deadlineMs: 0 });
+  expect(await device.dma.read(IOVA, 4)).toMatchObject({ outcome: 'gate-closed' });
+  await window.done();
+  expect(await device.dma.read(IOVA, 4)).toMatchObject({ outcome: 'not-present' });
+  // It may still be claimed by another when this one has gone.
+  await device.release();
+  expect(await refusal(device.dma.read(IOVA, 4))).toBe('EPERM');
+});

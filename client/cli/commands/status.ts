@@ -17,6 +17,7 @@ interface Status {
     readonly plays: readonly string[];
     readonly silent: boolean;
     readonly calls: number;
+    readonly mistakes: number;
     readonly owes: readonly { readonly call: string; readonly forMs: number | null }[];
   }[];
   readonly waiting: readonly {
@@ -47,13 +48,13 @@ function clockLine({ clock, nowNs, nextAlarmNs, clockWaitsFor, clockHeldBy }: St
 
 function peerLines({ peers }: Status): readonly string[] {
   if (peers.length === 0) return ['nobody is connected'];
-  const rows = peers.map(({ peer, client, roles, plays, silent, calls, owes }) => [
+  const rows = peers.map(({ peer, client, roles, plays, silent, calls, owes, mistakes }) => [
     `${peer}`,
     client,
     roles.join(','),
     plays.join(',') || '-',
     calls === 0 ? '-' : `${calls} calls`,
-    owes.length === 0 ? '-' : `${owes.map(owed).join(', ')}${silent ? ' (silent: nobody waits for it any more)' : ''}`,
+    `${owes.length === 0 ? '-' : `${owes.map(owed).join(', ')}${silent ? ' (silent: nobody waits for it any more)' : ''}`}${mistakes === 0 ? '' : `; ${mistakes} wrong answers`}`,
   ]);
   return ['', table(['PEER', 'CLIENT', 'ROLES', 'PLAYS', 'WAITS FOR', 'OWES'], rows)];
 }

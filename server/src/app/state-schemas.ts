@@ -98,6 +98,7 @@ export const Status = Type.Object({
       plays: Type.Array(FunctionAddress, { description: 'Functions that it emulates' }),
       silent: Type.Boolean({ description: 'It has owed an answer for longer than the watchdog allows' }),
       calls: Type.Integer({ description: 'Of its calls, that have no reply' }),
+      mistakes: Type.Integer({ description: 'Answers of it that fitted no call, or not their call' }),
       owes: Type.Array(
         Type.Object({
           call: Type.String(),

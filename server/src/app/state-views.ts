@@ -48,7 +48,7 @@ export function statusView(of: MachineStatus, sessions: readonly SessionStatus[]
     nextAlarmNs: of.nextAlarmNs ?? null,
     clockWaitsFor: [...of.clockWaitsFor],
     clockHeldBy: of.clockHeldBy.map((each) => ({ ...each })),
-    peers: sessions.map(({ peer, client, roles, calls, owes }) => {
+    peers: sessions.map(({ peer, client, roles, calls, owes, mistakes }) => {
       const known = of.peers.find((each) => each.peer === peer);
       return {
         peer,
@@ -57,6 +57,7 @@ export function statusView(of: MachineStatus, sessions: readonly SessionStatus[]
         plays: (known?.plays ?? []).map(formatBdf),
         silent: known?.silent ?? false,
         calls,
+        mistakes,
         owes: owes.map(({ call, forMs }) => ({ call, forMs: forMs === undefined ? null : Math.round(forMs) })),
       };
     }),

@@ -15,6 +15,7 @@ export interface ServiceCounts {
   readonly errorsTotal: number;
   readonly eventsLostTotal: number;
   readonly peerTimeoutsTotal: number;
+  readonly peerMistakesTotal: number;
   readonly crashesTotal: number;
   readonly resetsTotal: number;
   readonly faultsTotal: number;
@@ -48,6 +49,7 @@ const COUNTERS: readonly Row[] = [
   { name: 'iommud_call_errors_total', help: 'Calls that were answered with an error', value: 'errorsTotal' },
   { name: 'iommud_events_lost_total', help: 'Events that a slow receiver was not sent', value: 'eventsLostTotal' },
   { name: 'iommud_peer_timeouts_total', help: 'Peers that owed an answer for too long', value: 'peerTimeoutsTotal' },
+  { name: 'iommud_peer_mistakes_total', help: 'Answers of peers that fit no call, or not their call', value: 'peerMistakesTotal' },
   { name: 'iommud_machine_crashes_total', help: 'Machines that met a bug of the server', value: 'crashesTotal' },
   { name: 'iommud_resets_total', help: 'Reset windows that were opened', value: 'resetsTotal' },
   { name: 'iommud_faults_total', help: 'Requests that an IOMMU refused', value: 'faultsTotal' },

@@ -13,6 +13,8 @@ export interface RpcCounters {
   /** Events that a slow receiver was not sent. */
   eventsLostTotal: number;
   peerTimeoutsTotal: number;
+  /** Wrong answers. */
+  peerMistakesTotal: number;
   /** Reset windows that were opened. */
   resetsTotal: number;
   /** Requests that an IOMMU refused. */
@@ -33,6 +35,7 @@ export function rpcCounters(): RpcCounters {
     errorsTotal: 0,
     eventsLostTotal: 0,
     peerTimeoutsTotal: 0,
+    peerMistakesTotal: 0,
     resetsTotal: 0,
     faultsTotal: 0,
     crashesTotal: 0,

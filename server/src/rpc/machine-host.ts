@@ -83,6 +83,10 @@ export class MachineHost {
       submit: (session, frame, command) => this.#submit(session.peer, frame.id, command, frame),
       kept: (session, frame, error) => this.#kept(session.peer, frame, error),
       answer: (session, token, answer, frame) => this.#answer(session, token, answer, frame),
+      mistake: (session, why, count) => {
+        this.counters.peerMistakesTotal++;
+        this.#log('warn', `${session.client} answered wrongly (${count}): ${why}`, session.peer);
+      },
       silent: (session) => this.#silent(session),
       traceChanged: () => this.#trace.update(),
       gone: (session, reason) => this.#gone(session, reason),
@@ -228,18 +232,13 @@ export class MachineHost {
     });
   }
 
-  #answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): void {
-    let refused: ModelError | undefined;
+  #answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): string | undefined {
+    let wrong: string | undefined;
     this.#input((realNs) => {
       this.#recordings.each((recorder) => recorder.answer(session.peer, token, frame, realNs));
-      try {
-        this.#machine.answer(session.peer, token, answer);
-      } catch (error) {
-        if (!(error instanceof ModelError)) throw error;
-        refused = error;
-      }
+      wrong = this.#machine.answer(session.peer, token, answer);
     });
-    if (refused !== undefined) throw refused;
+    return wrong;
   }
 
   #input(act: (realNs: number | undefined) => void): void {

@@ -3,7 +3,7 @@ import { NO_PASID } from '../core/base/index.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
 /** What the machine asks of the device and memory roles, and what they answer. */
 import { METHODS } from './enums.ts';
-import { codeOf, missing } from './errors.ts';
+import { codeOf } from './errors.ts';
 
 /** The body number of the call's request. */
 export function peerCallNumber(call: PeerCall): number {
@@ -94,19 +94,18 @@ export function peerCallData(call: PeerCall): Uint8Array | undefined {
 }
 
 /**
- * A peer's reply with body `number` to the call whose request was `asked`; undefined when it is the reply to another call. Throws
- * {@link ModelError} EINVAL for a MemoryRead answered without data.
+ * A peer's reply with body `number` to the call whose request was `asked`. What is no reply to it, or lacks what it asked for, is the error EPROTO: whoever waits
+ * for it learns so.
  */
-export function peerAnswer(asked: number, number: number, body: object, data: Uint8Array | undefined): PeerAnswer | undefined {
-  if (number === BODY.error) {
+export function peerAnswer(asked: number, number: number, body: object | undefined, data: Uint8Array | undefined): PeerAnswer {
+  if (number === BODY.error && body !== undefined) {
     const error = body as iommud.v1.Error;
     return { kind: 'error', code: codeOf(error), message: error.message };
   }
-  if (number !== asked + 1) return undefined;
+  if (number !== asked + 1 || body === undefined) return wrong(`body ${number} is no reply to a call with body ${asked}`);
   switch (number) {
     case BODY.memoryReadReply:
-      if (data === undefined) throw missing('data');
-      return { kind: 'data', data };
+      return data === undefined ? wrong('a read of memory was answered without data') : { kind: 'data', data };
     case BODY.regionReadReply: {
       const { value } = body as iommud.v1.RegionReadReply;
       return { kind: 'value', valueLow: value.low, valueHigh: value.high };
@@ -116,4 +115,8 @@ export function peerAnswer(asked: number, number: number, body: object, data: Ui
     default:
       return { kind: 'ok' };
   }
+}
+
+function wrong(message: string): PeerAnswer {
+  return { kind: 'error', code: 'EPROTO', message };
 }

@@ -1,6 +1,5 @@
 import { CREDIT_CLASSES, CreditPool, creditClass, replyBytes, type CreditClass, type iommud } from '../../../proto/index.ts';
 import { PEER_CALLS_QUEUED_MAX, PEER_WATCHDOG_MS } from '../../../proto/limits.ts';
-import { ModelError } from '../core/base/index.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
 import { bodyName } from './body-names.ts';
 import { Fifo } from './fifo.ts';
@@ -57,12 +56,16 @@ export class PeerDebts {
     if (++this.#waitingCount > PEER_CALLS_QUEUED_MAX) this.#port.overrun();
   }
 
-  /** What the reply with this id says. Throws {@link ModelError} EPROTO for one that was not asked or of another kind. */
-  settle(id: number, number: number, body: object | undefined, data: Uint8Array | undefined): { token: number; answer: PeerAnswer } {
+  /** What the reply with this id says; undefined for one to nothing. */
+  settle(
+    id: number,
+    number: number,
+    body: object | undefined,
+    data: Uint8Array | undefined,
+  ): { token: number; answer: PeerAnswer } | undefined {
     const debt = this.#debts.get(id);
-    if (debt === undefined) throw new ModelError('EPROTO', `a reply to call ${id}, which was not made`, 'id');
-    const answer = body === undefined ? undefined : peerAnswer(debt.number, number, body, data);
-    if (answer === undefined) throw new ModelError('EPROTO', `body ${number} is no reply to call ${id} with body ${debt.number}`, 'body');
+    if (debt === undefined) return undefined;
+    const answer = peerAnswer(debt.number, number, body, data);
     this.#debts.delete(id);
     this.#credits.give(debt.class, debt.bytes);
     this.#watch();

@@ -18,8 +18,10 @@ export interface SessionHost {
   submit(session: Session, frame: PacketReader, command: Command): void;
   /** A call that does not reach the machine: it is the session's (no error), or it is refused before. */
   kept(session: Session, frame: PacketReader, error: ModelError | undefined): void;
-  /** `frame`: the reply that it was. Throws {@link ModelError} EPROTO for an answer of the wrong kind. */
-  answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): void;
+  /** `frame`: the reply that it was. Says what is wrong with an answer that does not fit its call, which has ended in an error then. */
+  answer(session: Session, token: number, answer: PeerAnswer, frame: PacketReader): string | undefined;
+  /** Something that it should not have answered, or not so: its `count`-th. */
+  mistake(session: Session, why: string, count: number): void;
   /** The peer owes an answer for too long. */
   silent(session: Session): void;
   /** What it wants of the trace may have changed. */

@@ -1,3 +1,5 @@
+import { BODY, KIND, type PacketReader } from '../../../proto/index.ts';
+
 /** Where a connection is in its life, and what each kind of frame means there. */
 export type SessionState = 'awaiting-hello' | 'open' | 'draining' | 'closed';
 
@@ -17,3 +19,16 @@ export const MEANINGS: Readonly<Record<SessionState, Readonly<Record<Arrival, Me
   draining: { hello: 'break', call: 'refuse', reply: 'settle', event: 'ignore', cancel: 'ignore' },
   closed: { hello: 'ignore', call: 'ignore', reply: 'ignore', event: 'ignore', cancel: 'ignore' },
 };
+
+export function arrival(frame: PacketReader): Arrival {
+  switch (frame.kind) {
+    case KIND.call:
+      return frame.number === BODY.hello ? 'hello' : 'call';
+    case KIND.reply:
+      return 'reply';
+    case KIND.event:
+      return 'event';
+    case KIND.cancel:
+      return 'cancel';
+  }
+}

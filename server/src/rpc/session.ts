@@ -4,6 +4,7 @@ import { ModelError, type TraceRecord } from '../core/base/index.ts';
 import type { Command, MachineEvent, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
 import { CallTable } from './call-table.ts';
 import { commandOf } from './command-of.ts';
+import { Conduct } from './conduct.ts';
 import { replyBody, replyData, replyNumber } from './encode.ts';
 import { errorBody } from './errors.ts';
 import { EventFeed } from './event-feed.ts';
@@ -13,7 +14,7 @@ import { Outlet } from './outlet.ts';
 import { PeerDebts } from './peer-debts.ts';
 import type { RecordedPeer } from './recording/record.ts';
 import type { SessionHost } from './session-host.ts';
-import { MEANINGS, type Arrival, type SessionState } from './session-state.ts';
+import { MEANINGS, arrival, type SessionState } from './session-state.ts';
 import { subscription } from './subscribe.ts';
 import type { Wire } from './wire.ts';
 
@@ -27,6 +28,8 @@ export interface SessionStatus {
   readonly calls: number;
   /** Of the server's calls: for how long each has not been answered; undefined where it waits for the peer's credit. */
   readonly owes: readonly { readonly call: string; readonly forMs: number | undefined }[];
+  /** Wrong answers so far. */
+  readonly mistakes: number;
 }
 
 /** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
@@ -43,6 +46,7 @@ export class Session {
   readonly #inbox: Inbox;
   readonly #outlet: Outlet;
   readonly #feed: EventFeed;
+  readonly #conduct: Conduct;
   readonly #helloTimer: NodeJS.Timeout;
   #state: SessionState = 'awaiting-hello';
   #peer: PeerId = 0;
@@ -73,6 +77,10 @@ export class Session {
       lost: (count) => {
         host.counters.eventsLostTotal += count;
       },
+    });
+    this.#conduct = new Conduct({
+      noted: (why, count) => host.mistake(this, why, count),
+      close: (code, why) => this.close(code, why),
     });
     this.#helloTimer = setTimeout(() => this.close(CLOSE.limits, 'no Hello in time'), HELLO_MS_MAX).unref();
   }
@@ -109,7 +117,14 @@ export class Session {
   }
   /** Who it is and what it owes, for people. */
   get status(): SessionStatus {
-    return { peer: this.#peer, client: this.#client, roles: this.#roles, calls: this.#calls.size, owes: this.#debts?.owed() ?? [] };
+    return {
+      peer: this.#peer,
+      client: this.#client,
+      roles: this.#roles,
+      calls: this.#calls.size,
+      owes: this.#debts?.owed() ?? [],
+      mistakes: this.#conduct.mistakes,
+    };
   }
   get wantsTrace(): boolean {
     return this.#feed.wants('trace');
@@ -120,6 +135,7 @@ export class Session {
     const number = this.#calls.take(token);
     if (number === 0) return;
     if (reply.kind === 'refused') this.#host.counters.errorsTotal++;
+    this.#conduct.answered(...(reply.kind === 'refused' ? ([reply.code, reply.message] as const) : []));
     const data = replyData(reply);
     try {
       this.#inbox.replied(this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), data));
@@ -204,6 +220,7 @@ export class Session {
       this.#outlet.limit(granted.limits);
       this.#state = 'open';
       this.#roles = granted.roles;
+      this.#conduct.isWorker = !granted.roles.host && !granted.roles.observer;
       this.#client = granted.client;
       this.#debts = new PeerDebts(
         {
@@ -268,18 +285,21 @@ export class Session {
   }
 
   #settle(frame: PacketReader): void {
-    try {
-      const settled = this.#debts?.settle(frame.id, frame.number, frame.body, frame.data);
-      if (settled !== undefined) this.#host.answer(this, settled.token, settled.answer, frame);
-    } catch (error) {
-      if (!(error instanceof ModelError)) throw error;
-      this.close(CLOSE.order, error.message);
+    const settled = this.#debts?.settle(frame.id, frame.number, frame.body, frame.data);
+    if (settled === undefined) {
+      this.#conduct.mistake(`a reply to call ${frame.id}, which is not outstanding`);
+      return;
     }
+    const { token, answer } = settled;
+    const wrong = this.#host.answer(this, token, answer, frame);
+    if (wrong !== undefined) this.#conduct.mistake(wrong);
+    else if (answer.kind === 'error' && answer.code === 'EPROTO') this.#conduct.mistake(answer.message);
   }
 
   /** A posted call has no reply to say it in. */
   #refuse(id: number, error: ModelError): void {
     this.#host.counters.errorsTotal++;
+    this.#conduct.answered(error.code, error.message);
     if (this.#calls.take(id) === 0) return;
     this.#outlet.add(id, KIND.reply, BODY.error, errorBody(error.code, error.message, error.field));
   }
@@ -294,18 +314,5 @@ export class Session {
     this.#calls.clear();
     this.#feed.choose([]);
     this.#host.gone(this, reason);
-  }
-}
-
-function arrival(frame: PacketReader): Arrival {
-  switch (frame.kind) {
-    case KIND.call:
-      return frame.number === BODY.hello ? 'hello' : 'call';
-    case KIND.reply:
-      return 'reply';
-    case KIND.event:
-      return 'event';
-    case KIND.cancel:
-      return 'cancel';
   }
 }

@@ -1,6 +1,7 @@
 /** Peers that owe answers, have no more credit, or leave. */
 import { describe, expect, it } from 'vitest';
 import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, type TestPeer } from '../../kit/core-machine.ts';
+import { remoteBench, startRead } from '../../kit/remote-function.ts';
 
 const IOVA = 0x4_0000;
 const OWNED = 0x4000_0000n;
@@ -72,3 +73,41 @@ function powerControl(m: CoreMachine): number {
   for (let at = byte(0x34); at !== 0; at = byte(at + 1)) if (byte(at) === 1) return at + 4;
   throw new Error('no Power Management capability');
 }
+
+describe('an answer that does not fit what was asked', () => {
+  it('is an error for whoever waits, and said', () => {
+    const { m, owner } = owned(4);
+    const reading = m.write(FIRST, IOVA, 'xx', { operation: 'read' });
+    const wrong = m.machine.answer(owner.id, owner.calls[0]!.token, { kind: 'data', data: Uint8Array.of(1) });
+    expect(wrong).toBe('its answer does not fit what was asked: 1 bytes for a read of 2 bytes');
+    m.advance(0);
+    expect(reading.reply).toMatchObject({ kind: 'dma', outcome: 'completer-abort', bytesDone: 0 });
+    expect(m.machine.owedBy(owner.id)).toBe(0);
+  });
+
+  it.each([
+    [1, 0xff, 0, undefined],
+    [1, 0x100, 0, '0x100'],
+    [2, 0xffff, 0, undefined],
+    [2, -1, 0, '0xffffffff'],
+    [4, -1, 0, undefined],
+    [4, 0, 1, '0x100000000'],
+    [8, -1, -1, undefined],
+  ])('a register of %i bytes has no value of more', (bytes, valueLow, valueHigh, shown) => {
+    const { m, emulator } = remoteBench();
+    const read = startRead(m, 0, 0, bytes);
+    const wrong = m.machine.answer(emulator.id, emulator.calls[0]!.token, { kind: 'value', valueLow, valueHigh });
+    m.advance(0);
+    if (shown === undefined) expect([wrong, read.reply?.kind]).toEqual([undefined, 'region-read']);
+    else
+      expect([wrong, read.reply]).toMatchObject([
+        expect.stringContaining(`the value ${shown} for an access of ${bytes} bytes`),
+        { code: 'EPROTO' },
+      ]);
+  });
+
+  it('to nothing is refused', () => {
+    const { m, owner } = owned(4);
+    expect(() => m.machine.answer(owner.id, 99, { kind: 'ok' })).toThrow('not outstanding');
+  });
+});

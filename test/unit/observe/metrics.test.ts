@@ -13,6 +13,7 @@ const counts = {
   callsTotal: 2,
   errorsTotal: 1,
   eventsLostTotal: 6,
+  peerMistakesTotal: 21,
   peerTimeoutsTotal: 4,
   crashesTotal: 9,
   resetsTotal: 89,

@@ -35,8 +35,8 @@ export class FakeMachine implements MachinePort {
   alarmNs: number | undefined;
   /** The reply to a command; undefined holds it. May throw. */
   react: (command: Command, submitted: Submitted) => Reply | undefined = replyTo;
-  /** What an answer leads to. May throw. */
-  onAnswer: (answer: PeerAnswer) => void = () => undefined;
+  /** What is wrong with an answer. May throw. */
+  onAnswer: (answer: PeerAnswer) => string | undefined = () => undefined;
   readonly traceListeners = new Set<TraceSink>();
   trace?: { listen(sink: TraceSink): () => void } = {
     listen: (sink) => {
@@ -68,9 +68,9 @@ export class FakeMachine implements MachinePort {
     const reply = this.react(command, submitted);
     if (reply !== undefined) this.reply(submitted, reply);
   }
-  answer(peer: PeerId, token: number, answer: PeerAnswer): void {
+  answer(peer: PeerId, token: number, answer: PeerAnswer): string | undefined {
     this.answers.push({ peer, token, answer });
-    this.onAnswer(answer);
+    return this.onAnswer(answer);
   }
   takeOutbox(): readonly Outgoing[] {
     const items = this.#outbox;

@@ -94,7 +94,10 @@ describe('a drain', () => {
     peer.call(2, 'memoryRead', { address: READ.offset, bytes: 2 }).send();
     await peer.until(() => machine.submitted.length === 1);
     machine.ask(2, { kind: 'memory-read', address: 0n, bytes: 2, epoch: 0 });
-    machine.onAnswer = () => machine.reply(held(machine), { kind: 'memory-read', data: Uint8Array.of(1, 2) });
+    machine.onAnswer = () => {
+      machine.reply(held(machine), { kind: 'memory-read', data: Uint8Array.of(1, 2) });
+      return undefined;
+    };
     owner.call(0, 'clockInfo', {}).send();
     await owner.until(() => owner.calls().length === 1);
     const drained = host.drain(60_000);
@@ -197,6 +200,7 @@ describe('a host', () => {
       callsTotal: 1,
       errorsTotal: 1,
       eventsLostTotal: 0,
+      peerMistakesTotal: 0,
       peerTimeoutsTotal: 0,
       resetsTotal: 1,
       faultsTotal: 1,

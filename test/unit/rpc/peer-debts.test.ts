@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BODY, type CallName, type iommud } from '../../../proto/index.ts';
-import { ModelError } from '../../../server/src/core/base/index.ts';
+import { PEER_MISTAKES_MAX } from '../../../proto/limits.ts';
 import type { PeerCall } from '../../../server/src/core/machine/index.ts';
+import type { MachineHost } from '../../../server/src/rpc/index.ts';
 import type { FakeMachine } from './fake-machine.ts';
 import { ROLE, settle, type RawPeer } from './raw-peer.ts';
 import { closedWith, setup } from './setup.ts';
@@ -56,7 +57,9 @@ const ASKED: [string, CallName, Record<string, unknown>, Record<string, unknown>
   ],
 ];
 
-async function owner(hello: iommud.v1.Hello.$Properties = {}): Promise<{ machine: FakeMachine; peer: RawPeer; go: () => Promise<void> }> {
+async function owner(
+  hello: iommud.v1.Hello.$Properties = {},
+): Promise<{ machine: FakeMachine; peer: RawPeer; host: MachineHost; go: () => Promise<void> }> {
   const { machine, host, connect } = setup();
   const peer = connect().hello([ROLE.device, ROLE.memory], hello).send();
   await peer.replyTo(1);
@@ -64,7 +67,7 @@ async function owner(hello: iommud.v1.Hello.$Properties = {}): Promise<{ machine
     await host.call({ kind: 'clock-info' });
     await settle();
   };
-  return { machine, peer, go };
+  return { machine, peer, host, go };
 }
 const read = (bytes = 2): PeerCall => ({ kind: 'memory-read', address: WIDE, bytes, epoch: 0 });
 
@@ -105,29 +108,38 @@ describe('what the machine asks of a peer', () => {
     expect(machine.answers.map((one) => one.token)).toEqual([2, 1]);
   });
 
+  const EPROTO = expect.objectContaining({ kind: 'error', code: 'EPROTO' }) as unknown;
   it.each([
-    ['to a call that was not made', (peer: RawPeer) => peer.reply(9, 'memoryReadReply', {}, DATA)],
-    ['of another kind', (peer: RawPeer) => peer.reply(1, 'memoryWriteReply')],
-    ['without its data', (peer: RawPeer) => peer.reply(1, 'memoryReadReply')],
-    ['twice', (peer: RawPeer) => peer.reply(1, 'memoryReadReply', {}, DATA).reply(1, 'memoryReadReply', {}, DATA)],
-  ])('closes with 1002 when answered %s', async (_what, answer) => {
-    const { machine, peer, go } = await owner();
+    ['to a call that was not made', (peer: RawPeer) => peer.reply(9, 'memoryReadReply', {}, DATA), []],
+    ['of another kind', (peer: RawPeer) => peer.reply(1, 'memoryWriteReply'), [EPROTO]],
+    ['without its data', (peer: RawPeer) => peer.reply(1, 'memoryReadReply'), [EPROTO]],
+    [
+      'twice',
+      (peer: RawPeer) => peer.reply(1, 'memoryReadReply', {}, DATA).reply(1, 'memoryReadReply', {}, DATA),
+      [expect.objectContaining({ kind: 'data' })],
+    ],
+  ] as const)('counts an answer %s, ends its call in an error, and closes with 1002 after the 16th', async (_what, answer, came) => {
+    const { machine, peer, go, host } = await owner();
     machine.ask(1, read());
     await go();
     answer(peer).send();
-    await closedWith(peer, 1002);
+    await settle();
+    expect(machine.answers.map((one) => one.answer)).toEqual(came);
+    expect([host.counters.peerMistakesTotal, host.status()[0]?.mistakes, machine.detached]).toEqual([1, 1, []]);
+    for (let i = 1; i < PEER_MISTAKES_MAX; i++) peer.reply(99, 'memoryReadReply', {}, DATA);
+    peer.send();
+    expect(await closedWith(peer, 1002)).toBe(`${PEER_MISTAKES_MAX} wrong answers; the last: a reply to call 99, which is not outstanding`);
     expect(machine.detached).toEqual([1]);
   });
 
-  it('closes with 1002 when the machine does not take the answer', async () => {
-    const { machine, peer, go } = await owner();
-    machine.onAnswer = () => {
-      throw new ModelError('EPROTO', 'two bytes, not three', 'data');
-    };
+  it('counts what the machine finds wrong in an answer', async () => {
+    const { machine, peer, go, host } = await owner();
+    machine.onAnswer = () => 'two bytes, not three';
     machine.ask(1, read());
     await go();
     peer.reply(1, 'memoryReadReply', {}, DATA).send();
-    expect(await closedWith(peer, 1002)).toBe('two bytes, not three');
+    await settle();
+    expect(host.counters.peerMistakesTotal).toBe(1);
   });
 
   it('waits for the credits of the peer, in order within its class, and no class waits for another', async () => {

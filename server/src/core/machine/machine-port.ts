@@ -27,8 +27,11 @@ export interface MachinePort {
   peerTimeout(peer: PeerId): void;
   /** Runs the command; its reply is in the outbox now or comes later. Throws ModelError for a malformed one. */
   submit(peer: PeerId, token: number, command: Command): void;
-  /** The answer of a peer to call `token`. Throws ModelError (EPROTO) for one that was not asked or of the wrong kind. */
-  answer(peer: PeerId, token: number, answer: PeerAnswer): void;
+  /**
+   * The answer of a peer to call `token`. Says what is wrong with one that does not fit its call, which ends as by the error EPROTO. Throws ModelError (EPROTO)
+   * for one that was not asked.
+   */
+  answer(peer: PeerId, token: number, answer: PeerAnswer): string | undefined;
   /** Takes what has gathered, oldest first. */
   takeOutbox(): readonly Outgoing[];
   /** Clock mode `real`: nanoseconds until the next alarm, or undefined. */

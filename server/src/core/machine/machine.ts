@@ -174,13 +174,14 @@ export class Machine implements MachinePort {
     }
   }
 
-  answer(peer: PeerId, token: number, answer: PeerAnswer): void {
+  answer(peer: PeerId, token: number, answer: PeerAnswer): string | undefined {
     const settled = this.#m.peers.settle(peer, token, answer);
     this.#hashPeer('answer', settled.peer);
     this.#hash.addInt(token);
     this.#hash.addValue(answer);
-    settleOwed(this.#m, settled.peer, settled.owed, answer);
+    settleOwed(this.#m, settled.peer, settled.owed, settled.answer);
     this.#run();
+    return settled.wrong;
   }
 
   takeOutbox(): readonly Outgoing[] {

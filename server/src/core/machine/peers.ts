@@ -1,5 +1,5 @@
 /** Who takes part, what each has been asked and has not answered, and so whether the clock may pass. */
-import { ModelError, type Bdf, type StateFields } from '../base/index.ts';
+import { ModelError, hex, join64, type Bdf, type StateFields } from '../base/index.ts';
 import type { TableRead } from './domains/table-reads.ts';
 import { TABLE_ENTRY_BYTES, type TableUpdate } from './domains/table-updates.ts';
 import type { PeerRoles } from './machine-port.ts';
@@ -46,6 +46,14 @@ export interface Peer {
 
 function isObserver(roles: PeerRoles): boolean {
   return roles.observer && !roles.host && !roles.device && !roles.memory;
+}
+
+interface Settled {
+  readonly peer: Peer;
+  readonly owed: Owed;
+  /** What it counts as. */
+  readonly answer: PeerAnswer;
+  readonly wrong: string | undefined;
 }
 
 export class Peers {
@@ -95,17 +103,18 @@ export class Peers {
     this.#outbox.call(peer.id, 0, call);
   }
 
-  /** Takes the debt that this answer settles. EPROTO for one that was never asked, or of a kind that does not fit. */
-  settle(id: PeerId, token: number, answer: PeerAnswer): { readonly peer: Peer; readonly owed: Owed } {
+  /** Takes the debt that this answer settles: as an error, and said, where it does not fit. EPROTO for one that was never asked. */
+  settle(id: PeerId, token: number, answer: PeerAnswer): Settled {
     const peer = this.#byId.get(id);
     const owed = peer?.owed.get(token);
     if (peer === undefined || owed === undefined) {
       throw new ModelError('EPROTO', `an answer to call ${token}, which is not outstanding`, 'id');
     }
-    if (!fits(owed, answer)) throw new ModelError('EPROTO', `call ${token} (${owed.kind}) was answered with ${answer.kind}`, 'id');
     peer.owed.delete(token);
     peer.silent = false;
-    return { peer, owed };
+    if (fits(owed, answer)) return { peer, owed, answer, wrong: undefined };
+    const wrong = `its answer does not fit what was asked: ${answerText(answer)} for ${owedText(owed)}`;
+    return { peer, owed, answer: { kind: 'error', code: 'EPROTO', message: wrong }, wrong };
   }
 
   /** All that are attached. */
@@ -153,6 +162,23 @@ function fits(owed: Owed, answer: PeerAnswer): boolean {
     case 'invalidation':
       return answer.kind === 'ok' || answer.kind === 'later';
     case 'access':
-      return answer.kind === owed.expects && (answer.kind !== 'data' || answer.data.byteLength === owed.bytes);
+      if (answer.kind === 'data') return answer.kind === owed.expects && answer.data.byteLength === owed.bytes;
+      return answer.kind === owed.expects && (answer.kind !== 'value' || holds(owed.bytes, answer.valueLow, answer.valueHigh));
   }
+}
+
+/** A register of so many bytes has this value. */
+function holds(bytes: number, low: number, high: number): boolean {
+  if (bytes > 4) return true;
+  return high === 0 && (bytes === 4 || low >>> 0 < 1 << (8 * bytes));
+}
+
+function answerText(answer: PeerAnswer): string {
+  if (answer.kind === 'data') return `${answer.data.byteLength} bytes`;
+  return answer.kind === 'value' ? `the value ${hex(join64(answer.valueLow, answer.valueHigh))}` : `"${answer.kind}"`;
+}
+
+function owedText(owed: Owed): string {
+  if (owed.kind === 'request') return `a ${owed.request.operation} of ${owed.request.bytes} bytes`;
+  return owed.kind === 'access' ? `an access of ${owed.bytes} bytes` : `"${owed.kind}"`;
 }

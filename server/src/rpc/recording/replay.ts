@@ -192,13 +192,12 @@ class Player {
   #answer(peer: number, frame: RecordedFrame): void {
     const asked = this.#outputs.takeAsked(peer, frame.id);
     const body = decodeBody(frame);
-    if (asked === undefined || body === undefined) {
+    if (asked === undefined) {
       this.#differ(`an answer to call ${frame.id}`, 'no such call');
       return;
     }
     this.#tried(() => {
-      const answer = peerAnswer(asked, frame.number, body, frame.data);
-      if (answer !== undefined) this.#machine.answer(peer, frame.id, answer);
+      this.#machine.answer(peer, frame.id, peerAnswer(asked, frame.number, body, frame.data));
     });
   }
 
