@@ -347,3 +347,19 @@ def test_atomics_give_what_was_there(machine: StartedMachine) -> None:
     assert dev.model.swap(0, 7, 4).data == (38).to_bytes(4, "little")
     assert dev.model.compare_and_swap(0, 7, 9).ok
     assert machine.memory.read(page.address, 8) == (9).to_bytes(8, "little")
+
+
+def test_a_simulation_sets_the_pace_of_the_clock(machine: StartedMachine) -> None:
+    simulation = machine.connect(["device"])
+    with simulation.machine.clock.hold() as pace:
+        # 100 ms until the function is ready.
+        reset = machine.function("00:02.0").start_reset("flr", deadline_ms=10)
+        assert pace.grant(30) == 30_000_000
+        assert not reset.done
+        assert machine.clock.now_ns() == 30_000_000
+        assert pace.grant(70.5) == 100_500_000
+        assert reset.result().method == "flr"
+    machine.function("00:02.0").reset("flr", deadline_ms=10)
+    with pytest.raises(IommudError) as caught:
+        pace.grant(1)
+    assert caught.value.name == "EINVAL"

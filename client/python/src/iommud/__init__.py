@@ -9,7 +9,7 @@ from .blocking.connection import Connection, Pending, connect
 from .blocking.device_ats import DeviceAts, Translation
 from .blocking.domains import Domain
 from .blocking.function import Function, ResetWindow
-from .blocking.machine import Hold, Machine
+from .blocking.machine import ClockPace, Hold, Machine
 from .blocking.mappings import Mappings
 from .blocking.queue import EventQueue
 from .blocking.region import Region
@@ -27,6 +27,7 @@ __version__ = VERSION
 __all__ = [
     "Address",
     "ClaimedFunction",
+    "ClockPace",
     "Closed",
     "Connection",
     "Device",

@@ -9,7 +9,7 @@ from .connection import Connection, Pending, connect
 from .device_ats import DeviceAts, Translation
 from .domains import Domain
 from .function import Function, ResetWindow
-from .machine import Hold, Machine
+from .machine import ClockPace, Hold, Machine
 from .mappings import Mappings
 from .queue import EventQueue
 from .region import Region
@@ -17,6 +17,7 @@ from .started import StartedMachine, start_machine
 
 __all__ = [
     "ClaimedFunction",
+    "ClockPace",
     "Closed",
     "Connection",
     "Device",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import TracebackType
 from typing import TYPE_CHECKING, Sequence
 
 from ..addresses import bdf_text, ns_of_ms, pack_bdf, u32
@@ -53,6 +54,38 @@ class Clock:
         return await self._connection.ask(
             operation(b.CLOCK_ADVANCE, request, m.ClockAdvanceReply, lambda reply: reply.moved_ns, f"the clock to advance by {ms} ms")
         )
+
+    async def hold(self) -> ClockPace:
+        """From now on it passes only as far as this connection grants, until that releases it or ends: for a simulation that sets the pace. Errors: EPERM (an
+        observer), EOPNOTSUPP (clock `real`)."""
+        await self._connection.ask(operation(b.CLOCK_HOLD, m.ClockHold(), m.ClockHoldReply, lambda _: None, "the clock's hold"))
+        return ClockPace(self._connection)
+
+
+class ClockPace:
+    """The clock in this connection's hand. `async with` lets it go."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def grant(self, ms: float) -> int:
+        """One more quantum, behind those that were granted before; what time it is then, nanoseconds. Returns when the clock has come to its end: all that was
+        due has rung, and every answer that a peer owed has come. Errors: EINVAL."""
+        request = m.ClockGrant(ns=ns_of_ms(ms, "ms"))
+        return await self._connection.ask(
+            operation(b.CLOCK_GRANT, request, m.ClockGrantReply, lambda reply: reply.now_ns, f"the clock to pass {ms} ms")
+        )
+
+    async def release(self) -> None:
+        """It passes without this connection again."""
+        await self._connection.ask(operation(b.CLOCK_RELEASE, m.ClockRelease(), m.ClockReleaseReply, lambda _: None, "the clock's release"))
+
+    async def __aenter__(self) -> ClockPace:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._connection.closed is None:
+            await self.release()
 
 
 class Hold:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from types import TracebackType
 from typing import TYPE_CHECKING, Sequence
 
 from ..addresses import bdf_text, ns_of_ms, pack_bdf, u32
@@ -54,6 +55,38 @@ class Clock:
         return self._connection.ask(
             operation(b.CLOCK_ADVANCE, request, m.ClockAdvanceReply, lambda reply: reply.moved_ns, f"the clock to advance by {ms} ms")
         )
+
+    def hold(self) -> ClockPace:
+        """From now on it passes only as far as this connection grants, until that releases it or ends: for a simulation that sets the pace. Errors: EPERM (an
+        observer), EOPNOTSUPP (clock `real`)."""
+        self._connection.ask(operation(b.CLOCK_HOLD, m.ClockHold(), m.ClockHoldReply, lambda _: None, "the clock's hold"))
+        return ClockPace(self._connection)
+
+
+class ClockPace:
+    """The clock in this connection's hand. `with` lets it go."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def grant(self, ms: float) -> int:
+        """One more quantum, behind those that were granted before; what time it is then, nanoseconds. Returns when the clock has come to its end: all that was
+        due has rung, and every answer that a peer owed has come. Errors: EINVAL."""
+        request = m.ClockGrant(ns=ns_of_ms(ms, "ms"))
+        return self._connection.ask(
+            operation(b.CLOCK_GRANT, request, m.ClockGrantReply, lambda reply: reply.now_ns, f"the clock to pass {ms} ms")
+        )
+
+    def release(self) -> None:
+        """It passes without this connection again."""
+        self._connection.ask(operation(b.CLOCK_RELEASE, m.ClockRelease(), m.ClockReleaseReply, lambda _: None, "the clock's release"))
+
+    def __enter__(self) -> ClockPace:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._connection.closed is None:
+            self.release()
 
 
 class Hold:
