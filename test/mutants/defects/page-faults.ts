@@ -14,7 +14,7 @@ export const pageFaultDefects: readonly Defect[] = [
   },
   {
     invariant: 49,
-    file: 'machine/peer-answers.ts',
+    file: 'machine/remote/absence.ts',
     find: '  answerPageRequests(m, fn);\n',
     replace: '  if (fn.resetting) answerPageRequests(m, fn);\n',
     why: 'a function leaves and its page requests wait for ever',
