@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { RECORDINGS_MAX, RECORDING_BUFFER_BYTES_MAX } from '../../../../proto/limits.ts';
+import { BODY, KIND, PacketReader, PacketWriter } from '../../../../proto/index.ts';
+import { DMA_BYTES_MAX, RECORDINGS_MAX, RECORDING_BUFFER_BYTES_MAX, RECORDING_BYTES_MAX } from '../../../../proto/limits.ts';
 import { ModelError } from '../../../../server/src/core/base/index.ts';
 import { MachineHost, readRecording } from '../../../../server/src/rpc/index.ts';
+import { Recorder } from '../../../../server/src/rpc/recording/recorder.ts';
 import { PROBE, RAM, probe, specOf } from '../../../kit/core-machine.ts';
 import { KeptRecording, RecordedMachine, replayed, settle } from '../../../kit/recorded-machine.ts';
 import { FakeMachine } from '../fake-machine.ts';
@@ -89,6 +91,31 @@ describe('a recording', () => {
     expect(sink.pieces).toHaveLength(pieces);
     expect(recorded.host.state).toBe('open');
     expect(replayed(readRecording(sink.file))).toMatchObject({ difference: undefined, inputs: 3 });
+  });
+
+  it('ends when it has as many bytes as one may have', () => {
+    const packets: Uint8Array[] = [];
+    const writer = new PacketWriter((packet) => packets.push(packet));
+    writer.add(1, KIND.call, BODY.memoryWrite, { address: { low: 0, high: 0 } }, new Uint8Array(DMA_BYTES_MAX));
+    writer.flush();
+    const frame = new PacketReader(packets[0]!);
+    frame.next();
+    let bytes = 0;
+    let ended: string | undefined;
+    const sink = {
+      write: (piece: Uint8Array) => void (bytes += piece.length),
+      bufferedBytes: 0,
+      end: (reason: string) => (ended = reason),
+    };
+    const recorder = new Recorder({ nowNs: 0, traceHash: '' }, sink, [], []);
+    let calls = 0;
+    for (; ended === undefined && calls < 2 * (RECORDING_BYTES_MAX / DMA_BYTES_MAX); calls++) {
+      expect(bytes).toBeLessThanOrEqual(RECORDING_BYTES_MAX);
+      recorder.call(1, frame, undefined);
+      recorder.settle();
+    }
+    expect([ended, calls]).toEqual([expect.stringContaining(`at most ${RECORDING_BYTES_MAX} bytes`), RECORDING_BYTES_MAX / DMA_BYTES_MAX]);
+    expect(bytes).toBeLessThan(RECORDING_BYTES_MAX + 2 * DMA_BYTES_MAX);
   });
 
   it('ends with the machine', async () => {
