@@ -38,24 +38,24 @@ export type TimelineEvent =
 
 /** Whatever has slices: a function, a connection, the machine. */
 export class TrackGroup {
-  readonly #events: TimelineEvent[];
+  readonly #add: (event: TimelineEvent) => void;
   readonly #pid: number;
   readonly #tracks = new Map<string, { readonly tid: number; readonly open: string[] }>();
   /** Slices beside others, by category and id. */
   readonly #open = new Map<string, { readonly cat: string; readonly id: number | string; readonly name: string }>();
 
   /** `pid` is above 0, and below 2^24: a track's number is made of it. */
-  constructor(events: TimelineEvent[], pid: number, name: string) {
-    this.#events = events;
+  constructor(add: (event: TimelineEvent) => void, pid: number, name: string) {
+    this.#add = add;
     this.#pid = pid;
-    events.push({ ph: 'M', name: 'process_name', pid, tid: this.#tidOf(0), args: { name } });
-    events.push({ ph: 'M', name: 'process_sort_index', pid, tid: this.#tidOf(0), args: { sort_index: pid } });
+    add({ ph: 'M', name: 'process_name', pid, tid: this.#tidOf(0), args: { name } });
+    add({ ph: 'M', name: 'process_sort_index', pid, tid: this.#tidOf(0), args: { sort_index: pid } });
   }
 
   begin(track: string, name: string, ns: number, args?: Args): void {
     const { tid, open } = this.#track(track);
     open.push(name);
-    this.#events.push({ ph: 'B', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
+    this.#add({ ph: 'B', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
   }
 
   /** Ends the innermost slice; nothing where none is open. */
@@ -63,7 +63,7 @@ export class TrackGroup {
     const { tid, open } = this.#track(track);
     const name = open.pop();
     if (name === undefined) return;
-    this.#events.push({ ph: 'E', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
+    this.#add({ ph: 'E', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
   }
 
   /** How many slices of the track are open. */
@@ -73,7 +73,7 @@ export class TrackGroup {
 
   instant(track: string, name: string, ns: number, args?: Args): void {
     const { tid } = this.#track(track);
-    this.#events.push({ ph: 'i', s: 't', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
+    this.#add({ ph: 'i', s: 't', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
   }
 
   /** A slice beside others. One of that id that is open already is ended first. */
@@ -95,7 +95,7 @@ export class TrackGroup {
   }
 
   count(name: string, ns: number, value: number): void {
-    this.#events.push({ ph: 'C', name, pid: this.#pid, tid: this.#tidOf(0), ts: ns / US_NS, args: { value } });
+    this.#add({ ph: 'C', name, pid: this.#pid, tid: this.#tidOf(0), ts: ns / US_NS, args: { value } });
   }
 
   /** Everything that is open ends here: what was recorded goes no further. */
@@ -107,7 +107,7 @@ export class TrackGroup {
   #async(ph: 'b' | 'n' | 'e', cat: string, id: number | string, name: string, ns: number, args: Args | undefined): void {
     const id2 = { local: typeof id === 'number' ? `0x${id.toString(16)}` : id };
     const common = { ph, name, cat, id2, pid: this.#pid, tid: this.#tidOf(0), ts: ns / US_NS };
-    this.#events.push(args === undefined ? common : { ...common, args });
+    this.#add(args === undefined ? common : { ...common, args });
   }
 
   #track(name: string): { readonly tid: number; readonly open: string[] } {
@@ -115,7 +115,7 @@ export class TrackGroup {
     if (known !== undefined) return known;
     const track = { tid: this.#tidOf(this.#tracks.size + 1), open: [] };
     this.#tracks.set(name, track);
-    this.#events.push({ ph: 'M', name: 'thread_name', pid: this.#pid, tid: track.tid, args: { name } });
+    this.#add({ ph: 'M', name: 'thread_name', pid: this.#pid, tid: track.tid, args: { name } });
     return track;
   }
 

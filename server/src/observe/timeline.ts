@@ -1,6 +1,7 @@
 /** A machine's trace as a timeline for the Perfetto UI: a group of tracks for each function, and one for whoever else has something to show. */
 import {
   HOLD_POINTS,
+  ModelError,
   OUTCOMES,
   PAGE_ANSWERS,
   RESET_METHODS,
@@ -14,6 +15,9 @@ import { TrackGroup, type TimelineEvent } from './timeline-events.ts';
 import { traceFields } from './trace-line.ts';
 
 export type TimelineTrack = TrackGroup;
+
+/** Events of one timeline: some hundred megabytes, which is what a browser still opens. */
+const TIMELINE_EVENTS_MAX = 2_000_000;
 
 const MACHINE_PID = 1;
 /** Connections stand above functions. */
@@ -57,11 +61,18 @@ export class Timeline {
   readonly #functions = new Map<number, FunctionTracks>();
   readonly #groups = new Map<string, TrackGroup>();
   readonly #titles: ReadonlyMap<number, string>;
+  readonly #eventsMax: number;
+  readonly #add = (event: TimelineEvent): void => {
+    if (this.#events.length < this.#eventsMax) this.#events.push(event);
+    else this.#isFull = true;
+  };
+  #isFull = false;
   #lastNs = 0;
 
   /** `titles`: what functions are, by their packed address. */
-  constructor(name: string, titles: ReadonlyMap<number, string> = new Map()) {
-    this.#machine = new TrackGroup(this.#events, MACHINE_PID, `machine ${name}`);
+  constructor(name: string, titles: ReadonlyMap<number, string> = new Map(), eventsMax: number = TIMELINE_EVENTS_MAX) {
+    this.#eventsMax = eventsMax;
+    this.#machine = new TrackGroup(this.#add, MACHINE_PID, `machine ${name}`);
     this.#titles = titles;
   }
 
@@ -77,13 +88,16 @@ export class Timeline {
   group(name: string): TimelineTrack {
     const known = this.#groups.get(name);
     if (known !== undefined) return known;
-    const group = new TrackGroup(this.#events, MACHINE_PID + 1 + this.#groups.size, name);
+    const group = new TrackGroup(this.#add, MACHINE_PID + 1 + this.#groups.size, name);
     this.#groups.set(name, group);
     return group;
   }
 
-  /** The file: JSON. What is open ends at `untilNs`, or when the last thing happened. */
+  /** The file: JSON. What is open ends at `untilNs`, or when the last thing happened. ModelError EMSGSIZE where there was too much. */
   end(untilNs = 0): string {
+    if (this.#isFull) {
+      throw new ModelError('EMSGSIZE', `more than ${this.#eventsMax} events for one timeline; make it of a shorter recording`, 'recording');
+    }
     const ns = Math.max(untilNs, this.#lastNs);
     for (const { group, step, stepNs } of this.#functions.values()) {
       // Nothing tells when the last step ended.
@@ -100,7 +114,7 @@ export class Timeline {
     if (known !== undefined) return known;
     const title = this.#titles.get(number);
     const bdf = formatBdf(bdfFromNumber(number));
-    const group = new TrackGroup(this.#events, FIRST_FUNCTION_PID + this.#functions.size, title === undefined ? bdf : `${bdf} ${title}`);
+    const group = new TrackGroup(this.#add, FIRST_FUNCTION_PID + this.#functions.size, title === undefined ? bdf : `${bdf} ${title}`);
     const made = { group, inFlight: new Set<number>(), countedNs: -1, step: -1, stepNs: 0 };
     this.#functions.set(number, made);
     return made;
