@@ -53,8 +53,13 @@ function onSecondaryBus(topology: Topology, bridge: TopologyFunction, devfn: num
   // Without ARI Forwarding only device 0 is at the other end of a link (§7.3.1).
   if (!bridge.config.ariForwarding) return devfn > FUNCTION_BITS ? { found: undefined, completer: bridge } : answerOf(onBus, devfn, bridge);
   // A device without ARI answers to whatever Device Number the request bears.
-  if (!onBus.some(({ config }) => config.isAri)) return answerOf(onBus, devfn & FUNCTION_BITS, bridge);
+  if (!onBus.some(hasEightBits)) return answerOf(onBus, devfn & FUNCTION_BITS, bridge);
   return { found: onBus.find(({ bdf }) => (bdf & DEVFN_BITS) === devfn), completer: onBus[0] ?? bridge };
+}
+
+/** Function numbers of its device have eight bits: it has ARI, or what it has could not be told apart without. */
+function hasEightBits({ bdf, config }: TopologyFunction): boolean {
+  return config.isAri || (bdf & DEVFN_BITS) > FUNCTION_BITS;
 }
 
 /** On the other side is one device. */

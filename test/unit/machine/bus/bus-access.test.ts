@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { bdf } from '../../../../server/src/core/base/index.ts';
 import type { BusSpace, MachineEvent } from '../../../../server/src/core/machine/index.ts';
-import { CoreMachine, RAM, probe, type Options } from '../../../kit/core-machine.ts';
+import { BELOW, CoreMachine, PORT, RAM, probe, type Options } from '../../../kit/core-machine.ts';
+import { CONTROL, ENABLE, FIRST, MEMORY, SECOND, SriovMachine, VF_BYTES } from '../../../kit/sriov-machine.ts';
 import { ECAM, LEFT, LEFT_BAR, LEFT_PORT, RIGHT, RIGHT_BAR, RIGHT_PORT, ROOT_PORT, SCRATCH, aSwitch } from '../../../kit/switch-machine.ts';
 
 const [COMMAND, STATUS, BAR0, SECONDARY, SECONDARY_STATUS] = [0x04, 0x06, 0x10, 0x19, 0x1e];
@@ -237,5 +238,45 @@ it('configuration space that an emulator keeps is asked of the emulator, by addr
     offset: 0x42,
     bytes: 2,
     valueLow: 0x77,
+  });
+});
+
+describe('virtual functions', () => {
+  const VF_BAR = 0xe020_0000;
+
+  function enabled(): { m: SriovMachine; read: (space: BusSpace, address: number) => number } {
+    const m = new SriovMachine();
+    // The window of the port has the BARs of all.
+    m.call('ok', { kind: 'region-write', bdf: PORT, region: 7, offset: 0x20, bytes: 4, valueLow: 0xe030_e010 | 0, valueHigh: 0 });
+    m.enable(2, ENABLE | MEMORY);
+    m.advance(1000);
+    const read = (space: BusSpace, address: number): number =>
+      m.call('region-read', { kind: 'bus-read', space, address: BigInt(address), bytes: 4 }).valueLow >>> 0;
+    return { m, read };
+  }
+
+  it('answer in their share of the VF BARs, while VF Memory Space Enable is set', () => {
+    const { m, read } = enabled();
+    const stride = Number(VF_BYTES);
+    m.call('ok', { kind: 'region-write', bdf: SECOND, region: 0, offset: SCRATCH, bytes: 4, valueLow: 0x51, valueHigh: 0 });
+    expect([read('memory', VF_BAR + SCRATCH), read('memory', VF_BAR + stride + SCRATCH), read('memory', VF_BAR + 2 * stride)]).toEqual([
+      0,
+      0x51,
+      ONES,
+    ]);
+    m.half(BELOW, m.at + CONTROL, ENABLE);
+    expect(read('memory', VF_BAR + stride + SCRATCH)).toBe(ONES);
+  });
+
+  it('are reached by bus numbers with ARI Forwarding Enable only, for their function numbers have eight bits', () => {
+    const { m, read } = enabled();
+    expect(read('config', FIRST * 0x1000)).toBe(ONES);
+    const { data } = m.call('config-read', { kind: 'config-read', bdf: PORT, offset: 0, bytes: 256 });
+    let express = data[0x34] ?? 0;
+    while (express !== 0 && data[express] !== 0x10) express = data[express + 1] ?? 0;
+    m.half(PORT, express + 0x28, 0x20);
+    // The Vendor ID of a virtual function is all ones; its class is that of the physical one.
+    expect(read('config', FIRST * 0x1000 + 8)).toBe(m.dword(FIRST, 8));
+    expect(read('config', (SECOND + 1) * 0x1000 + 8)).toBe(ONES);
   });
 });

@@ -42,3 +42,20 @@ it('what comes into a slot has that of the slot as it is numbered', () => {
   m.map(BRIDGE, IOVA, m.allocPage());
   expect(m.outcome(BRIDGE, IOVA)).toBe('performed');
 });
+
+it('what software restores after a reset has written to the function', () => {
+  const m = machine(
+    [
+      {
+        ...rootPort,
+        config: bridgeConfig({ kind: 'root-port', primary: 0, secondary: 1, subordinate: 1, capabilities: SOURCE_VALIDATION }),
+      },
+      probe(BRIDGE, { integrated: false }),
+    ],
+    BRIDGE,
+  );
+  number(m, PORT, 0x00_07_07_00);
+  expect(m.outcome(BRIDGE, IOVA)).toBe('completer-abort');
+  expect(m.reset(BRIDGE).reply).toMatchObject({ kind: 'reset' });
+  expect(m.outcome(BRIDGE, IOVA)).toBe('performed');
+});
