@@ -43,6 +43,7 @@ export function creditClass(number: number): CreditClass {
       return CREDIT_CLASS_ACCESS;
     case BODY.dmaRead:
     case BODY.dmaWrite:
+    case BODY.dmaList:
     case BODY.modelDma:
     case BODY.dirtyRead:
     case BODY.deviceTranslate:
@@ -71,9 +72,18 @@ export function replyBytes(number: number, body: object): number {
       return (body as { bytes?: number | null }).bytes ?? 0;
     case BODY.dirtyRead:
       return bitmapBytes(body);
+    case BODY.dmaList:
+      return listBytes(body as iommud.v1.DmaList.$Properties);
     default:
       return 0;
   }
+}
+
+/** A list that is refused carries nothing. */
+function listBytes({ write, ranges }: iommud.v1.DmaList.$Properties): number {
+  if (write === true) return 0;
+  const bytes = (ranges ?? []).reduce((sum, range) => sum + (range.bytes ?? 0), 0);
+  return bytes > DMA_BYTES_MAX ? 0 : bytes;
 }
 
 /** A bit for each `page_bytes` of `bytes`; more than a reply carries is refused, and nothing is carried for a call that makes no sense. */

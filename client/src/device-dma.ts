@@ -40,6 +40,32 @@ export class DeviceDma {
     );
   }
 
+  /** Several ranges in one call, at most 256 and 1 MiB together; a result for each, in order, with its bytes. Errors: EINVAL names the range. */
+  readList(
+    ranges: readonly { readonly iova: bigint | number; readonly bytes: number }[],
+    options?: DmaOptions,
+  ): Promise<readonly DmaResult[]> {
+    return this.#list(ranges, undefined, options);
+  }
+
+  /** The same of writes. */
+  writeList(
+    ranges: readonly { readonly iova: bigint | number; readonly data: Uint8Array }[],
+    options?: DmaOptions,
+  ): Promise<readonly DmaResult[]> {
+    const all = new Uint8Array(ranges.reduce((sum, { data }) => sum + data.length, 0));
+    let at = 0;
+    for (const { data } of ranges) {
+      all.set(data, at);
+      at += data.length;
+    }
+    return this.#list(
+      ranges.map(({ iova, data }) => ({ iova, bytes: data.length })),
+      all,
+      options,
+    );
+  }
+
   /**
    * Page requests of the function for consecutive pages; resolves with the group's answer, or at once where `last` is false. Errors: EPERM (not claimed),
    * EBUSY (the group waits for its answer), EAGAIN (more than its allocation leaves room for).
@@ -51,6 +77,27 @@ export class DeviceDma {
   /** A Stop Marker: it has stopped using the PASID. */
   async stopPasid(pasid: number, options?: CallOptions): Promise<PageRequestResult> {
     return pageRequestResult((await ask(this.#channel, 'pageRequest', stopMarker(this.#function, pasid), options)).body);
+  }
+
+  async #list(
+    ranges: readonly { readonly iova: bigint | number; readonly bytes: number }[],
+    written: Uint8Array | undefined,
+    options: DmaOptions | undefined,
+  ): Promise<readonly DmaResult[]> {
+    const request = {
+      function: this.#function,
+      ranges: ranges.map(({ iova, bytes }) => ({ iova: u64(iova, 'iova'), bytes: u32(bytes, 'bytes') })),
+      write: written !== undefined,
+      pasid: pasidOf(options),
+      translated: options?.translated ?? null,
+    };
+    const { body, data } = await ask(this.#channel, 'dmaList', request, options, written);
+    let at = 0;
+    return body.results.map((result, i) => {
+      const from = at;
+      at += ranges[i]?.bytes ?? 0;
+      return dmaResult(result, written === undefined ? data?.slice(from, from + result.bytesDone) : undefined);
+    });
   }
 
   async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaOptions | undefined): Promise<DmaResult> {

@@ -179,6 +179,8 @@ export const BODY = {
   deviceInvalidateReply: 217,
   invalidateComplete: 218,
   invalidateCompleteReply: 219,
+  dmaList: 220,
+  dmaListReply: 221,
   clockInfo: 224,
   clockInfoReply: 225,
   clockAdvance: 226,
@@ -299,6 +301,7 @@ export interface Calls {
   deviceTranslate: { request: iommud.v1.DeviceTranslate.$Properties; decoded: iommud.v1.DeviceTranslate; reply: iommud.v1.DeviceTranslateReply };
   deviceInvalidate: { request: iommud.v1.DeviceInvalidate.$Properties; decoded: iommud.v1.DeviceInvalidate; reply: iommud.v1.DeviceInvalidateReply };
   invalidateComplete: { request: iommud.v1.InvalidateComplete.$Properties; decoded: iommud.v1.InvalidateComplete; reply: iommud.v1.InvalidateCompleteReply };
+  dmaList: { request: iommud.v1.DmaList.$Properties; decoded: iommud.v1.DmaList; reply: iommud.v1.DmaListReply };
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
@@ -505,6 +508,8 @@ codecs[216] = v1.DeviceInvalidate;
 codecs[217] = v1.DeviceInvalidateReply;
 codecs[218] = v1.InvalidateComplete;
 codecs[219] = v1.InvalidateCompleteReply;
+codecs[220] = v1.DmaList;
+codecs[221] = v1.DmaListReply;
 codecs[224] = v1.ClockInfo;
 codecs[225] = v1.ClockInfoReply;
 codecs[226] = v1.ClockAdvance;

@@ -1487,6 +1487,196 @@ export namespace iommud {
             type $Shape = iommud.v1.InvalidateCompleteReply.$Properties;
         }
 
+        /** Represents a DmaRange. */
+        class DmaRange {
+
+            /**
+             * Constructs a new DmaRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DmaRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Any 64 bits, as in DmaRead. */
+            iova: (Long|null);
+
+            /** At least 1. */
+            bytes: (number|null);
+
+            /**
+             * Encodes the specified DmaRange message. Does not implicitly {@link iommud.v1.DmaRange.verify|verify} messages.
+             * @param message DmaRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DmaRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DmaRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DmaRange & iommud.v1.DmaRange.$Shape} DmaRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DmaRange & iommud.v1.DmaRange.$Shape;
+        }
+
+        namespace DmaRange {
+
+            /** Properties of a DmaRange. */
+            interface $Properties {
+
+                /** Any 64 bits, as in DmaRead. */
+                iova?: (Long|null);
+
+                /** At least 1. */
+                bytes?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DmaRange. */
+            type $Shape = iommud.v1.DmaRange.$Properties;
+        }
+
+        /**
+         * DMA by a scatter list: range after range is issued in order, whatever comes of those before. `data` has their bytes one behind the other: of a write in the
+         * call, of a read in the reply, where bytes that were not read are 0.
+         * Role: device. Class: dma. Errors: as DmaRead, naming `ranges[3].bytes`, and nothing was issued.
+         */
+        class DmaList {
+
+            /**
+             * Constructs a new DmaList.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DmaList.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DmaList function. */
+            function: (number|null);
+
+            /** 1 to 256, together at most 1048576 bytes. */
+            ranges: iommud.v1.DmaRange[];
+
+            /** True: to memory. Absent: from memory. */
+            write: (boolean|null);
+
+            /** 20 bits. Absent: without a PASID. */
+            pasid: (number|null);
+
+            /** As in DmaRead. */
+            translated: (boolean|null);
+
+            /**
+             * Encodes the specified DmaList message. Does not implicitly {@link iommud.v1.DmaList.verify|verify} messages.
+             * @param message DmaList message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DmaList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DmaList message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DmaList & iommud.v1.DmaList.$Shape} DmaList
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DmaList & iommud.v1.DmaList.$Shape;
+        }
+
+        namespace DmaList {
+
+            /** Properties of a DmaList. */
+            interface $Properties {
+
+                /** DmaList function */
+                "function"?: (number|null);
+
+                /** 1 to 256, together at most 1048576 bytes. */
+                ranges?: iommud.v1.DmaRange.$Properties[];
+
+                /** True: to memory. Absent: from memory. */
+                write?: (boolean|null);
+
+                /** 20 bits. Absent: without a PASID. */
+                pasid?: (number|null);
+
+                /** As in DmaRead. */
+                translated?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DmaList. */
+            type $Shape = iommud.v1.DmaList.$Properties;
+        }
+
+        /** Represents a DmaListReply. */
+        class DmaListReply {
+
+            /**
+             * Constructs a new DmaListReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DmaListReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Of each range, in order. One for which the function's ledger had no room is `aborted` with no request. */
+            results: iommud.v1.DmaResult[];
+
+            /** DmaListReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DmaListReply message. Does not implicitly {@link iommud.v1.DmaListReply.verify|verify} messages.
+             * @param message DmaListReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DmaListReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DmaListReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DmaListReply & iommud.v1.DmaListReply.$Shape} DmaListReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DmaListReply & iommud.v1.DmaListReply.$Shape;
+        }
+
+        namespace DmaListReply {
+
+            /** Properties of a DmaListReply. */
+            interface $Properties {
+
+                /** Of each range, in order. One for which the function's ledger had no room is `aborted` with no request. */
+                results?: iommud.v1.DmaResult.$Properties[];
+
+                /** DmaListReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DmaListReply. */
+            type $Shape = iommud.v1.DmaListReply.$Properties;
+        }
+
         /** Names and numbers are Linux's (include/uapi/asm-generic/errno.h). Numbers are never reused. */
         enum ErrorCode {
 

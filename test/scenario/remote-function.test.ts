@@ -98,3 +98,30 @@ scenario('an emulator that keeps its configuration space', { preset: 'basic' }, 
   await eventually(() => expect(view.getUint16(COMMAND, true)).toBe(MEMORY | MASTER));
   expect(await dev.info()).toMatchObject({ busMaster: true });
 });
+
+scenario('a scatter list is one call with a result for each range', { preset: 'basic' }, async (m) => {
+  const emulator = await m.connect(['device']);
+  const { dma } = await emulator.claimDevice(BDF);
+  const page = await m.mapped(m.function(BDF), 0x10000);
+  const data = (words: string): Uint8Array => new TextEncoder().encode(words);
+  const written = await dma.writeList([
+    { iova: 0x10010, data: data('second') },
+    { iova: 0x20000, data: data('nowhere') },
+    { iova: 0x10000, data: data('first') },
+  ]);
+  expect(written.map(({ outcome, bytes }) => [outcome, bytes])).toEqual([
+    ['performed', 6],
+    ['not-present', 0],
+    ['performed', 5],
+  ]);
+  expect([await m.text(page, 5), await m.text(page + 16n, 6)]).toEqual(['first', 'second']);
+  const read = await dma.readList([
+    { iova: 0x10fff, bytes: 2 },
+    { iova: 0x10000, bytes: 5 },
+  ]);
+  expect(read).toMatchObject([
+    { outcome: 'not-present', bytes: 1, failedIova: 0x11000n, data: Uint8Array.of(0) },
+    { outcome: 'performed', data: data('first') },
+  ]);
+  expect(await refusal(dma.readList([{ iova: 0, bytes: 0 }]))).toBe('EINVAL');
+});

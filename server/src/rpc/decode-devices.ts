@@ -4,7 +4,7 @@ import { LIST_ITEMS_MAX, PLUG_CHARS_MAX } from '../../../proto/limits.ts';
 import type { Command, RegionWriteItem } from '../core/machine/index.ts';
 import { ATC_OWNERS, CONFIG_KEEPER } from './enums.ts';
 import { invalid } from './errors.ts';
-import { needFunction, needHalves, needNumber, needText, needUint32, needWord } from './fields.ts';
+import { needFunction, needHalves, needNumber, needText, needUint32, needWord, optionalPasid } from './fields.ts';
 
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
@@ -40,6 +40,18 @@ export const DEVICE_ROWS = {
       delayNs: b.delayNs === null ? undefined : needNumber(b.delayNs, 'delay_ns'),
     }),
   },
+  dmaList: {
+    roles: ['device'] as const,
+    decode: (b: Calls['dmaList']['decoded'], data: Uint8Array | undefined): CommandOf<'dma-list'> => ({
+      kind: 'dma-list',
+      bdf: needFunction(b.function),
+      ranges: dmaRangesOf(b.ranges),
+      write: b.write ?? false,
+      data,
+      pasid: optionalPasid(b.pasid),
+      ...(b.translated === null ? {} : { translated: b.translated }),
+    }),
+  },
   deviceRelease: {
     roles: ['device'] as const,
     decode: (b: Calls['deviceRelease']['decoded']): CommandOf<'device-release'> => ({
@@ -48,6 +60,14 @@ export const DEVICE_ROWS = {
     }),
   },
 };
+
+function dmaRangesOf(ranges: Calls['dmaList']['decoded']['ranges']): CommandOf<'dma-list'>['ranges'] {
+  if (ranges.length > LIST_ITEMS_MAX) throw invalid('ranges', `has ${ranges.length} elements; at most ${LIST_ITEMS_MAX} are allowed`);
+  return ranges.map((range) => {
+    const iova = needHalves(range.iova, 'ranges.iova');
+    return { iovaLow: iova.low, iovaHigh: iova.high, bytes: needUint32(range.bytes, 'ranges.bytes') };
+  });
+}
 
 function writesOf(items: Calls['regionWriteMulti']['decoded']['writes']): readonly RegionWriteItem[] {
   if (items.length > LIST_ITEMS_MAX) throw invalid('writes', `has ${items.length} elements; at most ${LIST_ITEMS_MAX} are allowed`);

@@ -48,6 +48,7 @@ export function replyData(reply: Reply): Uint8Array | undefined {
     case 'memory-read':
     case 'config-read':
     case 'dirty-read':
+    case 'dma-list':
       return reply.data;
     case 'device-claim':
       return reply.config;
@@ -75,6 +76,8 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
       timedOut: reply.timedOut,
       elapsedNs: u64FromNumber(reply.elapsedNs),
     }) satisfies Send<'FunctionUnplugReply'>,
+  'dma-list': (reply) =>
+    ({ results: reply.results.map(dmaResult), elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DmaListReply'>,
   'device-claim': (reply) =>
     ({ elapsedNs: u64FromNumber(reply.elapsedNs), function: reply.bdf, restarted: reply.restarted }) satisfies Send<'DeviceClaimReply'>,
   'function-info': (reply) => functionDetail(reply.function),

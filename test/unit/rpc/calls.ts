@@ -121,6 +121,20 @@ export const EXAMPLES: Examples = {
     needs: ['function', 'alarm'],
     command: { kind: 'device-alarm-set', bdf, alarm: 15, delayNs: SAFE_NUMBER },
   },
+  dmaList: {
+    body: { function: FUNCTION, ranges: [{ iova: WIDE, bytes: 4 }], write: true, pasid: 7, translated: true },
+    data: DATA,
+    needs: ['function'],
+    command: {
+      kind: 'dma-list',
+      bdf,
+      ranges: [{ iovaLow: 0x1000, iovaHigh: -0x8000, bytes: 4 }],
+      write: true,
+      data: DATA,
+      pasid: 7,
+      translated: true,
+    },
+  },
   deviceRelease: { ...place, command: { kind: 'device-release', bdf } },
   groupInfo: { ...place, command: { kind: 'group-info', bdf } },
   domainAlloc: {

@@ -136,11 +136,11 @@ describe('calls', () => {
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
       ['host', 76],
-      ['device', 18],
+      ['device', 19],
       ['memory', 11],
       ['observer', 16],
     ]);
-    expect(machine.submitted.length).toBe(76 + 18 + 11 + 16);
+    expect(machine.submitted.length).toBe(76 + 19 + 11 + 16);
   });
 
   it('that are cancelled still get their one reply', async () => {

@@ -690,6 +690,20 @@ export interface DmaRead extends IovaHalves {
   /** Through the function's ATC; of one whose peer keeps the ATC the address is physical. Absent: false. */
   readonly translated?: boolean;
 }
+export interface DmaRange extends IovaHalves {
+  readonly bytes: number;
+}
+/** `data`: of a write, the ranges' bytes one behind the other. */
+export interface DmaList {
+  readonly kind: 'dma-list';
+  readonly bdf: Bdf;
+  readonly ranges: readonly DmaRange[];
+  readonly write: boolean;
+  readonly data: Uint8Array | undefined;
+  readonly pasid: Pasid;
+  /** As of {@link DmaRead}. */
+  readonly translated?: boolean;
+}
 export interface DmaWrite extends IovaHalves {
   readonly kind: 'dma-write';
   readonly bdf: Bdf;
@@ -812,6 +826,7 @@ export type MemoryCommand = MemoryClaim | MemoryRelease;
 export type DeviceCommand =
   | DeviceClaim
   | DeviceAlarmSet
+  | DmaList
   | DeviceRelease
   | DmaRead
   | DmaWrite

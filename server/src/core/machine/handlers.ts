@@ -9,6 +9,7 @@ import { clockAdvance, clockGrant, clockHold, clockInfo, clockRelease } from './
 import type { Command, CommandKind } from './command.ts';
 import { domainList, functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
 import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
+import { dmaList } from './dma/dma-list.ts';
 import { dirtyRead, dirtyTrackingSet } from './domains/dirty-commands.ts';
 import { domainAlloc } from './domains/domain-alloc.ts';
 import { domainInvalidate } from './domains/domain-invalidate.ts';
@@ -153,6 +154,7 @@ const HANDLERS: Handlers = {
   'device-claim': (m, origin, c, peer) => deviceClaim(m, origin, peer, c),
   'grace-over': graceOver,
   'device-release': (m, origin, c, peer) => deviceRelease(m, origin, peer, fnOf(m, c.bdf), c),
+  'dma-list': (m, origin, c, peer) => dmaList(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-translate': (m, origin, c, peer) => deviceTranslate(m, origin, claimedFn(m, c.bdf, peer), c),

@@ -320,6 +320,7 @@ export type Reply =
   | { readonly kind: 'function-list'; readonly functions: readonly FunctionSummary[] }
   | { readonly kind: 'function-info'; readonly function: FunctionDetail }
   | { readonly kind: 'config-read'; readonly data: Uint8Array }
+  | { readonly kind: 'dma-list'; readonly results: readonly DmaResult[]; readonly data: Uint8Array | undefined; readonly elapsedNs: number }
   /** `config`: configuration space as it stands. */
   | {
       readonly kind: 'device-claim';
@@ -437,6 +438,7 @@ export interface ReplyKinds {
   'model-page-request': 'page-request';
   'page-request': 'page-request';
   'page-faults': 'page-faults';
+  'dma-list': 'dma-list';
   'dma-read': 'dma';
   'dma-write': 'dma';
   ledger: 'ledger';

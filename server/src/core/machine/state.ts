@@ -12,6 +12,7 @@ import type { CallName } from './calls/call-steps.ts';
 import type {
   ChangeCommand,
   ClaimTerms,
+  DmaRange,
   ErrorCallback,
   FaultKind,
   InvalidateRequest,
@@ -24,7 +25,7 @@ import type {
 } from './command.ts';
 import type { Watchers } from './dma/watchers.ts';
 import type { PeerId } from './outgoing.ts';
-import type { IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
+import type { DmaResult, IndeterminateRange, Refused, ResetAttempt, WindowReport } from './reply.ts';
 import type { FunctionSpec } from './spec.ts';
 
 /** A fault on purpose: acts on occurrences from `first` on, `count` of them (Infinity: without end), while it is in force. */
@@ -271,7 +272,7 @@ export interface ModelOrigin {
 /** Who gets the reply: a call of a peer, an operation that this one is a part of, or a model. */
 export type Origin =
   | { readonly peer: PeerId; readonly token: number; readonly sinceNs: number }
-  | { readonly operation: number; readonly sinceNs: number }
+  | { readonly operation: number; readonly part?: number; readonly sinceNs: number }
   | ModelOrigin;
 
 export interface Pending {
@@ -594,6 +595,17 @@ export interface PeerAccessTask extends Pending {
   readonly data: Uint8Array | undefined;
 }
 
+/** A scatter list; each range is a part. */
+export interface DmaListTask extends Pending {
+  readonly kind: 'dma-list';
+  readonly ranges: readonly DmaRange[];
+  /** What was read, a range behind the other; undefined of a write. */
+  readonly data: Uint8Array | undefined;
+  readonly results: (DmaResult | undefined)[];
+  /** Ranges that have not ended. */
+  parts: number;
+}
+
 /** A claim that waits until what stands in its slot is gone. */
 export interface ClaimTask extends Pending {
   readonly kind: 'claim';
@@ -701,6 +713,7 @@ export type Operation =
   | HostAccessTask
   | WriteMultiTask
   | ClaimTask
+  | DmaListTask
   | PeerDmaTask
   | LookupTask
   | BarReadTask

@@ -174,6 +174,8 @@ DEVICE_INVALIDATE: Final = 216
 DEVICE_INVALIDATE_REPLY: Final = 217
 INVALIDATE_COMPLETE: Final = 218
 INVALIDATE_COMPLETE_REPLY: Final = 219
+DMA_LIST: Final = 220
+DMA_LIST_REPLY: Final = 221
 CLOCK_INFO: Final = 224
 CLOCK_INFO_REPLY: Final = 225
 CLOCK_ADVANCE: Final = 226
@@ -375,6 +377,8 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     217: m.DeviceInvalidateReply,
     218: m.InvalidateComplete,
     219: m.InvalidateCompleteReply,
+    220: m.DmaList,
+    221: m.DmaListReply,
     224: m.ClockInfo,
     225: m.ClockInfoReply,
     226: m.ClockAdvance,
@@ -494,6 +498,7 @@ CALLS: Final[dict[str, int]] = {
     "device_translate": 214,
     "device_invalidate": 216,
     "invalidate_complete": 218,
+    "dma_list": 220,
     "clock_info": 224,
     "clock_advance": 226,
     "trace_hash": 228,
@@ -528,4 +533,5 @@ CLASSES: Final[dict[int, int]] = {
     214: 3,
     216: 2,
     218: 3,
+    220: 3,
 }

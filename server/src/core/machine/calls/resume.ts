@@ -1,6 +1,7 @@
 import { resumePageRequest } from '../ats/page-request-commands.ts';
 import { peerPartAnswered, resumePeerAccess } from '../bus/peer-access.ts';
 import { runModelDma } from '../dma/dma-commands.ts';
+import { dmaPartAnswered } from '../dma/dma-list.ts';
 /** What each kind of operation does when what it awaited has come: a kind without a row does not compile. */
 import { resumeDirty } from '../domains/dirty-commands.ts';
 import { resumeFlush } from '../domains/dma-flush.ts';
@@ -54,6 +55,7 @@ const RESUME: { readonly [K in Kind]: Resume<K> } = {
   'host-access': nothing,
   'write-multi': nothing,
   claim: nothing,
+  'dma-list': nothing,
   'peer-dma': resumePeerAccess,
   lookup: nothing,
   advance: nothing,
@@ -81,6 +83,7 @@ export function partAnswered(m: Parts, origin: InnerOrigin, reply: Reply): void 
   else if (whole?.kind === 'recover') recoverPartAnswered(m, whole, reply);
   else if (whole?.kind === 'ioas-unmap') ioasPartUnmapped(m, whole, reply);
   else if (whole?.kind === 'unplug') unplugPartAnswered(m, whole, reply);
+  else if (whole?.kind === 'dma-list') dmaPartAnswered(m, whole, origin.part ?? 0, reply);
   else if (whole?.kind === 'claim') claimPartAnswered(m, whole, reply);
   else if (whole?.kind === 'write-multi') writePartAnswered(m, whole, reply);
   else if (whole?.kind === 'peer-dma') peerPartAnswered(m, whole, reply);
