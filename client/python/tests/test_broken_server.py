@@ -187,6 +187,18 @@ def test_unknown_events_and_a_reply_in_fragments_are_fine(info: Callable[[str], 
 
 
 @FACES
+def test_a_ping_is_answered_while_nobody_calls(info: Callable[[str], None]) -> None:
+    async def script(peer: Any) -> None:
+        await peer.recv()
+        for _ in range(3):
+            await asyncio.wait_for(await peer.ping(), 10)
+        await peer.send(packet((1, REPLY, b.MACHINE_INFO_REPLY, b"")))
+
+    with fake(script) as server:
+        info(url(server))
+
+
+@FACES
 def test_an_unknown_call_of_the_server_is_answered_enosys(info: Callable[[str], None]) -> None:
     got: list[m.Error] = []
 

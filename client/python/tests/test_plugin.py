@@ -73,6 +73,18 @@ def test_a_service_that_runs_is_used_and_machines_are_deleted(
 
 
 @pytest.mark.usefixtures("alone")
+def test_a_token_is_of_a_service_that_runs_and_not_of_one_that_is_started(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IOMMUD_TOKEN", "secret")
+    pytester.makepyfile("def test_it(machine):\n    machine.connect(['device'])\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    with iommud.Server() as server:
+        # One that wants it: what the environment says of tokens goes by.
+        assert iommud.rest.get(server.address, "/v1/machines") == {"machines": []}
+
+
+@pytest.mark.usefixtures("alone")
 def test_a_run_that_needs_no_server_starts_none(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IOMMUD_COMMAND", "false")
     pytester.makepyfile("def test_nothing():\n    pass\n")

@@ -16,6 +16,8 @@ from .rest import Address
 
 START_S = 30.0
 _STOP_S = 10.0
+# It listens on loopback for whoever started it, and wants no token.
+_NOT_FOR_IT = ("IOMMUD_LISTEN", "IOMMUD_TOKEN", "IOMMUD_TOKENS_FILE")
 
 
 def server_command() -> list[str]:
@@ -38,8 +40,7 @@ class Server:
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
         line = [*(server_command() if command is None else command), "serve", "--listen", "127.0.0.1:0", "--exit-with-stdin"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("IOMMUD_")}
-        environment["IOMMUD_LOG_LEVEL"] = os.environ.get("IOMMUD_LOG_LEVEL", "silent")
+        environment = {"IOMMUD_LOG_LEVEL": "silent", **{key: value for key, value in os.environ.items() if key not in _NOT_FOR_IT}}
         try:
             # Its standard output is read for one line only; it says nothing more there.
             self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
