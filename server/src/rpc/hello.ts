@@ -26,6 +26,11 @@ export interface Authorization {
   readonly roles: readonly RoleName[];
 }
 
+/** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
+export type Authorize = (helloToken: string | undefined) => Authorization | undefined;
+
+export const NO_ROLES: PeerRoles = { host: false, device: false, memory: false, observer: false };
+
 /** What the server says of itself and of the machine. */
 export interface Welcome {
   readonly product: string;

@@ -6,14 +6,15 @@ import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, 
 import { Absences } from './absences.ts';
 import { Buffers } from './buffers.ts';
 import { rpcCounters, type RpcCounters, type RpcLog } from './counters.ts';
-import type { Welcome } from './hello.ts';
+import type { Authorize, Welcome } from './hello.ts';
 import { OwnCalls, type OwnCall } from './own-calls.ts';
 import { RealClock } from './real-clock.ts';
 import type { RecordingSink } from './recording/recorder.ts';
 import type { RecordedMachine } from './recording/recording-start.ts';
 import { Recordings, type RunningRecording } from './recording/recordings.ts';
 import type { SessionHost } from './session-host.ts';
-import { Session, type Authorize, type SessionStatus } from './session.ts';
+import type { SessionStatus } from './session-status.ts';
+import { Session } from './session.ts';
 import { TraceTap, type TracedMachine } from './trace-tap.ts';
 import type { Wire } from './wire.ts';
 

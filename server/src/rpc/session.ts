@@ -1,41 +1,23 @@
 import { BODY, CLOSE, FrameError, KIND, type CloseCode, type PacketReader, type iommud } from '../../../proto/index.ts';
 import { HELLO_MS_MAX } from '../../../proto/limits.ts';
 import { ModelError, type TraceRecord } from '../core/base/index.ts';
-import type { Command, MachineEvent, PeerCall, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
+import type { Command, MachineEvent, PeerCall, PeerId, Reply } from '../core/machine/index.ts';
 import { CallTable } from './call-table.ts';
 import { commandOf } from './command-of.ts';
 import { Conduct } from './conduct.ts';
 import { replyBody, replyData, replyNumber } from './encode.ts';
 import { errorBody } from './errors.ts';
 import { EventFeed } from './event-feed.ts';
-import { grant, helloReply, type Authorization } from './hello.ts';
+import { NO_ROLES, grant, helloReply, type Authorize } from './hello.ts';
 import { Inbox } from './inbox.ts';
 import { Outlet } from './outlet.ts';
 import { PeerDebts } from './peer-debts.ts';
 import type { RecordedPeer } from './recording/record.ts';
 import type { SessionHost } from './session-host.ts';
 import { MEANINGS, arrival, type SessionState } from './session-state.ts';
+import type { SessionStatus } from './session-status.ts';
 import { subscription } from './subscribe.ts';
 import type { Wire } from './wire.ts';
-
-/** One who takes part, as {@link MachineHost.status} shows it. */
-export interface SessionStatus {
-  readonly peer: PeerId;
-  /** Product and version. */
-  readonly client: string;
-  readonly roles: PeerRoles;
-  /** Of its calls, that have no reply. */
-  readonly calls: number;
-  /** Of the server's calls: for how long each has not been answered; undefined where it waits for the peer's credit. */
-  readonly owes: readonly { readonly call: string; readonly forMs: number | undefined }[];
-  /** Wrong answers so far. */
-  readonly mistakes: number;
-}
-
-/** Decides what a connection may do; it is given the token in Hello. Undefined: nothing. */
-export type Authorize = (helloToken: string | undefined) => Authorization | undefined;
-
-const NO_ROLES: PeerRoles = { host: false, device: false, memory: false, observer: false };
 
 /** One connection to a machine, from its first byte to its last. */
 export class Session {

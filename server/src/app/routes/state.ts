@@ -61,6 +61,16 @@ export function stateRoutes(instance: FastifyInstance, access: Access, machines:
     },
   );
 
+  eventRoutes(instance, access, machines);
+  clockRoutes(instance, access, machines, once);
+  faultRoutes(instance, access, machines, once);
+}
+
+function eventRoutes(instance: FastifyInstance, access: Access, machines: Machines): void {
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
+  const tags = ['state'];
+  const params = MachineParams;
+
   app.get(
     '/v1/machines/:id/events',
     {
@@ -83,6 +93,12 @@ export function stateRoutes(instance: FastifyInstance, access: Access, machines:
       return reply.header('content-type', 'text/event-stream').header('cache-control', 'no-cache').send(stream);
     },
   );
+}
+
+function clockRoutes(instance: FastifyInstance, access: Access, machines: Machines, once: Once): void {
+  const app = instance.withTypeProvider<TypeBoxTypeProvider>();
+  const tags = ['state'];
+  const params = MachineParams;
 
   app.get(
     '/v1/machines/:id/clock',
@@ -117,8 +133,6 @@ export function stateRoutes(instance: FastifyInstance, access: Access, machines:
       return (await once.run(request.headers['idempotency-key'], scope, request.body, act)).body as ClockState;
     },
   );
-
-  faultRoutes(instance, access, machines, once);
 }
 
 function faultRoutes(instance: FastifyInstance, access: Access, machines: Machines, once: Once): void {
