@@ -71,7 +71,13 @@ class History extends RandomCommands {
   }
 
   #answerTo(peer: RawPeer, call: Got): void {
+    const how = this.below(30);
     if (this.below(8) === 0) peer.reply(call.id, 'error', { code: 5, name: 'EIO', message: 'no' });
+    // Wrong answers: too few bytes, the reply to another call, a reply to none, a body that is in no contract.
+    else if (how === 0) peer.reply(call.id, 'memoryReadReply', {}, Uint8Array.of(1));
+    else if (how === 1) peer.reply(call.id, 'dmaMapReply');
+    else if (how === 2) peer.reply(call.id + 1000, 'memoryWriteReply');
+    else if (how === 3) peer.sendBytes(Uint8Array.of(0x0a, 7, 0x08, call.id & 0x7f, 0x10, 2, 0xa2, 0x38, 0));
     else if (call.number === BODY.memoryRead) {
       const data = new Uint8Array(Number(call.body['bytes'])).fill(this.below(256));
       peer.reply(call.id, 'memoryReadReply', {}, data);

@@ -123,14 +123,14 @@ describe('a timeline', () => {
 });
 
 it('has as many events as one may have, and no more', () => {
-  const of = (events: number): string => {
+  const withEvents = (events: number): string => {
     const timeline = new Timeline('lab', new Map(), 1000);
     // Besides what names the machine, the function, and its track.
     for (let i = 0; i < events - 5; i++) timeline.sink({ kind: 'fault', timeNs: i, a: 16, b: 1, c: 0, d: 1 });
     return timeline.end();
   };
-  expect(() => of(1001)).toThrow('more than 1000 events');
-  expect(readTimeline(of(1000)).instants).toHaveLength(995);
+  expect(() => withEvents(1001)).toThrow('more than 1000 events');
+  expect(readTimeline(withEvents(1000)).instants).toHaveLength(995);
 });
 
 it('is told in microseconds with every nanosecond', () => {
