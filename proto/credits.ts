@@ -73,7 +73,7 @@ export function replyBytes(number: number, body: object): number {
     case BODY.dirtyRead:
       return bitmapBytes(body);
     case BODY.dmaList:
-      return listBytes(body as iommud.v1.DmaList.$Properties);
+      return listBytes(body);
     default:
       return 0;
   }

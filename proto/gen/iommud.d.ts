@@ -14278,7 +14278,10 @@ export namespace iommud {
             type $Shape = iommud.v1.ColdResetReply.$Properties;
         }
 
-        /** Server to device role: the function is reset; answer when it is ready. Class: control. */
+        /**
+         * Server to device role: the function is reset; answer when it is ready. Until then the machine's clock stands. Where no answer comes in `deadline_ms` it
+         * passes, and the reset goes on as Linux does with a function that is not ready: 60 s, then ENOTTY, which names the peer. Class: control.
+         */
         class DeviceReset {
 
             /**
@@ -14298,6 +14301,9 @@ export namespace iommud {
 
             /** Its power was off. Absent: false. */
             cold: (boolean|null);
+
+            /** Wall clock, milliseconds. */
+            deadlineMs: (number|null);
 
             /**
              * Encodes the specified DeviceReset message. Does not implicitly {@link iommud.v1.DeviceReset.verify|verify} messages.
@@ -14331,6 +14337,9 @@ export namespace iommud {
 
                 /** Its power was off. Absent: false. */
                 cold?: (boolean|null);
+
+                /** Wall clock, milliseconds. */
+                deadlineMs?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -21100,6 +21100,8 @@ export const iommud = $root.iommud = (() => {
             DeviceReset.prototype["function"] = null;
             DeviceReset.prototype.method = null;
             DeviceReset.prototype.cold = null;
+            DeviceReset.prototype.deadlineMs = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -21116,6 +21118,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(16).int32(message.method);
                 if (message.cold != null && $Object.hasOwnProperty.call(message, "cold"))
                     writer.uint32(24).bool(message.cold);
+                if (message.deadlineMs != null && $Object.hasOwnProperty.call(message, "deadlineMs"))
+                    writer.uint32(32).uint32(message.deadlineMs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -21164,6 +21168,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.cold = reader.bool();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.deadlineMs = reader.uint32();
                             continue;
                         }
                     }

@@ -1,4 +1,5 @@
 import { BODY, u64FromBigint, u64FromNumber, type iommud } from '../../../proto/index.ts';
+import { PEER_WATCHDOG_MS } from '../../../proto/limits.ts';
 import { NO_PASID } from '../core/base/index.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
 /** What the machine asks of the device and memory roles, and what they answer. */
@@ -85,6 +86,7 @@ export function peerCallBody(call: PeerCall): object {
         function: call.bdf,
         method: METHODS.number[call.method],
         cold: call.cold ?? null,
+        deadlineMs: PEER_WATCHDOG_MS,
       } satisfies iommud.v1.DeviceReset.$Properties;
   }
 }

@@ -268,14 +268,10 @@ export class Session {
 
   #settle(frame: PacketReader): void {
     const settled = this.#debts?.settle(frame.id, frame.number, frame.body, frame.data);
-    if (settled === undefined) {
-      this.#conduct.mistake(`a reply to call ${frame.id}, which is not outstanding`);
-      return;
-    }
-    const { token, answer } = settled;
-    const wrong = this.#host.answer(this, token, answer, frame);
+    const nothing = `a reply to call ${frame.id}, which is not outstanding`;
+    const wrong = settled === undefined ? nothing : this.#host.answer(this, settled.token, settled.answer, frame);
     if (wrong !== undefined) this.#conduct.mistake(wrong);
-    else if (answer.kind === 'error' && answer.code === 'EPROTO') this.#conduct.mistake(answer.message);
+    else if (settled?.answer.kind === 'error' && settled.answer.code === 'EPROTO') this.#conduct.mistake(settled.answer.message);
   }
 
   /** A posted call has no reply to say it in. */

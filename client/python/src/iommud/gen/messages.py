@@ -224,7 +224,7 @@ _MESSAGES = {
     "BusResetReply": "1 functions fixed32*, 2 report WindowReport, 3 warning string, 4 elapsed_ns fixed64",
     "ColdReset": "1 function fixed32?",
     "ColdResetReply": "1 elapsed_ns fixed64",
-    "DeviceReset": "1 function fixed32?, 2 method ResetMethod?, 3 cold bool?",
+    "DeviceReset": "1 function fixed32?, 2 method ResetMethod?, 3 cold bool?, 4 deadline_ms uint32?",
     "DeviceResetReply": "",
     "Credit": "1 class CreditClass, 2 calls uint32, 3 reply_bytes uint32",
     "Limits": "1 frame_bytes_max uint32, 2 packet_bytes_max uint32, 3 packet_frames_max uint32, 4 dma_bytes_max uint32, 5 send_buffer_bytes_max uint32, 6 receive_buffer_bytes_max uint32",

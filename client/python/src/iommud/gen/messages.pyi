@@ -1509,7 +1509,8 @@ class DeviceReset(Message):
     function: int
     method: int
     cold: bool
-    def __init__(self, *, function: int | None = ..., method: int | None = ..., cold: bool | None = ...) -> None: ...
+    deadline_ms: int
+    def __init__(self, *, function: int | None = ..., method: int | None = ..., cold: bool | None = ..., deadline_ms: int | None = ...) -> None: ...
 
 class DeviceResetReply(Message):
     def __init__(self) -> None: ...

@@ -29,12 +29,18 @@ export function lookWhetherReady(m: Parts, task: ResetTask, fn: FunctionState, l
     return 'ready';
   }
   if (task.poll > limitMs) {
-    task.warning = `${name} was not ready ${passedMs} ms after ${task.method}; giving up`;
+    task.warning = `${name} was not ready ${passedMs} ms after ${task.method}${owedText(fn)}; giving up`;
     m.outbox.log('warn', fn.bdf, task.warning);
     return 'never';
   }
-  if (task.poll > SLOW_MS) m.outbox.log('info', fn.bdf, `${name} was not ready ${passedMs} ms after ${task.method}; waiting`);
+  if (task.poll > SLOW_MS)
+    m.outbox.log('info', fn.bdf, `${name} was not ready ${passedMs} ms after ${task.method}${owedText(fn)}; waiting`);
   sleep(task.poll);
   task.poll *= 2;
   return 'waits';
+}
+
+/** Who keeps it from being ready, where a peer plays it. */
+function owedText({ peerResets, claimedBy }: FunctionState): string {
+  return peerResets === 0 ? '' : `, for peer ${claimedBy} has not answered its device_reset`;
 }
