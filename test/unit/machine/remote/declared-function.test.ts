@@ -100,6 +100,25 @@ describe('in the empty slot of a port', () => {
     expect(plug(m, emulator)).toMatchObject({ kind: 'device-claim' });
   });
 
+  it('that has vanished comes back to whoever plugs the same in, and goes when nobody does', () => {
+    const { m, emulator } = machine();
+    plug(m, emulator);
+    answerAll(m, emulator);
+    m.detachPeer(emulator);
+    m.events.length = 0;
+    const again = m.attachPeer({ device: true });
+    expect(plug(m, again)).toMatchObject({ kind: 'device-claim', bdf: BELOW, restarted: true });
+    for (let calls = emulator.calls.length; calls >= 0; calls--) answerAll(m, again);
+    expect(plugged(m)).toEqual([]);
+    expect(m.info(BELOW)).toMatchObject({ blocked: false, absent: false });
+    m.detachPeer(again);
+    m.start({ kind: 'grace-over', functions: [BELOW] });
+    expect(plugged(m)).toEqual([`-${BELOW} surprise`]);
+    // It was the claim's and no slot of the topology.
+    const last = m.attachPeer({ device: true });
+    expect(() => claim(m, last, {}, BELOW)).toThrow('no function at 01:00.0');
+  });
+
   it('needs a port that is one, and a place below it', () => {
     const { m, emulator } = machine();
     const into =

@@ -1,6 +1,7 @@
 /** An emulator that keeps its configuration space: what it sees of it, and what of it the machine obeys. */
 import { describe, expect, it } from 'vitest';
 import { NO_PASID } from '../../../../server/src/core/base/index.ts';
+import { Machine } from '../../../../server/src/core/machine/index.ts';
 import { MS, REMOTE, type CoreMachine, type TestPeer } from '../../../kit/core-machine.ts';
 import { CONFIG, answerAll, asked, remoteBench, startRead, startWrite } from '../../../kit/remote-function.ts';
 
@@ -150,6 +151,22 @@ function imageOf(): Uint8Array {
   if (reply?.kind !== 'device-claim') throw new Error('not claimed');
   return reply.config;
 }
+
+it('a machine is saved with a claim that keeps configuration space, and restored without its peer', () => {
+  const { m, emulator } = own();
+  write(m, emulator, COMMAND, MEMORY);
+  m.start({ kind: 'device-alarm-set', bdf: REMOTE, alarm: 1, delayNs: 5 * MS }, emulator.id);
+  const restored = Machine.restore(m.machine.save());
+  expect(restored.absent()).toEqual([{ bdf: REMOTE, peer: emulator.id }]);
+  const peer = restored.peerAttach({ host: false, device: true, memory: false, observer: false });
+  restored.takeOutbox();
+  restored.submit(peer, 1, { kind: 'device-claim', bdf: REMOTE, config: 'emulator' });
+  const items = restored.takeOutbox();
+  const reply = items.flatMap((item) => (item.type === 'reply' && item.reply.kind === 'device-claim' ? [item.reply] : []));
+  expect(reply).toMatchObject([{ restarted: true }]);
+  expect(reply[0]?.config[COMMAND]).toBe(MEMORY);
+  expect(items.flatMap((item) => (item.type === 'call' ? [item.call.kind] : []))).toContain('device-reset');
+});
 
 it('an emulator that owes a configuration read holds the clock, and its completion timeout ends that', () => {
   const { m, emulator } = remoteBench({ config: 'emulator' }, { clock: 'manual' });
