@@ -1,6 +1,7 @@
 import { CLOSE, type CloseCode } from '../../../proto/index.ts';
 /** What a peer does wrong, counted: a wrong answer is noted and the call that it was for ends in an error; too many of them end the connection. */
 import { PEER_MISTAKES_MAX, PEER_REFUSALS_MAX } from '../../../proto/limits.ts';
+import type { Reply } from '../core/machine/index.ts';
 
 /** Refusals of which asking again is the cure. */
 const PASSING: readonly string[] = ['EAGAIN', 'EBUSY'];
@@ -35,6 +36,13 @@ export class Conduct {
     this.#mistakes++;
     this.#port.noted(why, this.#mistakes);
     if (this.#mistakes >= PEER_MISTAKES_MAX) this.#port.close(CLOSE.order, `${PEER_MISTAKES_MAX} wrong answers; the last: ${why}`);
+  }
+
+  /** The machine's answer. DMA that its function may not do is as a refusal, though an outcome and no error. */
+  replied(reply: Reply): void {
+    if (reply.kind === 'refused') this.answered(reply.code, reply.message);
+    else if (reply.kind !== 'dma' || reply.outcome !== 'gate-closed') this.answered();
+    else this.answered(reply.outcome, 'DMA of a function that is blocked, resetting, or has no Bus Master Enable');
   }
 
   /** A call of it was answered; `code`: with this error. */

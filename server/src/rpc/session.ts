@@ -117,7 +117,7 @@ export class Session {
     const number = this.#calls.take(token);
     if (number === 0) return;
     if (reply.kind === 'refused') this.#host.counters.errorsTotal++;
-    this.#conduct.answered(...(reply.kind === 'refused' ? ([reply.code, reply.message] as const) : []));
+    this.#conduct.replied(reply);
     const data = replyData(reply);
     try {
       this.#inbox.replied(this.#outlet.add(token, KIND.reply, replyNumber(number, reply), replyBody(reply), data));

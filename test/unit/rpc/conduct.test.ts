@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PEER_MISTAKES_MAX, PEER_REFUSALS_MAX } from '../../../proto/limits.ts';
+import type { Reply } from '../../../server/src/core/machine/index.ts';
 import { Conduct } from '../../../server/src/rpc/conduct.ts';
 
 function conduct(isWorker = true): { of: Conduct; noted: string[]; closed: unknown[] } {
@@ -34,6 +35,20 @@ describe('calls that are refused', () => {
     refuse(of, PEER_REFUSALS_MAX - 1);
     expect(closed).toEqual([]);
     refuse(of, 1);
+    expect(closed).toEqual([[1008, `${PEER_REFUSALS_MAX} calls in a row were refused; the last: not claimed`]]);
+  });
+
+  it('are also DMA that a function may not do, but no other outcome', () => {
+    const { of, closed } = conduct();
+    const dma = (outcome: 'gate-closed' | 'not-present', times: number): void => {
+      for (let i = 0; i < times; i++) of.replied({ kind: 'dma', outcome } as unknown as Reply);
+    };
+    dma('not-present', 2 * PEER_REFUSALS_MAX);
+    dma('gate-closed', PEER_REFUSALS_MAX - 1);
+    dma('not-present', 1);
+    dma('gate-closed', PEER_REFUSALS_MAX - 1);
+    expect(closed).toEqual([]);
+    of.replied({ kind: 'refused', code: 'EPERM', message: 'not claimed', about: '', elapsedNs: 0 });
     expect(closed).toEqual([[1008, `${PEER_REFUSALS_MAX} calls in a row were refused; the last: not claimed`]]);
   });
 
