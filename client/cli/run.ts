@@ -1,6 +1,7 @@
 /** Reads the arguments, runs one command, and says how it ended. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { registerCheckDevice } from './commands/check-device.ts';
 import { registerFault } from './commands/fault.ts';
 import { registerFunction } from './commands/function.ts';
 import { registerLspci } from './commands/lspci.ts';
@@ -39,6 +40,7 @@ function program(): Command {
     registerSysfs,
     registerFault,
     registerFunction,
+    registerCheckDevice,
     registerTopology,
     registerDemo,
     registerWalk,

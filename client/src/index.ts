@@ -6,6 +6,7 @@ export { FunctionHandle } from './function-handle.ts';
 export type { CallOptions } from './ask.ts';
 export { configAddress, type Bus, type BusConfig, type BusOptions } from './bus.ts';
 export type { CallName, Calls, EventName, Events, U64 } from '../../proto/index.ts';
+export { checkDevice, type CheckDeviceOptions, type DeviceCheck } from './check-device.ts';
 export type { Answer, Channel, ChannelListener, Closed, Granted, PeerAnswer, PeerCall } from './channel.ts';
 export type { CallHolds, HeldCall, Hold, HoldOptions } from './call-holds.ts';
 export type { Clock, ClockPace } from './clock.ts';
