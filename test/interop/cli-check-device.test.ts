@@ -1,18 +1,9 @@
 /** `iommud check-device`, on the clone of edu that lives in another connection. */
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { connect, defineFunction } from '../../client/src/index.ts';
-import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { iommud } from './cli-here.ts';
+import { iommud, serviceForCommands } from './cli-here.ts';
 
-let server: RunningServer;
-beforeAll(async () => {
-  server = await startServer({ port: 0, logLevel: 'error' });
-});
-afterAll(() => server.close());
-beforeEach(() => {
-  vi.stubEnv('IOMMUD_URL', server.url);
-  onTestFinished(() => void vi.unstubAllEnvs());
-});
+serviceForCommands();
 
 test('prints a line for each check, and ends with 1 when one fails', async () => {
   const made = JSON.parse((await iommud('machine', 'create', '--name', 'lab', '--json')).out) as { socketUrl: string };

@@ -3,26 +3,14 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { startServer, type RunningServer } from '../../server/src/app/index.ts';
+import { afterAll, expect, it } from 'vitest';
 import { readTimeline } from '../kit/timeline-schema.ts';
-import { iommud } from './cli-here.ts';
+import { iommud, serviceForCommands } from './cli-here.ts';
 import { CLI, TIMEOUT_MS, environment, run, type Ended } from './cli-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'iommud-record-'));
-let server: RunningServer;
-beforeAll(async () => {
-  server = await startServer({ port: 0, logLevel: 'silent' });
-});
-afterAll(async () => {
-  await server.close();
-  rmSync(folder, { recursive: true });
-});
-beforeEach(() => {
-  vi.stubEnv('IOMMUD_URL', server.url);
-  vi.stubEnv('IOMMUD_TOKEN', undefined);
-  onTestFinished(() => void vi.unstubAllEnvs());
-});
+const server = serviceForCommands();
+afterAll(() => rmSync(folder, { recursive: true }));
 
 /** `iommud record` in a process of its own, once it records. */
 async function recording(...args: readonly string[]): Promise<{ interrupt: () => void; ended: Promise<Ended> }> {

@@ -2,25 +2,13 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { connect } from '../../client/src/index.ts';
-import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { iommud } from './cli-here.ts';
+import { iommud, serviceForCommands } from './cli-here.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'iommud-snapshot-'));
-let server: RunningServer;
-beforeAll(async () => {
-  server = await startServer({ port: 0, logLevel: 'silent' });
-});
-afterAll(async () => {
-  await server.close();
-  rmSync(folder, { recursive: true });
-});
-beforeEach(() => {
-  vi.stubEnv('IOMMUD_URL', server.url);
-  vi.stubEnv('IOMMUD_TOKEN', undefined);
-  onTestFinished(() => void vi.unstubAllEnvs());
-});
+const server = serviceForCommands();
+afterAll(() => rmSync(folder, { recursive: true }));
 
 it('saves a machine and makes it again, under its name or another', async () => {
   const file = join(folder, 'lab.snapshot');

@@ -6,10 +6,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { connect } from '../../client/src/index.ts';
-import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { iommud } from './cli-here.ts';
+import { iommud, serviceForCommands } from './cli-here.ts';
 import { ROOT } from './cli-process.ts';
 
 const DATA = process.env['IOMMUD_DATA'];
@@ -21,19 +20,8 @@ const dumps = [...dumpsIn(join(ROOT, 'test/fixtures/lspci')), ...(DATA === undef
 const hasLspci = spawnSync('lspci', ['--version']).status === 0;
 
 const folder = mkdtempSync(join(tmpdir(), 'iommud-sysfs-'));
-let server: RunningServer;
-beforeAll(async () => {
-  server = await startServer({ port: 0, logLevel: 'error' });
-});
-afterAll(async () => {
-  await server.close();
-  rmSync(folder, { recursive: true });
-});
-beforeEach(() => {
-  vi.stubEnv('IOMMUD_URL', server.url);
-  vi.stubEnv('IOMMUD_TOKEN', undefined);
-  onTestFinished(() => void vi.unstubAllEnvs());
-});
+const server = serviceForCommands();
+afterAll(() => rmSync(folder, { recursive: true }));
 
 let made = 0;
 /** A machine's name, and an empty folder of its own. */
