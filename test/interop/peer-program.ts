@@ -8,7 +8,7 @@ const ROLES: Readonly<Record<string, Role>> = { emulator: 'device', owner: 'memo
 const connection = await connect(url, { roles: [ROLES[part] ?? 'observer'] });
 if (part === 'emulator') {
   const fn = await connection.claimDevice(BDF);
-  process.on('message', () => void fn.dma.write(0x10000, Uint8Array.of(1)));
+  process.on('message', () => void fn.dma.write(0x10000, Uint8Array.of(1)).catch(() => undefined));
 } else if (part === 'owner') {
   // It takes writes, and is as slow as can be with what it says of them.
   await connection.serveMemory(
@@ -17,7 +17,10 @@ if (part === 'emulator') {
   );
 } else {
   process.on('message', () => {
-    void connection.machine.function(BDF).resetPrepare({ deadlineMs: 0, onDeadline: 'abort' });
+    connection.machine
+      .function(BDF)
+      .resetPrepare({ deadlineMs: 0, onDeadline: 'abort' })
+      .catch(() => undefined);
   });
 }
 process.send?.('ready');
