@@ -129,6 +129,14 @@ describe('dma-list', () => {
     expect(m.traced('dma-issued', REMOTE)).toEqual([]);
   });
 
+  it('with a PASID that is none is refused before anything has begun', () => {
+    const { m, emulator } = mapped();
+    const ranges = [{ iovaLow: IOVA, iovaHigh: 0, bytes: 1 }];
+    const command = { kind: 'dma-list', bdf: REMOTE, ranges, write: false, data: undefined, pasid: 0x10_0000 as typeof NO_PASID } as const;
+    expect(() => m.start(command, emulator.id)).toThrow(/pasid|PASID/);
+    expect(m.call('machine-status', { kind: 'machine-status' }).waiting).toEqual([]);
+  });
+
   it('of the largest size is one call, and 256 ranges are', () => {
     const { m, emulator } = mapped();
     expect(list(m, emulator, [{ iova: 0x40_0000, bytes: 1 << 20 }]).reply).toMatchObject({ results: [{ outcome: 'not-present' }] });

@@ -1,5 +1,5 @@
 /** dma-list: a scatter list of a function that a peer plays, in one call. */
-import { ModelError, join64 } from '../../base/index.ts';
+import { ModelError, NO_PASID, join64, pasid as checkPasid } from '../../base/index.ts';
 import type { DmaList, DmaRange } from '../command.ts';
 import { ACCESS_BYTES_MAX } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
@@ -62,7 +62,8 @@ const NOT_ISSUED = ({ iovaLow, iovaHigh }: DmaRange): DmaResult => ({
 });
 
 /** What is written, or where what is read comes: a range behind the other. */
-function checked({ ranges, write, data }: DmaList): Uint8Array {
+function checked({ ranges, write, data, pasid }: DmaList): Uint8Array {
+  if (pasid !== NO_PASID) checkPasid(pasid);
   if (ranges.length < 1 || ranges.length > DMA_RANGES_MAX) {
     throw new ModelError('EINVAL', `a list has 1 to ${DMA_RANGES_MAX} ranges, not ${ranges.length}`, 'ranges');
   }
