@@ -1,3 +1,4 @@
+# long: one vocabulary, read as a list
 """What calls answer and events say, as a program meets it. Addresses and times in nanoseconds are integers; `…_ms` are milliseconds."""
 
 from __future__ import annotations

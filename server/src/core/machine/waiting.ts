@@ -46,6 +46,8 @@ function functionOf(m: Parts, operation: Operation): FunctionState | undefined {
       return operation.fn;
     case 'change':
       return m.functions.get(operation.device.bdf);
+    case 'peer-dma':
+      return operation.request.fn;
     case 'unplug':
       return m.functions.get(operation.bdf);
     case 'peer-access':
@@ -69,6 +71,12 @@ function lacks(m: Parts, operation: Operation): string {
       return 'what stands in its slot to go';
     case 'advance':
       return clockLacks(m, operation.targetNs);
+    case 'peer-dma':
+      return 'the registers of another function, which its DMA goes to';
+    case 'dma-list':
+      return 'the ends of its ranges';
+    case 'write-multi':
+      return 'the answers to its writes';
     case 'lookup':
       return 'an entry of page tables, of the owner of their memory';
     case 'page-request':

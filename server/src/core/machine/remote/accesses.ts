@@ -15,7 +15,7 @@ import { noteConfigRead } from './own-config.ts';
 /** Writes that are sent in one call: with their envelope they fit the smallest frame that a peer may accept. */
 const WRITES_PER_CALL_MAX = 128;
 const WORD_BYTES = 4;
-/** Of an access that is answered with this many parts at most; each is a call. */
+/** What is said of an access when it begins; each of its parts is a call. */
 type Asked = Pick<PeerAccessTask, 'bytes' | 'reply' | 'region' | 'offset'>;
 
 /** The width is one that its emulator takes, or `EINVAL`. */
