@@ -116,8 +116,8 @@ export const edu = defineFunction<EduState>({
   async onAlarm(fn, alarm) {
     const { state } = fn;
     if (alarm === ALARM.dma) {
-      // It may be held on its way: the clock, which stands until this returns, is not to wait for it.
-      void transfer(fn);
+      // It may be held on its way: the clock, which stands until this returns, is not to wait for it. A reset ends it.
+      void fn.run(transfer);
       return;
     }
     state.factorial = factorial(state.factorial);
@@ -143,8 +143,6 @@ async function transfer(fn: Edu): Promise<void> {
       if (data !== undefined) state.buffer.set(data.subarray(0, done), at);
     }
   }
-  // A reset has come in between: what it was told to do is nobody's business any more.
-  if (fn.state !== state) return;
   state.command &= ~COMMAND.run;
   if ((state.command & COMMAND.raise) !== 0n) await raise(fn, INTERRUPT.dma);
 }

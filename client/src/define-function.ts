@@ -2,6 +2,7 @@
 import type { CallOptions } from './ask.ts';
 import type { DeviceDma } from './device-dma.ts';
 import type { ClaimOptions, ClaimedFunction, DeviceHandlers, RegionAccess } from './device-role.ts';
+import { FunctionLife } from './function-life.ts';
 import type { InterruptOutcome, ResetMethod } from './names.ts';
 
 /** A base address register: 0 to 5, its size (`64KiB`), and its kind, `memory32` where none is given. */
@@ -25,6 +26,8 @@ export interface RunningFunction<State> {
   readonly bdf: string;
   /** Its registers and whatever else it has: made anew by each reset. What began before one and ends after it is to compare this with what it began with. */
   readonly state: State;
+  /** Aborted when `state` is made anew, when the function is given up, and when its connection ends. */
+  readonly signal: AbortSignal;
   readonly dma: DeviceDma;
   /** MSI-X, MSI or INTx, as configuration space has enabled; behind the DMA writes that were made before. */
   interrupt(vector: number): Promise<InterruptOutcome>;
@@ -33,6 +36,14 @@ export interface RunningFunction<State> {
   /** `onAlarm` is called so much later on the machine's clock. */
   setAlarm(alarm: number, delay: { readonly ms?: number; readonly ns?: number }): Promise<void>;
   cancelAlarm(alarm: number): Promise<void>;
+  /**
+   * Work that goes on behind the access or alarm that began it: `void fn.run(async (fn) => …)`. What it is given has the state of now and is good until
+   * `signal` is aborted: from then on each call of it, and each that was waiting, rejects, nothing goes out any more, and the work ends quietly there.
+   * Resolves when it has ended; rejects with what it threw besides.
+   */
+  run(work: (fn: RunningFunction<State>) => Promise<void>): Promise<void>;
+  /** Makes `state` anew as a reset does, for a reset bit of the function's own. Alarms stay, and DMA that was sent goes on: nobody is told of its end. */
+  renew(): void;
   /** Configuration space as it stood when the function was claimed. */
   readonly config: Uint8Array;
 }
@@ -56,6 +67,10 @@ export interface FunctionDefinition<State> {
   readonly postedWrites?: boolean;
   /** Its state after power-up and after each reset. */
   readonly state: () => State;
+  /** It is claimed; the first access comes when this has settled. `restarted`: it had vanished, and is as hosts have set it up; a reset follows. */
+  onStart?(fn: RunningFunction<State>, restarted: boolean): void | Promise<void>;
+  /** It was given up, or its connection has ended: once, and nothing comes after. */
+  onEnd?(fn: RunningFunction<State>): void;
   /** The register's value. Absent: 0. */
   onRead?(fn: RunningFunction<State>, access: BarAccess): bigint | number | Promise<bigint | number>;
   onWrite?(fn: RunningFunction<State>, access: BarAccess, value: bigint): void | Promise<void>;
@@ -67,6 +82,8 @@ export interface FunctionDefinition<State> {
 
 /** Whatever it can be played on: a connection with the device role. */
 export interface DeviceConnection {
+  /** Resolves when it has ended. */
+  readonly closed: Promise<unknown>;
   claimDevice(bdf: string, handlers: DeviceHandlers, options?: ClaimOptions): Promise<ClaimedFunction>;
   plugDevice(port: string, handlers: DeviceHandlers, options: ClaimOptions & { readonly declare: object }): Promise<ClaimedFunction>;
 }
@@ -97,9 +114,11 @@ export function defineFunction<State>(definition: FunctionDefinition<State>): De
   return {
     definition,
     claim: (connection, bdf, options = {}) =>
-      play(definition, (handlers) => connection.claimDevice(bdf, handlers, { ...options, ...terms, declare })),
+      play(definition, connection, (handlers) => connection.claimDevice(bdf, handlers, { ...options, ...terms, declare })),
     plug: (connection, port, address, options = {}) =>
-      play(definition, (handlers) => connection.plugDevice(port, handlers, { ...options, ...terms, declare: { address, ...declare } })),
+      play(definition, connection, (handlers) =>
+        connection.plugDevice(port, handlers, { ...options, ...terms, declare: { address, ...declare } }),
+      ),
   };
 }
 
@@ -118,21 +137,66 @@ function declarationOf<State>(definition: FunctionDefinition<State>): object {
 
 async function play<State>(
   definition: FunctionDefinition<State>,
+  { closed }: DeviceConnection,
   claim: (handlers: DeviceHandlers) => Promise<ClaimedFunction>,
 ): Promise<PlayedFunction<State>> {
+  const life = new FunctionLife(definition.state);
   // The first access may come right behind the answer to the claim: then it is there, and its code has not been told.
-  const given: { claimed?: ClaimedFunction } = {};
-  let state = definition.state();
-  const there = (): ClaimedFunction => {
+  const given: { claimed?: ClaimedFunction; started?: true } = {};
+  const fn = running(life, () => {
     if (given.claimed === undefined) throw new Error('the function has not been claimed yet');
     return given.claimed;
+  });
+  let ready = (): void => undefined;
+  const claiming = new Promise<void>((resolve) => {
+    ready = resolve;
+  });
+  /** At once, as soon as the claim is answered. */
+  const when = <T>(run: () => T | Promise<T>): T | Promise<T> => (given.started === undefined ? claiming.then(run) : run());
+  const claimed = await claim({
+    onRegionRead: (access) => when(() => definition.onRead?.(fn, barAccess(access)) ?? 0),
+    onRegionWrite: ({ value, ...access }) => when(() => definition.onWrite?.(fn, barAccess(access), value)),
+    onAlarm: (alarm) => when(() => definition.onAlarm?.(fn, alarm)),
+    onReset: (method) =>
+      when(() => {
+        life.renew();
+        return definition.onReset?.(fn, method);
+      }),
+  });
+  given.claimed = claimed;
+  const end = (): void => {
+    if (life.signal.aborted) return;
+    life.end();
+    definition.onEnd?.(fn);
   };
+  void closed.then(end);
+  try {
+    await definition.onStart?.(fn, claimed.restarted);
+  } catch (error) {
+    life.end();
+    await claimed.release();
+    throw error;
+  }
+  given.started = true;
+  ready();
+  return {
+    fn,
+    restarted: claimed.restarted,
+    release: () => claimed.release().then(end),
+    [Symbol.asyncDispose]: () => claimed[Symbol.asyncDispose]().then(end),
+  };
+}
+
+function running<State>(life: FunctionLife<State>, there: () => ClaimedFunction): RunningFunction<State> {
   const fn: RunningFunction<State> = {
     get bdf() {
       return there().bdf;
     },
     get state() {
-      return state;
+      return life.state;
+    },
+    get signal() {
+      return life.signal;
     },
     get dma() {
       return there().dma;
@@ -144,31 +208,10 @@ async function play<State>(
     line: (asserted) => there().line(asserted),
     setAlarm: (alarm, delay) => there().setAlarm(alarm, delay),
     cancelAlarm: (alarm) => there().cancelAlarm(alarm),
+    run: (work) => life.run(fn, work),
+    renew: () => life.renew(),
   };
-  let ready = (): void => undefined;
-  const claiming = new Promise<void>((resolve) => {
-    ready = resolve;
-  });
-  /** At once, as soon as the claim is answered. */
-  const when = <T>(run: () => T | Promise<T>): T | Promise<T> => (given.claimed === undefined ? claiming.then(run) : run());
-  const claimed = await claim({
-    onRegionRead: (access) => when(() => definition.onRead?.(fn, barAccess(access)) ?? 0),
-    onRegionWrite: ({ value, ...access }) => when(() => definition.onWrite?.(fn, barAccess(access), value)),
-    onAlarm: (alarm) => when(() => definition.onAlarm?.(fn, alarm)),
-    onReset: (method) =>
-      when(() => {
-        state = definition.state();
-        return definition.onReset?.(fn, method);
-      }),
-  });
-  given.claimed = claimed;
-  ready();
-  return {
-    fn,
-    restarted: claimed.restarted,
-    release: () => claimed.release(),
-    [Symbol.asyncDispose]: () => claimed[Symbol.asyncDispose](),
-  };
+  return fn;
 }
 
 function barAccess({ region, offset, bytes }: RegionAccess): BarAccess {

@@ -19,6 +19,10 @@ interface Played {
 /** A connection that notes what it is asked to play. */
 function connection() {
   const played: Played[] = [];
+  let end = (): void => undefined;
+  const closed = new Promise<void>((resolve) => {
+    end = resolve;
+  });
   const claim = (at: string, handlers: DeviceHandlers, options?: ClaimOptions): Promise<ClaimedFunction> =>
     new Promise((resolve) => {
       const calls: unknown[] = [];
@@ -35,7 +39,7 @@ function connection() {
       } as unknown as ClaimedFunction;
       played.push({ handlers, options, at, calls, answer: () => resolve(claimed) });
     });
-  return { played, claimDevice: claim, plugDevice: claim };
+  return { played, closed, end: () => end(), claimDevice: claim, plugDevice: claim };
 }
 
 interface State {
@@ -151,5 +155,80 @@ describe('a function that is defined', () => {
     expect([fn.bdf, fn.config]).toEqual(['00:04.0', Uint8Array.of(1)]);
     await fn.setAlarm(2, { ms: 3 });
     expect(to.played[0]?.calls).toEqual([['alarm', 2, { ms: 3 }]]);
+  });
+
+  it('starts before its first access, and ends once', async () => {
+    const to = connection();
+    const log: unknown[] = [];
+    const one = defineFunction({
+      vendor: 1,
+      device: 2,
+      bars: [],
+      state: () => 5,
+      onStart: async (fn, restarted) => {
+        await fn.setAlarm(1, { ms: 1 });
+        log.push(['start', fn.bdf, restarted]);
+      },
+      onRead: () => (log.push('read'), 1),
+      onEnd: (fn) => void log.push(['end', fn.signal.aborted]),
+    });
+    const claiming = one.claim(to, '00:04.0');
+    const early = to.played[0]?.handlers.onRegionRead?.(READ);
+    to.played[0]?.answer();
+    const played = await claiming;
+    await early;
+    expect(log).toEqual([['start', '00:04.0', true], 'read']);
+    expect(played.fn.signal.aborted).toBe(false);
+    await played.release();
+    to.end();
+    await to.closed;
+    expect(log.slice(2)).toEqual([['end', true]]);
+  });
+
+  it('ends with its connection', async () => {
+    const to = connection();
+    const ends: string[] = [];
+    const one = defineFunction({ vendor: 1, device: 2, bars: [], state: () => 5, onEnd: ({ bdf }) => void ends.push(bdf) });
+    const claiming = one.claim(to, '00:04.0');
+    to.played[0]?.answer();
+    const { fn } = await claiming;
+    to.end();
+    await to.closed;
+    expect([ends, fn.signal.aborted]).toEqual([['00:04.0'], true]);
+  });
+
+  it('that cannot start is given up', async () => {
+    const to = connection();
+    const one = defineFunction({
+      vendor: 1,
+      device: 2,
+      bars: [],
+      state: () => 5,
+      onStart: () => {
+        throw new Error('no cable');
+      },
+    });
+    const claiming = one.claim(to, '00:04.0');
+    to.played[0]?.answer();
+    await expect(claiming).rejects.toThrow('no cable');
+    expect(to.played[0]?.calls).toEqual(['release']);
+  });
+
+  it('is reset in the middle of its work, which ends there', async () => {
+    const to = connection();
+    const claiming = counter.claim(to, '00:04.0');
+    to.played[0]?.answer();
+    const { fn } = await claiming;
+    const log: unknown[] = [];
+    const work = fn.run(async (mine) => {
+      await mine.interrupt(1);
+      log.push(mine.state.value);
+      await to.played[0]?.handlers.onReset?.('pm');
+      log.push(mine.state === fn.state);
+      await mine.interrupt(2);
+      log.push('after the reset');
+    });
+    await work;
+    expect([log, to.played[0]?.calls]).toEqual([[7n, false], [['interrupt', 1]]]);
   });
 });
