@@ -17,6 +17,8 @@ export interface MachineRequest {
 export interface DrivenMachine {
   /** A new connection to it. `tokenPrefix`: what the tokens of its reset windows begin with. */
   connect(roles: readonly Role[], tokenPrefix: string): Promise<Connection>;
+  /** Where programs of their own connect to it; only over sockets. */
+  readonly socketUrl?: string;
   /** Ends the machine; its connections are closed. */
   close(): Promise<void>;
 }

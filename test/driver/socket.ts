@@ -20,6 +20,7 @@ export function socketDriver(): Driver {
       return {
         connect: (roles, tokenPrefix) =>
           connect(machine.socketUrl, { roles, tokenPrefix, token: process.env['IOMMUD_TOKEN'] || undefined }),
+        socketUrl: machine.socketUrl,
         close: () => machine.close(),
       };
     },

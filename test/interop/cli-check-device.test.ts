@@ -1,6 +1,7 @@
-/** `iommud check-device`, on the clone of edu that lives in another connection. */
+/** `iommud check-device`, on a function that has mistakes and on the clone of edu that lives in a Python program. */
 import { expect, test } from 'vitest';
 import { connect, defineFunction } from '../../client/src/index.ts';
+import { missingForPython, playPythonEdu } from '../kit/python-edu.ts';
 import { iommud, serviceForCommands } from './cli-here.ts';
 
 serviceForCommands();
@@ -30,3 +31,20 @@ test('prints a line for each check, and ends with 1 when one fails', async () =>
   expect(err).toContain('00:04.0 fails 1 of ');
   await model.close();
 }, 60_000);
+
+const missing = missingForPython();
+
+test.skipIf(missing !== undefined)(
+  `finds nothing wrong with the edu in Python${missing === undefined ? '' : `: SKIPPED, ${missing}`}`,
+  async () => {
+    const made = JSON.parse((await iommud('machine', 'create', '--name', 'snakes', '--json')).out) as { socketUrl: string };
+    await playPythonEdu(made.socketUrl, '00:04.0');
+    const { code, out, err } = await iommud('check-device', 'snakes', '--claim', '00:04.0');
+    expect(err).toBe('');
+    expect(out).toContain('ok    every register answers in time\n');
+    expect(out).toMatch(/^ok {4}a reset by pm: it answers, and its configuration is given back$/m);
+    expect(out).toMatch(/\d+ checks, 0 failed\n$/);
+    expect(code).toBe(0);
+  },
+  60_000,
+);

@@ -16,13 +16,14 @@
  *   m.pages(n)                  n pages of memory, allocated: their address
  *   m.mapped(dev, iova, n)      the same, mapped read-write at `iova` in the domain that `dev` has attached
  *   m.text(address, bytes)      what is in memory, as text
+ *   m.socketUrl                 where a program of its own connects, over the socket driver
  *   m.driver                    the driver's name, for the rare step that only one of them has
  *
  * and in this file `refusal(promise)`: the code of the error that the call must get; `settled(promise)`: whether it has settled by now;
  * `eventually(check)`: waits, wall clock, until a check passes, for what happens behind the back of the caller.
  *
  * Options: what the machine is made from (`preset`, which is `basic` when nothing is said, `topology` or `lspci`), `behaviour`, `clock`,
- * `seed`, and `drivers` where not all three make sense.
+ * `seed`, `drivers` where not all three make sense, and `skip` where something is missing here.
  */
 import { afterAll, expect, test } from 'vitest';
 import { IommudError, Machine, type Connection, type FunctionHandle, type Role } from '../../client/src/index.ts';
@@ -38,6 +39,8 @@ const EVENTUALLY_MS = 5000;
 
 export interface ScenarioOptions extends MachineRequest {
   readonly drivers?: readonly DriverName[];
+  /** It is skipped. */
+  readonly skip?: boolean;
 }
 
 /** The machine of a scenario, in the hands of a host. */
@@ -52,6 +55,11 @@ export class ScenarioMachine extends Machine {
     this.driver = driver;
     this.connection = connection;
     this.#driven = driven;
+  }
+
+  /** Where a program of its own connects to it, over the socket driver. */
+  get socketUrl(): string {
+    return this.#driven.socketUrl ?? expect.unreachable('only the socket driver has a place to connect to');
   }
 
   connect(roles: readonly Role[]): Promise<Connection> {
@@ -81,10 +89,10 @@ export class ScenarioMachine extends Machine {
 export type ScenarioBody = (m: ScenarioMachine) => Promise<void>;
 
 export function scenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
-  const { drivers, ...request } = options;
+  const { drivers, skip = false, ...request } = options;
   for (const driver of DRIVERS) {
     if (drivers !== undefined && !drivers.some((name) => name === driver.name)) continue;
-    test(`${title} [${driver.name}]`, async () => {
+    test.skipIf(skip)(`${title} [${driver.name}]`, async () => {
       await using m = await startScenario(driver, request);
       await body(m);
     });

@@ -1,9 +1,10 @@
 /**
- * edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. Each story is told to the server's own model, and to the example
- * that plays it from another connection.
+ * edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. Each story is told to the server's own model, to the example
+ * that plays it from another connection, and to the one in Python, which is a program of its own and has the socket only.
  */
 import { expect } from 'vitest';
 import { edu as played } from '../../client/examples/edu-device.ts';
+import { missingForPython, playPythonEdu } from '../kit/python-edu.ts';
 import { eventually, scenario, type ScenarioBody, type ScenarioMachine, type ScenarioOptions } from '../kit/scenario.ts';
 
 const [IDENT, LIVENESS, FACTORIAL, STATUS, IRQ_STATUS, IRQ_RAISE, IRQ_ACK] = [0x00, 0x04, 0x08, 0x20, 0x24, 0x60, 0x64];
@@ -22,11 +23,18 @@ const SLOT = {
   ],
 };
 
+const missing = missingForPython();
+if (missing !== undefined) console.log(`note: edu as a Python function is SKIPPED: ${missing}`);
+
 function eduScenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
   scenario(title, { preset: 'basic', ...options }, body);
   scenario(`played by the example: ${title}`, { topology: SLOT, ...options }, async (m) => {
     const emulator = await m.connect(['device']);
     await played.claim(emulator, '00:03.0');
+    await body(m);
+  });
+  scenario(`played in Python: ${title}`, { topology: SLOT, ...options, drivers: ['socket'], skip: missing !== undefined }, async (m) => {
+    await playPythonEdu(m.socketUrl, '00:03.0');
     await body(m);
   });
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edu import BUFFER, BUFFER_SIZE, RAISE, TO_RAM, Edu, EduDriver
+from edu import BUFFER, BUFFER_SIZE, EDU, RAISE, TO_RAM, Edu, EduDriver
 from iommud import StartedMachine
 
 pytestmark = pytest.mark.iommud(
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.iommud(
         "functions": [
             {"address": "00:00.0", "model": "host-bridge"},
             {"address": "00:03.0", "model": "edu"},
-            {"address": "00:04.0", "model": "remote", "interruptPin": "A"},
+            {"address": "00:04.0", "model": "remote"},
         ],
     }
 )
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.iommud(
 
 @pytest.fixture(params=["00:03.0", "00:04.0"], ids=["server", "python"])
 def driver(request: pytest.FixtureRequest, machine: StartedMachine) -> EduDriver:
-    machine.connect(["device"]).claim("00:04.0", Edu())
+    machine.connect(["device"]).claim("00:04.0", Edu(), declare=EDU)
     return EduDriver(machine, request.param)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import iommud
 from iommud import IommudError, RegionAccess, aio
+from iommud.values import DmaResult
 
 Test = Callable[[aio.StartedMachine], Coroutine[Any, Any, None]]
 ADDRESS = 0x2_0000_0000
@@ -198,3 +199,46 @@ def test_a_machine_that_is_not_there_is_no_device(iommud_server: iommud.Address)
         assert caught.value.name == "ENODEV"
 
     asyncio.run(test())
+
+
+def test_a_device_has_alarms_and_does_what_is_to_be_done_when_its_dma_has_ended(run: Callable[[Test], None]) -> None:
+    class Copier(aio.Device):
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def read(self, access: RegionAccess) -> int:
+            return self.count
+
+        async def write(self, access: RegionAccess, value: int) -> None:
+            await self.set_alarm(0, value)
+
+        async def alarm(self, alarm: int) -> None:
+            self.when_done(self.dma.start_read(0x10000, 16), self.copied)
+
+        async def copied(self, done: aio.Pending[DmaResult]) -> None:
+            self.count += (await done).size
+
+    async def test(machine: aio.StartedMachine) -> None:
+        device = Copier()
+        emulator = await machine.connect(["device"])
+        await emulator.claim("00:04.0", device, declare={"vendor": "0x1234", "bars": [{"bar": 0, "size": "4KiB"}]})
+        dev = machine.function("00:04.0")
+        page = await machine.memory.alloc(4096)
+        await dev.dma.map(iova=0x10000, address=page.address, size=4096, access="r")
+        bar = dev.bar(0)
+        async with await machine.clock.hold() as pace:
+            for round in range(1, 20):
+                await bar.write(0, 5)
+                await pace.grant(4)
+                assert await bar.read(0) == 16 * (round - 1)
+                await pace.grant(1)
+                assert await bar.read(0) == 16 * round
+            # What is held keeps neither the clock nor anybody else waiting.
+            await dev.faults.arm("hold", point="translated")
+            await bar.write(0, 5)
+            await pace.grant(10)
+            assert await bar.read(0) == 304
+            await dev.release()
+            assert await bar.read(0) == 320
+
+    run(test)

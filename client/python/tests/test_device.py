@@ -8,6 +8,7 @@ import pytest
 
 import iommud
 from iommud import Invalidation, IommudError, RegionAccess, StartedMachine, Translation
+from iommud.values import DmaResult
 
 BDF = "00:04.0"
 
@@ -355,3 +356,91 @@ def test_a_translation_that_an_invalidation_overtakes_says_so(machine: StartedMa
     dev.release()
     thread.join(10)
     assert got[0].overtaken
+
+
+def test_its_alarms_go_by_the_clock_of_the_machine(machine: StartedMachine) -> None:
+    class Timer(iommud.Device):
+        def __init__(self) -> None:
+            self.rang: list[int] = []
+
+        def write(self, access: RegionAccess, value: int) -> None:
+            if value:
+                self.set_alarm(access.offset, value)
+            else:
+                self.cancel_alarm(access.offset)
+
+        def alarm(self, alarm: int) -> None:
+            self.rang.append(alarm)
+
+    device = Timer()
+    machine.connect(["device"]).claim(BDF, device)
+    bar, pace = machine.function(BDF).bar(0), machine.clock.hold()
+    for alarm, delay_ms in ((0, 20), (4, 10), (8, 15), (12, 10)):
+        bar.write(alarm, delay_ms)
+    bar.write(8, 0)
+    bar.write(12, 30)
+    pace.grant(9)
+    assert device.rang == []
+    pace.grant(1)
+    assert device.rang == [4]
+    pace.grant(20)
+    assert device.rang == [4, 0, 12]
+    with pytest.raises(IommudError) as caught:
+        device.set_alarm(16, 1)
+    assert caught.value.name == "EINVAL"
+
+
+class Copier(iommud.Device):
+    """A write starts a DMA of so many bytes; register 0 counts the bytes that have come."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.broken = False
+
+    def read(self, access: RegionAccess) -> int:
+        return self.count
+
+    def write(self, access: RegionAccess, value: int) -> None:
+        self.when_done(self.dma.start_read(0x10000, value), self.copied)
+
+    def copied(self, done: iommud.Pending[DmaResult]) -> None:
+        self.count += done.result().size
+        if self.broken:
+            raise ZeroDivisionError("a bug of the device's")
+
+
+def test_what_it_does_when_its_dma_has_ended_is_in_turn_with_the_accesses(machine: StartedMachine) -> None:
+    device = Copier()
+    machine.connect(["device"]).claim(BDF, device)
+    dev = machine.function(BDF)
+    page = machine.memory.alloc(4096)
+    dev.dma.map(iova=0x10000, address=page.address, size=4096, access="r")
+    # What is held keeps nobody waiting.
+    dev.faults.arm("hold", point="translated")
+    dev.bar(0).write(0, 16)
+    assert dev.bar(0).read(0) == 0
+    dev.release()
+    assert dev.bar(0).read(0) == 16
+    for expected in range(17, 67):
+        dev.bar(0).write(0, 1)
+        assert dev.bar(0).read(0) == expected
+
+
+def test_a_bug_in_what_it_does_then_is_logged_and_it_goes_on(machine: StartedMachine, caplog: pytest.LogCaptureFixture) -> None:
+    device = Copier()
+    device.broken = True
+    machine.connect(["device"]).claim(BDF, device)
+    dev = machine.function(BDF)
+    dev.bar(0).write(0, 16)
+    assert dev.bar(0).read(0) == 0
+    assert "a bug of the device's" in caplog.text
+
+
+def test_it_is_what_it_declares(machine: StartedMachine) -> None:
+    declared = {"vendor": "0x1234", "device": "0x0c01", "bars": [{"bar": 0, "size": "4KiB"}]}
+    claimed = machine.connect(["device"]).claim(BDF, Scratch(), declare=declared)
+    info = machine.function(BDF).info().summary
+    assert (info.vendor, info.device, claimed.restarted, claimed.config[:4].hex()) == (0x1234, 0x0C01, False, "3412010c")
+    with pytest.raises(IommudError) as caught:
+        machine.connect(["device"]).claim("00:06.0", Scratch(), declare={"bars": [{"bar": 7, "size": "4KiB"}]})
+    assert caught.value.name == "EINVAL"

@@ -355,7 +355,7 @@ def test_a_simulation_sets_the_pace_of_the_clock(machine: StartedMachine) -> Non
         # 100 ms until the function is ready.
         reset = machine.function("00:02.0").start_reset("flr", deadline_ms=10)
         # The grant goes by another connection: without an answer on this one it may come first.
-        assert machine.function("00:02.0").info().reset_depth == 1
+        assert machine.function("00:02.0").info().summary.reset_depth == 1
         assert pace.grant(30) == 30_000_000
         assert not reset.done
         assert machine.clock.now_ns() == 30_000_000

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Literal, Sequence
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Literal, Mapping, Sequence, TypeVar
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
-from ..core.operation import operation, with_data
+from ..core.operation import operation
 from ..core.peer import (
     DEVICE_CALLS,
+    DeviceAlarm,
     DeviceInvalidate,
     DeviceRead,
     DeviceReset,
@@ -28,14 +30,17 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import ATC_OWNER, CONFIG_KEEPER, AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
+from ..gen.names import AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
 from .device_ats import DeviceAts
 from .device_dma import DeviceDma
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Connection, Pending
 
+T = TypeVar("T")
 Answer = tuple[bytes, "bytes | None"]
+
+_LOG = logging.getLogger("iommud")
 
 
 class Device:
@@ -63,6 +68,10 @@ class Device:
         `ats.complete` will say when, or nothing does and it times out."""
         return "done"
 
+    async def alarm(self, alarm: int) -> None:
+        """An alarm of `set_alarm` is due, in turn with the accesses. The machine's clock stands until this returns: what may itself wait for the clock, such as
+        a DMA that somebody holds, is started here (`dma.start_write`) and its end left to `when_done`."""
+
     @property
     def ats(self) -> DeviceAts:
         return self.function.ats
@@ -76,6 +85,15 @@ class Device:
 
     async def line(self, asserted: bool) -> InterruptOutcome:
         return await self.function.line(asserted)
+
+    async def set_alarm(self, alarm: int, delay_ms: float) -> None:
+        await self.function.set_alarm(alarm, delay_ms)
+
+    async def cancel_alarm(self, alarm: int) -> None:
+        await self.function.cancel_alarm(alarm)
+
+    def when_done(self, pending: Pending[T], then: Callable[[Pending[T]], Awaitable[None]]) -> None:
+        self.function.when_done(pending, then)
 
 
 class Owner:
@@ -169,6 +187,8 @@ class ClaimedFunction(_Claim):
         self.ats = DeviceAts(connection, function)
         self.config = b""
         """Configuration space as it stood when it was claimed."""
+        self.restarted = False
+        """It had vanished, and is as hosts have set it up; a reset follows."""
         self._function = function
         self._device = device
         self._undo_claim = undo
@@ -183,6 +203,30 @@ class ClaimedFunction(_Claim):
     async def line(self, asserted: bool) -> InterruptOutcome:
         """Its cause for INTx comes or goes."""
         return await self._connection.ask(ops.device_interrupt(self._function, None, asserted))
+
+    async def set_alarm(self, alarm: int, delay_ms: float) -> None:
+        """`Device.alarm` is called when so much time has passed on the machine's clock. Alarms are numbered 0 to 15; one that is set already is set anew, and a
+        reset takes all back. Errors: EINVAL (alarm)."""
+        await self._connection.ask(ops.device_alarm_set(self._function, alarm, delay_ms))
+
+    async def cancel_alarm(self, alarm: int) -> None:
+        await self._connection.ask(ops.device_alarm_set(self._function, alarm, None))
+
+    def when_done(self, pending: Pending[T], then: Callable[[Pending[T]], Awaitable[None]]) -> None:
+        """`then(pending)` is called when the call is answered, in turn with the accesses: those that come behind the answer see what it did. What it raises is
+        logged. A connection that has ended calls nothing."""
+
+        async def run() -> None:
+            async with self._turn:
+                await self._logged(then(pending))
+
+        pending._when(lambda: self._spawn(run()))
+
+    async def _logged(self, run: Awaitable[None]) -> None:
+        try:
+            await run
+        except Exception:
+            _LOG.exception("%s: what was to be done when a call was answered", self.bdf)
 
     async def __aenter__(self) -> ClaimedFunction:
         return self
@@ -203,6 +247,8 @@ class ClaimedFunction(_Claim):
                 return value_body(await self._device.read(asked.access), asked.access), None
             if isinstance(asked, DeviceWrite):
                 await self._device.write(asked.access, asked.value)
+            elif isinstance(asked, DeviceAlarm):
+                await self._device.alarm(asked.alarm)
             else:
                 await self._write_all(asked)
             return b"", None
@@ -274,6 +320,7 @@ class Claims:
         bdf: str,
         device: Device,
         config: ConfigKeeper | None,
+        declare: Mapping[str, object] | None,
         posted_writes: bool | None,
         widths: Sequence[int] | None,
         atc: AtcOwner | None,
@@ -290,19 +337,8 @@ class Claims:
         # Before the claim is answered: the first access may come right behind the answer.
         claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
         device.function = claimed
-        request = m.DeviceClaim(
-            function=function,
-            config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
-            posted_writes=posted_writes,
-            widths=None if widths is None else sum(set(widths)),
-            # A device sees one write at a time in any case.
-            write_multi=True,
-            atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
-        )
         try:
-            claimed.config = await ask(
-                with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda _, got: got or b"", f"a claim of {bdf}")
-            )
+            claimed.config, claimed.restarted = await ask(ops.device_claim(function, bdf, config, declare, posted_writes, widths, atc))
         except IommudError:
             self._functions.pop(function, None)
             claimed.end()

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from types import TracebackType
-from typing import Any, Callable, Generator, Generic, Iterable, Sequence, TypeVar
+from typing import Any, Callable, Generator, Generic, Iterable, Mapping, Sequence, TypeVar
 from urllib.parse import urlsplit
 
 from ..core.batch import Batch
@@ -40,6 +40,7 @@ class Pending(Generic[T]):
         self._connection = connection
         self._operation = operation
         self._outcome: asyncio.Future[Reply | IommudError] = asyncio.get_running_loop().create_future()
+        self._told: list[Callable[[], object]] = []
         self._call = Call(operation.number, operation.body, operation.data, operation.reply_bytes, self._put)
 
     @property
@@ -65,9 +66,20 @@ class Pending(Generic[T]):
             self._connection.give_up([self._call])
             self._put(error("ECANCELED", f"{self._operation.what} was given up; what it did is unknown"))
 
+    def _when(self, told: Callable[[], object]) -> None:
+        """Is told, once, in the turn in which the answer comes: before anything that came behind it."""
+        self._told.append(told)
+        if self._outcome.done():
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._told:
+            self._told.pop(0)()
+
     def _put(self, outcome: Reply | IommudError) -> None:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
+            self._tell()
 
 
 class Connection:
@@ -191,17 +203,20 @@ class Connection:
         device: Device,
         *,
         config: ConfigKeeper | None = None,
+        declare: Mapping[str, object] | None = None,
         posted_writes: bool | None = None,
         widths: Sequence[int] | None = None,
         atc: AtcOwner | None = None,
     ) -> ClaimedFunction:
         """Is a `remote` function: its accesses and resets come to `device`. `config="emulator"`: those of configuration space too, as region 7.
+        `declare`: what it is, as an entry of `functions` in a topology (`{"vendor": "0x1234", "bars": [{"bar": 0, "size": "4KiB"}]}`); where something else stands
+        in the slot it is replaced; absent: what stands there.
         `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
         `atc="peer"`: this program caches the function's translations, by `ats` and `Device.invalidate`.
 
         Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL.
         """
-        return await self.claims.claim(bdf, device, config, posted_writes, widths, atc)
+        return await self.claims.claim(bdf, device, config, declare, posted_writes, widths, atc)
 
     async def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
         """Owns a range of guest memory, multiples of 4096: what the server reads and writes there comes to `owner`, `depth` accesses at once (16). Needs

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, Literal, Sequence
+from typing import TYPE_CHECKING, Callable, Literal, Mapping, Sequence, TypeVar
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
-from ..core.operation import operation, with_data
+from ..core.operation import operation
 from ..core.peer import (
     DEVICE_CALLS,
+    DeviceAlarm,
     DeviceInvalidate,
     DeviceRead,
     DeviceReset,
@@ -29,14 +31,17 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import ATC_OWNER, CONFIG_KEEPER, AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
+from ..gen.names import AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
 from .device_ats import DeviceAts
 from .device_dma import DeviceDma
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Connection, Pending
 
+T = TypeVar("T")
 Answer = tuple[bytes, "bytes | None"]
+
+_LOG = logging.getLogger("iommud")
 
 
 class Device:
@@ -64,6 +69,10 @@ class Device:
         `ats.complete` will say when, or nothing does and it times out."""
         return "done"
 
+    def alarm(self, alarm: int) -> None:
+        """An alarm of `set_alarm` is due, in turn with the accesses. The machine's clock stands until this returns: what may itself wait for the clock, such as
+        a DMA that somebody holds, is started here (`dma.start_write`) and its end left to `when_done`."""
+
     @property
     def ats(self) -> DeviceAts:
         return self.function.ats
@@ -77,6 +86,15 @@ class Device:
 
     def line(self, asserted: bool) -> InterruptOutcome:
         return self.function.line(asserted)
+
+    def set_alarm(self, alarm: int, delay_ms: float) -> None:
+        self.function.set_alarm(alarm, delay_ms)
+
+    def cancel_alarm(self, alarm: int) -> None:
+        self.function.cancel_alarm(alarm)
+
+    def when_done(self, pending: Pending[T], then: Callable[[Pending[T]], None]) -> None:
+        self.function.when_done(pending, then)
 
 
 class Owner:
@@ -117,7 +135,7 @@ class _Claim:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
-        self._calls: queue.SimpleQueue[PeerCall | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[PeerCall | Callable[[], None] | None] = queue.SimpleQueue()
         self._given_up = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -148,11 +166,22 @@ class _Claim:
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
+            if not isinstance(call, PeerCall):
+                self._do(call)
+                continue
             try:
                 outcome: Answer | BaseException = self._answer(call)
             except Exception as problem:
                 outcome = problem
             self._connection.answer(call, outcome)
+
+    def _do(self, run: Callable[[], None]) -> None:
+        if self._connection.closed is not None:
+            return
+        try:
+            run()
+        except Exception:
+            _LOG.exception("%s: what was to be done when a call was answered", self._thread.name)
 
 
 class ClaimedFunction(_Claim):
@@ -164,6 +193,8 @@ class ClaimedFunction(_Claim):
         self.ats = DeviceAts(connection, function)
         self.config = b""
         """Configuration space as it stood when it was claimed."""
+        self.restarted = False
+        """It had vanished, and is as hosts have set it up; a reset follows."""
         self._function = function
         self._device = device
         self._undo_claim = undo
@@ -177,6 +208,19 @@ class ClaimedFunction(_Claim):
     def line(self, asserted: bool) -> InterruptOutcome:
         """Its cause for INTx comes or goes."""
         return self._connection.ask(ops.device_interrupt(self._function, None, asserted))
+
+    def set_alarm(self, alarm: int, delay_ms: float) -> None:
+        """`Device.alarm` is called when so much time has passed on the machine's clock. Alarms are numbered 0 to 15; one that is set already is set anew, and a
+        reset takes all back. Errors: EINVAL (alarm)."""
+        self._connection.ask(ops.device_alarm_set(self._function, alarm, delay_ms))
+
+    def cancel_alarm(self, alarm: int) -> None:
+        self._connection.ask(ops.device_alarm_set(self._function, alarm, None))
+
+    def when_done(self, pending: Pending[T], then: Callable[[Pending[T]], None]) -> None:
+        """`then(pending)` is called when the call is answered, in turn with the accesses: those that come behind the answer see what it did. What it raises is
+        logged. A connection that has ended calls nothing."""
+        pending._when(lambda: self._calls.put(lambda: then(pending)))
 
     def __enter__(self) -> ClaimedFunction:
         return self
@@ -195,6 +239,8 @@ class ClaimedFunction(_Claim):
             return value_body(self._device.read(asked.access), asked.access), None
         if isinstance(asked, DeviceWrite):
             self._device.write(asked.access, asked.value)
+        elif isinstance(asked, DeviceAlarm):
+            self._device.alarm(asked.alarm)
         else:
             self._write_all(asked)
         return b"", None
@@ -251,6 +297,7 @@ class Claims:
         bdf: str,
         device: Device,
         config: ConfigKeeper | None,
+        declare: Mapping[str, object] | None,
         posted_writes: bool | None,
         widths: Sequence[int] | None,
         atc: AtcOwner | None,
@@ -267,17 +314,8 @@ class Claims:
         # Before the claim is answered: the first access may come right behind the answer.
         claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
         device.function = claimed
-        request = m.DeviceClaim(
-            function=function,
-            config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
-            posted_writes=posted_writes,
-            widths=None if widths is None else sum(set(widths)),
-            # A device sees one write at a time in any case.
-            write_multi=True,
-            atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
-        )
         try:
-            claimed.config = ask(with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda _, got: got or b"", f"a claim of {bdf}"))
+            claimed.config, claimed.restarted = ask(ops.device_claim(function, bdf, config, declare, posted_writes, widths, atc))
         except IommudError:
             self._functions.pop(function, None)
             claimed.end()

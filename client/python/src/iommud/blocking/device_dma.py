@@ -15,7 +15,7 @@ from ..gen import messages as m
 from ..values import DmaResult, PageRequestResult
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Connection, Pending
 
 
 class DeviceDma:
@@ -50,6 +50,14 @@ class DeviceDma:
                 break
         assert whole is not None
         return whole
+
+    def start_read(self, iova: int, size: int, *, pasid: int | None = None, translated: bool | None = None) -> Pending[DmaResult]:
+        """Makes the request, of at most 1 MiB, and does not wait for its end: `Device.when_done` tells."""
+        return self._connection.start(ops.device_dma_read(self._function, iova, size, pasid, translated, self._what))
+
+    def start_write(self, iova: int, data: bytes, *, pasid: int | None = None, translated: bool | None = None) -> Pending[DmaResult]:
+        """The same of a write."""
+        return self._connection.start(ops.device_dma_write(self._function, iova, bytes(data), pasid, translated, self._what))
 
     def post(self, iova: int, data: bytes, *, pasid: int | None = None, translated: bool | None = None) -> None:
         """A posted write, as a real function makes it: what became of it shows as a fault record only."""

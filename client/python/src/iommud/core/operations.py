@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import struct
-from typing import Final
+from typing import Final, Mapping, Sequence
 
 from ..addresses import ns_of_ms, u32, u64
 from ..errors import invalid
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import DMA_OPERATION, INTERRUPT_OUTCOME, ON_DEADLINE, ON_FAULT, REQUEST_POINT, InterruptOutcome
+from ..gen.names import (
+    ATC_OWNER,
+    CONFIG_KEEPER,
+    DMA_OPERATION,
+    INTERRUPT_OUTCOME,
+    ON_DEADLINE,
+    ON_FAULT,
+    REQUEST_POINT,
+    AtcOwner,
+    ConfigKeeper,
+    InterruptOutcome,
+)
 from ..values import DmaResult
 from ..vocabulary import access_bits
 from .operation import Operation, operation, with_data
@@ -146,6 +158,36 @@ def device_interrupt(function: int, vector: int | None, line: bool | None) -> Op
     return operation(
         b.DEVICE_INTERRUPT, request, m.DeviceInterruptReply, lambda reply: INTERRUPT_OUTCOME.name_of(reply.outcome), "an interrupt"
     )
+
+
+def device_alarm_set(function: int, alarm: int, delay_ms: float | None) -> Operation[None]:
+    delay_ns = None if delay_ms is None else ns_of_ms(delay_ms, "delay_ms")
+    request = m.DeviceAlarmSet(function=function, alarm=u32(alarm, "alarm"), delay_ns=delay_ns)
+    return operation(b.DEVICE_ALARM_SET, request, m.DeviceAlarmSetReply, lambda _: None, "an alarm")
+
+
+def device_claim(
+    function: int,
+    bdf: str,
+    config: ConfigKeeper | None,
+    declare: Mapping[str, object] | None,
+    posted_writes: bool | None,
+    widths: Sequence[int] | None,
+    atc: AtcOwner | None,
+) -> Operation[tuple[bytes, bool]]:
+    """Configuration space, and whether it had vanished."""
+    entry = None if declare is None else json.dumps({"functions": [{"model": "remote", "address": bdf, **declare}]})
+    request = m.DeviceClaim(
+        function=function,
+        config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
+        declare=entry,
+        posted_writes=posted_writes,
+        widths=None if widths is None else sum(set(widths)),
+        # A device sees one write at a time in any case.
+        write_multi=True,
+        atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
+    )
+    return with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda reply, got: (got or b"", reply.restarted), f"a claim of {bdf}")
 
 
 def model_interrupt(function: int, vector: int | None, line: bool | None) -> Operation[InterruptOutcome]:

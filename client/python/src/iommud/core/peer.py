@@ -11,7 +11,7 @@ from ..gen import messages as m
 from ..gen.names import RESET_METHOD, ResetMethod
 from .session import PeerCall
 
-DEVICE_CALLS: Final = (b.REGION_READ, b.REGION_WRITE, b.REGION_WRITE_MULTI, b.DEVICE_RESET, b.DEVICE_INVALIDATE)
+DEVICE_CALLS: Final = (b.REGION_READ, b.REGION_WRITE, b.REGION_WRITE_MULTI, b.DEVICE_RESET, b.DEVICE_INVALIDATE, b.DEVICE_ALARM)
 MEMORY_CALLS: Final = (b.MEMORY_READ, b.MEMORY_WRITE, b.MEMORY_FENCE)
 
 _VALUE: Final = struct.Struct("<BQ")
@@ -69,6 +69,11 @@ class DeviceReset(NamedTuple):
     cold: bool
 
 
+class DeviceAlarm(NamedTuple):
+    function: int
+    alarm: int
+
+
 class OwnerAccess(NamedTuple):
     """`size` of a read or a fence, `data` of a write."""
 
@@ -79,7 +84,7 @@ class OwnerAccess(NamedTuple):
     epoch: int
 
 
-DeviceCall = DeviceRead | DeviceWrite | DeviceWrites | DeviceReset | DeviceInvalidate
+DeviceCall = DeviceRead | DeviceWrite | DeviceWrites | DeviceReset | DeviceInvalidate | DeviceAlarm
 
 
 def device_call(call: PeerCall) -> DeviceCall:
@@ -97,6 +102,9 @@ def device_call(call: PeerCall) -> DeviceCall:
         pasid = asked.pasid if asked.HasField("pasid") else None
         size = asked.bytes if asked.HasField("bytes") else None
         return DeviceInvalidate(asked.function, Invalidation(asked.itag, pasid, asked.iova, size))
+    if call.number == b.DEVICE_ALARM:
+        due = m.DeviceAlarm.FromString(call.body)
+        return DeviceAlarm(due.function, due.alarm)
     read = m.RegionRead.FromString(call.body)
     return DeviceRead(read.function, RegionAccess(read.region, read.offset, read.bytes))
 
