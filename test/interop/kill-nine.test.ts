@@ -1,63 +1,56 @@
-/** Programs that take part in a machine are killed (SIGKILL) in the middle of a reset window, over real sockets: `test/scenario/peer-death.test.ts` has each step. */
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { connect, type Machine } from '../../client/src/index.ts';
-import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { eventually } from '../kit/scenario.ts';
+/**
+ * Programs that take part in a machine are killed (SIGKILL) at each step of a reset window, over real sockets: the function never comes back open by it, nobody
+ * waits for ever, other machines do not notice, and another host can end the window. `test/scenario/peer-death.test.ts` has the steps with connections that are closed.
+ */
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { withDeaths } from '../kit/death-page.ts';
+import { playDeaths } from '../kit/death-play.ts';
+import { POINTS, VICTIMS, type Played, type Point, type Victim } from '../kit/deaths.ts';
+import { DEADLINE_MS } from '../kit/peer-process.ts';
 
-const PROGRAM = fileURLToPath(new URL('peer-program.ts', import.meta.url));
-const BDF = '00:04.0';
+const PAGE = new URL('../../docs/deaths.md', import.meta.url);
+/** Before these steps the gate of the function has not been closed. */
+const OPEN_BEFORE: readonly string[] = ['test', 'lock', 'check', 'gate'];
 
-let server: RunningServer;
+let played: readonly Played[] = [];
+// Each wait in it has a deadline of its own; all of them together take some 20 s.
 beforeAll(async () => {
-  server = await startServer({ port: 0, logLevel: 'error' });
-});
-afterAll(() => server.close());
+  played = await playDeaths();
+}, 4 * DEADLINE_MS);
 
-async function make(name: string): Promise<{ readonly url: string; readonly machine: Machine }> {
-  const made = await fetch(`${server.url}/v1/machines`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ preset: 'basic', name }),
+describe.each(VICTIMS)('the %s is killed', (victim) => {
+  test.each(POINTS)('before step $step of $call', (point) => {
+    const { seen } = played.find((one) => one.victim === victim && one.point === point) ?? expect.unreachable('it was played');
+    expect(seen).toMatchObject({
+      ...(point.call === 'done' ? {} : { shut: 'depth 1, blocked, gate closed', shutDma: ['gate-closed', 'gate-closed'] }),
+      beside: 'flr',
+      inFlight: inFlight(victim, point),
+      answer: victim === 'host' && point.call !== 'window' ? 'killed' : expect.stringMatching(ANSWERS[point.call]),
+      resets: victim.startsWith('emulator') ? ['flr'] : [],
+      ended: 'depth 0, not blocked, gate open',
+      pages: ['....', 'here'],
+      left: 0,
+    });
+    // The gate opens last, and not for one that has not been reset since it came.
+    const mayDoDma = point.call === 'done' && point.step === 'unlock' && !victim.startsWith('emulator');
+    if (seen.standing !== '') expect(seen.standing).toBe(mayDoDma ? 'performed' : 'gate-closed');
+    const [ram, owned, again] = seen.after;
+    expect([ram, owned === 'performed', again]).toEqual(
+      victim === 'owner' ? ['performed', false, 'performed'] : ['performed', true, undefined],
+    );
   });
-  const { socketUrl } = (await made.json()) as { socketUrl: string };
-  const connection = await connect(socketUrl, { roles: ['host'] });
-  onTestFinished(() => connection.close());
-  return { url: socketUrl, machine: connection.machine };
+});
+
+/** Where the emulator came back before the prepare began, that is inside the window of its own reset. */
+const ANSWERS: Readonly<Record<Point['call'], RegExp>> = { prepare: /^depth [12]$/, window: /^$/, done: /^depth 0$/ };
+
+/** Its emulator hears what came of it where it was alive to. */
+function inFlight(victim: Victim, { call, step }: Point): string {
+  return victim.startsWith('emulator') && call === 'prepare' && OPEN_BEFORE.includes(step) ? 'killed' : 'indeterminate';
 }
 
-async function start(url: string, part: string): Promise<ChildProcess> {
-  const child = fork(PROGRAM, [url, part], { execArgv: ['--import', 'tsx'] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  expect((await once(child, 'message'))[0]).toBe('ready');
-  return child;
-}
-
-test.each(['emulator', 'owner', 'host'])(
-  'the %s is killed while a prepare waits for what is in flight',
-  async (victim) => {
-    const { url, machine } = await make(`killed-${victim}`);
-    const other = (await make(`beside-${victim}`)).machine;
-    const [emulator, owner, host] = await Promise.all(['emulator', 'owner', 'host'].map((part) => start(url, part)));
-    const dev = machine.function(BDF);
-    await dev.dma.map({ iova: 0x10000, address: 0x8000_0000n, bytes: 4096, access: 'rw' });
-    // Its write is with the owner, who says nothing; prepare aborts it, and waits for the owner's fence.
-    emulator?.send('write');
-    await eventually(async () => expect(await dev.ledger()).toMatchObject([{ operation: 'write', point: 'sent' }]));
-    host?.send('prepare');
-    await eventually(async () => expect(await dev.ledger()).toMatchObject([{ point: 'indeterminate' }]));
-    const killed = { emulator, owner, host }[victim];
-    killed?.kill('SIGKILL');
-    await once(killed!, 'exit');
-    // Another machine does not notice.
-    expect(await other.function('00:02.0').reset({ method: 'flr', deadlineMs: 1 })).toMatchObject({ method: 'flr' });
-    // The owner's fence may never come: without the owner nothing is waited for.
-    owner?.kill('SIGKILL');
-    await eventually(async () => expect(await dev.info()).toMatchObject({ resetDepth: 1, blocked: true, gateOpen: false, inFlight: 0 }));
-    await dev.resetDone({ all: true });
-    expect(await dev.info()).toMatchObject({ resetDepth: 0, blocked: false, absent: victim === 'emulator' });
-  },
-  60_000,
-);
+test('docs/deaths.md says what was seen', () => {
+  const page = readFileSync(PAGE, 'utf8');
+  expect(page).toBe(withDeaths(page, played));
+});

@@ -1,14 +1,11 @@
 /** Three parties in network namespaces of their own; the links of two go down without a word. Needs root and `ip`; without them it is skipped, and says so. */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { expect, onTestFinished, test } from 'vitest';
 import { connect } from '../../client/src/index.ts';
 import { startServer } from '../../server/src/app/index.ts';
+import { PeerProcess } from '../kit/peer-process.ts';
 
-const PROGRAM = fileURLToPath(new URL('peer-program.ts', import.meta.url));
 const BDF = '00:04.0';
-const PARTS = ['emulator', 'owner', 'host'] as const;
 /** The watchdog of a peer's answers is 30 s. */
 const STATED_MS = 30_000;
 const MARGIN_MS = 10_000;
@@ -44,12 +41,10 @@ function namespace(n: number): string {
   return `10.213.${n}.1`;
 }
 
-async function start(n: number, url: string, part: string): Promise<ChildProcess> {
-  const args = ['netns', 'exec', `${tag}${n}`, process.execPath, '--import', 'tsx', PROGRAM, url, part];
-  const child = spawn('ip', args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  expect((await once(child, 'message'))[0]).toBe('ready');
-  return child;
+async function start(n: number): Promise<PeerProcess> {
+  const peer = await PeerProcess.start(['ip', 'netns', 'exec', `${tag}${n}`]);
+  onTestFinished(() => peer[Symbol.asyncDispose]());
+  return peer;
 }
 
 test.skipIf(missing !== undefined)(
@@ -66,23 +61,27 @@ test.skipIf(missing !== undefined)(
       return connection.machine;
     };
     const [machine, other] = [await make('apart'), await make('beside')];
-    const [emulator, , host] = await Promise.all(
-      PARTS.map((part, n) => start(n, `ws://${namespace(n)}:${port}/v1/machines/apart/socket`, part)),
-    );
+    const urls = [0, 1, 2].map((n) => `ws://${namespace(n)}:${port}/v1/machines/apart/socket`);
+    const [emulator, owner, host] = await Promise.all([start(0), start(1), start(2)]);
+    await emulator.tell({ deed: 'claim', at: 'apart', url: urls[0] ?? '', bdf: BDF });
+    await owner.tell({ deed: 'own', at: 'apart', url: urls[1] ?? '', address: '0x80000000', slow: true });
+    await host.tell({ deed: 'host', at: 'apart', url: urls[2] ?? '' });
     const dev = machine.function(BDF);
     await dev.dma.map({ iova: 0x10000, address: 0x8000_0000n, bytes: 4096, access: 'rw' });
-    emulator?.send('write');
+    const write = emulator.tell({ deed: 'write', at: 'apart', iova: 0x10000, text: '!' }).catch(() => undefined);
     await expect.poll(() => dev.ledger()).toMatchObject([{ operation: 'write', point: 'sent' }]);
     for (const n of [0, 1]) ip('-n', `${tag}${n}`, 'link', 'set', `w${tag}${n}`, 'down');
     const began = performance.now();
-    host?.send('prepare');
+    const prepared = host.tell({ deed: 'prepare', at: 'apart', bdf: BDF, deadlineMs: 0 });
     await expect.poll(() => dev.ledger()).toMatchObject([{ point: 'indeterminate' }]);
     expect(await other.function('00:02.0').reset({ method: 'flr', deadlineMs: 1 })).toMatchObject({ method: 'flr' });
     await expect.poll(() => dev.info(), { timeout: STATED_MS + MARGIN_MS, interval: 200 }).toMatchObject({ resetDepth: 1, blocked: true });
     // By the watchdog or by pings that nobody answers, and not because a connection was closed.
     expect(performance.now() - began).toBeGreaterThan(STATED_MS / 3);
+    expect(await prepared).toMatchObject({ depth: 1, indeterminate: 1 });
     await dev.resetDone({ all: true });
     expect(await dev.info()).toMatchObject({ resetDepth: 0 });
+    await Promise.all([emulator.kill(), write]);
   },
   2 * STATED_MS + 3 * MARGIN_MS,
 );
