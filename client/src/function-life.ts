@@ -56,6 +56,8 @@ async function worked<Fn extends { readonly signal: AbortSignal }>(fn: Fn, work:
     await work(fn);
   } catch (error) {
     if (error instanceof Over || (error instanceof IommudError && GONE.includes(error.code))) return;
+    // What was given its signal gave up with it.
+    if (fn.signal.aborted && error instanceof Error && error.name === 'AbortError') return;
     throw error;
   }
 }

@@ -77,3 +77,17 @@ scenario('registers that an emulator plays are a peer too', { topology: NO_ACS.r
   expect(await left.model.write(peer + 0x40, 'word')).toMatchObject({ outcome: 'performed' });
   expect(written).toEqual([0x40, 0x6472_6f77]);
 });
+
+scenario(
+  'an MSI-X table is written whatever widths the emulator takes, which does not see it',
+  { topology: NO_ACS.replace(/(01\.0.*)dma-probe/, '$1remote') },
+  async (m) => {
+    const device = await m.connect(['device']);
+    let seen = 0;
+    await device.claimDevice(RIGHT, { onRegionWrite: () => void seen++ }, { widths: [8] });
+    const [left, right] = [m.function(LEFT), m.function(RIGHT)];
+    const table = Number((await right.regions()).find(({ region }) => region === 2)?.address);
+    expect(await left.model.write(table + 8, 'word')).toMatchObject({ outcome: 'performed' });
+    expect([await right.bar(2).read(8, 4), seen]).toEqual([0x6472_6f77, 0]);
+  },
+);

@@ -61,6 +61,23 @@ scenario('a width that the emulator does not take is refused, and says which it 
   await expect(bar.read(0, 2)).rejects.toThrow('takes accesses of 4 bytes, not of 2');
 });
 
+scenario('the widths of the emulator are not those of its MSI-X table, which the server has', { preset: 'basic' }, async (m) => {
+  const seen: number[] = [];
+  const emulator = await m.connect(['device']);
+  await emulator.claimDevice(
+    BDF,
+    { onRegionRead: ({ offset }) => (seen.push(offset), 0x55) },
+    { widths: [1], declare: { bars: [{ bar: 2, size: '64KiB' }], capabilities: { msix: { vectors: 2 } } } },
+  );
+  const bar = m.function(BDF).bar(2);
+  await bar.write(0, 8, 0xfee0_1000n);
+  await bar.write(8, 4, 0x1234_5678);
+  await bar.writeMany([{ offset: 16, bytes: 8, value: 0xfee0_2000n }]);
+  expect([await bar.read(0, 4), await bar.read64(8), await bar.read(16, 4)]).toEqual([0xfee0_1000, 0x1_1234_5678n, 0xfee0_2000]);
+  expect([await bar.read(0x20, 1), seen]).toEqual([0x55, [0x20]]);
+  expect(await refusal(bar.read(0x20, 4))).toBe('EINVAL');
+});
+
 scenario('an emulator that keeps its configuration space', { preset: 'basic' }, async (m) => {
   const space = new Uint8Array(4096);
   const resets: string[] = [];

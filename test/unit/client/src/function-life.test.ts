@@ -103,6 +103,19 @@ describe('the work of a function', () => {
     await expect(work).resolves.toBeUndefined();
   });
 
+  it('ends quietly with what was given its signal', async () => {
+    const { life, fn } = played();
+    const work = fn.run(
+      ({ signal }) =>
+        new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        }),
+    );
+    life.renew();
+    await expect(work).resolves.toBeUndefined();
+    await expect(fn.run(() => Promise.reject(new DOMException('of somebody else', 'AbortError')))).rejects.toThrow('of somebody else');
+  });
+
   it('that is wrong says so', async () => {
     const { fn, answers } = played();
     const work = fn.run(async (mine) => void (await mine.dma.read()));

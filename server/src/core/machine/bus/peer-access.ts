@@ -3,6 +3,7 @@ import { STATUS } from '../../translation/index.ts';
 import { failed } from '../dma/dma-failure.ts';
 import { advance, performed } from '../dma/dma-ledger.ts';
 import { functionNumbered } from '../function-state.ts';
+import { hasVectorsAt } from '../interrupts/vector-access.ts';
 import type { Parts } from '../parts.ts';
 import { regionRead, regionWrite, takesAccess } from '../region-access.ts';
 import type { Reply } from '../reply.ts';
@@ -28,7 +29,7 @@ export function resumePeerAccess(m: Parts, task: PeerDmaTask): void {
     return;
   }
   const offset = target.offset + at;
-  const bytes = widthAt(fn, offset, request.bytes - at);
+  const bytes = widthAt(fn, target.region, offset, request.bytes - at);
   if (bytes === 0) {
     finish(m, task, STATUS['completer-abort']);
     return;
@@ -46,8 +47,8 @@ export function resumePeerAccess(m: Parts, task: PeerDmaTask): void {
 }
 
 /** Of the widths that its emulator takes, all 8 bytes at once only where it takes no less; 0: none fits. */
-function widthAt({ claim }: FunctionState, offset: number, left: number): number {
-  const taken = claim?.widths ?? ALL_WIDTHS;
+function widthAt(fn: FunctionState, region: number, offset: number, left: number): number {
+  const taken = hasVectorsAt(fn, region, offset) ? ALL_WIDTHS : (fn.claim?.widths ?? ALL_WIDTHS);
   return WIDTHS.find((bytes) => (taken & bytes) !== 0 && bytes <= left && offset % bytes === 0) ?? 0;
 }
 
