@@ -1,8 +1,8 @@
-/** Three parties, each behind a relay of its own that delays, cuts bytes anywhere, stalls, and breaks: outcomes are those of a good network. */
+/** Three parties, each behind a relay of its own that delays, cuts bytes anywhere, lets one overtake another, stalls, and breaks: outcomes are those of a good network. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { connect, type ClaimedFunction, type Connection, type Role } from '../../client/src/index.ts';
 import { startServer, type RunningServer } from '../../server/src/app/index.ts';
-import { Relay, type RelayOptions } from '../kit/relay.ts';
+import { Crossing, Relay, type RelayOptions } from '../kit/relay.ts';
 import { eventually } from '../kit/scenario.ts';
 
 const BDF = '00:04.0';
@@ -86,11 +86,14 @@ test.each([
   ['delays', { delayMs: 4, pieceBytes: 1 << 20 }],
   ['cuts bytes anywhere', { delayMs: 0, pieceBytes: 7 }],
   ['does both', { delayMs: 2, pieceBytes: 40 }],
+  ['lets one overtake another', { delayMs: 0, pieceBytes: 200, percent: 40 }],
 ])('a network that %s changes no outcome', async (how, bad) => {
   const name = how.replaceAll(' ', '-');
   const good = await story(await raise(`good-${name}`, () => GOOD));
   for (const seed of [3, 4]) {
-    expect(await story(await raise(`bad-${name}-${seed}`, (n) => ({ ...bad, seed: seed * 16 + n })))).toEqual(good);
+    const crossing = new Crossing({ seed, percent: 0, overtakers: 3, patienceMs: 20, ...bad });
+    expect(await story(await raise(`bad-${name}-${seed}`, (n) => ({ ...bad, crossing, seed: seed * 16 + n })))).toEqual(good);
+    expect(crossing.overtaken > 0).toBe('percent' in bad);
   }
 });
 
