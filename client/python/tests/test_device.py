@@ -444,3 +444,79 @@ def test_it_is_what_it_declares(machine: StartedMachine) -> None:
     with pytest.raises(IommudError) as caught:
         machine.connect(["device"]).claim("00:06.0", Scratch(), declare={"bars": [{"bar": 7, "size": "4KiB"}]})
     assert caught.value.name == "EINVAL"
+
+
+DECLARED = {"vendor": "0x1234", "device": "0x0c01", "bars": [{"bar": 0, "size": "4KiB"}], "capabilities": {"msi": {"vectors": 1}}}
+
+
+def test_what_a_claim_declares_takes_the_place_of_the_slot(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch(), declare=DECLARED)
+    assert not claimed.restarted
+    assert int.from_bytes(claimed.config[:4], "little") == 0x0C01_1234 == machine.function(BDF).config.read(0)
+    assert [(one.region, one.size) for one in machine.function(BDF).regions()] == [(0, 4096)]
+    overlapping = [{"bar": 0, "size": "4KiB", "kind": "memory64"}, {"bar": 1, "size": "4KiB"}]
+    with pytest.raises(IommudError) as caught:
+        machine.connect(["device"]).claim(BDF, Scratch(), declare={"bars": overlapping})
+    assert caught.value.name == "EINVAL"
+
+
+@pytest.mark.iommud(topology={"schema": "iommud.topology/v1", "functions": [{"address": "00:1c.0", "model": "root-port", "slot": {}}]})
+def test_a_function_comes_with_its_claim_and_goes_with_it(machine: StartedMachine) -> None:
+    emulator = machine.connect(["device"])
+    device = Scratch()
+    with emulator.plug("00:1c.0", device, declare={"address": "00.0", **DECLARED}) as claimed:
+        assert claimed.bdf == "01:00.0"
+        bar = machine.function(claimed.bdf).bar(0)
+        bar.write(0x10, 7)
+        assert (bar.read(0x10), device.function.bdf) == (7, claimed.bdf)
+        with pytest.raises(IommudError) as caught:
+            emulator.plug("00:1c.0", Scratch(), declare={"address": "00.0"})
+        assert caught.value.name == "EBUSY"
+    assert [one.function for one in machine.functions()] == ["00:1c.0"]
+    reasons = [(one.function, one.present) for one in machine.hotplug.take()]
+    assert reasons == [("01:00.0", True), ("01:00.0", False)]
+
+
+def test_an_emulator_that_comes_again_finds_the_function_as_it_was(machine: StartedMachine) -> None:
+    first = machine.connect(["device"])
+    first.claim(BDF, Scratch())
+    dev = machine.function(BDF)
+    dev.config.write(0x3C, 0x77, 1)
+    first.close()
+    until = time.monotonic() + 30
+    while not dev.info().summary.absent and time.monotonic() < until:
+        time.sleep(0.001)
+    reset = threading.Event()
+
+    class Again(Scratch):
+        def reset(self, method: str) -> None:
+            reset.set()
+
+    claimed = machine.connect(["device"]).claim(BDF, Again())
+    assert (claimed.restarted, claimed.config[0x3C]) == (True, 0x77)
+    assert reset.wait(30)
+
+
+def test_a_scatter_list_has_a_result_for_each_range(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    page = machine.memory.alloc(8192).address
+    machine.function(BDF).dma.map(iova=0, address=page, size=8192, access="rw")
+    wrote = claimed.dma.write_list([(0x10, b"head"), (0x9000, b"nowhere"), (0x1FF8, b"the last")])
+    assert [(one.outcome, one.size) for one in wrote] == [("performed", 4), ("not-present", 0), ("performed", 8)]
+    read = claimed.dma.read_list([(0x1FF8, 8), (0x9000, 4), (0x10, 4)])
+    assert [one.data for one in read] == [b"the last", b"", b"head"]
+    with pytest.raises(IommudError) as caught:
+        claimed.dma.read_list([(0, 4), (0, 0)])
+    assert (caught.value.name, caught.value.field) == ("EINVAL", "ranges[1].bytes")
+
+
+PAGES = {"ats": {}, "pri": {}, "pasid": {"width": 8}}
+
+
+@pytest.mark.iommud(topology={"schema": "iommud.topology/v1", "functions": [{"address": BDF, "model": "remote", "capabilities": PAGES}]})
+def test_a_stop_marker_says_that_a_pasid_is_used_no_more(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    assert claimed.dma.stop_pasid(3).answer == "not-sent"
+    machine.function(BDF).config.write(4, 6, 2)
+    machine.function(BDF).pasid(3).attach(machine.domains.alloc(faults=True))
+    assert claimed.dma.stop_pasid(3).answer == "none"

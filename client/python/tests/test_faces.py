@@ -11,7 +11,7 @@ import iommud
 from iommud import aio
 
 ROOT = Path(__file__).resolve().parents[1]
-ONLY_BLOCKING = {"Address", "Server", "messages", "values"}
+ONLY_BLOCKING = {"Address", "Replayed", "Server", "messages", "replay", "values"}
 CLASSES = [name for name in aio.__all__ if inspect.isclass(getattr(aio, name)) and getattr(aio, name).__module__.startswith("iommud.aio")]
 
 

@@ -276,9 +276,10 @@ def test_pages_that_were_written_are_dirty_once(machine: StartedMachine) -> None
     assert domain.set_dirty_tracking(True) == 0
     for at in (1, 9, 15):
         assert dev.model.write(at * 4096 + 5, b"x").ok
-    assert domain.read_dirty(iova=0, size=16 * 4096, no_clear=True) == [0x1000, 0x9000, 0xF000]
-    assert domain.read_dirty(iova=0x8000, size=8 * 4096) == [0x9000, 0xF000]
-    assert domain.read_dirty(iova=0, size=16 * 4096) == [0x1000]
+    assert domain.read_dirty(iova=0, size=16 * 4096, no_clear=True).pages == (0x1000, 0x9000, 0xF000)
+    assert domain.read_dirty(iova=0x8000, size=8 * 4096).pages == (0x9000, 0xF000)
+    last = domain.read_dirty(iova=0, size=16 * 4096)
+    assert (last.pages, last.timed_out) == ((0x1000,), 0)
 
 
 def test_what_is_unmapped_is_told_in_ranges(machine: StartedMachine) -> None:
@@ -333,7 +334,7 @@ def test_a_broken_function_is_blocked_until_a_reset(machine: StartedMachine) -> 
 def test_functions_are_plugged_and_taken_out(machine: StartedMachine) -> None:
     (bdf,) = machine.plug([{"address": "00.0", "model": "dma-probe"}], port="00:1c.0")
     assert machine.function(bdf).info().summary.model == "dma-probe"
-    assert machine.function("00:1c.0").unplug() == (bdf,)
+    assert machine.function("00:1c.0").unplug().functions == (bdf,)
     changes = [(change.function, change.present, change.reason) for change in machine.hotplug.take()]
     assert changes == [(bdf, True, "plugged"), (bdf, False, "unplugged")]
 

@@ -8,7 +8,25 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "iommud"
-SAME = ("device_ats", "device_dma", "domains", "faults", "function", "machine", "mappings", "memory", "model", "region", "started")
+SAME = (
+    "bus",
+    "device_ats",
+    "device_dma",
+    "domains",
+    "faults",
+    "function",
+    "ioas",
+    "machine",
+    "mappings",
+    "memory",
+    "model",
+    "pasid",
+    "recovery",
+    "region",
+    "slot",
+    "sriov",
+    "started",
+)
 BANNER = "# Made from {} by tools/make_blocking.py. Do not edit.\n"
 
 WORDS = (

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import http.client
+import json
+import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 from .errors import IommudError, error
 from .rest import ANSWER_S, Address, http_url, request
+from .server import server_command
 
 _CHUNK_BYTES = 1 << 16
 _NUMBER = "iommud-recording"
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of a recording that was run again."""
+
+    # Every output was as it was recorded, and so was the trace hash.
+    same: bool
+    inputs: int
+    outputs: int
+    now_ns: int
+    trace_hash: str
+    # The first one: `input`, `of`, `recorded`, `came`, and where they differ, `field`.
+    difference: dict[str, Any] | None
+    # The assertion that the machine ran into, as it did when it was recorded.
+    crash: str | None
+
+
+def replay(path: Path | str, *, partial: bool = False) -> Replayed:
+    """Runs a recording against the build of the command `iommud` (IOMMUD_COMMAND), without a service. `partial`: a file without its end is taken for what is whole
+    of it. Errors: ENOENT (no command), EINVAL (no recording, or one that cannot be run)."""
+    line = [*server_command(), "replay", str(path), "--json", *(["--partial"] if partial else [])]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+    except OSError as problem:
+        raise error("ENOENT", f"{line[0]}: {problem}") from problem
+    try:
+        said: dict[str, Any] = json.loads(done.stdout)
+        difference, crash = said.get("difference"), said.get("crash")
+        counts = (said["inputs"], said["outputs"], said["nowNs"], said["traceHash"])
+    except (ValueError, KeyError):
+        raise error("EINVAL", f"{path}: {done.stderr.strip() or f'replay ended with {done.returncode}'}", str(path)) from None
+    return Replayed(difference is None and crash is None, *counts, difference, crash)
+
+
 class Recording:
-    """Writes all that happens to a machine into a file, from now until `end` or the machine's end. `iommud replay` runs the file again.
+    """Writes all that happens to a machine into a file, from now until `end` or the machine's end. `replay` runs the file again.
 
     Errors: ENODEV, EAGAIN (as many recordings are under way as may be), ECONNRESET (no service).
     """

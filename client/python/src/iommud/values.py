@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from .addresses import bdf_text
 from .gen import messages as m
@@ -21,8 +22,10 @@ from .gen.names import (
     MEMORY_ERROR,
     OUTCOME,
     PAGE_ANSWER,
+    RECOVERY_RESET,
     REQUEST_POINT,
     RESET_METHOD,
+    VOTE,
     BusError,
     DefaultDomainType,
     DmaOperation,
@@ -36,8 +39,10 @@ from .gen.names import (
     MemoryError,
     Outcome,
     PageAnswer,
+    RecoveryReset,
     RequestPoint,
     ResetMethod,
+    Vote,
 )
 from .vocabulary import access_text
 
@@ -125,6 +130,51 @@ class UnmapReport:
     # ATC invalidations that timed out.
     timed_out: int
     elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyReport:
+    """Which pages were written."""
+
+    # Their IOVAs, rising.
+    pages: tuple[int, ...]
+    # ATC invalidations that timed out: these functions may write unseen.
+    timed_out: int
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidateReport:
+    # Requests that were done: those before the first that cannot be.
+    processed: int
+    # Of that one; None where all were done.
+    error: ErrorCode | None
+    message: str
+    # ATC invalidations that timed out.
+    timed_out: int
+    elapsed_ms: float
+
+    @staticmethod
+    def of(body: m.DomainInvalidateReply) -> InvalidateReport:
+        error = ERROR_CODE.name_of(body.error) if body.error else None
+        return InvalidateReport(body.processed, error, body.message, body.timed_out, body.elapsed_ns / _NS_OF_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class IovaRanges:
+    # First and last address of each, rising.
+    ranges: tuple[tuple[int, int], ...]
+    # How many there are.
+    count: int
+    # What addresses and sizes of areas are multiples of.
+    alignment: int
+    # EMSGSIZE where there are more than were asked for.
+    error: ErrorCode | None
+
+    @staticmethod
+    def of(body: m.IoasRangesReply) -> IovaRanges:
+        ranges = tuple((one.first, one.last) for one in body.ranges)
+        return IovaRanges(ranges, body.count, body.alignment, ERROR_CODE.name_of(body.error) if body.error else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +294,94 @@ class BusResetReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What recovery from an error did."""
+
+    recovered: bool
+    # What the votes came to.
+    status: Vote
+    reset: RecoveryReset
+    affected: tuple[str, ...]
+    # Why the reset failed; empty where it did not.
+    warning: str
+    elapsed_ms: float
+
+    @staticmethod
+    def of(body: m.ErrorRecoverReply) -> RecoveryReport:
+        return RecoveryReport(
+            body.recovered,
+            VOTE.name_of(body.status),
+            RECOVERY_RESET.name_of(body.reset),
+            tuple(map(bdf_text, body.affected)),
+            body.warning,
+            body.elapsed_ns / _NS_OF_MS,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnplugReport:
+    # What is gone, by address.
+    functions: tuple[str, ...]
+    # Of what they had in flight.
+    drained: int
+    aborted: int
+    # Of the Invalidate Requests that were awaited.
+    completed: int
+    timed_out: int
+    elapsed_ms: float
+
+    @staticmethod
+    def of(body: m.FunctionUnplugReply) -> UnplugReport:
+        gone = tuple(map(bdf_text, body.functions))
+        return UnplugReport(gone, body.drained, body.aborted, body.completed, body.timed_out, body.elapsed_ns / _NS_OF_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class SriovInfo:
+    # VF Enable.
+    enabled: bool
+    # NumVFs, and the most that it may be.
+    functions: int
+    total_functions: int
+    first_offset: int
+    stride: int
+
+
+SlotEvent = Literal["attention-button", "power-fault", "latch", "presence", "command-completed", "link"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    # A card is in it.
+    present: bool
+    # True also where there is no power controller.
+    powered: bool
+    link_active: bool
+    # What has happened since the status was last cleared.
+    events: tuple[SlotEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRegion:
+    """Memory that firmware uses through a function (IOMMU_RESV_DIRECT)."""
+
+    address: int
+    size: int
+    # The function can do without it once its driver runs.
+    relaxable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReservedRegion:
+    """IOVAs of a function that are not to be given away."""
+
+    address: int
+    size: int
+    # As in sysfs, where both kinds of MSI are `msi`.
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class MachineInfo:
     name: str
     seed: int
@@ -337,6 +475,10 @@ class FunctionInfo:
     # Outstanding invalidations.
     itags: int
     attach_deferred: bool
+    # Memory that firmware uses through it, mapped 1:1 in its default domain.
+    direct_regions: tuple[DirectRegion, ...]
+    # As sysfs `reserved_regions` has them: merged, by start.
+    reserved_regions: tuple[ReservedRegion, ...]
 
     @staticmethod
     def of(body: m.FunctionInfoReply) -> FunctionInfo:
@@ -352,6 +494,8 @@ class FunctionInfo:
             tuple(map(FAULT_KIND.name_of, body.armed_faults)),
             body.itags,
             body.attach_deferred,
+            tuple(DirectRegion(one.address, one.bytes, one.relaxable) for one in body.direct_regions),
+            tuple(ReservedRegion(one.address, one.bytes, one.type) for one in body.reserved_regions),
         )
 
 
@@ -464,6 +608,9 @@ class ArmedFault:
     left: int | None
     point: RequestPoint | None
     delay_ms: float
+    # When it is in force, on the machine's clock; None: without end.
+    from_ms: float
+    until_ms: float | None
     in_force: bool
     hosts: bool
     text: str
@@ -482,6 +629,8 @@ class ArmedFault:
             body.left if body.HasField("left") else None,
             REQUEST_POINT.name_of(body.point) if body.point else None,
             body.delay_ns / _NS_OF_MS,
+            body.from_ns / _NS_OF_MS,
+            body.until_ns / _NS_OF_MS if body.HasField("until_ns") else None,
             body.in_force,
             body.hosts,
             body.text,

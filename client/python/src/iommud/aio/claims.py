@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Literal, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Coroutine, Literal, TypeVar
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
-from ..core.operation import operation
+from ..core.claim import Terms
+from ..core.operation import Operation, operation, with_data
 from ..core.peer import (
     DEVICE_CALLS,
     DeviceAlarm,
@@ -30,7 +31,7 @@ from ..core.session import PeerCall
 from ..errors import IommudError, error
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import AtcOwner, ConfigKeeper, InterruptOutcome, ResetMethod
+from ..gen.names import InterruptOutcome, ResetMethod
 from .device_ats import DeviceAts
 from .device_dma import DeviceDma
 
@@ -314,36 +315,51 @@ class Claims:
         self._connection = connection
         self._functions: dict[int, ClaimedFunction] = {}
         self._memory: list[OwnedMemory] = []
+        # Claims whose function the server is to name, and the calls for functions that are not known meanwhile.
+        self._coming = 0
+        self._early: list[PeerCall] = []
 
-    async def claim(
-        self,
-        bdf: str,
-        device: Device,
-        config: ConfigKeeper | None,
-        declare: Mapping[str, object] | None,
-        posted_writes: bool | None,
-        widths: Sequence[int] | None,
-        atc: AtcOwner | None,
-    ) -> ClaimedFunction:
+    async def claim(self, bdf: str, device: Device, terms: Terms) -> ClaimedFunction:
         function = pack_bdf(bdf)
         if function in self._functions:
             raise error("EEXIST", f"{bdf} is claimed by this connection already", bdf)
-        ask = self._connection.ask
-
-        async def undo() -> None:
-            await ask(operation(b.DEVICE_RELEASE, m.DeviceRelease(function=function), m.DeviceReleaseReply, _none, f"giving up {bdf}"))
-            self._functions.pop(function, None)
-
         # Before the claim is answered: the first access may come right behind the answer.
-        claimed = self._functions[function] = ClaimedFunction(self._connection, function, device, undo)
-        device.function = claimed
+        claimed = self._functions[function] = self._made(function, device)
+        request = terms.request(function=function, bdf=bdf)
         try:
-            claimed.config, claimed.restarted = await ask(ops.device_claim(function, bdf, config, declare, posted_writes, widths, atc))
-        except IommudError:
+            reply, config = await self._connection.ask(with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, _both, f"a claim of {bdf}"))
+        except BaseException as problem:
             self._functions.pop(function, None)
             claimed.end()
+            if not isinstance(problem, IommudError) or problem.name == "ETIMEDOUT":
+                # Given up is not undone: behind the claim goes what undoes it, if it had effect.
+                self._connection.start(_released(function))
             raise
+        claimed.config, claimed.restarted = config, reply.restarted
         return claimed
+
+    async def plug(self, port: str, device: Device, terms: Terms) -> ClaimedFunction:
+        request = terms.request(port=pack_bdf(port))
+        self._coming += 1
+        try:
+            what = f"a function to be plugged in below {port}"
+            reply, config = await self._connection.ask(with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, _both, what))
+            claimed = self._functions[reply.function] = self._made(reply.function, device)
+            claimed.config = config
+        finally:
+            self._coming -= 1
+            early, self._early = self._early, []
+            for call in early:
+                self.take(call)
+        return claimed
+
+    def _made(self, function: int, device: Device) -> ClaimedFunction:
+        async def undo() -> None:
+            await self._connection.ask(_released(function))
+            self._functions.pop(function, None)
+
+        device.function = ClaimedFunction(self._connection, function, device, undo)
+        return device.function
 
     async def own(self, address: int, size: int, owner: Owner, depth: int | None) -> OwnedMemory:
         ask = self._connection.ask
@@ -367,20 +383,23 @@ class Claims:
         return owned
 
     def take(self, call: PeerCall) -> None:
-        claim: _Claim | None
+        claim = self._claim_of(call)
+        if claim is not None:
+            claim.take(call)
+        elif self._coming and call.number in DEVICE_CALLS:
+            self._early.append(call)
+        else:
+            self._connection.answer(call, error("ENODEV", "nothing here answers for that"))
+
+    def _claim_of(self, call: PeerCall) -> _Claim | None:
         if call.number in DEVICE_CALLS:
             asked = device_call(call)
             function = self._functions.get(asked.function)
             if function is not None and isinstance(asked, DeviceInvalidate):
                 function.ats.note(asked.invalidation)
-            claim = function
-        else:
-            address = owner_access(call).address
-            claim = next((one for one in self._memory if one.address <= address < one.address + one.size), None)
-        if claim is None:
-            self._connection.answer(call, error("ENODEV", "nothing here answers for that"))
-        else:
-            claim.take(call)
+            return function
+        address = owner_access(call).address
+        return next((one for one in self._memory if one.address <= address < one.address + one.size), None)
 
     def end(self) -> None:
         for claim in (*self._functions.values(), *self._memory):
@@ -389,3 +408,12 @@ class Claims:
 
 def _none(_reply: m.Message) -> None:
     return None
+
+
+def _both(reply: m.DeviceClaimReply, config: bytes | None) -> tuple[m.DeviceClaimReply, bytes]:
+    return reply, config or b""
+
+
+def _released(function: int) -> Operation[None]:
+    what = f"giving up {bdf_text(function)}"
+    return operation(b.DEVICE_RELEASE, m.DeviceRelease(function=function), m.DeviceReleaseReply, _none, what)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
-from ..addresses import bdf_text
+from ..addresses import bdf_text, u32
 from ..core import operations as ops
 from ..core.limits import DMA_BYTES_MAX
 from ..core.operation import operation
@@ -62,6 +62,21 @@ class DeviceDma:
         """A posted write, as a real function makes it: what became of it shows as a fault record only."""
         self._connection.post(ops.device_dma_write(self._function, iova, bytes(data), pasid, translated, self._what))
 
+    async def read_list(
+        self, ranges: Sequence[tuple[int, int]], *, pasid: int | None = None, translated: bool | None = None
+    ) -> list[DmaResult]:
+        """Several ranges in one call, each an IOVA and a size, at most 256 and 1 MiB together; a result for each, in order, with its bytes. Errors: EINVAL names
+        the range."""
+        return await self._connection.ask(ops.dma_list(self._function, ranges, None, pasid, translated, self._what))
+
+    async def write_list(
+        self, ranges: Sequence[tuple[int, bytes]], *, pasid: int | None = None, translated: bool | None = None
+    ) -> list[DmaResult]:
+        """The same of writes, each an IOVA and its bytes."""
+        sizes = [(iova, len(data)) for iova, data in ranges]
+        data = b"".join(bytes(part) for _, part in ranges)
+        return await self._connection.ask(ops.dma_list(self._function, sizes, data, pasid, translated, self._what))
+
     async def request_pages(
         self,
         iova: int,
@@ -78,6 +93,13 @@ class DeviceDma:
         request = ops.page_request(self._function, iova, pages, access, pasid, privileged, group, last)
         return await self._connection.ask(
             operation(b.PAGE_REQUEST, request, m.PageRequestReply, PageRequestResult.of, f"page requests at {iova:#x}")
+        )
+
+    async def stop_pasid(self, pasid: int) -> PageRequestResult:
+        """A Stop Marker: it has stopped using the PASID. Errors: EPERM (not claimed), EINVAL (a group has no last request yet)."""
+        request = m.PageRequest(function=self._function, pasid=u32(pasid, "pasid"), stop_marker=True)
+        return await self._connection.ask(
+            operation(b.PAGE_REQUEST, request, m.PageRequestReply, PageRequestResult.of, f"a Stop Marker for PASID {pasid}")
         )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterable
 
-from ..addresses import u64
+from ..addresses import u32, u64
 from ..core.operation import operation
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..gen.names import DOMAIN_TYPE, DomainType
+from ..gen.names import DOMAIN_TYPE, INVALIDATE_TYPE, DomainType, InvalidateType
+from ..values import InvalidateReport
+from .ioas import Ioas
 from .mappings import Mappings
 
 if TYPE_CHECKING:
@@ -17,14 +19,23 @@ if TYPE_CHECKING:
 
 
 class Domain(Mappings):
-    """A domain that was made here. `async with` frees it."""
+    """An address space that functions are attached to. `async with` frees it."""
 
     def __init__(self, connection: Connection, number: int) -> None:
-        super().__init__(connection, f"domain {number}", domain=number)
+        super().__init__(connection, f"domain {number}", domain=u32(number, "domain"))
         self.number = number
 
+    async def invalidate(self, type: InvalidateType, requests: Iterable[tuple[int, int]]) -> InvalidateReport:
+        """Invalidates what is cached of it, for a guest that writes its tables (IOMMU_HWPT_INVALIDATE): request after request, each an IOVA and a number of 4 KiB
+        pages (0 and 2^64 - 1: everything), up to the first that cannot be. Errors: ENOENT, EINVAL (no guest writes its tables; the type is not for their
+        format)."""
+        asked = [m.InvalidateRequest(iova=u64(iova, "iova"), pages=u64(pages, "pages")) for iova, pages in requests]
+        request = m.DomainInvalidate(domain=self.number, type=INVALIDATE_TYPE.number_of(type, "type"), requests=asked)
+        what = f"an invalidation of {self._what}"
+        return await self._connection.ask(operation(b.DOMAIN_INVALIDATE, request, m.DomainInvalidateReply, InvalidateReport.of, what))
+
     async def free(self) -> None:
-        """Errors: ENOENT, EBUSY (attached)."""
+        """Errors: ENOENT, EBUSY (attached, or the parent of a nested domain)."""
         request = m.DomainFree(domain=self.number)
         await self._connection.ask(operation(b.DOMAIN_FREE, request, m.DomainFreeReply, lambda _: None, f"freeing {self._what}"))
 
@@ -50,8 +61,10 @@ class Domains:
         dirty_tracking: bool | None = None,
         accessed_dirty: bool | None = None,
         faults: bool | None = None,
+        ioas: Ioas | None = None,
     ) -> Domain:
-        """Makes a domain; `root`: of tables that a guest wrote, with `parent` as their second stage. Errors: EINVAL, ENOENT, ENOMEM, EOPNOTSUPP."""
+        """Makes a domain; `root`: of tables that a guest wrote, with `parent` as their second stage; `ioas`: the I/O address space that it stands for, whose
+        areas are the mappings. Errors: EINVAL, ENOENT, ENOMEM, EOPNOTSUPP."""
         request = m.DomainAlloc(
             type=DOMAIN_TYPE.number_of(type, "type"),
             shared_address=shared_address,
@@ -61,8 +74,13 @@ class Domains:
             dirty_tracking=dirty_tracking,
             accessed_dirty=accessed_dirty,
             faults=faults,
+            ioas=None if ioas is None else ioas.number,
         )
         number = await self._connection.ask(
             operation(b.DOMAIN_ALLOC, request, m.DomainAllocReply, lambda reply: reply.domain, "a new domain")
         )
+        return Domain(self._connection, number)
+
+    def get(self, number: int) -> Domain:
+        """The domain with this number, which need not exist."""
         return Domain(self._connection, number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from types import TracebackType
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ..addresses import bdf_text, ns_of_ms, pack_bdf, u32
 from ..core.operation import operation
@@ -26,9 +26,11 @@ from ..values import (
     TraceRecord,
     WindowChange,
 )
+from .bus import Bus
 from .domains import Domains
 from .faults import ArmedFaults
 from .function import Function
+from .ioas import Ioases
 from .memory import Memory
 from .queue import EventQueue
 
@@ -140,7 +142,11 @@ class Machine:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.memory = Memory(connection)
+        self.bus = Bus(connection)
+        """Accesses by address, as a processor makes them."""
         self.domains = Domains(connection)
+        self.ioas = Ioases(connection)
+        """I/O address spaces in the manner of iommufd."""
         self.clock = Clock(connection)
         self.calls = CallHolds(connection)
         self.armed = ArmedFaults(connection)
@@ -201,6 +207,12 @@ class Machine:
             )
         )
 
+    async def fault_overflow(self) -> int:
+        """How many fault records found the queue full."""
+        return await self.connection.ask(
+            operation(b.FAULT_RECORDS, m.FaultRecords(), m.FaultRecordsReply, lambda reply: reply.overflow, "the fault records")
+        )
+
     async def pending_page_faults(self) -> list[PageFault]:
         """The page faults that wait for an answer, oldest first: also those that came before this connection."""
         return await self.connection.ask(
@@ -233,9 +245,9 @@ class Machine:
             operation(b.IRQ_REMAP_SET, request, m.IrqRemapSetReply, lambda _: None, f"interrupt remapping entry {index}")
         )
 
-    async def plug(self, functions: Sequence[dict[str, object]] | str, *, port: str | None = None) -> tuple[str, ...]:
+    async def plug(self, functions: Sequence[Mapping[str, object]] | str, *, port: str | None = None) -> tuple[str, ...]:
         """Plugs functions in, as `functions` of a topology document lists them; their addresses, when they answer. Errors: EINVAL, ENODEV, EBUSY."""
-        text = functions if isinstance(functions, str) else json.dumps({"functions": list(functions)})
+        text = functions if isinstance(functions, str) else json.dumps({"functions": [dict(one) for one in functions]})
         request = m.FunctionPlug(port=None if port is None else pack_bdf(port), topology=text)
 
         def plugged(reply: m.FunctionPlugReply) -> tuple[str, ...]:

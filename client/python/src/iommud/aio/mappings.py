@@ -9,7 +9,7 @@ from ..core.limits import DMA_BYTES_MAX
 from ..core.operation import operation, with_data
 from ..gen import bodies as b
 from ..gen import messages as m
-from ..values import MapReport, UnmapReport
+from ..values import DirtyReport, MapReport, UnmapReport
 from ..vocabulary import access_bits
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class Mappings:
             )
         )
 
-    async def read_dirty(self, *, iova: int, size: int, page_size: int = 4096, no_clear: bool | None = None) -> list[int]:
-        """The IOVAs of the pages of a range that were written since they were last clean; they are clean again unless `no_clear`. Errors: EINVAL (tracking is
-        off; alignment), ENOENT, ENODEV, EOPNOTSUPP."""
+    async def read_dirty(self, *, iova: int, size: int, page_size: int = 4096, no_clear: bool | None = None) -> DirtyReport:
+        """The pages of a range that were written since they were last clean; they are clean again unless `no_clear`. A large page is dirty as a whole. Errors:
+        EINVAL (tracking is off; alignment; more than 1 MiB of bitmap), ENOENT, ENODEV, EOPNOTSUPP."""
         request = m.DirtyRead(
             domain=self._domain,
             function=self._function,
@@ -117,11 +117,11 @@ class Mappings:
             no_clear=no_clear,
         )
 
-        def pages(_reply: m.DirtyReadReply, data: bytes | None) -> list[int]:
-            bits = int.from_bytes(data or b"", "little")
-            return [iova + at * page_size for at in range(bits.bit_length()) if bits >> at & 1]
+        def dirty(reply: m.DirtyReadReply, data: bytes | None) -> DirtyReport:
+            bits = [at * 8 + bit for at, byte in enumerate(data or b"") if byte for bit in range(8) if byte >> bit & 1]
+            return DirtyReport(tuple(iova + bit * page_size for bit in bits), reply.timed_out, reply.elapsed_ns / _NS_OF_MS)
 
         # As the server counts it: a bit a page, in whole bytes, and no more than a reply carries.
         carried = min(-(-(size // max(page_size, 1)) // 8), DMA_BYTES_MAX)
         what = f"what is dirty of {self._what}"
-        return await self._connection.ask(with_data(b.DIRTY_READ, request, m.DirtyReadReply, pages, what, reply_bytes=carried))
+        return await self._connection.ask(with_data(b.DIRTY_READ, request, m.DirtyReadReply, dirty, what, reply_bytes=carried))

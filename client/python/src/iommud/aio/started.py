@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import TracebackType
-from typing import Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from .. import rest
 from ..gen.names import Role
+from ..recording import Recording
 from ..server import Server
 from .connection import Connection, connect
 from .machine import Machine
 from .threads import in_thread
+
+
+class Recorded:
+    """A recording under way. `async with` ends it."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    async def end(self) -> None:
+        """The file is whole when this returns; again it does nothing. ECONNRESET: it is not, and why."""
+        await in_thread(self._recording.end)
+
+    async def __aenter__(self) -> Recorded:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        await self.end()
 
 
 class StartedMachine(Machine):
@@ -41,6 +60,15 @@ class StartedMachine(Machine):
         """The machine as a file, for `iommud machine load`."""
         return await in_thread(rest.snapshot, self.service, self.id)
 
+    async def status(self) -> dict[str, Any]:
+        """Who takes part, what each waits for, and since when, as `GET …/status` has it (docs/rest.md)."""
+        said: dict[str, Any] = await in_thread(rest.get, self.service, f"/v1/machines/{self.id}/status")
+        return said
+
+    async def record(self, path: Path | str) -> Recorded:
+        """Records what happens from now on into a file; `iommud.replay` runs it again. Errors: EAGAIN (as many are under way as may be), ECONNRESET."""
+        return Recorded(await in_thread(Recording, self.service, self.id, Path(path)))
+
     async def close(self) -> None:
         if self._closed:
             return
@@ -69,13 +97,14 @@ async def start_machine(
     clock: str | None = None,
     behaviour: str | None = None,
     without_fixes: Sequence[str] | None = None,
+    snapshot: bytes | None = None,
     url: str | None = None,
     token: str | None = None,
     roles: Sequence[Role] = ("host", "observer"),
     timeout: float | None = 60.0,
     on_made: Callable[[rest.Address, rest.MadeMachine], None] | None = None,
 ) -> StartedMachine:
-    """Makes a machine (the preset `basic` when nothing is said) and connects to it.
+    """Makes a machine (the preset `basic` when nothing is said) and connects to it. `snapshot`: one that goes on from there, and only `name` besides.
 
     `on_made` is called when it is there and nobody has connected yet. `url` and `token` are of the service, IOMMUD_URL and IOMMUD_TOKEN when absent; without any, a service is started and ends with the machine.
     Errors: EINVAL (what the machine is), EEXIST (the name), EPERM (the token), ECONNRESET (no service), ENOENT (no command to start one).
@@ -95,7 +124,10 @@ async def start_machine(
         "ephemeral": True,
     }
     try:
-        made = await in_thread(rest.make_machine, service, {key: value for key, value in said.items() if value is not None})
+        if snapshot is None:
+            made = await in_thread(rest.make_machine, service, {key: value for key, value in said.items() if value is not None})
+        else:
+            made = await in_thread(rest.load_snapshot, service, snapshot, name)
         try:
             if on_made is not None:
                 await in_thread(on_made, service, made)

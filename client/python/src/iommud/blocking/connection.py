@@ -11,6 +11,7 @@ from typing import Any, Callable, Generic, Iterable, Mapping, Sequence, TypeVar
 from urllib.parse import urlsplit
 
 from ..core.batch import Batch
+from ..core.claim import Terms
 from ..core.events import QUEUES, heard, lost_events
 from ..core.frames import FrameError
 from ..core.hello import Granted, hello, is_transient, redirected, refusal
@@ -228,7 +229,24 @@ class Connection:
 
         Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL.
         """
-        return self.claims.claim(bdf, device, config, declare, posted_writes, widths, atc)
+        terms = Terms(config, declare, posted_writes, widths, atc)
+        return self.claims.claim(bdf, device, terms)
+
+    def plug(
+        self,
+        port: str,
+        device: Device,
+        *,
+        declare: Mapping[str, object],
+        config: ConfigKeeper | None = None,
+        posted_writes: bool | None = None,
+        widths: Sequence[int] | None = None,
+        atc: AtcOwner | None = None,
+    ) -> ClaimedFunction:
+        """Is a function that comes with this claim, into the empty slot of a root or downstream port, and goes with it. Its `address` may leave out the bus.
+        Errors: as `claim`; EBUSY (the slot has something)."""
+        terms = Terms(config, declare, posted_writes, widths, atc)
+        return self.claims.plug(port, device, terms)
 
     def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:
         """Owns a range of guest memory, multiples of 4096: what the server reads and writes there comes to `owner`, `depth` accesses at once (16). Needs

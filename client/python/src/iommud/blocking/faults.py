@@ -86,6 +86,8 @@ class ArmedFaults:
         first: int | None = None,
         count: int | None = None,
         delay_ms: float | None = None,
+        from_ms: float | None = None,
+        until_ms: float | None = None,
         hosts: bool | None = None,
     ) -> int:
         """Memory that errs (`memory-errors`) or stalls (`memory-stalls`), for the DMA of all functions or of one; with `hosts` for what
@@ -96,6 +98,8 @@ class ArmedFaults:
             first=first,
             count=count,
             delay_ns=_ns(delay_ms, "delay_ms"),
+            from_ns=_ns(from_ms, "from_ms"),
+            until_ns=_ns(until_ms, "until_ms"),
             address=u64(address, "address"),
             bytes=u64(size, "bytes"),
             error=None if error is None else MEMORY_ERROR.number_of(error, "error"),

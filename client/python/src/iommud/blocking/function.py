@@ -23,13 +23,19 @@ from ..values import (
     RegionInfo,
     ResetMethods,
     ResetReport,
+    UnplugReport,
     WindowReport,
 )
 from .domains import Domain
 from .faults import FaultInjection
+from .ioas import Ioas
 from .mappings import Mappings
 from .model import Model
+from .pasid import Pasid
+from .recovery import Recovery
 from .region import Region
+from .slot import Slot
+from .sriov import Sriov
 
 if TYPE_CHECKING:
     from .connection import Connection, Pending
@@ -72,6 +78,12 @@ class Function:
         self.dma = Mappings(connection, self.bdf, function=function)
         self.model = Model(connection, function)
         self.faults = FaultInjection(connection, function)
+        self.sriov = Sriov(self.config, self.bdf)
+        """Its virtual functions."""
+        self.slot = Slot(connection, function, self.config)
+        """Of a port: the slot below it."""
+        self.recovery = Recovery(connection, function)
+        """Recovery from errors on the bus."""
 
     def bar(self, index: int) -> Region:
         """The base address register with this number, 0 to 5."""
@@ -79,9 +91,9 @@ class Function:
             raise invalid("region", f"there is no BAR {index}")
         return Region(self._connection, self._function, index)
 
-    def pasid(self, pasid: int) -> Mappings:
-        """The mappings of the domain that a PASID of it has attached."""
-        return Mappings(self._connection, f"PASID {pasid} of {self.bdf}", function=self._function, pasid=pasid)
+    def pasid(self, pasid: int) -> Pasid:
+        """One PASID of it."""
+        return Pasid(self._connection, self._function, pasid)
 
     def info(self) -> FunctionInfo:
         request = m.FunctionInfo(function=self._function)
@@ -115,27 +127,20 @@ class Function:
         request = m.GroupInfo(function=self._function)
         return self._connection.ask(operation(b.GROUP_INFO, request, m.GroupInfoReply, GroupInfo.of, f"the group of {self.bdf}"))
 
-    def attach(self, domain: Domain) -> None:
-        """Attaches its whole group. Errors: ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused)."""
-        request = m.DomainAttach(function=self._function, domain=domain.number)
+    def attach(self, to: Domain | Ioas) -> None:
+        """Attaches its whole group. Errors: ENOENT, EBUSY (a window is open in the group), EIO (the hardware refused); of an I/O address space EINVAL (nobody
+        has claimed the group), EADDRINUSE (an area is in a reserved region)."""
+        request = m.DomainAttach(
+            function=self._function,
+            domain=to.number if isinstance(to, Domain) else None,
+            ioas=to.number if isinstance(to, Ioas) else None,
+        )
         self._connection.ask(operation(b.DOMAIN_ATTACH, request, m.DomainAttachReply, _nothing, f"an attach of {self.bdf}"))
 
     def detach(self) -> None:
         """Back to the group's default domain."""
         request = m.DomainDetach(function=self._function)
         self._connection.ask(operation(b.DOMAIN_DETACH, request, m.DomainDetachReply, _nothing, f"a detach of {self.bdf}"))
-
-    def attach_pasid(self, pasid: int, domain: Domain, *, replace: bool | None = None) -> None:
-        """Errors: EBUSY (a window is open; the PASID has a domain), ENOENT, EINVAL, EOPNOTSUPP."""
-        request = m.PasidAttach(function=self._function, pasid=u32(pasid, "pasid"), domain=domain.number, replace=replace)
-        what = f"an attach of PASID {pasid} of {self.bdf}"
-        self._connection.ask(operation(b.PASID_ATTACH, request, m.PasidAttachReply, _nothing, what))
-
-    def detach_pasid(self, pasid: int) -> None:
-        """Errors: ENOENT."""
-        request = m.PasidDetach(function=self._function, pasid=u32(pasid, "pasid"))
-        what = f"a detach of PASID {pasid} of {self.bdf}"
-        self._connection.ask(operation(b.PASID_DETACH, request, m.PasidDetachReply, _nothing, what))
 
     def claim_owner(self) -> None:
         """Takes the group out of the kernel's hands: it rests on its blocking domain. Errors: EBUSY."""
@@ -291,18 +296,16 @@ class Function:
         request = m.ColdReset(function=self._function)
         self._connection.ask(operation(b.COLD_RESET, request, m.ColdResetReply, _nothing, f"a cold reset below {self.bdf}"))
 
-    def unplug(self, *, surprise: bool | None = None, deadline_ms: float | None = None) -> tuple[str, ...]:
-        """Takes it out, with what is below it; of a root or downstream port what is below, and the port stays. What is gone. Errors: ENODEV, EBUSY."""
+    def unplug(self, *, surprise: bool | None = None, deadline_ms: float | None = None) -> UnplugReport:
+        """Takes it out, with what is below it; of a root or downstream port what is below, and the port stays. Returns when it is gone. `surprise`: pulled out, its
+        link is down at once; else in order, and what is in flight may take `deadline_ms` to end. Errors: ENODEV, EBUSY."""
         request = m.FunctionUnplug(
             function=self._function,
             surprise=surprise,
             deadline_ns=None if deadline_ms is None else ns_of_ms(deadline_ms, "deadline_ms"),
         )
-
-        def gone(reply: m.FunctionUnplugReply) -> tuple[str, ...]:
-            return tuple(map(bdf_text, reply.functions))
-
-        return self._connection.ask(operation(b.FUNCTION_UNPLUG, request, m.FunctionUnplugReply, gone, f"{self.bdf} to be unplugged"))
+        what = f"{self.bdf} to be unplugged"
+        return self._connection.ask(operation(b.FUNCTION_UNPLUG, request, m.FunctionUnplugReply, UnplugReport.of, what))
 
 
 def _method(method: ResetMethod | None) -> int | None:

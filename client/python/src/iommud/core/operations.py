@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import struct
-from typing import Final, Mapping, Sequence
+from typing import Final, Sequence
 
 from ..addresses import ns_of_ms, u32, u64
 from ..errors import invalid
 from ..gen import bodies as b
 from ..gen import messages as m
 from ..gen.names import (
-    ATC_OWNER,
-    CONFIG_KEEPER,
     DMA_OPERATION,
     INTERRUPT_OUTCOME,
     ON_DEADLINE,
     ON_FAULT,
     REQUEST_POINT,
-    AtcOwner,
-    ConfigKeeper,
     InterruptOutcome,
 )
 from ..values import DmaResult
@@ -166,28 +161,28 @@ def device_alarm_set(function: int, alarm: int, delay_ms: float | None) -> Opera
     return operation(b.DEVICE_ALARM_SET, request, m.DeviceAlarmSetReply, lambda _: None, "an alarm")
 
 
-def device_claim(
-    function: int,
-    bdf: str,
-    config: ConfigKeeper | None,
-    declare: Mapping[str, object] | None,
-    posted_writes: bool | None,
-    widths: Sequence[int] | None,
-    atc: AtcOwner | None,
-) -> Operation[tuple[bytes, bool]]:
-    """Configuration space, and whether it had vanished."""
-    entry = None if declare is None else json.dumps({"functions": [{"model": "remote", "address": bdf, **declare}]})
-    request = m.DeviceClaim(
+def dma_list(
+    function: int, ranges: Sequence[tuple[int, int]], data: bytes | None, pasid: int | None, translated: bool | None, what: str
+) -> Operation[list[DmaResult]]:
+    """Of writes where there is `data`."""
+    request = m.DmaList(
         function=function,
-        config=None if config is None else CONFIG_KEEPER.number_of(config, "config"),
-        declare=entry,
-        posted_writes=posted_writes,
-        widths=None if widths is None else sum(set(widths)),
-        # A device sees one write at a time in any case.
-        write_multi=True,
-        atc=None if atc is None else ATC_OWNER.number_of(atc, "atc"),
+        ranges=[m.DmaRange(iova=u64(iova, "iova"), bytes=u32(size, "bytes")) for iova, size in ranges],
+        write=data is not None,
+        pasid=pasid,
+        translated=translated,
     )
-    return with_data(b.DEVICE_CLAIM, request, m.DeviceClaimReply, lambda reply, got: (got or b"", reply.restarted), f"a claim of {bdf}")
+
+    def results(reply: m.DmaListReply, got: bytes | None) -> list[DmaResult]:
+        out: list[DmaResult] = []
+        at = 0
+        for one, (_, size) in zip(reply.results, ranges):
+            out.append(DmaResult.of(one, None if got is None else got[at : at + one.bytes_done]))
+            at += size
+        return out
+
+    wanted = 0 if data is not None else sum(size for _, size in ranges)
+    return with_data(b.DMA_LIST, request, m.DmaListReply, results, what, data, reply_bytes=wanted)
 
 
 def model_interrupt(function: int, vector: int | None, line: bool | None) -> Operation[InterruptOutcome]:
