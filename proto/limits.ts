@@ -117,7 +117,7 @@ export const HELLO_MS_MAX = 10_000;
 export const PEER_WATCHDOG_MS = 30_000;
 /** Answers of a peer that fit no call, or not their call, before it is closed with 1002. One is a bug to look at, and no reason to lose all others' work. */
 export const PEER_MISTAKES_MAX = 16;
-/** Calls in a row of a peer that plays functions or owns memory, and does nothing else, that are refused, before it is closed with 1008. */
+/** Calls in a row of a peer that is no host, refused, before it is closed with 1008; posted ones and vain Invalidate Completions are a row of their own. */
 export const PEER_REFUSALS_MAX = 4096;
 /** How long a function whose peer has vanished may be claimed again, wall clock, before it is pulled out: where a machine does not say (`peerGraceMs`). */
 export const PEER_GRACE_MS = 30_000;

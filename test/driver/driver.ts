@@ -1,6 +1,7 @@
 /** One scenario, several drivers (see test/kit/scenario.ts): the same handles over three ways to a machine. */
 import type { Connection, Role } from '../../client/src/index.ts';
 import type { Behaviour, Fix } from '../../server/src/core/machine/index.ts';
+import type { Wire } from '../../server/src/rpc/index.ts';
 
 /** What a machine is made from; as `POST /v1/machines` takes it. */
 export interface MachineRequest {
@@ -19,6 +20,8 @@ export interface DrivenMachine {
   connect(roles: readonly Role[], tokenPrefix: string): Promise<Connection>;
   /** Where programs of their own connect to it; only over sockets. */
   readonly socketUrl?: string;
+  /** A connection of which nobody has said anything yet, for a peer that does what the client does not. In process there is none. */
+  wire?(): Promise<Wire>;
   /** Ends the machine; its connections are closed. */
   close(): Promise<void>;
 }

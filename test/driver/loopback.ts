@@ -36,6 +36,11 @@ export function loopbackDriver(): Driver {
           host.open(far, () => ({ roles: ['host', 'device', 'memory', 'observer'] }));
           return connectOver(socketOn(near), { roles, tokenPrefix });
         },
+        wire() {
+          const [near, far] = loopbackPair();
+          host.open(far, () => ({ roles: ['host', 'device', 'memory', 'observer'] }));
+          return Promise.resolve(near);
+        },
         close: () => {
           host.close();
           mustReplay(recording.file, welcome.productVersion);

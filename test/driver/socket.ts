@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { WebSocket } from 'ws';
 import { connect } from '../../client/src/index.ts';
 import { startMachine } from '../../client/testing/index.ts';
+import type { Wire } from '../../server/src/rpc/index.ts';
 import type { Driver } from './driver.ts';
 
 interface Service {
@@ -21,10 +24,27 @@ export function socketDriver(): Driver {
         connect: (roles, tokenPrefix) =>
           connect(machine.socketUrl, { roles, tokenPrefix, token: process.env['IOMMUD_TOKEN'] || undefined }),
         socketUrl: machine.socketUrl,
+        wire: () => wireTo(machine.socketUrl, process.env['IOMMUD_TOKEN']),
         close: () => machine.close(),
       };
     },
     close: async () => (await service)?.close(),
+  };
+}
+
+async function wireTo(url: string, token: string | undefined): Promise<Wire> {
+  const socket = new WebSocket(url, ['iommud.v1'], token ? { headers: { authorization: `Bearer ${token}` } } : {});
+  await once(socket, 'open');
+  return {
+    start: (owner) => {
+      socket.on('message', (data) => owner.message(data as Buffer));
+      socket.on('close', (code, reason) => owner.closed(code, reason.toString()));
+    },
+    send: (bytes) => socket.send(bytes),
+    get bufferedBytes() {
+      return socket.bufferedAmount;
+    },
+    close: (code, reason) => socket.close(code, reason),
   };
 }
 

@@ -13,6 +13,7 @@
  *
  *   m.connect(['memory'])       another connection: a memory owner, a device, a second host, an observer. Closed with the machine.
  *   m.connection                the host's own connection: `m.connection.call(…)` makes any call of the contract as it stands there.
+ *   m.raw('device')             a peer that speaks frames, for what no client does (not in process)
  *   m.pages(n)                  n pages of memory, allocated: their address
  *   m.mapped(dev, iova, n)      the same, mapped read-write at `iova` in the domain that `dev` has attached
  *   m.text(address, bytes)      what is in memory, as text
@@ -28,6 +29,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { IommudError, Machine, type Connection, type FunctionHandle, type Role } from '../../client/src/index.ts';
 import { inProcessDriver, loopbackDriver, socketDriver, type DrivenMachine, type Driver, type MachineRequest } from '../driver/index.ts';
+import { RawPeer, ROLE } from '../unit/rpc/raw-peer.ts';
 
 const DRIVERS: readonly Driver[] = [inProcessDriver(), loopbackDriver(), socketDriver()];
 export type DriverName = 'in-process' | 'loopback' | 'socket';
@@ -64,6 +66,15 @@ export class ScenarioMachine extends Machine {
 
   connect(roles: readonly Role[]): Promise<Connection> {
     return this.#driven.connect(roles, `window-${++this.#connections}`);
+  }
+
+  /** A peer that speaks frames, and does what no client would: on the loopback and socket drivers. */
+  async raw(...roles: readonly (keyof typeof ROLE)[]): Promise<RawPeer> {
+    const wire = await this.#driven.wire?.();
+    if (wire === undefined) throw new Error(`the ${this.driver} driver has no frames`);
+    const peer = new RawPeer(wire).hello(roles.map((role) => ROLE[role])).send();
+    await peer.replyTo(1);
+    return peer;
   }
 
   async pages(count: number): Promise<bigint> {

@@ -1,10 +1,10 @@
 import { CLOSE, type CloseCode } from '../../../proto/index.ts';
 /** What a peer does wrong, counted: a wrong answer is noted and the call that it was for ends in an error; too many of them end the connection. */
 import { PEER_MISTAKES_MAX, PEER_REFUSALS_MAX } from '../../../proto/limits.ts';
-import type { Reply } from '../core/machine/index.ts';
+import { isGated, type Reply, type Unserved } from '../core/machine/index.ts';
 
 /** Refusals of which asking again is the cure. */
-const PASSING: readonly string[] = ['EAGAIN', 'EBUSY'];
+const PASSING: readonly string[] = ['EAGAIN'];
 
 export interface ConductPort {
   /** It has made a mistake; `count`: so many by now. */
@@ -27,6 +27,9 @@ export class Conduct {
     return this.#mistakes;
   }
 
+  get isWorker(): boolean {
+    return this.#isWorker;
+  }
   set isWorker(worker: boolean) {
     this.#isWorker = worker;
   }
@@ -41,8 +44,14 @@ export class Conduct {
   /** The machine's answer. DMA that its function may not do is as a refusal, though an outcome and no error. */
   replied(reply: Reply): void {
     if (reply.kind === 'refused') this.answered(reply.code, reply.message);
-    else if (reply.kind !== 'dma' || reply.outcome !== 'gate-closed') this.answered();
-    else this.answered(reply.outcome, 'DMA of a function that is blocked, resetting, or has no Bus Master Enable');
+    else if (!isGated(reply)) this.answered();
+    else this.answered('gate-closed', 'DMA of a function that is blocked, resetting, or has no Bus Master Enable');
+  }
+
+  /** What the machine has counted where no reply says it. */
+  unserved(counted: Unserved | undefined): void {
+    if (!this.#isWorker || counted === undefined || counted.unserved < PEER_REFUSALS_MAX) return;
+    this.#port.close(CLOSE.limits, `${PEER_REFUSALS_MAX} calls in a row came to nothing; the last: ${counted.unservedWhy}`);
   }
 
   /** A call of it was answered; `code`: with this error. */

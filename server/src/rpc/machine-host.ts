@@ -82,6 +82,7 @@ export class MachineHost {
       traceable: machine.trace !== undefined,
       attach: (session, roles) => this.#attach(session, roles),
       submit: (session, frame, command) => this.#submit(session.peer, frame.id, command, frame),
+      unserved: (session) => machine.unserved(session.peer),
       kept: (session, frame, error) => this.#kept(session.peer, frame, error),
       answer: (session, token, answer, frame) => this.#answer(session, token, answer, frame),
       mistake: (session, why, count) => {

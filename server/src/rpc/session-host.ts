@@ -1,6 +1,6 @@
 import type { PacketReader } from '../../../proto/index.ts';
 import type { ModelError } from '../core/base/index.ts';
-import type { Command, PeerAnswer, PeerId, PeerRoles } from '../core/machine/index.ts';
+import type { Command, PeerAnswer, PeerId, PeerRoles, Unserved } from '../core/machine/index.ts';
 import type { Buffers } from './buffers.ts';
 import type { RpcCounters } from './counters.ts';
 import type { Welcome } from './hello.ts';
@@ -16,6 +16,8 @@ export interface SessionHost {
   attach(session: Session, roles: PeerRoles): PeerId;
   /** Its reply comes through {@link Session.reply}, now or later. `frame`: what it was. Throws {@link ModelError} for a malformed command. */
   submit(session: Session, frame: PacketReader, command: Command): void;
+  /** What it has asked in vain, in a row, where no reply could say so. */
+  unserved(session: Session): Unserved | undefined;
   /** A call that does not reach the machine: it is the session's (no error), or it is refused before. */
   kept(session: Session, frame: PacketReader, error: ModelError | undefined): void;
   /** `frame`: the reply that it was. Says what is wrong with an answer that does not fit its call, which has ended in an error then. */

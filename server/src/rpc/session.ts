@@ -252,6 +252,7 @@ export class Session {
     this.#host.counters.callsTotal++;
     try {
       this.#host.submit(this, frame, command);
+      if (this.#conduct.isWorker) this.#conduct.unserved(this.#host.unserved(this));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       this.#refuse(frame.id, error);

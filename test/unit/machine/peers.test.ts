@@ -1,7 +1,8 @@
 /** Peers that owe answers, have no more credit, or leave. */
 import { describe, expect, it } from 'vitest';
-import { CoreMachine, FIRST, PROBE, SECOND, SIBLINGS, type TestPeer } from '../../kit/core-machine.ts';
-import { remoteBench, startRead } from '../../kit/remote-function.ts';
+import { NO_PASID } from '../../../server/src/core/base/index.ts';
+import { CoreMachine, FIRST, PROBE, REMOTE, SECOND, SIBLINGS, type TestPeer } from '../../kit/core-machine.ts';
+import { CONFIG, remoteBench, startRead, startWrite } from '../../kit/remote-function.ts';
 
 const IOVA = 0x4_0000;
 const OWNED = 0x4000_0000n;
@@ -109,5 +110,29 @@ describe('an answer that does not fit what was asked', () => {
   it('to nothing is refused', () => {
     const { m, owner } = owned(4);
     expect(() => m.machine.answer(owner.id, 99, { kind: 'ok' })).toThrow('not outstanding');
+  });
+});
+
+describe('what a peer asks in vain, where no reply says so', () => {
+  it('is counted of posted calls until one is served', () => {
+    const { m, emulator } = remoteBench();
+    const write = { kind: 'dma-write', bdf: REMOTE, iovaLow: IOVA, iovaHigh: 0, data: Uint8Array.of(1), pasid: NO_PASID } as const;
+    const post = (): void => m.machine.submit(emulator.id, 0, write);
+    const command = (value: number): void => void startWrite(m, CONFIG, 4, value, 2);
+    m.map(REMOTE, IOVA, m.allocPage());
+    command(2);
+    post();
+    post();
+    expect(m.machine.unserved(emulator.id)).toMatchObject({
+      unserved: 2,
+      unservedWhy: 'DMA of a function that is blocked, resetting, or has no Bus Master Enable',
+    });
+    command(6);
+    post();
+    expect(m.machine.unserved(emulator.id)).toMatchObject({ unserved: 0 });
+    // Asking again is the cure of EAGAIN alone.
+    m.machine.submit(emulator.id, 0, { kind: 'memory-release', address: OWNED });
+    expect(m.machine.unserved(emulator.id)).toMatchObject({ unserved: 1 });
+    expect(m.machine.unserved(99)).toBeUndefined();
   });
 });

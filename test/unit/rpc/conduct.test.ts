@@ -52,6 +52,30 @@ describe('calls that are refused', () => {
     expect(closed).toEqual([[1008, `${PEER_REFUSALS_MAX} calls in a row were refused; the last: not claimed`]]);
   });
 
+  it('are also lists of DMA of which nothing may be done', () => {
+    const { of, closed } = conduct();
+    const list = (...outcomes: string[]): Reply =>
+      ({ kind: 'dma-list', results: outcomes.map((outcome) => ({ outcome })) }) as unknown as Reply;
+    for (let i = 1; i < PEER_REFUSALS_MAX; i++) of.replied(list('gate-closed', 'gate-closed'));
+    of.replied(list('gate-closed', 'performed'));
+    for (let i = 1; i < PEER_REFUSALS_MAX; i++) of.replied(list('gate-closed'));
+    expect(closed).toEqual([]);
+    of.replied(list('gate-closed'));
+    expect(closed).toHaveLength(1);
+  });
+
+  it('are counted by the machine where no reply says so, and end the connection of a worker at the same number', () => {
+    const { of, closed } = conduct();
+    of.unserved(undefined);
+    of.unserved({ unserved: PEER_REFUSALS_MAX - 1, unservedWhy: 'blocked' });
+    expect(closed).toEqual([]);
+    of.unserved({ unserved: PEER_REFUSALS_MAX, unservedWhy: 'blocked' });
+    expect(closed).toEqual([[1008, `${PEER_REFUSALS_MAX} calls in a row came to nothing; the last: blocked`]]);
+    const host = conduct(false);
+    host.of.unserved({ unserved: 2 * PEER_REFUSALS_MAX, unservedWhy: 'blocked' });
+    expect(host.closed).toEqual([]);
+  });
+
   it('are forgiven by one that is served', () => {
     const { of, closed } = conduct();
     refuse(of, PEER_REFUSALS_MAX - 1);

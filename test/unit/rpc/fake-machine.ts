@@ -33,6 +33,8 @@ export class FakeMachine implements MachinePort {
   /** Functions that peers have left. */
   left: readonly Absent[] = [];
   alarmNs: number | undefined;
+  /** Posted calls in a row that it did not serve. */
+  vain = 0;
   /** The reply to a command; undefined holds it. May throw. */
   react: (command: Command, submitted: Submitted) => Reply | undefined = replyTo;
   /** What is wrong with an answer. May throw. */
@@ -85,6 +87,9 @@ export class FakeMachine implements MachinePort {
   }
   owedBy(): number {
     return 0;
+  }
+  unserved(): { unserved: number; unservedWhy: string } {
+    return { unserved: this.vain, unservedWhy: 'no such thing' };
   }
 
   // ---- what a test makes it do; the host takes it at the next input

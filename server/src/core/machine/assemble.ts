@@ -48,7 +48,7 @@ export function assemble(
   const functions = makeFunctions(spec, configs, translation, wiring);
   for (const fn of functions.values()) fn.context = translation.contextHandle(topology.requesterId(fn.bdf), NO_PASID);
   routePaths(functions, topology);
-  const outbox = new Outbox(now, onItem);
+  const outbox = new Outbox(now, onItem, (peer, reply) => parts.peers.noteReply(peer, reply));
   const strict = spec.behaviour === 'strict';
   const iommu = makeIommu(spec, translation, configs.values(), functions, interrupts.doorbellPage < 0 ? 'x86' : 'translated');
   const parts: Parts = {

@@ -164,6 +164,7 @@ export { CALL_STEPS, type CallName, type StepName } from './calls/call-steps.ts'
 export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
 export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
-export type { Absent, MachinePort, PeerRoles } from './machine-port.ts';
+export { isGated } from './peers.ts';
+export type { Absent, MachinePort, PeerRoles, Unserved } from './machine-port.ts';
 export { PREPARE_PHASES } from './reset/prepare.ts';
 export { RESET_STEPS } from './reset/reset.ts';

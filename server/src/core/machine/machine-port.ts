@@ -15,6 +15,13 @@ export interface PeerRoles {
   readonly observer: boolean;
 }
 
+export interface Unserved {
+  /** Posted calls that were refused, and Invalidate Completions that nothing waited for, since the last that was served. */
+  readonly unserved: number;
+  /** The last of them. */
+  readonly unservedWhy: string;
+}
+
 /** The ports of a machine that `rpc` uses; `Machine` is the one implementation. */
 export interface MachinePort {
   readonly spec: { readonly name: string };
@@ -40,4 +47,6 @@ export interface MachinePort {
   passRealTime(nowNs: number): void;
   /** Calls that `peer` has not answered, with what each is, for diagnostics. */
   owedBy(peer: PeerId): number;
+  /** What `peer` has asked in vain, in a row, where no reply could say so. Undefined: there is no such peer. */
+  unserved(peer: PeerId): Unserved | undefined;
 }

@@ -17,7 +17,7 @@ import { hashCommand, hashOutgoing } from './hash-inputs.ts';
 import { takeLeaving } from './hierarchy/leave.ts';
 import { followPorts } from './hierarchy/port-changes.ts';
 import { inspect, type Inspection } from './inspect.ts';
-import type { Absent, MachinePort, PeerRoles } from './machine-port.ts';
+import type { Absent, MachinePort, PeerRoles, Unserved } from './machine-port.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
@@ -205,6 +205,10 @@ export class Machine implements MachinePort {
 
   owedBy(id: PeerId): number {
     return this.#m.peers.get(id)?.owed.size ?? 0;
+  }
+
+  unserved(id: PeerId): Unserved | undefined {
+    return this.#m.peers.get(id);
   }
 
   /** 0 for the embedding program, and for a peer that is gone. */

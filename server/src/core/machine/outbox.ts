@@ -19,13 +19,15 @@ export class Outbox {
   #items: Outgoing[] = [];
   readonly #nowNs: () => number;
   readonly #onItem: (item: Outgoing) => void;
+  readonly #onPosted: (peer: PeerId, reply: Reply) => void;
   /** Replies to operations of the machine itself, and to models. */
   #inner: InnerReply[] = [];
 
-  /** `onItem` sees each item as it is put in, for the trace hash. */
-  constructor(nowNs: () => number, onItem: (item: Outgoing) => void) {
+  /** `onItem` sees each item as it is put in, for the trace hash; `onPosted` what a posted call of a peer would have been answered. */
+  constructor(nowNs: () => number, onItem: (item: Outgoing) => void, onPosted: (peer: PeerId, reply: Reply) => void) {
     this.#nowNs = nowNs;
     this.#onItem = onItem;
+    this.#onPosted = onPosted;
   }
 
   /** A posted call (token 0) gets none. */
@@ -34,6 +36,8 @@ export class Outbox {
       this.#inner.push({ origin, reply });
     } else if (origin.token !== 0) {
       this.#put(replyItem(origin.peer, origin.token, reply));
+    } else if (origin.peer !== 0) {
+      this.#onPosted(origin.peer, reply);
     }
   }
 

@@ -122,7 +122,7 @@ export function peerGone(m: Parts, peer: Peer): void {
       loseRequest(m, owed.request);
       touched.add(owed.request.fn.bdf);
     } else if (owed.kind === 'access') {
-      accessAnswered(m, owed, GONE);
+      if (owed.late === undefined) accessAnswered(m, owed, GONE);
     } else {
       settleOwed(m, peer, owed, GONE);
     }

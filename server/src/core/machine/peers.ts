@@ -1,10 +1,11 @@
 /** Who takes part, what each has been asked and has not answered, and so whether the clock may pass. */
-import { ModelError, hex, join64, type Bdf, type StateFields } from '../base/index.ts';
+import { ModelError, hex, join64, type Bdf, type ErrorName, type StateFields } from '../base/index.ts';
 import type { TableRead } from './domains/table-reads.ts';
 import { TABLE_ENTRY_BYTES, type TableUpdate } from './domains/table-updates.ts';
 import type { PeerRoles } from './machine-port.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
+import type { Reply } from './reply.ts';
 import type { Request } from './state.ts';
 
 /** What an unanswered call was for. */
@@ -14,13 +15,17 @@ export type Owed =
   | { readonly kind: 'table-update'; readonly update: TableUpdate }
   | { readonly kind: 'lookup'; readonly operation: number; readonly key: number }
   | { readonly kind: 'fence'; readonly requests: readonly Request[] }
-  /** `at`: where its value stands in what the operation gathers. */
+  /**
+   * `at`: where its value stands in what the operation gathers. `late`: its completion timeout has passed; what the function's life was then, and what is late:
+   * the completion of so many bytes at this offset.
+   */
   | {
       readonly kind: 'access';
       readonly operation: number;
       readonly expects: 'ok' | 'value' | 'data';
       readonly bytes: number;
       readonly at?: number;
+      late?: { readonly index: number; readonly life: number; readonly offset: number };
     }
   | { readonly kind: 'device-alarm' }
   | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly index: number }
@@ -42,7 +47,14 @@ export interface Peer {
   memoryOutstanding: number;
   /** Functions with requests that wait for its credit. */
   readonly waitingForCredit: Set<Bdf>;
+  /** In a row, of what has no reply that could say it: posted calls that were refused, Invalidate Completions that nothing waited for. */
+  unserved: number;
+  /** The last of them. */
+  unservedWhy: string;
 }
+
+/** Refusals of which asking again is the cure. */
+const PASSING = new Set<ErrorName>(['EAGAIN']);
 
 function isObserver(roles: PeerRoles): boolean {
   return roles.observer && !roles.host && !roles.device && !roles.memory;
@@ -78,6 +90,8 @@ export class Peers {
       memoryDepth: 0,
       memoryOutstanding: 0,
       waitingForCredit: new Set(),
+      unserved: 0,
+      unservedWhy: '',
     };
     this.#byId.set(peer.id, peer);
     return peer;
@@ -117,6 +131,29 @@ export class Peers {
     return { peer, owed, answer: { kind: 'error', code: 'EPROTO', message: wrong }, wrong };
   }
 
+  /** What became of a posted call: nobody is told, and it is counted. */
+  noteReply(id: PeerId, reply: Reply): void {
+    if (reply.kind === 'refused') {
+      if (!PASSING.has(reply.code)) this.noteUnserved(id, reply.message);
+    } else if (isGated(reply)) {
+      this.noteUnserved(id, GATED);
+    } else {
+      this.noteServed(id);
+    }
+  }
+
+  noteUnserved(id: PeerId, why: string): void {
+    const peer = this.#byId.get(id);
+    if (peer === undefined) return;
+    peer.unserved++;
+    peer.unservedWhy = why;
+  }
+
+  noteServed(id: PeerId): void {
+    const peer = this.#byId.get(id);
+    if (peer !== undefined) peer.unserved = 0;
+  }
+
   /** All that are attached. */
   all(): readonly Peer[] {
     return [...this.#byId.values()];
@@ -141,6 +178,14 @@ export class Peers {
     for (const peer of this.#byId.values()) if (!peer.silent && peer.owed.size > 0) return true;
     return false;
   }
+}
+
+const GATED = 'DMA of a function that is blocked, resetting, or has no Bus Master Enable';
+
+/** DMA that its function may not do: an outcome, and yet as a refusal. */
+export function isGated(reply: Reply): boolean {
+  if (reply.kind === 'dma') return reply.outcome === 'gate-closed';
+  return reply.kind === 'dma-list' && reply.results.length > 0 && reply.results.every(({ outcome }) => outcome === 'gate-closed');
 }
 
 function fits(owed: Owed, answer: PeerAnswer): boolean {

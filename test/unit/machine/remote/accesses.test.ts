@@ -104,6 +104,36 @@ describe('the completion timeout of a read', () => {
     expect(m.machine.owedBy(emulator.id)).toBe(0);
   });
 
+  it('passed, an answer is an Unexpected Completion of the port, advisory, with its header', () => {
+    const { m, emulator } = behindPort();
+    m.call('ok', { kind: 'error-reporting' });
+    setTimeout2(m, RANGE_A);
+    const read = startRead(m, 0, 0x14, 4, BELOW);
+    m.advance(1, true);
+    expect(read.reply).toMatchObject({ valueLow: 0xffff_ffff });
+    answerAll(m, emulator, 9);
+    const [, late] = m.events.filter((event) => event.kind === 'error');
+    // Completion with data, one word; completer and 4 bytes; requester and lower address.
+    const header = [0x4a00_0001, ((BELOW << 16) | 4) >>> 0, ((PORT << 16) | 0x14) >>> 0, 0];
+    expect(late).toMatchObject({ bdf: PORT, error: 'unexpected-completion', severity: 'correctable', masked: true, header });
+  });
+
+  it('passed, an answer tells nothing after a reset of the function, nor does a connection that ends', () => {
+    const { m, emulator } = behindPort();
+    m.call('ok', { kind: 'error-reporting' });
+    setTimeout2(m, RANGE_A);
+    startRead(m, 0, 0, 4, BELOW);
+    m.advance(1, true);
+    const token = emulator.calls.splice(0)[0]!.token;
+    m.start({ kind: 'reset-trigger', bdf: BELOW, method: 'flr' });
+    m.answer(emulator, token, { kind: 'value', valueLow: 1, valueHigh: 0 });
+    answerAll(m, emulator);
+    startRead(m, 0, 0, 4, BELOW);
+    m.advance(1, true);
+    m.detachPeer(emulator);
+    expect(m.events.filter((event) => event.kind === 'error' && event.error === 'unexpected-completion')).toEqual([]);
+  });
+
   it('does not come where it is disabled', () => {
     const { m } = behindPort();
     setTimeout2(m, 0x10);

@@ -174,7 +174,8 @@ export function invalidateComplete(m: Parts, origin: Origin, fn: FunctionState, 
     return;
   }
   if (canComplete(m, fn)) answer(m, fn, itags | 0, 0, false);
-  m.outbox.ok(origin);
+  // Whether something waited for a posted one shows when it arrives.
+  if (!('token' in origin) || origin.token !== 0) m.outbox.ok(origin);
 }
 
 /** In D3hot it cannot send an Invalidate Completion. */

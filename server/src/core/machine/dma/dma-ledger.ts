@@ -2,7 +2,7 @@
  * The in-flight ledger: requests that something holds, moved on in issue order. Posted requests (writes, MSI, Invalidate Completions) take
  * effect in order; reads do not pass writes; a translation request passes both.
  */
-import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../../base/index.ts';
+import { PAGE_BYTES, formatBdf, join64, pageHigh, pageLow, pageNumber } from '../../base/index.ts';
 import { STATUS, WAITING } from '../../translation/index.ts';
 import { startPeerAccess, targetAtRoot, turnAtPeer } from '../bus/peer-turn.ts';
 import { useAnswers, waitsForEntry } from '../domains/table-reads.ts';
@@ -151,10 +151,18 @@ export function checkTranslated(m: Parts, task: DmaTask, page: number, access: n
   return STATUS.performed;
 }
 
+/** One that nothing waits for is its peer's mistake, of which no reply can tell: the message is posted. */
+function completionArrived(m: Parts, { fn, itags }: Request): void {
+  const before = m.invalidations.lateCompletions;
+  m.invalidations.complete(fn.bdf, itags, 1);
+  if (m.invalidations.lateCompletions === before) m.peers.noteServed(fn.claimedBy);
+  else m.peers.noteUnserved(fn.claimedBy, `an Invalidate Completion of ${formatBdf(fn.bdf)} that no request waited for`);
+}
+
 function perform(m: Parts, request: Request): void {
   const { task, fn } = request;
   if (request.kind === 'invalidation-completion') {
-    m.invalidations.complete(fn.bdf, request.itags, 1);
+    completionArrived(m, request);
   } else if (request.kind === 'page-request') {
     arrive(m, request);
   } else if (request.kind === 'msi') {

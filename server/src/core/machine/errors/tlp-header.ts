@@ -51,10 +51,10 @@ function byteEnables(first: number, bytes: number, words: number): number {
   return words === 1 ? firstEnable & lastEnable : (lastEnable << 4) | firstEnable;
 }
 
-/** Of a completion with data for a request of this function, from the root complex (§2.2.9). */
-export function completionHeader(requester: Bdf, bytes: number, addressLow: number, tag: number): readonly number[] {
+/** Of a completion with data for a request of this function, from the root complex where nothing else is said (§2.2.9). */
+export function completionHeader(requester: Bdf, bytes: number, addressLow: number, tag: number, completer = 0): readonly number[] {
   const words = Math.ceil(((addressLow & 3) + bytes) / 4);
   const head = (FORMAT.data << 29) | (TYPE.completion << 24) | (words & 0x3ff);
-  const status = bytes & 0xfff;
+  const status = (((completer & RID_MASK) << 16) | (bytes & 0xfff)) >>> 0;
   return [head >>> 0, status, (((requester & RID_MASK) << 16) | ((tag & 0xff) << 8) | (addressLow & 0x7f)) >>> 0, 0];
 }

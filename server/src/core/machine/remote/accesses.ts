@@ -3,8 +3,9 @@ import { ModelError, REGION, formatBdf, hex, type ErrorName } from '../../base/i
 import { completionTimeoutNs } from '../../pci/index.ts';
 import { valueReply } from '../bus/ram-value.ts';
 import type { RegionWriteItem } from '../command.ts';
-import { allOnes } from '../dma/gate.ts';
+import { allOnes, isDisconnected } from '../dma/gate.ts';
 import { reportError } from '../errors/bus-errors.ts';
+import { completionHeader } from '../errors/tlp-header.ts';
 import { functionNumbered } from '../function-state.ts';
 import type { PeerAnswer } from '../outgoing.ts';
 import type { Parts } from '../parts.ts';
@@ -15,6 +16,7 @@ import { noteConfigRead } from './own-config.ts';
 /** Writes that are sent in one call: with their envelope they fit the smallest frame that a peer may accept. */
 const WRITES_PER_CALL_MAX = 128;
 const WORD_BYTES = 4;
+type AccessOwed = Extract<Owed, { kind: 'access' }>;
 /** What is said of an access when it begins; each of its parts is a call. */
 type Asked = Pick<PeerAccessTask, 'bytes' | 'reply' | 'region' | 'offset'>;
 
@@ -109,10 +111,13 @@ function awaitCompletion(m: Parts, fn: FunctionState, task: PeerAccessTask): voi
   if (ns > 0) task.alarm = m.clock.set(ns, 'operation', task.id);
 }
 
-/** One for an access that has ended meanwhile came too late: an Unexpected Completion (PCIe Base r6.0 §2.3.2), of which the root port may tell. */
-export function accessAnswered(m: Parts, owed: Extract<Owed, { kind: 'access' }>, answer: PeerAnswer): void {
+/** One for an access that has ended meanwhile came too late. */
+export function accessAnswered(m: Parts, owed: AccessOwed, answer: PeerAnswer): void {
   const task = m.operations.get(owed.operation);
-  if (task?.kind !== 'peer-access') return;
+  if (task?.kind !== 'peer-access') {
+    if (owed.late !== undefined) completesLate(m, owed, owed.late);
+    return;
+  }
   if (answer.kind === 'error') {
     refuseAccess(m, task, answer.code, answer.message);
     return;
@@ -134,12 +139,27 @@ export function accessAnswered(m: Parts, owed: Extract<Owed, { kind: 'access' }>
   else m.outbox.ok(task.origin);
 }
 
+/**
+ * An Unexpected Completion of the requester (PCIe Base r6.0 §2.3.2), advisory (§6.2.3.2.4.5): the root port. What was reset or went down meanwhile has sent
+ * none.
+ */
+function completesLate(m: Parts, { bytes }: AccessOwed, { index, life, offset }: NonNullable<AccessOwed['late']>): void {
+  const fn = functionNumbered(m, index);
+  const root = fn?.path.at(-1);
+  if (fn === undefined || root === undefined || fn.modelLife !== life || isDisconnected(fn)) return;
+  reportError(m, root, 'unexpected-completion', true, completionHeader(root.bdf, bytes, offset, 0, fn.bdf));
+}
+
 /** The completion has not come in time. The requester makes all ones of it, and tells (§2.8); whoever looks at the log sees who owes it. */
 export function accessTimedOut(m: Parts, task: PeerAccessTask): void {
   const fn = functionNumbered(m, task.index);
   task.alarm = 0;
   endAsNobodyAnswers(m, task);
   if (fn === undefined) return;
+  for (const owed of m.peers.get(task.owner)?.owed.values() ?? []) {
+    if (owed.kind !== 'access' || owed.operation !== task.id) continue;
+    owed.late = { index: fn.index, life: fn.modelLife, offset: task.offset + (owed.at ?? 0) };
+  }
   m.outbox.log('warn', fn.bdf, `${formatBdf(fn.bdf)}: completion timeout: peer ${task.owner} has not answered ${whatText(task)}`);
   const root = fn.path.at(-1);
   if (root !== undefined) reportError(m, root, 'completion-timeout', false);
