@@ -121,12 +121,32 @@ test('a write that comes to its owner when the function was aborted already is t
   await window.done();
 });
 
+test('a host whose connection breaks while its prepare waits asks again with its token, and gets the answer that the first would have had', async () => {
+  const { host, owner, fn } = await raise('asked-again', () => GOOD);
+  const dev = host.connection.machine.function(BDF);
+  owner.relay.stall(true);
+  const write = fn.dma.write(IOVA, text('late'));
+  await eventually(async () => expect(await dev.ledger()).toMatchObject([{ point: 'sent' }]));
+  const options = { deadlineMs: 0, onDeadline: 'abort', token: 'mine' } as const;
+  const lost = dev.resetPrepare(options).catch((error: unknown) => error);
+  expect(await write).toMatchObject({ outcome: 'indeterminate' });
+  host.relay.cut();
+  expect(await lost).toMatchObject({ code: 'ECONNRESET' });
+  const second = await anotherHost('asked-again');
+  const again = second.machine.function(BDF).resetPrepare(options);
+  owner.relay.stall(false);
+  const window = await again;
+  expect(window.report).toMatchObject({ depth: 1, indeterminate: 1, indeterminateRanges: [{ address: OWNED, bytes: 4 }] });
+  expect(await window.done()).toMatchObject({ depth: 0 });
+  expect(await fn.dma.write(IOVA, text('x'))).toMatchObject({ outcome: 'performed' });
+});
+
 test.each(['emulator', 'owner', 'host'] as const)(
   'the connection of the %s breaks in a window, and another host ends it',
   async (victim) => {
     const cast = await raise(`cut-${victim}`, () => GOOD);
     const { host, fn } = cast;
-    const second = await raiseHost(cast, victim);
+    const second = await anotherHost(`cut-${victim}`);
     const window = await host.connection.machine.function(BDF).resetPrepare({ deadlineMs: 10, onDeadline: 'abort' });
     cast[victim].relay.cut();
     await cast[victim].connection.closed;
@@ -141,11 +161,9 @@ test.each(['emulator', 'owner', 'host'] as const)(
 );
 
 /** On a good way. */
-async function raiseHost({ host }: Cast, victim: string): Promise<Connection> {
-  const { name } = await host.connection.machine.info();
-  expect(name).toBe(`cut-${victim}`);
-  const listed = (await (await fetch(`${server.url}/v1/machines/${name}`)).json()) as { socketUrl: string };
-  const connection = await connect(listed.socketUrl, { roles: ['host'] });
+async function anotherHost(machine: string): Promise<Connection> {
+  const { socketUrl } = (await (await fetch(`${server.url}/v1/machines/${machine}`)).json()) as { socketUrl: string };
+  const connection = await connect(socketUrl, { roles: ['host'] });
   onTestFinished(() => connection.close());
   return connection;
 }

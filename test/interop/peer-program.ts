@@ -43,10 +43,11 @@ async function claim(at: string, url: string, bdf: string): Promise<unknown> {
   return fn.restarted;
 }
 
+/** What is in the memory stays, whatever becomes of the connection. */
 async function own(at: string, url: string, address: string, slow: boolean): Promise<void> {
   const connection = await connect(url, { roles: ['memory'] });
   const start = BigInt(address);
-  const page: Page = { bytes: new Uint8Array(PAGE_BYTES), waiting: [], slow };
+  const page: Page = { bytes: places.get(at)?.page?.bytes ?? new Uint8Array(PAGE_BYTES), waiting: [], slow };
   await connection.serveMemory(
     { address: start, bytes: PAGE_BYTES },
     {
@@ -60,22 +61,39 @@ async function own(at: string, url: string, address: string, slow: boolean): Pro
   places.set(at, { connection, page });
 }
 
-function letGo({ page }: Place): void {
+function owned({ page }: Place): Page {
   if (page === undefined) throw new Error('it owns no memory');
+  return page;
+}
+
+function letGo(page: Page): void {
   page.slow = false;
   for (const resolve of page.waiting.splice(0)) resolve();
 }
 
-async function prepare(at: Place, bdf: string, deadlineMs: number): Promise<unknown> {
-  at.window = await at.connection.machine.function(bdf).resetPrepare({ deadlineMs, onDeadline: 'abort' });
+/** The same token gets the same answer, also from another connection. */
+async function prepare(at: Place, { bdf, deadlineMs, token }: Extract<Deed, { deed: 'prepare' }>): Promise<unknown> {
+  const options = { deadlineMs, onDeadline: 'abort', ...(token === undefined ? {} : { token }) } as const;
+  at.window = await at.connection.machine.function(bdf).resetPrepare(options);
   const { depth, drained, aborted, indeterminate } = at.window.report;
   return { depth, drained, aborted, indeterminate };
 }
 
-async function done({ window }: Place): Promise<unknown> {
-  if (window === undefined) throw new Error('it has no window');
-  const { depth, warning } = await window.done();
+/** Its own window, or where it was connected anew whatever is open. */
+async function done({ window, connection }: Place, bdf: string): Promise<unknown> {
+  const { depth, warning } = await (window === undefined ? connection.machine.function(bdf).resetDone({ all: true }) : window.done());
   return { depth, warning };
+}
+
+async function remap({ connection }: Place, { bdf, iova, address }: Extract<Deed, { deed: 'remap' }>): Promise<void> {
+  const { dma } = connection.machine.function(bdf);
+  await dma.unmap({ iova, bytes: PAGE_BYTES });
+  await dma.map({ iova, address: BigInt(address), bytes: PAGE_BYTES, access: 'rw' });
+}
+
+async function reset({ connection }: Place, bdf: string): Promise<unknown> {
+  const { method, drained, aborted, indeterminate } = await connection.machine.function(bdf).reset({ method: 'flr', deadlineMs: 10 });
+  return { method, drained, aborted, indeterminate };
 }
 
 async function perform(deed: Deed): Promise<unknown> {
@@ -94,14 +112,27 @@ async function perform(deed: Deed): Promise<unknown> {
     case 'resets':
       return place(deed.at).resets;
     case 'let-go':
-      letGo(place(deed.at));
+      letGo(owned(place(deed.at)));
+      return undefined;
+    case 'slow':
+      owned(place(deed.at)).slow = true;
       return undefined;
     case 'content':
-      return new TextDecoder().decode(place(deed.at).page?.bytes.slice(0, deed.bytes));
+      return new TextDecoder().decode(owned(place(deed.at)).bytes.slice(0, deed.bytes));
     case 'prepare':
-      return prepare(place(deed.at), deed.bdf, deed.deadlineMs);
+      return prepare(place(deed.at), deed);
     case 'done':
-      return done(place(deed.at));
+      return done(place(deed.at), deed.bdf);
+    case 'remap':
+      return remap(place(deed.at), deed);
+    case 'reset':
+      return reset(place(deed.at), deed.bdf);
+    case 'leave':
+      await place(deed.at).connection.close();
+      return undefined;
+    case 'gone':
+      await place(deed.at).connection.closed;
+      return undefined;
   }
 }
 

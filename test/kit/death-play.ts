@@ -1,9 +1,9 @@
 /** Plays the table of deaths. A cell has a machine of its own; one victim takes part in those of all steps, so that it dies at each of them at once. */
-import type { FunctionHandle } from '../../client/src/index.ts';
+import type { FunctionHandle, Role } from '../../client/src/index.ts';
 import { startMachine, type TestMachine } from '../../client/testing/index.ts';
 import { SERVER, start } from '../interop/cli-process.ts';
 import { POINTS, VICTIMS, type Played, type Point, type Victim } from './deaths.ts';
-import { DEADLINE_MS, PeerError, PeerProcess } from './peer-process.ts';
+import { PeerError, PeerProcess, countOf, until } from './peer-process.ts';
 
 const BDF = '00:05.0';
 const TOPOLOGY = {
@@ -134,7 +134,7 @@ class Stage {
     await this.#remap();
     if (this.#point.call === 'window') return;
     await this.#hold('done', this.#point.step);
-    this.#answer = said(this.#cast.host.tell({ deed: 'done', at: this.#m.id }));
+    this.#answer = said(this.#cast.host.tell({ deed: 'done', at: this.#m.id, bdf: BDF }));
     await this.#isHeld();
   }
 
@@ -190,13 +190,9 @@ class Stage {
   }
 
   /** The service has noticed. */
-  async #isGone(role: string): Promise<void> {
-    const status = `${this.#m.serviceUrl}/v1/machines/${this.#m.id}/status`;
+  async #isGone(role: Role): Promise<void> {
     const left = role === 'host' ? 1 : 0;
-    await until(async () => {
-      const { peers } = (await (await fetch(status)).json()) as { peers: readonly { readonly roles: readonly string[] }[] };
-      return peers.filter(({ roles }) => roles.includes(role)).length === left;
-    }, `the end of a ${role}`);
+    await until(async () => (await countOf(this.#m, role)) === left, `the end of a ${role}`);
   }
 
   /** A new process plays the function. */
@@ -244,19 +240,6 @@ async function said(deed: Promise<unknown>): Promise<string> {
   } catch (error) {
     if (error instanceof PeerError) return error.code;
     throw error;
-  }
-}
-
-/** Many cells wait at a time. */
-const POLL_MS = 20;
-
-async function until(check: () => Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`there is no ${what} after ${DEADLINE_MS} ms`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, POLL_MS);
-    });
   }
 }
 

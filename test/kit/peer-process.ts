@@ -2,6 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Role } from '../../client/src/index.ts';
+import type { TestMachine } from '../../client/testing/index.ts';
 
 const PROGRAM = fileURLToPath(new URL('../interop/peer-program.ts', import.meta.url));
 /** The server's watchdog of what peers owe is 30 s: nothing may take longer than that, and what comes of it. */
@@ -16,9 +18,13 @@ export type Deed =
   | { readonly deed: 'host'; readonly at: string; readonly url: string }
   | { readonly deed: 'write'; readonly at: string; readonly iova: number; readonly text: string }
   | { readonly deed: 'translate'; readonly at: string; readonly iova: number }
-  | { readonly deed: 'prepare'; readonly at: string; readonly bdf: string; readonly deadlineMs: number }
+  | { readonly deed: 'prepare'; readonly at: string; readonly bdf: string; readonly deadlineMs: number; readonly token?: string }
+  /** `done`: of its own window, or of all where it has none; `reset`: by FLR. */
+  | { readonly deed: 'done' | 'reset'; readonly at: string; readonly bdf: string }
+  | { readonly deed: 'remap'; readonly at: string; readonly bdf: string; readonly iova: number; readonly address: string }
   | { readonly deed: 'content'; readonly at: string; readonly bytes: number }
-  | { readonly deed: 'resets' | 'let-go' | 'done'; readonly at: string };
+  /** `leave`: closes its connection; `gone`: returns when that is closed. */
+  | { readonly deed: 'resets' | 'let-go' | 'slow' | 'leave' | 'gone'; readonly at: string };
 
 type Answer = 'ready' | { readonly id: number; readonly value?: unknown; readonly code?: string };
 
@@ -98,5 +104,26 @@ export class PeerProcess implements AsyncDisposable {
     this.#waiting.delete(id);
     if (code === undefined) waiting?.resolve(value);
     else waiting?.reject(new PeerError(code, waiting.deed));
+  }
+}
+
+/** How many of this role take part, as the service has it. */
+export async function countOf({ serviceUrl, id }: TestMachine, role: Role): Promise<number> {
+  const answer = await fetch(`${serviceUrl}/v1/machines/${id}/status`);
+  const { peers } = (await answer.json()) as { readonly peers: readonly { readonly roles: readonly string[] }[] };
+  return peers.filter(({ roles }) => roles.includes(role)).length;
+}
+
+/** Many may wait at a time. */
+const POLL_MS = 20;
+
+/** Waits until it is so, and no longer than anything may take. */
+export async function until(check: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`there is no ${what} after ${DEADLINE_MS} ms`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, POLL_MS);
+    });
   }
 }
