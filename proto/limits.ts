@@ -119,7 +119,7 @@ export const PEER_WATCHDOG_MS = 30_000;
 export const PEER_MISTAKES_MAX = 16;
 /** Calls in a row of a peer that is no host, refused, before it is closed with 1008; posted ones and vain Invalidate Completions are a row of their own. */
 export const PEER_REFUSALS_MAX = 4096;
-/** How long a function whose peer has vanished may be claimed again, wall clock, before it is pulled out: where a machine does not say (`peerGraceMs`). */
+/** How long what a peer that vanished has left, functions and memory, may be claimed again, wall clock, before it is gone: where a machine does not say (`peerGraceMs`). */
 export const PEER_GRACE_MS = 30_000;
 /** The longest that a machine may say. A developer's lunch. */
 export const PEER_GRACE_MS_MAX = 3_600_000;

@@ -10,7 +10,7 @@ export class Claim implements AsyncDisposable {
     this.#giveUp = giveUp;
   }
 
-  /** Gives it up: a function is absent then until someone claims it, and what is outstanding at a range of memory ends with EIO. Once is enough. */
+  /** Gives it up: a function is absent then until someone claims it, and a range of memory is gone at once. Once is enough. */
   async release(options?: CallOptions): Promise<void> {
     if (this.#released) return;
     await this.#giveUp(options);

@@ -33,6 +33,8 @@ export interface DmaResult {
   readonly data: Uint8Array | undefined;
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
+  /** What did not take effect met memory of this peer, by its number in the machine's status, which is not there any more. */
+  readonly absentOwner: number | undefined;
   /** Of a translation request: the first of `grants`. */
   readonly grant: Grant | undefined;
   /** Of a translation request: what it was granted, of consecutive ranges of one size in rising order; perhaps less than was asked for. */
@@ -50,6 +52,7 @@ export function dmaResult(result: iommud.v1.DmaResult, data: Uint8Array | undefi
     bytes: result.bytesDone,
     data,
     failedIova: result.failedIova ? bigintOf(result.failedIova) : undefined,
+    absentOwner: result.absentOwner ?? undefined,
     grant: grant ? grantOf(grant) : undefined,
     grants: grant ? (result.grants.length === 0 ? [grant] : result.grants).map(grantOf) : undefined,
     elapsedMs: elapsedNs === 0 ? undefined : msOfNs(elapsedNs),

@@ -5,6 +5,7 @@ import { bdfText } from './bdf.ts';
 import type { Channel } from './channel.ts';
 import { EventQueue } from './event-queue.ts';
 import { hotplugChange, type HotplugChange } from './hotplug.ts';
+import { memoryChange, type MemoryChange } from './memory-change.ts';
 import {
   BUS_ERROR,
   ERROR_MESSAGE,
@@ -138,6 +139,7 @@ export class EventStreams {
   readonly pageFaults = new EventQueue<PageFault>();
   readonly hotplug = new EventQueue<HotplugChange>();
   readonly errors = new EventQueue<BusErrorReport>();
+  readonly memoryChanges = new EventQueue<MemoryChange>();
   /** Wall-clock milliseconds that a stopping server gave, once it said so. */
   drainingMs: number | undefined = undefined;
 
@@ -165,6 +167,7 @@ export class EventStreams {
     traceEvent: (event) => this.trace.put(traceRecord(event)),
     hotplugEvent: (event) => this.hotplug.put(hotplugChange(event)),
     errorEvent: (event) => this.errors.put(busError(event)),
+    memoryEvent: (event) => this.memoryChanges.put(memoryChange(event)),
     pageFaultEvent: (event) => this.pageFaults.put(new PageFault(this.#channel, event.fault)),
   };
 
@@ -182,8 +185,20 @@ export class EventStreams {
   }
 
   get #all(): readonly EventQueue<unknown>[] {
-    const { faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug, errors } = this;
-    return [faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug, errors] as EventQueue<unknown>[];
+    const { faults, interrupts, intx, windows, driverCalls, logs, trace, pageFaults, hotplug, errors, memoryChanges } = this;
+    return [
+      faults,
+      interrupts,
+      intx,
+      windows,
+      driverCalls,
+      logs,
+      trace,
+      pageFaults,
+      hotplug,
+      errors,
+      memoryChanges,
+    ] as EventQueue<unknown>[];
   }
 }
 

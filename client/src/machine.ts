@@ -24,6 +24,7 @@ import { FunctionHandle } from './function-handle.ts';
 import { plug, type HotplugChange, type PlugOptions, type PlugReport } from './hotplug.ts';
 import { remapRequest, type RemapEntry } from './interrupts.ts';
 import { Ioases } from './ioas.ts';
+import type { MemoryChange } from './memory-change.ts';
 import { Memory } from './memory.ts';
 import { EVENT_CLASS, type EventClass } from './names.ts';
 import { numberOf } from './numbers.ts';
@@ -117,6 +118,11 @@ export class Machine implements AsyncDisposable {
   /** Functions that came, and functions that are gone. */
   get hotplug(): EventQueue<HotplugChange> {
     return this.#link.events.hotplug;
+  }
+
+  /** Ranges of memory that have an owner, or no longer. */
+  get memoryChanges(): EventQueue<MemoryChange> {
+    return this.#link.events.memoryChanges;
   }
 
   /** What Linux calls in functions' drivers round resets. */

@@ -212,6 +212,7 @@ local BODIES = {
   [1037] = { "error_event", 1 },
   [1110] = { "page_fault_event" },
   [1120] = { "driver_callback_event", 1 },
+  [1130] = { "memory_event" },
 }
 -- bodies end
 

@@ -213,6 +213,7 @@ export const BODY = {
   errorEvent: 1037,
   pageFaultEvent: 1110,
   driverCallbackEvent: 1120,
+  memoryEvent: 1130,
 } as const;
 export type BodyName = keyof typeof BODY;
 
@@ -329,6 +330,7 @@ export interface Events {
   errorEvent: iommud.v1.ErrorEvent;
   pageFaultEvent: iommud.v1.PageFaultEvent;
   driverCallbackEvent: iommud.v1.DriverCallbackEvent;
+  memoryEvent: iommud.v1.MemoryEvent;
 }
 export type EventName = keyof Events;
 
@@ -340,7 +342,7 @@ export interface BodyCodec {
 
 const v1 = iommud.v1;
 
-const codecs: (BodyCodec | undefined)[] = new Array(1121).fill(undefined);
+const codecs: (BodyCodec | undefined)[] = new Array(1131).fill(undefined);
 codecs[16] = v1.Error;
 codecs[18] = v1.Hello;
 codecs[19] = v1.HelloReply;
@@ -542,6 +544,7 @@ codecs[1034] = v1.HotplugEvent;
 codecs[1037] = v1.ErrorEvent;
 codecs[1110] = v1.PageFaultEvent;
 codecs[1120] = v1.DriverCallbackEvent;
+codecs[1130] = v1.MemoryEvent;
 
 /** Field number → the code that reads and writes that body; undefined for a number that this contract does not have. */
 export const CODECS: readonly (BodyCodec | undefined)[] = codecs;

@@ -812,6 +812,9 @@ export namespace iommud {
             /** Of a translation request: what its completion has, all of one size, of consecutive IOVAs in rising order. It may be less than was asked for. */
             grants: iommud.v1.Grant[];
 
+            /** What did not take effect met memory of this peer, by its number in the machine's status, which is not there any more. */
+            absentOwner: (number|null);
+
             /**
              * Encodes the specified DmaResult message. Does not implicitly {@link iommud.v1.DmaResult.verify|verify} messages.
              * @param message DmaResult message or plain object to encode
@@ -856,6 +859,9 @@ export namespace iommud {
 
                 /** Of a translation request: what its completion has, all of one size, of consecutive IOVAs in rising order. It may be less than was asked for. */
                 grants?: iommud.v1.Grant.$Properties[];
+
+                /** What did not take effect met memory of this peer, by its number in the machine's status, which is not there any more. */
+                absentOwner?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2248,6 +2254,80 @@ export namespace iommud {
 
             /** Shape of a HotplugEvent. */
             type $Shape = iommud.v1.HotplugEvent.$Properties;
+        }
+
+        /** Who owns a range of guest memory has changed. */
+        class MemoryEvent {
+
+            /**
+             * Constructs a new MemoryEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.MemoryEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Physical. */
+            address: Long;
+
+            /** MemoryEvent bytes. */
+            bytes: Long;
+
+            /** `owned`; `absent`: its owner has vanished, and it stays for the grace time; `back`: it is owned again; `gone`: nobody came in time; `released`: given up. */
+            change: string;
+
+            /** The owner, by its number in the machine's status; where it is not there any more, who it was. */
+            peer: number;
+
+            /** MemoryEvent timeNs. */
+            timeNs: Long;
+
+            /**
+             * Encodes the specified MemoryEvent message. Does not implicitly {@link iommud.v1.MemoryEvent.verify|verify} messages.
+             * @param message MemoryEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.MemoryEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemoryEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.MemoryEvent & iommud.v1.MemoryEvent.$Shape} MemoryEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.MemoryEvent & iommud.v1.MemoryEvent.$Shape;
+        }
+
+        namespace MemoryEvent {
+
+            /** Properties of a MemoryEvent. */
+            interface $Properties {
+
+                /** Physical. */
+                address?: Long;
+
+                /** MemoryEvent bytes */
+                bytes?: Long;
+
+                /** `owned`; `absent`: its owner has vanished, and it stays for the grace time; `back`: it is owned again; `gone`: nobody came in time; `released`: given up. */
+                change?: string;
+
+                /** The owner, by its number in the machine's status; where it is not there any more, who it was. */
+                peer?: number;
+
+                /** MemoryEvent timeNs */
+                timeNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemoryEvent. */
+            type $Shape = iommud.v1.MemoryEvent.$Properties;
         }
 
         /** An error on the bus, as PCIe names it (Base r6.0 §6.2): by its bit in the AER registers of uncorrectable errors. */
@@ -7469,7 +7549,7 @@ export namespace iommud {
 
         /**
          * Reads physical memory; the bytes are in `data` of the reply. Host to server, and server to the memory role that owns the range.
-         * Role: host. Class: memory. Errors: EFAULT (outside every range), EIO (its owner failed), EINVAL (more than 1 MiB).
+         * Role: host. Class: memory. Errors: EFAULT (outside every range), EIO (its owner failed, or is absent), EINVAL (more than 1 MiB).
          */
         class MemoryRead {
 
@@ -7693,7 +7773,8 @@ export namespace iommud {
 
         /**
          * Makes this connection the owner of a range of guest memory that nobody owns: MemoryRead, MemoryWrite and MemoryFence for it arrive as
-         * calls. Role: memory. Class: control. Errors: EINVAL (alignment), EADDRINUSE (overlaps).
+         * calls. A range whose owner has vanished, and whose grace time is not over, is claimed again by the same address and size; nothing else may overlap it.
+         * Role: memory. Class: control. Errors: EINVAL (alignment), EADDRINUSE (overlaps), EBUSY (overlaps a range whose owner is absent).
          */
         class MemoryClaim {
 
@@ -14827,7 +14908,10 @@ export namespace iommud {
             EVENT_CLASS_DRIVER_CALLBACK = 21,
 
             /** Errors on the bus. */
-            EVENT_CLASS_ERROR = 37
+            EVENT_CLASS_ERROR = 37,
+
+            /** Ranges of memory that have an owner, or no longer. */
+            EVENT_CLASS_MEMORY = 40
         }
 
         /**

@@ -1082,6 +1082,8 @@ export const iommud = $root.iommud = (() => {
             DmaResult.prototype.grant = null;
             DmaResult.prototype.elapsedNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             DmaResult.prototype.grants = $util.emptyArray;
+            DmaResult.prototype.absentOwner = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             DmaResult.encode = function (message, writer, _depth) {
@@ -1106,6 +1108,8 @@ export const iommud = $root.iommud = (() => {
                 if (message.grants != null && message.grants.length)
                     for (let i = 0; i < message.grants.length; ++i)
                         $root.iommud.v1.Grant.encode(message.grants[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.absentOwner != null && $Object.hasOwnProperty.call(message, "absentOwner"))
+                    writer.uint32(64).uint32(message.absentOwner);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1192,6 +1196,12 @@ export const iommud = $root.iommud = (() => {
                             if (!(message.grants && message.grants.length))
                                 message.grants = [];
                             message.grants.push($root.iommud.v1.Grant.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            message.absentOwner = reader.uint32();
                             continue;
                         }
                     }
@@ -3270,6 +3280,130 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return HotplugEvent;
+        })();
+        v1.MemoryEvent = (function() {
+            const MemoryEvent = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            MemoryEvent.prototype.address = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MemoryEvent.prototype.bytes = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MemoryEvent.prototype.change = "";
+            MemoryEvent.prototype.peer = 0;
+            MemoryEvent.prototype.timeNs = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            MemoryEvent.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.address != null && $Object.hasOwnProperty.call(message, "address") && (typeof message.address === "object" ? message.address.low || message.address.high : message.address !== 0))
+                    writer.uint32(9).fixed64(message.address);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes") && (typeof message.bytes === "object" ? message.bytes.low || message.bytes.high : message.bytes !== 0))
+                    writer.uint32(17).fixed64(message.bytes);
+                if (message.change != null && $Object.hasOwnProperty.call(message, "change") && message.change !== "")
+                    writer.uint32(26).string(message.change);
+                if (message.peer != null && $Object.hasOwnProperty.call(message, "peer") && message.peer !== 0)
+                    writer.uint32(32).uint32(message.peer);
+                if (message.timeNs != null && $Object.hasOwnProperty.call(message, "timeNs") && (typeof message.timeNs === "object" ? message.timeNs.low || message.timeNs.high : message.timeNs !== 0))
+                    writer.uint32(41).fixed64(message.timeNs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            MemoryEvent.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.MemoryEvent();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.address = value;
+                            else
+                                delete message.address;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.bytes = value;
+                            else
+                                delete message.bytes;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.change = value;
+                            else
+                                delete message.change;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.peer = value;
+                            else
+                                delete message.peer;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            if (typeof (value = reader.fixed64()) === "object" ? value.low || value.high : value !== 0)
+                                message.timeNs = value;
+                            else
+                                delete message.timeNs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return MemoryEvent;
         })();
         v1.BusError = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
@@ -21874,6 +22008,7 @@ export const iommud = $root.iommud = (() => {
             values[valuesById[20] = "EVENT_CLASS_HOTPLUG"] = 20;
             values[valuesById[21] = "EVENT_CLASS_DRIVER_CALLBACK"] = 21;
             values[valuesById[37] = "EVENT_CLASS_ERROR"] = 37;
+            values[valuesById[40] = "EVENT_CLASS_MEMORY"] = 40;
             return values;
         })();
         v1.Subscribe = (function() {

@@ -34,6 +34,7 @@ const EVENT_CLASSES: Readonly<Record<MachineEvent['kind'], number>> = {
   hotplug: 20,
   'driver-callback': 21,
   error: 37,
+  memory: 40,
 };
 const TRACE_CLASS = 5;
 

@@ -2,7 +2,7 @@
 import type { Granted, Role } from '../../client/src/index.ts';
 import { readPluggedFunctions } from '../../server/src/app/topology/index.ts';
 import { ModelError } from '../../server/src/core/base/index.ts';
-import { Machine, type Command, type MachineSpec, type PeerAnswer } from '../../server/src/core/machine/index.ts';
+import { Machine, graceOver, type Command, type MachineSpec, type PeerAnswer } from '../../server/src/core/machine/index.ts';
 import { CoreChannel } from './core-channel.ts';
 
 const PAGE_BYTES = [4096n, 2n << 20n, 1n << 30n];
@@ -68,9 +68,9 @@ export class CoreHub {
   }
 
   #graceOver(peer: number): void {
-    const functions = this.#machine.absent().flatMap((one) => (one.peer === peer ? [one.bdf] : []));
-    if (this.#closed || functions.length === 0) return;
-    this.#machine.submit(0, 0, { kind: 'grace-over', functions });
+    const left = this.#machine.absent().filter((one) => one.peer === peer);
+    if (this.#closed || left.length === 0) return;
+    this.#machine.submit(0, 0, graceOver(left));
     this.#deliver();
   }
 

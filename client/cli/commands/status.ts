@@ -20,6 +20,7 @@ interface Status {
     readonly mistakes: number;
     readonly owes: readonly { readonly call: string; readonly forMs: number | null }[];
   }[];
+  readonly memory: readonly { readonly address: string; readonly bytes: string; readonly peer: number; readonly absent: boolean }[];
   readonly waiting: readonly {
     readonly call: string;
     readonly function: string | null;
@@ -36,7 +37,7 @@ export function registerStatus(program: Command): void {
 
 async function status(name: string, options: ServiceOptions): Promise<void> {
   const found = await new Service(options).get<Status>(`${machinePath(name)}/status`, 'peers');
-  print(options.json, found, () => [clockLine(found), ...peerLines(found), ...waitingLines(found)].join('\n'));
+  print(options.json, found, () => [clockLine(found), ...peerLines(found), ...memoryLines(found), ...waitingLines(found)].join('\n'));
 }
 
 function clockLine({ clock, nowNs, nextAlarmNs, clockWaitsFor, clockHeldBy }: Status): string {
@@ -57,6 +58,12 @@ function peerLines({ peers }: Status): readonly string[] {
     `${owes.length === 0 ? '-' : `${owes.map(owed).join(', ')}${silent ? ' (silent: nobody waits for it any more)' : ''}`}${mistakes === 0 ? '' : `; ${mistakes} wrong answers`}`,
   ]);
   return ['', table(['PEER', 'CLIENT', 'ROLES', 'PLAYS', 'WAITS FOR', 'OWES'], rows)];
+}
+
+function memoryLines({ memory }: Status): readonly string[] {
+  if (memory.length === 0) return [];
+  const rows = memory.map(({ address, bytes, peer, absent }) => [address, bytes, `peer ${peer}${absent ? ', which is gone: absent' : ''}`]);
+  return ['', table(['MEMORY', 'BYTES', 'OWNER'], rows)];
 }
 
 function owed({ call, forMs }: Status['peers'][number]['owes'][number]): string {

@@ -24,6 +24,24 @@ def test_functions_and_hosts_reach_what_it_owns(machine: StartedMachine) -> None
     assert machine.memory.read(ADDRESS + 0x3000, 11) == b"by the host" == ram.bytes[0x3000:0x300B]
 
 
+def test_memory_whose_owner_vanishes_is_absent_until_another_owns_it(machine: StartedMachine) -> None:
+    ram = Ram(ADDRESS, SIZE)
+    owner = machine.connect(["memory"])
+    owner.own_memory(ADDRESS, SIZE, ram)
+    dev = machine.function("00:02.0")
+    dev.dma.map(iova=0x10000, address=ADDRESS, size=0x1000, access="rw")
+    owner.close()
+    assert machine.memory_changes.next().change == "owned"
+    change = machine.memory_changes.next()
+    assert (change.address, change.size, change.change) == (ADDRESS, SIZE, "absent")
+    lost = dev.model.write(0x10000, b"lost")
+    assert (lost.outcome, lost.absent_owner) == ("completer-abort", change.peer)
+    machine.connect(["memory"]).own_memory(ADDRESS, SIZE, ram)
+    assert machine.memory_changes.next().change == "back"
+    assert dev.model.write(0x10000, b"kept").ok
+    assert ram.bytes[:4] == b"kept"
+
+
 def test_an_owner_that_errs_is_an_error_and_an_abort(machine: StartedMachine) -> None:
     class Bad(iommud.Owner):
         def read(self, address: int, size: int) -> bytes:

@@ -40,7 +40,8 @@ export function eventStream(host: MachineHost, classes: ReadonlySet<string> | un
 }
 
 function view(event: MachineEvent): object {
-  const { kind: _, bdf, ...rest } = event;
+  const { kind: _, ...of } = event;
+  const { bdf, ...rest } = { bdf: undefined, ...of };
   return bdf === undefined ? rest : { function: formatBdf(bdf), ...rest };
 }
 

@@ -107,6 +107,15 @@ export const Status = Type.Object({
       ),
     }),
   ),
+  memory: Type.Array(
+    Type.Object({
+      address: Type.String({ examples: ['0x80000000'] }),
+      bytes: Type.String({ examples: ['0x10000'] }),
+      peer: Type.Integer({ description: 'Its owner' }),
+      absent: Type.Boolean({ description: 'Its owner has vanished; another may own the same range until the grace time is over' }),
+    }),
+    { description: 'Ranges of memory that peers own' },
+  ),
   waiting: Type.Array(
     Type.Object({
       call: Type.String(),

@@ -61,6 +61,7 @@ export function statusView(of: MachineStatus, sessions: readonly SessionStatus[]
         owes: owes.map(({ call, forMs }) => ({ call, forMs: forMs === undefined ? null : Math.round(forMs) })),
       };
     }),
+    memory: of.memory.map(({ address, bytes, peer, absent }) => ({ address: hex(address), bytes: hex(bytes), peer, absent })),
     waiting: of.waiting.map(({ call, bdf, sinceNs, waitsFor }) => ({
       call,
       function: bdf === undefined ? null : formatBdf(bdf),

@@ -1,15 +1,14 @@
-import type { Bdf } from '../core/base/index.ts';
-import type { MachinePort, PeerId } from '../core/machine/index.ts';
+import type { Absent, MachinePort, PeerId } from '../core/machine/index.ts';
 
 /** The grace time of what peers that vanished have left, by wall clock: one timer for each peer. */
 export class Absences {
   readonly #machine: Pick<MachinePort, 'absent'>;
   readonly #graceMs: number;
-  readonly #over: (functions: readonly Bdf[]) => void;
+  readonly #over: (left: readonly Absent[]) => void;
   readonly #timers = new Map<PeerId, NodeJS.Timeout>();
 
-  /** `over` is told of the functions of one peer that nobody has claimed in time. */
-  constructor(machine: Pick<MachinePort, 'absent'>, graceMs: number, over: (functions: readonly Bdf[]) => void) {
+  /** `over` is told of what one peer has left and nobody has claimed in time. */
+  constructor(machine: Pick<MachinePort, 'absent'>, graceMs: number, over: (left: readonly Absent[]) => void) {
     this.#machine = machine;
     this.#graceMs = graceMs;
     this.#over = over;
@@ -30,7 +29,7 @@ export class Absences {
 
   #ring(peer: PeerId): void {
     this.#timers.delete(peer);
-    const functions = this.#machine.absent().filter((one) => one.peer === peer);
-    if (functions.length > 0) this.#over(functions.map(({ bdf }) => bdf));
+    const left = this.#machine.absent().filter((one) => one.peer === peer);
+    if (left.length > 0) this.#over(left);
   }
 }

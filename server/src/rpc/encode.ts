@@ -139,6 +139,8 @@ export function eventNumber(event: MachineEvent): number {
       return BODY.pageFaultEvent;
     case 'hotplug':
       return BODY.hotplugEvent;
+    case 'memory':
+      return BODY.memoryEvent;
     case 'driver-callback':
       return BODY.driverCallbackEvent;
     case 'error':
@@ -166,6 +168,14 @@ export function eventBody(event: MachineEvent): object {
       return interruptBody(event);
     case 'intx':
       return intxBody(event);
+    case 'memory':
+      return {
+        address: u64FromBigint(event.address),
+        bytes: u64FromBigint(event.bytes),
+        change: event.change,
+        peer: event.peer,
+        timeNs: u64FromNumber(event.timeNs),
+      } satisfies Send<'MemoryEvent'>;
     case 'window':
       return {
         function: event.bdf,
@@ -206,7 +216,7 @@ function heldCall({ id, call, step, bdf, hold, sinceNs }: HeldCall): Send<'HeldC
 }
 
 function dmaResult(result: DmaResult): Send<'DmaResult'> {
-  const { grants = [], failedIova } = result;
+  const { grants = [], failedIova, absentOwner } = result;
   const [grant] = grants;
   return {
     outcome: OUTCOME.number[result.outcome],
@@ -216,6 +226,7 @@ function dmaResult(result: DmaResult): Send<'DmaResult'> {
     grant: grant === undefined ? null : grantOf(grant),
     elapsedNs: u64FromNumber(result.elapsedNs),
     grants: grants.map(grantOf),
+    absentOwner: absentOwner ?? null,
   };
 }
 

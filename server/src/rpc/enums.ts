@@ -116,7 +116,17 @@ export const CREDIT_CLASS_NAMES = enumMap(
   v1.CreditClass,
 );
 
-export type EventClassName = 'fault' | 'interrupt' | 'window' | 'log' | 'trace' | 'page-fault' | 'hotplug' | 'driver-callback' | 'error';
+export type EventClassName =
+  | 'fault'
+  | 'interrupt'
+  | 'window'
+  | 'log'
+  | 'trace'
+  | 'page-fault'
+  | 'hotplug'
+  | 'driver-callback'
+  | 'error'
+  | 'memory';
 export const EVENT_CLASSES = enumMap(
   'EVENT_CLASS',
   every<EventClassName>({
@@ -129,6 +139,7 @@ export const EVENT_CLASSES = enumMap(
     hotplug: true,
     'driver-callback': true,
     error: true,
+    memory: true,
   }),
   v1.EventClass,
 );

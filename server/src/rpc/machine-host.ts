@@ -2,6 +2,7 @@
 import { CLOSE, type CloseCode, type PacketReader } from '../../../proto/index.ts';
 import { PEER_GRACE_MS, SESSIONS_MAX } from '../../../proto/limits.ts';
 import { ModelError } from '../core/base/index.ts';
+import { graceOver } from '../core/machine/index.ts';
 import type { Command, MachineEvent, MachinePort, Outgoing, PeerAnswer, PeerId, PeerRoles, Reply } from '../core/machine/index.ts';
 import { Absences } from './absences.ts';
 import { Buffers } from './buffers.ts';
@@ -23,7 +24,7 @@ export interface HostOptions {
   readonly realTime?: boolean;
   /** What its clock says when the host gets it; absent: 0. */
   readonly nowNs?: number;
-  /** Wall clock, in which functions whose peer has vanished may be claimed again. */
+  /** Wall clock, in which functions and memory whose peer has vanished may be claimed again. */
   readonly graceMs?: number;
   readonly welcome: Welcome;
   /** The machine has a past: what it was made from does not say what it is. */
@@ -94,8 +95,8 @@ export class MachineHost {
       gone: (session, reason) => this.#gone(session, reason),
       crash: (error) => this.#crash(error),
     };
-    this.#absences = new Absences(machine, options.graceMs ?? PEER_GRACE_MS, (functions) => {
-      this.call({ kind: 'grace-over', functions }).catch(() => undefined);
+    this.#absences = new Absences(machine, options.graceMs ?? PEER_GRACE_MS, (left) => {
+      this.call(graceOver(left)).catch(() => undefined);
     });
     // A machine of a snapshot has alarms already, and nobody of those who played its functions.
     this.#clock?.arm();

@@ -214,7 +214,7 @@ export class Session {
       );
       this.#outlet.add(frame.id, KIND.reply, BODY.helloReply, helloReply(this.#host.welcome, granted));
       if (granted.roles.host || granted.roles.observer)
-        this.#feed.choose(['fault', 'interrupt', 'window', 'log', 'page-fault', 'hotplug', 'driver-callback', 'error']);
+        this.#feed.choose(['fault', 'interrupt', 'window', 'log', 'page-fault', 'hotplug', 'driver-callback', 'error', 'memory']);
       this.#peer = this.#host.attach(this, granted.roles);
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;

@@ -109,7 +109,7 @@ describe('a peer', () => {
   ])('may not take a range that is %s', (_, address, size, code) => {
     const memory = memoryWithPeer();
     expect(memory.claim(4, address, size)).toBe(code);
-    expect(memory.releaseAll(4)).toEqual([]);
+    expect(memory.owned()).toMatchObject([{ owner: 3 }]);
   });
 
   it('takes ranges that touch others', () => {
@@ -133,15 +133,28 @@ describe('a peer', () => {
     expect(memory.claim(4, 0x40000n, 0x1000n)).toBe(0);
   });
 
-  it('that is gone releases all, and they are named', () => {
+  it('is found by its ranges, in their order', () => {
     const memory = memoryWithPeer();
-    memory.claim(3, 0x10000n, 0x1000n);
     memory.claim(4, 0x20000n, 0x1000n);
-    expect(memory.releaseAll(3)).toEqual([
-      { address: 0x10000n, bytes: 0x1000n },
-      { address: 0x40000n, bytes: 0x4000n },
-    ]);
-    expect([0x10, 0x20, 0x40].map((page) => memory.ownerOf(page))).toEqual([-1, 4, -1]);
+    const [first, second] = [
+      { owner: 4, address: 0x20000n, bytes: 0x1000n },
+      { owner: 3, address: 0x40000n, bytes: 0x4000n },
+    ];
+    expect(memory.owned()).toEqual([first, second]);
+    expect(memory.ownedWithin(0x20fffn, 1n)).toEqual(first);
+    expect(memory.ownedWithin(0x1ffffn, 1n)).toBeUndefined();
+    expect(memory.ownedWithin(0x21000n, 0x1f000n)).toBeUndefined();
+    expect(memory.ownedWithin(0x21000n, 0x1f001n)).toEqual(second);
+    expect(memory.ownedWithin(0n, 1n << 40n)).toEqual(first);
+    expect(memory.ownedWithin(0x100000n, 0x1000n)).toBeUndefined();
+  });
+
+  it('may hand a range to another, as a whole', () => {
+    const memory = memoryWithPeer();
+    expect(memory.ownerOf(0x41)).toBe(3);
+    expect([memory.hand(4, 0x40000n, 5), memory.hand(3, 0x41000n, 5), memory.hand(3, 0x50000n, 5)]).toEqual([false, false, false]);
+    expect(memory.hand(3, 0x40000n, 5)).toBe(true);
+    expect([0x3f, 0x40, 0x43, 0x44].map((page) => memory.ownerOf(page))).toEqual([-1, 5, 5, -1]);
   });
 
   it('cannot release the RAM of the server', () => {

@@ -113,6 +113,7 @@ describe('the numbers of bodies', () => {
       'ErrorEvent',
       'PageFaultEvent',
       'DriverCallbackEvent',
+      'MemoryEvent',
     ]);
   });
 });

@@ -303,6 +303,10 @@ describe('events', () => {
     ]);
     const gone = { kind: 'hotplug', port: undefined, bdf: 16, present: false, reason: 'surprise', timeNs: 7 };
     expect(said(gone as unknown as MachineEvent)).toEqual(['hotplug_event', { function: 16, reason: 'surprise', time_ns: '7' }]);
+    expect(said({ kind: 'memory', address: 0x8000_0000n, bytes: 4096n, change: 'absent', peer: 2, timeNs: 8 })).toEqual([
+      'memory_event',
+      { address: '2147483648', bytes: '4096', change: 'absent', peer: 2, time_ns: '8' },
+    ]);
     expect(said({ kind: 'log', level: 'warn', bdf: undefined, text: 'x', timeNs: 5 })).toEqual([
       'log_event',
       { level: 'LOG_LEVEL_WARN', text: 'x', time_ns: '5' },

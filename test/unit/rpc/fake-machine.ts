@@ -147,6 +147,7 @@ const DMA = {
   bytesDone: 4096,
   data: undefined,
   failedIova: 0xffff_8000_0000_1000n,
+  absentOwner: undefined,
   grants: undefined,
   elapsedNs: 17,
 } as const;

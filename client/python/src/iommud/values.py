@@ -95,6 +95,8 @@ class DmaResult:
     data: bytes | None
     # The first address that did not take effect.
     failed_iova: int | None
+    # What did not take effect met memory of this peer, by its number in the machine's status, which is not there any more.
+    absent_owner: int | None
     # Of a translation request, in rising order.
     grants: tuple[Grant, ...]
     elapsed_ms: float
@@ -112,6 +114,7 @@ class DmaResult:
             body.bytes_done,
             data,
             body.failed_iova if body.HasField("failed_iova") else None,
+            body.absent_owner if body.HasField("absent_owner") else None,
             tuple(map(Grant.of, grants)),
             body.elapsed_ns / _NS_OF_MS,
         )
@@ -794,6 +797,24 @@ class HotplugChange:
     def of(body: m.HotplugEvent) -> HotplugChange:
         port = bdf_text(body.port) if body.HasField("port") else None
         return HotplugChange(bdf_text(body.function), port, body.present, body.reason, body.time_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryChange:
+    """Who owns a range of guest memory has changed."""
+
+    # Physical.
+    address: int
+    size: int
+    # `owned`; `absent`: its owner has vanished, and it stays for the grace time; `back`: it is owned again; `gone`: nobody came in time; `released`: given up.
+    change: str
+    # The owner, by its number in the machine's status; where it is not there any more, who it was.
+    peer: int
+    time_ns: int
+
+    @staticmethod
+    def of(body: m.MemoryEvent) -> MemoryChange:
+        return MemoryChange(body.address, body.bytes, body.change, body.peer, body.time_ns)
 
 
 @dataclass(frozen=True, slots=True)

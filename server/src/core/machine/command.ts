@@ -666,10 +666,12 @@ export interface DeviceClaim extends Partial<ClaimTerms> {
   /** One function, as a topology has it: read by the embedding program ({@link FunctionReader}). */
   readonly declare?: string;
 }
-/** Of the embedding program alone, which measures the grace time of absent functions by wall clock. */
+/** Of the embedding program alone, which measures the grace time of absent functions and memory by wall clock. */
 export interface GraceOver {
   readonly kind: 'grace-over';
   readonly functions: readonly Bdf[];
+  /** Where absent ranges of memory begin; absent: none. */
+  readonly memory?: readonly bigint[];
 }
 /** Absent `delayNs`: the alarm is taken back. */
 export interface DeviceAlarmSet {

@@ -84,6 +84,7 @@ function hashReply(hash: TraceHash, reply: Reply): void {
     hash.addNumber(reply.elapsedNs);
     if (reply.data !== undefined) hash.addRead(reply.data);
     if (reply.grants !== undefined) hash.addValue(reply.grants);
+    if (reply.absentOwner !== undefined) hash.addNumber(reply.absentOwner);
   } else if (reply.kind === 'memory-read' || reply.kind === 'config-read') {
     hash.addRead(reply.data);
   } else {

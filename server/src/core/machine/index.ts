@@ -161,10 +161,10 @@ export type {
 export { RAISED, type Raised } from './interrupts/interrupts.ts';
 export { IRQ_INDEXES, type IrqSummary } from './reply.ts';
 export { CALL_STEPS, type CallName, type StepName } from './calls/call-steps.ts';
-export { DRIVER_CALLBACKS, type DriverCallback } from './outgoing.ts';
+export { DRIVER_CALLBACKS, type DriverCallback, type MemoryChange } from './outgoing.ts';
 export type { BusErrorReport, MachineEvent, Outgoing, PeerAnswer, PeerCall, PeerId } from './outgoing.ts';
 export type { InspectedDomain, InspectedFunction, InspectedGroup, InspectedPasid, Inspection } from './inspect.ts';
 export { isGated } from './peers.ts';
-export type { Absent, MachinePort, PeerRoles, Unserved } from './machine-port.ts';
+export { graceOver, type Absent, type MachinePort, type PeerRoles, type Unserved } from './machine-port.ts';
 export { PREPARE_PHASES } from './reset/prepare.ts';
 export { RESET_STEPS } from './reset/reset.ts';

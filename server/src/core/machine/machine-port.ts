@@ -1,11 +1,17 @@
 import type { Bdf } from '../base/index.ts';
-import type { Command } from './command.ts';
+import type { Command, GraceOver } from './command.ts';
 import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 
-/** A function, and whose it was. */
-export interface Absent {
-  readonly bdf: Bdf;
-  readonly peer: PeerId;
+/** A function, or a range of memory by its address, and whose it was. */
+export type Absent = { readonly bdf: Bdf; readonly peer: PeerId } | { readonly address: bigint; readonly peer: PeerId };
+
+/** The command by which the grace time of these is over. */
+export function graceOver(left: readonly Absent[]): GraceOver {
+  return {
+    kind: 'grace-over',
+    functions: left.flatMap((one) => ('bdf' in one ? [one.bdf] : [])),
+    memory: left.flatMap((one) => ('address' in one ? [one.address] : [])),
+  };
 }
 
 export interface PeerRoles {
@@ -26,9 +32,9 @@ export interface Unserved {
 export interface MachinePort {
   readonly spec: { readonly name: string };
   peerAttach(roles: PeerRoles): PeerId;
-  /** The peer is gone: its calls lose their replies, its memory errs, its functions are blocked. */
+  /** The peer is gone: its calls lose their replies, its memory and its functions are absent. */
   peerDetach(peer: PeerId): void;
-  /** Functions that a peer which vanished has left absent: they have a grace time (`grace-over`) in which they can be claimed again. */
+  /** Functions and memory that a peer which vanished has left absent: they have a grace time (`grace-over`) in which they can be claimed again. */
   absent(): readonly Absent[];
   /** A peer has been silent past the watchdog: it no longer holds the clock. */
   peerTimeout(peer: PeerId): void;

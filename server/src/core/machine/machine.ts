@@ -22,6 +22,7 @@ import type { Outgoing, PeerAnswer, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import { peerGone, peerSilent, settleOwed } from './peer-answers.ts';
 import type { Peer } from './peers.ts';
+import { absentMemory } from './remote/absent-memory.ts';
 import { tellOwnConfigs } from './remote/own-config.ts';
 import type { HeldCall } from './reply.ts';
 import { takeWaitingReset } from './reset/reset-locks.ts';
@@ -148,7 +149,8 @@ export class Machine implements MachinePort {
   }
 
   absent(): readonly Absent[] {
-    return this.#m.functionList.flatMap(({ bdf, absentOf }) => (absentOf === 0 ? [] : [{ bdf, peer: absentOf }]));
+    const functions = this.#m.functionList.flatMap(({ bdf, absentOf }) => (absentOf === 0 ? [] : [{ bdf, peer: absentOf }]));
+    return [...functions, ...absentMemory(this.#m).map(({ address, owner }) => ({ address, peer: owner }))];
   }
 
   peerTimeout(id: PeerId): void {

@@ -6,6 +6,7 @@ import { rangeOf } from './dma/dma-range.ts';
 import { memoryFaultOnHost } from './faults/memory-faults.ts';
 import type { PeerCall, PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
+import { absentText, claimAbsent, isAbsent, tellMemory } from './remote/absent-memory.ts';
 import type { HostAccessTask, Origin, PeerAccessTask } from './state.ts';
 
 /** One call moves at most this much; the same bound as a DMA's on the wire. */
@@ -98,7 +99,7 @@ export function resumeHostAccess(m: Parts, task: HostAccessTask): void {
   else memoryWrite(m, origin, command, stalledBy);
 }
 
-/** `reply`: absent, as the call says. EFAULT where nobody owns the memory. */
+/** `reply`: absent, as the call says. EFAULT where nobody owns the memory, EIO where its owner is absent. */
 export function askOwner(
   m: Parts,
   origin: Origin,
@@ -110,6 +111,11 @@ export function askOwner(
   const owner = m.memory.ownerOf(Number(address >> 12n));
   const last = m.memory.ownerOf(Number((address + BigInt(bytes) - 1n) >> 12n));
   const peer = m.peers.get(owner);
+  if (last === owner && isAbsent(m, owner)) {
+    const range = m.memory.ownedWithin(address, 1n);
+    m.outbox.refuse(origin, 'EIO', range === undefined ? 'its owner is gone' : absentText(range), 'address');
+    return;
+  }
   if (peer === undefined || last !== owner) {
     m.outbox.refuse(origin, 'EFAULT', `${bytes} bytes at ${hex(address)} are not in one range of memory`, 'address');
     return;
@@ -144,11 +150,17 @@ export function memoryClaim(m: Parts, origin: Origin, peerId: PeerId, command: M
   if (peer === undefined) throw new ModelError('EPERM', 'only a connected peer can own memory');
   const error = meetsEcam(m.spec, address, bytes) ? errno('EINVAL') : m.memory.claim(peerId, address, bytes);
   if (error === OK) {
-    peer.memoryDepth = depth;
-    m.outbox.ok(origin);
+    tellMemory(m, command, 'owned', peerId);
   } else {
-    m.outbox.refuse(origin, error, `${hex(bytes)} bytes at ${hex(address)} are misaligned, or overlap memory that exists`, 'address');
+    const found = error === errno('EADDRINUSE') ? m.memory.ownedWithin(address, bytes) : undefined;
+    if (found === undefined || !isAbsent(m, found.owner)) {
+      m.outbox.refuse(origin, error, `${hex(bytes)} bytes at ${hex(address)} are misaligned, or overlap memory that exists`, 'address');
+      return;
+    }
+    if (!claimAbsent(m, origin, command, found, peerId)) return;
   }
+  peer.memoryDepth = depth;
+  m.outbox.ok(origin);
 }
 
 /** -EBUSY while requests with the owner are unanswered. */
@@ -158,7 +170,10 @@ export function memoryRelease(m: Parts, origin: Origin, peerId: PeerId, command:
     m.outbox.refuse(origin, 'EBUSY', `${peer.owed.size} accesses are unanswered; answer them first`, 'address');
     return;
   }
+  const range = m.memory.ownedWithin(command.address, 1n);
   const error = m.memory.release(peerId, command.address);
-  if (error === OK) m.outbox.ok(origin);
-  else m.outbox.refuse(origin, error, `no range of this peer begins at ${hex(command.address)}`, 'address');
+  if (error === OK && range !== undefined) {
+    tellMemory(m, range, 'released', peerId);
+    m.outbox.ok(origin);
+  } else m.outbox.refuse(origin, error, `no range of this peer begins at ${hex(command.address)}`, 'address');
 }

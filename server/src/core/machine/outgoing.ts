@@ -46,6 +46,13 @@ export type PeerAnswer =
   | { readonly kind: 'value'; readonly valueLow: number; readonly valueHigh: number }
   | { readonly kind: 'error'; readonly code: ErrorName; readonly message: string };
 
+/**
+ * `owned`: a peer owns a range; `absent`: it has vanished, and the range is there for a grace time; `back`: a peer owns it again; `gone`: nobody came in
+ * time; `released`: its owner has given it up.
+ */
+export const MEMORY_CHANGES = ['owned', 'absent', 'back', 'gone', 'released'] as const;
+export type MemoryChange = (typeof MEMORY_CHANGES)[number];
+
 export const DRIVER_CALLBACKS = ['reset-prepare', 'reset-done'] as const;
 export type DriverCallback = (typeof DRIVER_CALLBACKS)[number];
 /** An error on the bus, as the function that detected it logged it. */
@@ -104,6 +111,15 @@ export type MachineEvent =
       readonly bdf: Bdf;
       readonly present: boolean;
       readonly reason: 'plugged' | 'unplugged' | 'surprise' | 'vf-enabled' | 'vf-disabled';
+      readonly timeNs: number;
+    }
+  /** A range of memory has an owner, or no longer; {@link MEMORY_CHANGES}. */
+  | {
+      readonly kind: 'memory';
+      readonly address: bigint;
+      readonly bytes: bigint;
+      readonly change: MemoryChange;
+      readonly peer: PeerId;
       readonly timeNs: number;
     }
   | { readonly kind: 'window'; readonly bdf: Bdf; readonly open: boolean; readonly depth: number; readonly timeNs: number }

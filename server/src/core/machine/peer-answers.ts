@@ -5,7 +5,7 @@ import { deliver, forwardedAnswered } from './ats/invalidation.ts';
 import { releaseHoldsOf } from './calls/call-holds.ts';
 import { forget, giveUpFence } from './dma/dma-drain.ts';
 import { advance, end, performed } from './dma/dma-ledger.ts';
-import { noteFailure } from './dma/dma-task.ts';
+import { noteAbsentOwner, noteFailure } from './dma/dma-task.ts';
 import { lookupAnswered } from './domains/table-lookups.ts';
 import { entryAnswered } from './domains/table-reads.ts';
 import { updateAnswered } from './domains/table-updates.ts';
@@ -15,6 +15,7 @@ import type { PeerAnswer } from './outgoing.ts';
 import type { Parts } from './parts.ts';
 import type { Owed, Peer } from './peers.ts';
 import { functionVanished } from './remote/absence.ts';
+import { memoryVanished } from './remote/absent-memory.ts';
 import { accessAnswered, accessUnanswered } from './remote/accesses.ts';
 import { functionMayBeReady } from './reset/hardware-reset.ts';
 import type { FunctionState, Request } from './state.ts';
@@ -113,7 +114,7 @@ export function peerSilent(m: Parts, peer: Peer): void {
   giveCredit(m, peer);
 }
 
-/** Its memory errs, its functions are absent, and nobody waits for its answers. Windows that it opened stay open. */
+/** Its memory and its functions are absent, and nobody waits for its answers. Windows that it opened stay open. */
 export function peerGone(m: Parts, peer: Peer): void {
   m.peers.detach(peer.id);
   const touched = new Set<Bdf>(peer.waitingForCredit);
@@ -129,7 +130,7 @@ export function peerGone(m: Parts, peer: Peer): void {
   }
   peer.owed.clear();
   for (const invalidation of releaseHoldsOf(m, peer.id)) deliver(m, invalidation);
-  m.memory.releaseAll(peer.id);
+  memoryVanished(m, peer.id);
   for (const fn of m.functionList) if (fn.claimedBy === peer.id) functionVanished(m, fn, peer.id);
   for (const bdf of touched) {
     const fn = m.functions.get(bdf);
@@ -145,4 +146,5 @@ function loseRequest(m: Parts, request: Request): void {
   request.dead = true;
   request.fn.entries = request.fn.entries.filter((entry) => entry !== request);
   end(m, request, request.posted ? STATUS.indeterminate : STATUS['completer-abort']);
+  noteAbsentOwner(request, request.owner);
 }

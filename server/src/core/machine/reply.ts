@@ -214,6 +214,8 @@ export interface DmaResult extends Waited {
   readonly data: Uint8Array | undefined;
   /** The first address that did not take effect; undefined when all did. */
   readonly failedIova: bigint | undefined;
+  /** What did not take effect met memory of this peer, which is not there any more. */
+  readonly absentOwner: PeerId | undefined;
   /** `translate`: the ranges that were granted, lowest first, of consecutive IOVAs; the first has the page asked for. */
   readonly grants: readonly GrantSummary[] | undefined;
 }
@@ -279,6 +281,8 @@ export interface MachineStatus {
     /** Functions that it emulates. */
     readonly plays: readonly Bdf[];
   }[];
+  /** Ranges of memory that peers own, by address. `absent`: the peer has vanished, and another may own the range within the grace time. */
+  readonly memory: readonly { readonly address: bigint; readonly bytes: bigint; readonly peer: PeerId; readonly absent: boolean }[];
   readonly waiting: readonly WaitingCall[];
 }
 /** A domain that hosts know, and who has it. */

@@ -316,6 +316,8 @@ export interface DmaTask extends Pending {
   failedAt: number;
   /** Index into OUTCOMES, of the request at `failedAt`. */
   outcome: number;
+  /** The peer that is gone, whose memory that request met; 0: it is not that. */
+  absentOwner: number;
   /** Bits of {@link INJECTED}. */
   injected: number;
   /** `translate`: how many translations it asks for, and the entries of its completion. */

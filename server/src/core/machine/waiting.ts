@@ -2,6 +2,7 @@
 import { formatBdf } from '../base/index.ts';
 import type { PeerId } from './outgoing.ts';
 import type { Parts } from './parts.ts';
+import { isAbsent } from './remote/absent-memory.ts';
 import type { MachineStatus, WaitingCall } from './reply.ts';
 import type { FunctionState, Operation } from './state.ts';
 
@@ -29,6 +30,7 @@ export function machineStatus(m: Parts): MachineStatus {
       silent,
       plays: m.functionList.flatMap(({ bdf, claimedBy }) => (claimedBy === id ? [bdf] : [])),
     })),
+    memory: m.memory.owned().map(({ owner, address, bytes }) => ({ address, bytes, peer: owner, absent: isAbsent(m, owner) })),
     waiting,
   };
 }

@@ -4,36 +4,27 @@
  * RAM is one zero-filled ArrayBuffer for each range, made at first touch; the operating system keeps it sparse. Bytes of
  * a peer's range are never here: the machine asks the peer.
  */
-import { ModelError, OK, PAGE_BYTES, PAGE_LG2, PHYSICAL_BITS, addressOfPage, assert, errno, hex, pageOf } from '../base/index.ts';
+import { ModelError, OK, PAGE_BYTES, PAGE_LG2, PHYSICAL_BITS, addressOfPage, errno, hex, pageOf } from '../base/index.ts';
 import type { Errno, PhysicalAddress, StateFields } from '../base/index.ts';
+import {
+  NOTHING,
+  NOWHERE,
+  PART_BYTES,
+  PART_PAGES_LG2,
+  SERVER,
+  ownedRange,
+  rangeState,
+  touch,
+  type OwnedRange,
+  type Range,
+} from './memory-range.ts';
 import { PageAllocator } from './page-allocator.ts';
 
 /** The widest RAM range: what one typed array can view on Node 20. A machine with more describes several ranges. */
 const RAM_RANGE_BYTES_MAX = 1n << 32n;
 
-/** {@link GuestMemory.ownerOf}: nothing there. */
-const NOBODY = -1;
-/** {@link GuestMemory.ownerOf}: the server's RAM. */
-const SERVER = 0;
 /** A copy shorter than this is cheaper byte by byte than through a view made for it. */
 const VIEW_BYTES_MIN = 32;
-
-interface Range {
-  /** Physical page numbers, `end` exclusive. */
-  readonly first: number;
-  readonly end: number;
-  readonly owner: number;
-  /** Of RAM that has been touched. */
-  bytes: Uint8Array | undefined;
-  /** 1 for each part of it that has been written. */
-  written: Uint8Array;
-}
-
-/** log2 of the pages of a part: 1 MiB. A snapshot looks at those that were written, and the others stay unknown to the operating system. */
-const PART_PAGES_LG2 = 8;
-const PART_BYTES = PAGE_BYTES << PART_PAGES_LG2;
-const NOTHING = new Uint8Array(0);
-const NOWHERE: Range = { first: -1, end: -1, owner: NOBODY, bytes: undefined, written: NOTHING };
 
 export class GuestMemory {
   /** Sorted by page; they do not overlap. */
@@ -121,11 +112,24 @@ export class GuestMemory {
     return OK;
   }
 
-  /** Gives back every range of a peer that is gone, and says which they were. */
-  releaseAll(owner: number): readonly { address: bigint; bytes: bigint }[] {
-    const mine = this.#ranges.filter((range) => range.owner === owner);
-    for (const range of mine) this.#remove(range);
-    return mine.map(({ first, end }) => ({ address: addressOfPage(first), bytes: addressOfPage(end - first) }));
+  /** Every range that a peer owns, by address. */
+  owned(): readonly OwnedRange[] {
+    return this.#ranges.filter(({ owner }) => owner > SERVER).map(ownedRange);
+  }
+
+  /** The first range of a peer that has one of these bytes, which are 1 or more. */
+  ownedWithin(address: bigint, bytes: bigint): OwnedRange | undefined {
+    const [first, last] = [pageOf(address), pageOf(address + bytes - 1n)];
+    const range = this.#ranges.find((one) => one.owner > SERVER && one.end > first && one.first <= last);
+    return range === undefined ? undefined : ownedRange(range);
+  }
+
+  /** The range of `from` that begins at this address is another peer's now; false: there is none. */
+  hand(from: number, address: bigint, to: number): boolean {
+    const range = this.#rangeOf(pageOf(address));
+    if (range.owner !== from || addressOfPage(range.first) !== address) return false;
+    range.owner = to;
+    return true;
   }
 
   /** The lowest hole of server RAM that takes `bytes`, in whole pages, never page 0; undefined when none does. `EINVAL` for none. */
@@ -239,41 +243,6 @@ function isPageAligned(value: bigint): boolean {
 
 function rangeText(address: bigint, bytes: bigint): string {
   return `${hex(address)}+${hex(bytes)}`;
-}
-
-function touch(range: Range): Uint8Array {
-  assert(range.owner === SERVER, `a page of owner ${range.owner} was accessed as the server's RAM`);
-  const bytes = (range.end - range.first) * PAGE_BYTES;
-  try {
-    range.bytes = new Uint8Array(bytes);
-    range.written = new Uint8Array(Math.ceil(bytes / PART_BYTES));
-  } catch {
-    throw new ModelError('ENOMEM', `no room for a memory range of ${bytes} bytes on this host`, 'memory');
-  }
-  return range.bytes;
-}
-
-/** Of the range of this number. */
-function rangeState(fields: StateFields, i: number, range: Range): Range {
-  const first = fields.field(`${i}.first`, range.first);
-  const end = fields.field(`${i}.end`, range.end);
-  const owner = fields.field(`${i}.owner`, range.owner);
-  const written = fields.field(`${i}.written`, range.written);
-  const state = { first, end, owner, bytes: range.bytes, written };
-  if (fields.loading) {
-    state.bytes = undefined;
-    if (written.length > 0) touch(state);
-    assert(written.length === state.written.length, `range ${i} of memory has not what was written of it`);
-  }
-  for (const [part, isWritten] of written.entries()) {
-    if (isWritten === 0) continue;
-    const at = part * PART_BYTES;
-    const bytes = fields.lend(`${i}.${part}`, state.bytes!.subarray(at, Math.min(at + PART_BYTES, state.bytes!.length)));
-    if (!fields.loading) continue;
-    state.bytes!.set(bytes, at);
-    state.written[part] = 1;
-  }
-  return state;
 }
 
 function copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, bytes: number): void {

@@ -1,1 +1,2 @@
 export { GuestMemory } from './guest-memory.ts';
+export type { OwnedRange } from './memory-range.ts';

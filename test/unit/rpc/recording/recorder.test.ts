@@ -59,6 +59,7 @@ describe('a recording', () => {
     expect(shown).toEqual([
       [1, 'arrived', ''],
       [1, 'received', [1, 2, 136]],
+      [undefined, 'sent', [3, 0, 1130]],
       [1, 'sent', [2, 2, 137]],
       [1, 'received', [1, 3, 160]],
       [1, 'sent', [2, 3, 16]],
@@ -70,9 +71,11 @@ describe('a recording', () => {
       [1, 'received', [2, 1, 133]],
       [0, 'reply', ''],
       [1, 'gone', ''],
+      [undefined, 'sent', [3, 0, 1029]],
+      [undefined, 'sent', [3, 0, 1130]],
     ]);
     expect(end).toMatchObject({ inputs: 8, reason: 'asked to' });
-    expect(replayed(readRecording(sink.file))).toMatchObject({ difference: undefined, inputs: 8, outputs: 5 });
+    expect(replayed(readRecording(sink.file))).toMatchObject({ difference: undefined, inputs: 8, outputs: 8 });
   });
 
   it('ends where it is not read, whole and playable, and the machine goes on', async () => {

@@ -22,6 +22,7 @@ from ..values import (
     IntxChange,
     LogLine,
     MachineInfo,
+    MemoryChange,
     PageFault,
     TraceRecord,
     WindowChange,
@@ -164,6 +165,7 @@ class Machine:
         """The machine's trace, for an observer that has subscribed to it."""
         self.page_faults: EventQueue[PageFault] = queues["page_faults"]
         self.hotplug: EventQueue[HotplugChange] = queues["hotplug"]
+        self.memory_changes: EventQueue[MemoryChange] = queues["memory_changes"]
         self.errors: EventQueue[BusErrorReport] = queues["errors"]
         """Errors on the bus, as functions log them."""
 

@@ -12,7 +12,19 @@ from .session import undecodable
 
 _NUMBER_MAX: Final = 0xFFFF_FFFF
 
-QUEUES: Final = ("faults", "interrupts", "intx", "windows", "driver_calls", "logs", "trace", "page_faults", "hotplug", "errors")
+QUEUES: Final = (
+    "faults",
+    "interrupts",
+    "intx",
+    "windows",
+    "driver_calls",
+    "logs",
+    "trace",
+    "page_faults",
+    "hotplug",
+    "errors",
+    "memory_changes",
+)
 
 
 class Heard(NamedTuple):
@@ -42,6 +54,7 @@ _EVENTS: Final[dict[int, tuple[str, Callable[[bytes], object]]]] = {
     b.TRACE_EVENT: ("trace", _trace),
     b.PAGE_FAULT_EVENT: ("page_faults", lambda body: v.PageFault.of(m.PageFaultEvent.FromString(body).fault)),
     b.HOTPLUG_EVENT: ("hotplug", lambda body: v.HotplugChange.of(m.HotplugEvent.FromString(body))),
+    b.MEMORY_EVENT: ("memory_changes", lambda body: v.MemoryChange.of(m.MemoryEvent.FromString(body))),
     b.ERROR_EVENT: ("errors", lambda body: v.BusErrorReport.of(m.ErrorEvent.FromString(body))),
 }
 

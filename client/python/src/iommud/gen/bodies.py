@@ -208,6 +208,7 @@ HOTPLUG_EVENT: Final = 1034
 ERROR_EVENT: Final = 1037
 PAGE_FAULT_EVENT: Final = 1110
 DRIVER_CALLBACK_EVENT: Final = 1120
+MEMORY_EVENT: Final = 1130
 
 MESSAGES: Final[dict[int, type[m.Message]]] = {
     16: m.Error,
@@ -411,6 +412,7 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     1037: m.ErrorEvent,
     1110: m.PageFaultEvent,
     1120: m.DriverCallbackEvent,
+    1130: m.MemoryEvent,
 }
 
 # A call by its name in the contract, `region_read`.

@@ -541,6 +541,7 @@ EventClass = Literal[
     "hotplug",
     "driver-callback",
     "error",
+    "memory",
 ]
 EVENT_CLASS: Final[Vocabulary[EventClass]] = Vocabulary(
     "event-class",
@@ -554,5 +555,6 @@ EVENT_CLASS: Final[Vocabulary[EventClass]] = Vocabulary(
         20: "hotplug",
         21: "driver-callback",
         37: "error",
+        40: "memory",
     },
 )

@@ -6,6 +6,7 @@ import { allOnes } from '../dma/gate.ts';
 import { askOwner } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
 import { regionRead, regionWrite } from '../region-access.ts';
+import { isAbsent } from '../remote/absent-memory.ts';
 import type { FunctionState, Origin } from '../state.ts';
 import {
   CONFIG_ADDRESS,
@@ -38,6 +39,7 @@ export function busRead(m: Parts, origin: Origin, command: BusRead): void {
   switch (taken.by) {
     case 'ram':
       if (taken.owner === 0) m.outbox.reply(origin, valueReply(m.memory.readBytes(address, bytes)));
+      else if (isAbsent(m, taken.owner)) answer(m, origin, allOnes(bytes), bytes > 4 ? -1 : 0);
       else askOwner(m, origin, address, bytes, { kind: 'memory-read', address, bytes, epoch: 0 }, 'region-read');
       return;
     case 'select':
@@ -60,7 +62,7 @@ export function busWrite(m: Parts, origin: Origin, command: BusWrite): void {
     case 'ram': {
       const data = bytesOf(bytes, valueLow, valueHigh);
       if (taken.owner === 0) m.memory.writeBytes(address, data);
-      else {
+      else if (!isAbsent(m, taken.owner)) {
         askOwner(m, origin, address, bytes, { kind: 'memory-write', address, data, epoch: 0 }, 'ok');
         return;
       }

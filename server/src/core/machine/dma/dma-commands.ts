@@ -208,6 +208,7 @@ function start(m: Parts, origin: Origin, fn: FunctionState, at: Place, fields: D
     context,
     requests: 0,
     failedAt: fields.bytes,
+    absentOwner: 0,
     outcome: 0,
     injected: 0,
     translations: fields.translations,

@@ -15,6 +15,7 @@ import { performAtomic } from './atomics.ts';
 import { fault } from './dma-failure.ts';
 import { hold, stopsAt } from './dma-hold.ts';
 import { rangeOf } from './dma-range.ts';
+import { noteAbsentOwner } from './dma-task.ts';
 import { holdsBackLater } from './gate.ts';
 import { translatedPage } from './translated-page.ts';
 import { NOBODY, wake } from './watchers.ts';
@@ -253,6 +254,13 @@ function installGrant(request: Request): void {
 function sendToOwner(m: Parts, request: Request, owner: number): void {
   const { task, fn } = request;
   const peer = m.peers.get(owner);
+  if (task !== undefined && peer === undefined) {
+    // Whoever decodes the address takes the request, and cannot give what it asks for: the root complex, for memory of its own, aborts it.
+    fault(m, request, STATUS['completer-abort']);
+    noteAbsentOwner(request, owner);
+    performed(m, request);
+    return;
+  }
   if (task === undefined || peer === undefined || (request.operation !== 'read' && request.operation !== 'write')) {
     fault(m, request, STATUS['unsupported-request']);
     performed(m, request);

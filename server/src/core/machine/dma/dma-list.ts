@@ -57,6 +57,7 @@ const NOT_ISSUED = ({ iovaLow, iovaHigh }: DmaRange): DmaResult => ({
   bytesDone: 0,
   data: undefined,
   failedIova: BigInt.asUintN(64, join64(iovaLow, iovaHigh)),
+  absentOwner: undefined,
   grants: undefined,
   elapsedNs: 0,
 });

@@ -13,9 +13,10 @@ import {
 } from '../../base/index.ts';
 import { STATUS } from '../../translation/index.ts';
 import { corrupt } from '../faults/inject.ts';
+import type { PeerId } from '../outgoing.ts';
 import type { Parts } from '../parts.ts';
 import type { GrantSummary, Reply } from '../reply.ts';
-import { INJECTED, type DmaTask } from '../state.ts';
+import { INJECTED, type DmaTask, type Request } from '../state.ts';
 
 /** The rights that an operation needs: an atomic reads and writes. `writes`: of `translate`. */
 export function accessOf(operation: DmaOperation, writes = false): number {
@@ -29,7 +30,13 @@ export function noteFailure(task: DmaTask, offset: number, status: number): bool
   if (offset >= task.failedAt) return false;
   task.failedAt = offset;
   task.outcome = status;
+  task.absentOwner = 0;
   return true;
+}
+
+/** The failure that was just noted of this request is that of a peer which is not there, whose memory it met. */
+export function noteAbsentOwner({ task, dataOffset }: Request, owner: PeerId): void {
+  if (task?.failedAt === dataOffset) task.absentOwner = owner;
 }
 
 /** Every request has ended: what the operation came to. */
@@ -51,6 +58,7 @@ function resultOf(m: Parts, task: DmaTask): Reply {
     bytesDone: task.failedAt,
     data: returnsData ? firstBytes(task.data, task.failedAt) : undefined,
     failedIova: whole ? undefined : iovaAt(task, task.failedAt),
+    absentOwner: whole || task.absentOwner === 0 ? undefined : task.absentOwner,
     grants: whole ? task.completion?.map(grantOf) : undefined,
     elapsedNs: m.outbox.elapsed(task.origin),
   };

@@ -45,6 +45,7 @@ export function sendMessage(m: Parts, fn: FunctionState, { vector, addressLow, a
     context: fn.context,
     requests: 0,
     failedAt: MESSAGE_BYTES,
+    absentOwner: 0,
     outcome: 0,
     translations: 1,
     injected: 0,

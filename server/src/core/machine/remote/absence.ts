@@ -18,6 +18,7 @@ import { resetModel } from '../reset/model-life.ts';
 import { enabledMethods } from '../reset/reset-methods.ts';
 import { startReset } from '../reset/reset.ts';
 import type { FunctionState, Origin } from '../state.ts';
+import { memoryGone } from './absent-memory.ts';
 import { unclaim } from './own-config.ts';
 
 /** Nobody plays the function any more: what it had in flight is dropped, and it issues nothing. */
@@ -68,8 +69,8 @@ export function restart(m: Parts, fn: FunctionState): void {
   });
 }
 
-/** grace-over: those that have not been claimed again are pulled out. */
-export function graceOver(m: Parts, origin: Origin, { functions }: GraceOver): void {
+/** grace-over: functions that have not been claimed again are pulled out, and memory is gone. */
+export function graceOver(m: Parts, origin: Origin, { functions, memory = [] }: GraceOver): void {
   for (const bdf of functions) {
     const fn = m.functions.get(bdf);
     if (fn === undefined || fn.absentOf === 0) continue;
@@ -78,6 +79,7 @@ export function graceOver(m: Parts, origin: Origin, { functions }: GraceOver): v
     m.outbox.log('warn', bdf, `${formatBdf(bdf)} has not come back: it is pulled out`);
     removeAbsent(m, nobody(m), fn);
   }
+  memoryGone(m, memory);
   m.outbox.ok(origin);
 }
 
