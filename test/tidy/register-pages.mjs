@@ -1,5 +1,5 @@
 /**
- * Makes docs/dma-probe.md and docs/edu.md from the models' tables of registers: `node test/tidy/register-pages.mjs`. With `--check` it compares instead and
+ * Makes docs/dma-probe.md, docs/edu.md and docs/ring-nic.md from the models' tables of registers: `node test/tidy/register-pages.mjs`. With `--check` it compares instead and
  * exits with 1 on a difference.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -7,13 +7,16 @@ import { fileURLToPath } from 'node:url';
 import { tsImport } from 'tsx/esm/api';
 
 const DEVICES = '../../server/src/core/devices';
+/** From there. */
+const NIC = '../../../../client/examples/ring-nic/registers.ts';
 const MADE = 'Made from the tables of the model by `node test/tidy/register-pages.mjs`; do not edit.';
 
 /** The pages by their path, from what the models' `registers.ts` export and the names of outcomes. */
-export function registerPages(probe, edu, outcomes) {
+export function registerPages(probe, edu, nic, outcomes) {
   return new Map([
     ['docs/dma-probe.md', probePage(probe, outcomes)],
     ['docs/edu.md', eduPage(edu)],
+    ['docs/ring-nic.md', nicPage(nic)],
   ]);
 }
 
@@ -73,6 +76,41 @@ reports no errors, but the fault records of the IOMMU do.`,
   );
 }
 
+function nicPage(nic) {
+  const { RING_BLOCKS: blocks, DESCRIPTOR_BYTES: bytes } = nic;
+  return page(
+    '# ring-nic',
+    MADE,
+    `A network card that lives in a program of its own: \`client/examples/ring-nic.ts\`, made with \`defineFunction\`. \`client/examples/ring-nic-driver.ts\` plays two of them at
+the ends of a cable and drives them; \`npx tsx client/examples/ring-nic-driver.ts\` says how many packets a second that moves. Vendor 1234, device 11ca, a BAR 0 of 4 KiB,
+MSI-X with ${nic.VECTORS.length} vectors. It sends and takes packets of up to ${nic.PACKET_BYTES_MAX} bytes.`,
+    '## BAR 0',
+    `Little-endian, accessed in 4 bytes. Writes are posted: a read behind them sees what they did. Where nothing is, reads are 0.`,
+    registerTable(nic.NIC_REGISTERS),
+    `The transmit ring has its registers at ${hex(blocks.tx)}, the receive ring at ${hex(blocks.rx)}:`,
+    registerTable(nic.RING_REGISTERS),
+    '## Rings',
+    `A ring is an array of descriptors of ${bytes} bytes. Those from the head to before the tail are the card's: it reads them, as many at a time as there are, does them in order,
+writes them back whole, and moves the head. One is always the driver's: with the tail at the head there is none for the card. All words are little-endian.`,
+    partTable(nic.DESCRIPTOR),
+    `A packet to send is one descriptor or several, up to ${nic.PIECES_MAX}; the card begins with it when it has the last. It has gone out when its descriptors are written back. A packet that
+comes fills as many buffers as it needs, and each is in memory before its descriptor says so. One that finds too few is dropped and counted, and so is each while
+the ring is off. When many have come that are not in memory yet, the cable holds the sender back.`,
+    `A ring that is turned off finishes what it is doing; the status register says when it has.`,
+    '## Interrupts',
+    `Vector 0 has cause bit 0, vector 1 bit 1, vector 2 bits 2 and 3. A message is sent each time one of them begins to be set and enabled, by an event or by software, and
+not again while it is so. With \`moderation\` a vector says nothing for that time after a message; what happens meanwhile is told at its end, once.`,
+    '## Errors',
+    `When an access of a ring is refused, or what it finds in memory cannot be, the ring stops behind the last packet that was whole, \`control\` of it is 0, and bit 3 of \`cause\` is set.
+The other ring goes on. The driver reads what and where, writes the cause back, and turns the ring on again.`,
+    valueTable('error', nic.NIC_ERRORS),
+    '## Resets',
+    `After any reset all registers are as listed here and the rings are forgotten; what was on its way is dropped, on the wire too, and nothing of it lands in memory later than
+the reset. Bit 0 of \`control\` does the same from within; since nobody else is told of it, accesses that are in flight then still end, and the bit reads 1 until they have. When
+the card's program is started again, hosts see a reset: the driver sets the card up anew. The cable's other end sees the link go and come.`,
+  );
+}
+
 function registerTable(registers) {
   return table(
     ['offset', 'bytes', 'register', 'access', 'after a reset', 'is'],
@@ -123,9 +161,9 @@ async function main(args) {
     return 2;
   }
   const load = (path) => tsImport(`${DEVICES}/${path}`, import.meta.url);
-  const [probe, edu, bus] = await Promise.all(['dma-probe/registers.ts', 'edu/registers.ts', '../base/bus.ts'].map(load));
+  const [probe, edu, bus, nic] = await Promise.all(['dma-probe/registers.ts', 'edu/registers.ts', '../base/bus.ts', NIC].map(load));
   let status = 0;
-  for (const [path, text] of registerPages(probe, edu, bus.OUTCOMES)) {
+  for (const [path, text] of registerPages(probe, edu, nic, bus.OUTCOMES)) {
     const file = fileURLToPath(new URL(`../../${path}`, import.meta.url));
     if (args.length === 0) {
       writeFileSync(file, text);
