@@ -46,6 +46,8 @@ export const FORMAT_CHARS_MAX = 64;
 export const LIST_ITEMS_MAX = 1024;
 /** Translations that one translation request may ask for. 8 bytes each in one completion of 64 bytes, the smaller Read Completion Boundary. */
 export const TRANSLATIONS_MAX = 8;
+/** Invalidate Completions that one Invalidate Request gets: one for each traffic class, of which there are 8. */
+export const COMPLETIONS_MAX = 8;
 /** Characters of an error's sentence: it is for a person. */
 export const ERROR_MESSAGE_CHARS_MAX = 1024;
 /** Characters of what an error is about. */
@@ -115,6 +117,8 @@ export const SESSION_TURN_REPLY_BYTES_MAX = 1 << 20;
 export const HELLO_MS_MAX = 10_000;
 /** How long a peer may owe an answer, wall clock, before it no longer holds the machine's clock. */
 export const PEER_WATCHDOG_MS = 30_000;
+/** The longest that a claim may allow its function for the answer to a reset. A model in an RTL simulation takes its minutes. */
+export const RESET_DEADLINE_MS_MAX = 600_000;
 /** Answers of a peer that fit no call, or not their call, before it is closed with 1002. One is a bug to look at, and no reason to lose all others' work. */
 export const PEER_MISTAKES_MAX = 16;
 /** Calls in a row of a peer that is no host, refused, before it is closed with 1008; posted ones and vain Invalidate Completions are a row of their own. */

@@ -5,7 +5,7 @@ import type { Channel, PeerAnswer } from './channel.ts';
 import { ClaimedFunction, type ClaimOptions, type DeviceHandlers, type RegionAccess } from './device-role.ts';
 import { IommudError, isCancelled } from './errors.ts';
 import { ATC_OWNER, CONFIG_KEEPER, RESET_METHOD } from './names.ts';
-import { bigintOf, numberOf } from './numbers.ts';
+import { bigintOf, numberOf, u32 } from './numbers.ts';
 
 /** The functions of one connection, and the way of a call to its function. */
 export class ClaimedFunctions {
@@ -112,7 +112,7 @@ export class ClaimedFunctions {
 
 function termsOf(
   bdf: string | undefined,
-  { config, declare, postedWrites, widths, atc }: ClaimOptions = {},
+  { config, declare, postedWrites, widths, atc, resetDeadlineMs }: ClaimOptions = {},
 ): Omit<Calls['deviceClaim']['request'], 'function'> {
   const entry = { model: 'remote', ...(bdf === undefined ? {} : { address: bdf }), ...declare };
   return {
@@ -122,6 +122,7 @@ function termsOf(
     widths: widths === undefined ? null : widths.reduce((sum, width) => sum | width, 0),
     // The handlers see one write at a time in any case.
     writeMulti: true,
+    resetDeadlineMs: resetDeadlineMs === undefined ? null : u32(resetDeadlineMs, 'resetDeadlineMs'),
     atc: atc === undefined ? null : ATC_OWNER.numberOf(atc, 'atc'),
   };
 }

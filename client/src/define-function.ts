@@ -65,6 +65,8 @@ export interface FunctionDefinition<State> {
   /** Widths of accesses that it takes; others are refused for it. Absent: all. */
   readonly widths?: ClaimOptions['widths'];
   readonly postedWrites?: boolean;
+  /** How long `onReset` may take, wall clock, 1 to 600,000 ms. Absent: 30,000. */
+  readonly resetDeadlineMs?: number;
   /** Its state after power-up and after each reset. */
   readonly state: () => State;
   /** It is claimed; the first access comes when this has settled. `restarted`: it had vanished, and is as hosts have set it up; a reset follows. */
@@ -110,6 +112,7 @@ export function defineFunction<State>(definition: FunctionDefinition<State>): De
   const terms = {
     ...(definition.widths === undefined ? {} : { widths: definition.widths }),
     ...(definition.postedWrites === undefined ? {} : { postedWrites: definition.postedWrites }),
+    ...(definition.resetDeadlineMs === undefined ? {} : { resetDeadlineMs: definition.resetDeadlineMs }),
   };
   return {
     definition,

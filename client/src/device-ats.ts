@@ -82,16 +82,18 @@ export class DeviceAts {
 
   /**
    * An Invalidate Completion of the function's own, for one tag or several; behind its DMA writes. Tags with no request in flight are counted by the server
-   * and change nothing. Errors: EPERM (not claimed), EOPNOTSUPP (the server keeps the ATC), EINVAL.
+   * and change nothing. `completions`: how many messages each of these requests gets in all, this one too, and each of them says the same: 1 to 8, one for each
+   * traffic class that the function uses; 1 when absent. Errors: EPERM (not claimed), EOPNOTSUPP (the server keeps the ATC), EINVAL.
    */
-  async complete(itags: number | readonly number[], options?: CallOptions): Promise<void> {
+  async complete(itags: number | readonly number[], options?: CallOptions & { readonly completions?: number }): Promise<void> {
     let vector = 0;
     for (const itag of typeof itags === 'number' ? [itags] : itags) {
       if (!Number.isInteger(itag) || itag < 0 || itag >= ITAGS)
         throw new IommudError({ code: 'EINVAL', message: `ITags are 0 to 31, and none is ${itag}`, about: 'itags' });
       vector |= 1 << itag;
     }
-    await ask(this.#channel, 'invalidateComplete', { function: this.#function, itags: vector >>> 0 }, options);
+    const completions = options?.completions === undefined ? null : u32(options.completions, 'completions');
+    await ask(this.#channel, 'invalidateComplete', { function: this.#function, itags: vector >>> 0, completions }, options);
   }
 
   /** Notes which translation requests an Invalidate Request overtakes, and returns what it says. */

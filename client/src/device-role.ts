@@ -57,6 +57,8 @@ export interface ClaimOptions extends CallOptions {
    * program, by {@link ClaimedFunction.ats} and `onInvalidate`; DMA with `translated` names physical addresses. Absent: `server`.
    */
   readonly atc?: AtcOwner;
+  /** How long a reset may take to be answered, wall clock: 1 to 600,000 ms. Absent: 30,000. Past it the reset goes on as with a function that is not ready. */
+  readonly resetDeadlineMs?: number;
 }
 
 /** A function that this connection emulates. Disposing of it gives it up. */

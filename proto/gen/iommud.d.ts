@@ -1406,6 +1406,12 @@ export namespace iommud {
             itags: (number|null);
 
             /**
+             * Completion Count: how many such messages each of these requests gets in all, one for each traffic class that the function uses. 1 to 8, and the same in all
+             * of them: one with another count is told in the log and does not count. Absent: 1.
+             */
+            completions: (number|null);
+
+            /**
              * Encodes the specified InvalidateComplete message. Does not implicitly {@link iommud.v1.InvalidateComplete.verify|verify} messages.
              * @param message InvalidateComplete message or plain object to encode
              * @param [writer] Writer to encode to
@@ -1434,6 +1440,12 @@ export namespace iommud {
 
                 /** A vector: bit n is ITag n. At least one. */
                 itags?: (number|null);
+
+                /**
+                 * Completion Count: how many such messages each of these requests gets in all, one for each traffic class that the function uses. 1 to 8, and the same in all
+                 * of them: one with another count is told in the log and does not count. Absent: 1.
+                 */
+                completions?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -12536,6 +12548,9 @@ export namespace iommud {
             /** The root or downstream port whose empty slot it is plugged into; it goes when this claim ends. Needs `declare`. */
             port: (number|null);
 
+            /** How long it may take to answer DeviceReset, wall clock, milliseconds: 1 to 600000. Absent: 30000. */
+            resetDeadlineMs: (number|null);
+
             /** Absent: the server. */
             atc: (iommud.v1.AtcOwner|null);
 
@@ -12589,6 +12604,9 @@ export namespace iommud {
 
                 /** The root or downstream port whose empty slot it is plugged into; it goes when this claim ends. Needs `declare`. */
                 port?: (number|null);
+
+                /** How long it may take to answer DeviceReset, wall clock, milliseconds: 1 to 600000. Absent: 30000. */
+                resetDeadlineMs?: (number|null);
 
                 /** Absent: the server. */
                 atc?: (iommud.v1.AtcOwner|null);

@@ -1990,6 +1990,8 @@ export const iommud = $root.iommud = (() => {
             };
             InvalidateComplete.prototype["function"] = null;
             InvalidateComplete.prototype.itags = null;
+            InvalidateComplete.prototype.completions = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             InvalidateComplete.encode = function (message, writer, _depth) {
@@ -2003,6 +2005,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(13).fixed32(message["function"]);
                 if (message.itags != null && $Object.hasOwnProperty.call(message, "itags"))
                     writer.uint32(21).fixed32(message.itags);
+                if (message.completions != null && $Object.hasOwnProperty.call(message, "completions"))
+                    writer.uint32(24).uint32(message.completions);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2045,6 +2049,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 5)
                                 break;
                             message.itags = reader.fixed32();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.completions = reader.uint32();
                             continue;
                         }
                     }
@@ -18453,7 +18463,9 @@ export const iommud = $root.iommud = (() => {
             DeviceClaim.prototype.writeMulti = null;
             DeviceClaim.prototype.declare = null;
             DeviceClaim.prototype.port = null;
+            DeviceClaim.prototype.resetDeadlineMs = null;
             DeviceClaim.prototype.atc = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -18483,6 +18495,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(50).string(message.declare);
                 if (message.port != null && $Object.hasOwnProperty.call(message, "port"))
                     writer.uint32(61).fixed32(message.port);
+                if (message.resetDeadlineMs != null && $Object.hasOwnProperty.call(message, "resetDeadlineMs"))
+                    writer.uint32(64).uint32(message.resetDeadlineMs);
                 if (message.atc != null && $Object.hasOwnProperty.call(message, "atc"))
                     writer.uint32(120).int32(message.atc);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -18557,6 +18571,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 5)
                                 break;
                             message.port = reader.fixed32();
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            message.resetDeadlineMs = reader.uint32();
                             continue;
                         }
                     case 15: {

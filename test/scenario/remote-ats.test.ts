@@ -113,6 +113,42 @@ scenario('it completes several requests by one message, when it likes', { ...REM
   expect(await refusal(fn.ats.complete(32))).toBe('EINVAL');
 });
 
+scenario('it completes a request for each traffic class that it uses', { ...REMOTE, clock: 'manual' }, async (m) => {
+  const { emulator, fn } = await raise(m);
+  const dev = m.function(BDF);
+  await m.mapped(dev, IOVA, 3);
+  emulator.slow = true;
+  const both = dev.dma.unmap({ iova: IOVA, bytes: 4096 });
+  await eventually(() => expect(emulator.asked).toHaveLength(1));
+  emulator.answer('later');
+  await fn.ats.complete(0, { completions: 2 });
+  expect(await settled(both, m)).toBe(false);
+  // All of one request carry the same count.
+  await fn.ats.complete(0, { completions: 3 });
+  await fn.ats.complete(0);
+  expect(await settled(both, m)).toBe(false);
+  await fn.ats.complete(0, { completions: 2 });
+  expect(await both).toMatchObject({ timedOut: 0 });
+  const said = m.logs
+    .take()
+    .map(({ text: line }) => line)
+    .filter((line) => line.includes('completion count'));
+  expect(said).toEqual([
+    `${BDF} completes an Invalidate Request (ITag 0) with a completion count of 3, and before that one of 2; it does not count`,
+    `${BDF} completes an Invalidate Request (ITag 0) with a completion count of 1, and before that one of 2; it does not count`,
+  ]);
+
+  // Too few: it times out.
+  const few = dev.dma.unmap({ iova: IOVA + 4096, bytes: 4096 });
+  await eventually(() => expect(emulator.asked).toHaveLength(2));
+  emulator.answer('later');
+  for (let i = 1; i < 8; i++) await fn.ats.complete(0, { completions: 8 });
+  await m.clock.advance({ ms: 120_000 });
+  expect(await few).toMatchObject({ timedOut: 1 });
+  expect(await refusal(fn.ats.complete(0, { completions: 9 }))).toBe('EINVAL');
+  expect(await refusal(fn.ats.complete(0, { completions: 0 }))).toBe('EINVAL');
+});
+
 scenario('a request that it does not complete times out, and its translated requests are refused', REMOTE, async (m) => {
   const { emulator, fn } = await raise(m);
   const dev = m.function(BDF);

@@ -334,6 +334,17 @@ def test_an_invalidation_that_is_answered_later_is_completed_by_its_tag_or_times
     assert dev.dma.unmap(iova=0, size=4096).timed_out == 0
     device.before = lambda: None
     assert dev.dma.unmap(iova=4096, size=4096).timed_out == 1
+    dev.dma.map(iova=8192, address=page, size=8192, access="rw")
+
+    def complete(*counts: int) -> None:
+        for count in counts:
+            claimed.ats.complete(device.happened[-1].itag, completions=count)  # type: ignore[attr-defined]
+
+    device.before = lambda: complete(2, 2)
+    assert dev.dma.unmap(iova=8192, size=4096).timed_out == 0
+    device.before = lambda: complete(3, 2, 3)
+    assert dev.dma.unmap(iova=12288, size=4096).timed_out == 1
+    assert "completion count of 2, and before that one of 3" in " ".join(line.text for line in machine.logs.take())
     with pytest.raises(IommudError, match="ITags are 0 to 31"):
         claimed.ats.complete(32)
 
@@ -520,3 +531,22 @@ def test_a_stop_marker_says_that_a_pasid_is_used_no_more(machine: StartedMachine
     machine.function(BDF).config.write(4, 6, 2)
     machine.function(BDF).pasid(3).attach(machine.domains.alloc(faults=True))
     assert claimed.dma.stop_pasid(3).answer == "none"
+
+
+def test_a_reset_may_take_as_long_as_its_claim_says(machine: StartedMachine) -> None:
+    released = threading.Event()
+
+    class Stuck(Scratch):
+        def reset(self, method: str) -> None:
+            released.wait(30)
+
+    claimed = machine.connect(["device"]).claim(BDF, Stuck(), reset_deadline_ms=50)
+    with pytest.raises(IommudError) as caught:
+        machine.function(BDF).reset("flr", deadline_ms=10)
+    assert (caught.value.name, "peer" in caught.value.message) == ("ENOTTY", True)
+    released.set()
+    claimed.release()
+    for bad in (0, 600_001):
+        with pytest.raises(IommudError) as caught:
+            machine.connect(["device"]).claim(BDF, Stuck(), reset_deadline_ms=bad)
+        assert (caught.value.name, caught.value.field) == ("EINVAL", "reset_deadline_ms")

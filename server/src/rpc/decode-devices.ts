@@ -1,10 +1,10 @@
 /** Calls of the device role, and those that only its functions are the reason for. */
 import type { Calls } from '../../../proto/index.ts';
-import { LIST_ITEMS_MAX, PLUG_CHARS_MAX } from '../../../proto/limits.ts';
+import { LIST_ITEMS_MAX, PLUG_CHARS_MAX, RESET_DEADLINE_MS_MAX } from '../../../proto/limits.ts';
 import type { Command, RegionWriteItem } from '../core/machine/index.ts';
 import { ATC_OWNERS, CONFIG_KEEPER } from './enums.ts';
 import { invalid } from './errors.ts';
-import { needFunction, needHalves, needNumber, needText, needUint32, needWord, optionalPasid } from './fields.ts';
+import { needCount, needFunction, needHalves, needNumber, needText, needUint32, needWord, optionalPasid } from './fields.ts';
 
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
@@ -28,6 +28,7 @@ export const DEVICE_ROWS = {
       ...(b.postedWrites === null ? {} : { postedWrites: b.postedWrites }),
       ...(b.widths === null ? {} : { widths: b.widths }),
       ...(b.writeMulti === null ? {} : { writeMulti: b.writeMulti }),
+      ...(b.resetDeadlineMs === null ? {} : { resetDeadlineMs: needCount(b.resetDeadlineMs, 'reset_deadline_ms', RESET_DEADLINE_MS_MAX) }),
       ...(b.atc === null ? {} : { ownAtc: needWord(b.atc, 'atc', ATC_OWNERS) === 'peer' }),
     }),
   },

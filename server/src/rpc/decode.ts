@@ -1,6 +1,6 @@
 // long: one table, read as a list
 import { BODY, type CallName, type Calls } from '../../../proto/index.ts';
-import { MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX } from '../../../proto/limits.ts';
+import { COMPLETIONS_MAX, MEMORY_DEPTH, MEMORY_DEPTH_MAX, PLUG_CHARS_MAX, TRANSLATIONS_MAX } from '../../../proto/limits.ts';
 /**
  * Calls of the wire to commands of the machine: the one place that knows both. Parsing ends here: what a command holds is complete and of the
  * right type; whether it makes sense is the machine's to say.
@@ -340,7 +340,12 @@ const ROWS = {
   },
   invalidateComplete: {
     roles: DEVICE,
-    decode: (b) => ({ kind: 'invalidate-complete', bdf: needFunction(b.function), itags: needUint32(b.itags, 'itags') }),
+    decode: (b) => ({
+      kind: 'invalidate-complete',
+      bdf: needFunction(b.function),
+      itags: needUint32(b.itags, 'itags'),
+      completions: b.completions === null ? 1 : needCount(b.completions, 'completions', COMPLETIONS_MAX),
+    }),
   },
   modelDma: {
     roles: HOST,

@@ -86,9 +86,14 @@ export function peerCallBody(call: PeerCall): object {
         function: call.bdf,
         method: METHODS.number[call.method],
         cold: call.cold ?? null,
-        deadlineMs: PEER_WATCHDOG_MS,
+        deadlineMs: answerMs(call),
       } satisfies iommud.v1.DeviceReset.$Properties;
   }
+}
+
+/** How long the peer may take to answer, wall clock. */
+export function answerMs(call: PeerCall): number {
+  return call.kind === 'device-reset' ? (call.deadlineMs ?? PEER_WATCHDOG_MS) : PEER_WATCHDOG_MS;
 }
 
 export function peerCallData(call: PeerCall): Uint8Array | undefined {

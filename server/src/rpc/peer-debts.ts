@@ -1,9 +1,9 @@
 import { CREDIT_CLASSES, CreditPool, creditClass, replyBytes, type CreditClass, type iommud } from '../../../proto/index.ts';
-import { PEER_CALLS_QUEUED_MAX, PEER_WATCHDOG_MS } from '../../../proto/limits.ts';
+import { PEER_CALLS_QUEUED_MAX } from '../../../proto/limits.ts';
 import type { PeerAnswer, PeerCall } from '../core/machine/index.ts';
 import { bodyName } from './body-names.ts';
 import { Fifo } from './fifo.ts';
-import { peerAnswer, peerCallBody, peerCallData, peerCallNumber } from './peer-calls.ts';
+import { answerMs, peerAnswer, peerCallBody, peerCallData, peerCallNumber } from './peer-calls.ts';
 
 const ID_MAX = 0xffff_ffff;
 
@@ -22,6 +22,8 @@ interface Debt {
   readonly class: CreditClass;
   readonly bytes: number;
   readonly sinceMs: number;
+  /** When it is owed for too long. */
+  readonly dueMs: number;
 }
 
 interface Waiting {
@@ -42,6 +44,7 @@ export class PeerDebts {
   readonly #debts = new Map<number, Debt>();
   #lastId = 0;
   #watchdog: NodeJS.Timeout | undefined;
+  #ringsMs = Infinity;
 
   constructor(port: DebtPort, grants: readonly iommud.v1.Credit.$Properties[]) {
     this.#port = port;
@@ -94,6 +97,7 @@ export class PeerDebts {
   stop(): void {
     clearTimeout(this.#watchdog);
     this.#watchdog = undefined;
+    this.#ringsMs = Infinity;
     this.#debts.clear();
     for (const queue of this.#waiting) queue.clear();
   }
@@ -117,26 +121,39 @@ export class PeerDebts {
     const bytes = replyBytes(number, body);
     if (!this.#credits.take(at, bytes)) return false;
     const id = this.#freeId();
-    this.#debts.set(id, { token, number, class: at, bytes, sinceMs: performance.now() });
-    if (this.#debts.size === 1) this.#watch();
+    const sinceMs = performance.now();
+    const dueMs = sinceMs + answerMs(call);
+    this.#debts.set(id, { token, number, class: at, bytes, sinceMs, dueMs });
+    if (this.#debts.size === 1 || dueMs < this.#ringsMs) this.#watchFor(dueMs);
     this.#port.call(id, number, body, peerCallData(call));
     return true;
   }
 
-  /** One timer: it looks at the oldest debt when it rings, so that answers in time cost nothing. */
+  /** Looks for the next that is due, unless the timer runs. */
   #watch(): void {
-    const oldest = this.#debts.values().next().value;
-    if (oldest === undefined || this.#watchdog !== undefined) return;
-    const leftMs = Math.max(1, Math.ceil(oldest.sinceMs + PEER_WATCHDOG_MS - performance.now()));
-    this.#watchdog = setTimeout(() => this.#ring(), leftMs).unref();
+    if (this.#watchdog === undefined && this.#debts.size > 0) this.#watchFor(this.#nextDueMs());
+  }
+
+  /** One timer: it looks what is due when it rings, so that answers in time cost nothing. One that rings before this is as good. */
+  #watchFor(dueMs: number): void {
+    if (this.#watchdog !== undefined && this.#ringsMs <= dueMs) return;
+    clearTimeout(this.#watchdog);
+    this.#ringsMs = dueMs;
+    this.#watchdog = setTimeout(() => this.#ring(), Math.max(1, Math.ceil(dueMs - performance.now()))).unref();
   }
 
   #ring(): void {
     this.#watchdog = undefined;
-    const oldest = this.#debts.values().next().value;
-    if (oldest === undefined) return;
-    if (performance.now() - oldest.sinceMs < PEER_WATCHDOG_MS) this.#watch();
+    this.#ringsMs = Infinity;
+    if (this.#debts.size === 0) return;
+    if (performance.now() < this.#nextDueMs()) this.#watch();
     else this.#port.silent();
+  }
+
+  #nextDueMs(): number {
+    let dueMs = Infinity;
+    for (const debt of this.#debts.values()) dueMs = Math.min(dueMs, debt.dueMs);
+    return dueMs;
   }
 
   #freeId(): number {

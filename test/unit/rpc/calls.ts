@@ -102,7 +102,17 @@ export const EXAMPLES: Examples = {
     },
   },
   deviceClaim: {
-    body: { function: FUNCTION, port: 0xe0, declare: 'functions: []', config: 2, postedWrites: true, widths: 12, writeMulti: true, atc: 2 },
+    body: {
+      function: FUNCTION,
+      port: 0xe0,
+      declare: 'functions: []',
+      config: 2,
+      postedWrites: true,
+      widths: 12,
+      writeMulti: true,
+      atc: 2,
+      resetDeadlineMs: 600_000,
+    },
     needs: ['declare'],
     command: {
       kind: 'device-claim',
@@ -114,6 +124,7 @@ export const EXAMPLES: Examples = {
       widths: 12,
       writeMulti: true,
       ownAtc: true,
+      resetDeadlineMs: 600_000,
     },
   },
   deviceAlarmSet: {
@@ -335,9 +346,9 @@ export const EXAMPLES: Examples = {
     },
   },
   invalidateComplete: {
-    body: { function: FUNCTION, itags: 0x8000_0001 },
+    body: { function: FUNCTION, itags: 0x8000_0001, completions: 8 },
     needs: ['function', 'itags'],
-    command: { kind: 'invalidate-complete', bdf, itags: 0x8000_0001 },
+    command: { kind: 'invalidate-complete', bdf, itags: 0x8000_0001, completions: 8 },
   },
   modelDma: {
     body: {

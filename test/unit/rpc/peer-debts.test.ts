@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BODY, type CallName, type iommud } from '../../../proto/index.ts';
 import { PEER_MISTAKES_MAX } from '../../../proto/limits.ts';
+import { bdfFromNumber } from '../../../server/src/core/base/index.ts';
 import type { PeerCall } from '../../../server/src/core/machine/index.ts';
 import type { MachineHost } from '../../../server/src/rpc/index.ts';
 import type { FakeMachine } from './fake-machine.ts';
@@ -190,5 +191,34 @@ describe('what the machine asks of a peer', () => {
     await go();
     await vi.advanceTimersByTimeAsync(30_000);
     expect(machine.timedOut).toEqual([1, 1]);
+  });
+
+  it('may take as long for the answer to a reset as its claim says, and then no longer holds the clock', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const { machine, peer, go } = await owner();
+    const reset = (deadlineMs: number): PeerCall => ({ kind: 'device-reset', bdf: bdfFromNumber(16), method: 'flr', deadlineMs });
+    machine.ask(1, read());
+    machine.ask(1, reset(5000));
+    await go();
+    expect(peer.calls().map((call) => (call.body as { deadlineMs?: number }).deadlineMs)).toEqual([undefined, 5000]);
+    await vi.advanceTimersByTimeAsync(4999);
+    expect(machine.timedOut).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(machine.timedOut).toEqual([1]);
+    peer.reply(2, 'deviceResetReply').send();
+    await settle();
+    // The other call has its 30 s all the same.
+    await vi.advanceTimersByTimeAsync(24_999);
+    expect(machine.timedOut).toEqual([1]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(machine.timedOut).toEqual([1, 1]);
+    peer.reply(1, 'memoryReadReply', {}, DATA).send();
+    await settle();
+    machine.ask(1, reset(600_000));
+    await go();
+    await vi.advanceTimersByTimeAsync(599_999);
+    expect(machine.timedOut).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(machine.timedOut).toEqual([1, 1, 1]);
   });
 });

@@ -56,7 +56,7 @@ function run(
         const sent = { id, bdf: place, itag, over: false };
         all.push(sent);
         unanswered.push(sent);
-      } else {
+      } else if (effect.kind === 'settled') {
         settled.push([id, effect.timedOut]);
         for (const sent of all) if (sent.id === id) sent.over = true;
       }

@@ -23,7 +23,7 @@ function request(at: Bdf, depth = 32): number {
 function effects(): string[] {
   return queue.takeEffects().map((effect) => {
     const { id, itag } = effect.invalidation;
-    const what = effect.kind === 'send' ? 'send' : effect.timedOut ? 'timed out' : 'settled';
+    const what = effect.kind === 'settled' ? (effect.timedOut ? 'timed out' : 'settled') : effect.kind;
     return `${what} ${id}@${itag}`;
   });
 }

@@ -655,6 +655,8 @@ export interface ClaimTerms {
   readonly writeMulti: boolean;
   /** The peer caches the function's translations itself: Invalidate Requests go to it, and its translated requests name physical addresses. */
   readonly ownAtc: boolean;
+  /** How long it may take to answer a reset, wall clock; undefined: as any call. */
+  readonly resetDeadlineMs: number | undefined;
 }
 /** Absent: the server keeps configuration space and the ATC, writes are answered one by one, all widths. */
 export interface DeviceClaim extends Partial<ClaimTerms> {
@@ -732,6 +734,8 @@ export interface InvalidateComplete {
   readonly bdf: Bdf;
   /** A vector of ITags, unsigned. */
   readonly itags: number;
+  /** Completion Count, 1 to 8. */
+  readonly completions: number;
 }
 
 /** The same of a remote function, by its peer. */

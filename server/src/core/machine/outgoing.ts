@@ -36,7 +36,13 @@ export type PeerCall =
   /** The clock stands until it is answered. */
   | { readonly kind: 'device-alarm'; readonly bdf: Bdf; readonly alarm: number; readonly nowNs: number }
   /** `cold`: its power was off. */
-  | { readonly kind: 'device-reset'; readonly bdf: Bdf; readonly method: ResetMethod; readonly cold?: boolean };
+  | {
+      readonly kind: 'device-reset';
+      readonly bdf: Bdf;
+      readonly method: ResetMethod;
+      readonly cold?: boolean;
+      readonly deadlineMs?: number;
+    };
 
 export type PeerAnswer =
   | { readonly kind: 'ok' }

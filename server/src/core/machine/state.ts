@@ -219,6 +219,8 @@ export interface Request {
   walk: TableWalk | undefined;
   /** Of an Invalidate Completion: its ITag vector. Of INTx: 1 asserts. */
   readonly itags: number;
+  /** Of an Invalidate Completion: how many each of these requests gets (CC). */
+  readonly completions: number;
   readonly epoch: number;
   readonly sinceNs: number;
   /** Where it stops; undefined once it was released or where nothing holds it. */

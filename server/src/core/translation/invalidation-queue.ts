@@ -10,6 +10,7 @@
  */
 import { ITAGS, ModelError, alignedDown, assert, spanLg2 } from '../base/index.ts';
 import type { Bdf, Pasid, StateFields, Trace } from '../base/index.ts';
+import { freeTag, type Destination, type Tag } from './invalidation-tags.ts';
 
 /** One Invalidate Request. */
 export interface Invalidation {
@@ -37,31 +38,14 @@ export type InvalidationEffect =
   /** Deliver it to the function and set the timeout's alarm, keyed by the invalidation's id. */
   | { readonly kind: 'send'; readonly invalidation: Invalidation }
   /** Over: completed or answered Unsupported Request, or timed out. */
-  | { readonly kind: 'settled'; readonly invalidation: Invalidation; readonly timedOut: boolean };
+  | { readonly kind: 'settled'; readonly invalidation: Invalidation; readonly timedOut: boolean }
+  /** A completion with another count than those before it of the same request. It does not count. */
+  | { readonly kind: 'miscounted'; readonly invalidation: Invalidation; readonly count: number; readonly was: number };
 
 /** The widest completion count: one for each traffic class. */
 const COMPLETIONS_MAX = 8;
 
 const NO_SPACES: readonly number[] = [];
-
-interface Tag {
-  /** The request in flight; undefined when the tag is free. */
-  inFlight: Invalidation | undefined;
-  /** Completions that have come for the oldest request that is not complete. */
-  completions: number;
-  /** Requests that timed out and may still be completed. */
-  debt: number;
-  /** The request in flight was lost in a reset: its timeout makes no debt. */
-  lost: boolean;
-}
-
-interface Destination {
-  readonly tags: readonly Tag[];
-  /** Tags with a request in flight. */
-  busy: number;
-  readonly waiting: Invalidation[];
-  depth: number;
-}
 
 export class InvalidationQueue {
   readonly #trace: Trace;
@@ -73,6 +57,7 @@ export class InvalidationQueue {
   #effects: InvalidationEffect[] = [];
   #lastId = 0;
   #late = 0;
+  #miscounted = 0;
 
   /** `grantsMade`: what an {@link Invalidation} notes when it is asked for. */
   constructor(ports: { readonly trace: Trace; readonly now: () => number; readonly grantsMade?: () => number }) {
@@ -203,6 +188,11 @@ export class InvalidationQueue {
     return this.#late;
   }
 
+  /** Completions that said another count than those before them of the same request. */
+  get miscountedCompletions(): number {
+    return this.#miscounted;
+  }
+
   /** Takes what has gathered since the last call, in order. */
   takeEffects(): readonly InvalidationEffect[] {
     const effects = this.#effects;
@@ -216,6 +206,7 @@ export class InvalidationQueue {
     this.#effects = fields.field('effects', this.#effects);
     this.#lastId = fields.field('lastId', this.#lastId);
     this.#late = fields.field('late', this.#late);
+    this.#miscounted = fields.field('miscounted', this.#miscounted);
   }
 
   #completeTag(bdf: Bdf, tag: Tag, itag: number, count: number): void {
@@ -229,6 +220,12 @@ export class InvalidationQueue {
       }
       return;
     }
+    if (tag.completions > 0 && tag.count !== count) {
+      this.#miscounted++;
+      this.#effects.push({ kind: 'miscounted', invalidation, count, was: tag.count });
+      return;
+    }
+    tag.count = count;
     tag.completions++;
     this.#trace.emit('invalidation-answered', bdf, itag, tag.completions, count);
     if (tag.completions < count) return;
@@ -273,27 +270,9 @@ export class InvalidationQueue {
   #destinationOf(bdf: Bdf): Destination {
     let destination = this.#destinations.get(bdf);
     if (destination === undefined) {
-      const tags = Array.from({ length: ITAGS }, (): Tag => ({ inFlight: undefined, completions: 0, debt: 0, lost: false }));
+      const tags = Array.from({ length: ITAGS }, (): Tag => ({ inFlight: undefined, completions: 0, count: 0, debt: 0, lost: false }));
       this.#destinations.set(bdf, (destination = { tags, busy: 0, waiting: [], depth: ITAGS }));
     }
     return destination;
   }
-}
-
-/** The lowest free tag without debt; the one with the least debt when every tag is in debt; -1 when the next request must wait. */
-function freeTag({ tags, busy, depth }: Destination): number {
-  if (busy >= depth) return -1;
-  let clean = false;
-  let best = -1;
-  let leastDebt = Infinity;
-  for (let itag = 0; itag < tags.length; itag++) {
-    const { debt, inFlight } = tags[itag]!;
-    if (debt === 0) clean = true;
-    if (inFlight === undefined && debt < leastDebt) {
-      leastDebt = debt;
-      best = itag;
-    }
-    if (leastDebt === 0) break;
-  }
-  return clean && leastDebt > 0 ? -1 : best;
 }

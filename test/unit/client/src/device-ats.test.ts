@@ -55,6 +55,9 @@ describe('an Invalidate Request', () => {
     void fn.ats.complete([0, 31]);
     await tick();
     expect(last(server)).toMatchObject({ number: BODY.invalidateComplete, body: { function: FUNCTION, itags: 0x8000_0001 } });
+    void fn.ats.complete(3, { completions: 8 });
+    await tick();
+    expect(last(server)).toMatchObject({ number: BODY.invalidateComplete, body: { itags: 8, completions: 8 } });
     await expect(fn.ats.complete(32)).rejects.toMatchObject({ code: 'EINVAL' });
     await expect(fn.ats.complete([-1])).rejects.toMatchObject({ code: 'EINVAL' });
   });

@@ -220,16 +220,18 @@ class Connection:
         posted_writes: bool | None = None,
         widths: Sequence[int] | None = None,
         atc: AtcOwner | None = None,
+        reset_deadline_ms: int | None = None,
     ) -> ClaimedFunction:
         """Is a `remote` function: its accesses and resets come to `device`. `config="emulator"`: those of configuration space too, as region 7.
         `declare`: what it is, as an entry of `functions` in a topology (`{"vendor": "0x1234", "bars": [{"bar": 0, "size": "4KiB"}]}`); where something else stands
         in the slot it is replaced; absent: what stands there.
         `posted_writes`: writes to BARs are not answered, and hosts do not wait for them. `widths`: of BAR accesses that it takes; all when absent.
         `atc="peer"`: this program caches the function's translations, by `ats` and `Device.invalidate`.
+        `reset_deadline_ms`: how long a reset may take to be answered, wall clock, 1 to 600000; 30000 when absent.
 
         Needs the device role. Errors: ENODEV, EBUSY (claimed by another), EOPNOTSUPP (not a remote function), EPERM, EEXIST (claimed here), EINVAL.
         """
-        terms = Terms(config, declare, posted_writes, widths, atc)
+        terms = Terms(config, declare, posted_writes, widths, atc, reset_deadline_ms)
         return self.claims.claim(bdf, device, terms)
 
     def plug(
@@ -242,10 +244,11 @@ class Connection:
         posted_writes: bool | None = None,
         widths: Sequence[int] | None = None,
         atc: AtcOwner | None = None,
+        reset_deadline_ms: int | None = None,
     ) -> ClaimedFunction:
         """Is a function that comes with this claim, into the empty slot of a root or downstream port, and goes with it. Its `address` may leave out the bus.
         Errors: as `claim`; EBUSY (the slot has something)."""
-        terms = Terms(config, declare, posted_writes, widths, atc)
+        terms = Terms(config, declare, posted_writes, widths, atc, reset_deadline_ms)
         return self.claims.plug(port, device, terms)
 
     def own_memory(self, address: int, size: int, owner: Owner, *, depth: int | None = None) -> OwnedMemory:

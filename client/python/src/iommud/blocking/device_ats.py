@@ -69,15 +69,18 @@ class DeviceAts:
             self._asked = [one for one in self._asked if one is not since]
         return Translation(result, any(_takes(one, pasid, iova, result) for one in since))
 
-    def complete(self, itags: int | Iterable[int]) -> None:
+    def complete(self, itags: int | Iterable[int], *, completions: int | None = None) -> None:
         """An Invalidate Completion of the function's own, for one tag or several, behind its DMA writes. Tags with no request in flight change nothing.
-        Errors: EPERM (not claimed), EOPNOTSUPP (the server keeps the ATC), EINVAL."""
+        `completions`: how many messages each of these requests gets in all, this one too, and each of them says the same: 1 to 8, one for each traffic class that
+        the function uses; 1 when absent. Errors: EPERM (not claimed), EOPNOTSUPP (the server keeps the ATC), EINVAL."""
         vector = 0
         for itag in (itags,) if isinstance(itags, int) else itags:
             if not 0 <= itag < _ITAGS:
                 raise invalid("itags", f"ITags are 0 to 31, and none is {itag}")
             vector |= 1 << itag
-        request = m.InvalidateComplete(function=self._function, itags=vector)
+        request = m.InvalidateComplete(
+            function=self._function, itags=vector, completions=None if completions is None else u32(completions, "completions")
+        )
         self._connection.ask(
             operation(b.INVALIDATE_COMPLETE, request, m.InvalidateCompleteReply, lambda _: None, "an Invalidate Completion")
         )

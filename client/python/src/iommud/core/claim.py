@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Mapping, Sequence
 
+from ..addresses import u32
 from ..gen import messages as m
 from ..gen.names import ATC_OWNER, CONFIG_KEEPER, AtcOwner, ConfigKeeper
 
@@ -17,6 +18,7 @@ class Terms:
     posted_writes: bool | None = None
     widths: Sequence[int] | None = None
     atc: AtcOwner | None = None
+    reset_deadline_ms: int | None = None
 
     def request(self, *, function: int | None = None, bdf: str | None = None, port: int | None = None) -> m.DeviceClaim:
         entry: dict[str, object] = {"model": "remote", **({} if bdf is None else {"address": bdf}), **(self.declare or {})}
@@ -29,5 +31,6 @@ class Terms:
             widths=None if self.widths is None else sum(set(self.widths)),
             # A device sees one write at a time in any case.
             write_multi=True,
+            reset_deadline_ms=None if self.reset_deadline_ms is None else u32(self.reset_deadline_ms, "reset_deadline_ms"),
             atc=None if self.atc is None else ATC_OWNER.number_of(self.atc, "atc"),
         )

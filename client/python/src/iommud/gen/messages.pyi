@@ -135,7 +135,8 @@ class DeviceInvalidateReply(Message):
 class InvalidateComplete(Message):
     function: int
     itags: int
-    def __init__(self, *, function: int | None = ..., itags: int | None = ...) -> None: ...
+    completions: int
+    def __init__(self, *, function: int | None = ..., itags: int | None = ..., completions: int | None = ...) -> None: ...
 
 class InvalidateCompleteReply(Message):
     elapsed_ns: int
@@ -1354,8 +1355,9 @@ class DeviceClaim(Message):
     write_multi: bool
     declare: str
     port: int
+    reset_deadline_ms: int
     atc: int
-    def __init__(self, *, function: int | None = ..., config: int | None = ..., posted_writes: bool | None = ..., widths: int | None = ..., write_multi: bool | None = ..., declare: str | None = ..., port: int | None = ..., atc: int | None = ...) -> None: ...
+    def __init__(self, *, function: int | None = ..., config: int | None = ..., posted_writes: bool | None = ..., widths: int | None = ..., write_multi: bool | None = ..., declare: str | None = ..., port: int | None = ..., reset_deadline_ms: int | None = ..., atc: int | None = ...) -> None: ...
 
 class DeviceClaimReply(Message):
     elapsed_ns: int

@@ -89,7 +89,15 @@ function watch(m: Parts, ids: readonly number[], operation: Operation): void {
 
 export function handleInvalidation(m: Parts, effect: InvalidationEffect): void {
   if (effect.kind === 'send') send(m, effect.invalidation);
-  else settled(m, effect.invalidation, effect.timedOut);
+  else if (effect.kind === 'settled') settled(m, effect.invalidation, effect.timedOut);
+  else miscounted(m, effect);
+}
+
+/** All Invalidate Completions of one request carry the same count (PCIe §10.3.2). */
+function miscounted(m: Parts, { invalidation, count, was }: Extract<InvalidationEffect, { kind: 'miscounted' }>): void {
+  const { bdf, itag } = invalidation;
+  const text = `completes an Invalidate Request (ITag ${itag}) with a completion count of ${count}, and before that one of ${was}; it does not count`;
+  m.outbox.log('warn', bdf, `${formatBdf(bdf)} ${text}`);
 }
 
 function send(m: Parts, invalidation: Invalidation): void {
@@ -156,7 +164,7 @@ export function forwardedAnswered(m: Parts, fn: FunctionState, itag: number, lif
 }
 
 /** An Invalidate Completion that a peer makes of its own. */
-export function invalidateComplete(m: Parts, origin: Origin, fn: FunctionState, { itags }: InvalidateComplete): void {
+export function invalidateComplete(m: Parts, origin: Origin, fn: FunctionState, { itags, completions }: InvalidateComplete): void {
   if (fn.claim?.ownAtc !== true) {
     const text = `the ATC of ${formatBdf(fn.bdf)} is the server's, which completes its invalidations; claim the function with an ATC of your own`;
     throw new ModelError('EOPNOTSUPP', text, 'function');
@@ -173,7 +181,7 @@ export function invalidateComplete(m: Parts, origin: Origin, fn: FunctionState, 
     );
     return;
   }
-  if (canComplete(m, fn)) answer(m, fn, itags | 0, 0, false);
+  if (canComplete(m, fn)) answer(m, fn, itags | 0, 0, false, completions);
   // Whether something waited for a posted one shows when it arrives.
   if (!('token' in origin) || origin.token !== 0) m.outbox.ok(origin);
 }
@@ -198,8 +206,8 @@ export function sendGathered(m: Parts, fn: FunctionState): void {
 }
 
 /** The Invalidate Completion is a posted message: it stands behind the writes that the function issued earlier. */
-function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, held: boolean): void {
-  enterMessage(m, fn, 'invalidation-completion', { itags, holdAt: held ? 'issued' : undefined, holdNs: delayNs });
+function answer(m: Parts, fn: FunctionState, itags: number, delayNs: number, held: boolean, completions = 1): void {
+  enterMessage(m, fn, 'invalidation-completion', { itags, completions, holdAt: held ? 'issued' : undefined, holdNs: delayNs });
   advance(m, fn);
 }
 

@@ -182,6 +182,7 @@ function makeRequest(
     viaAtc,
     walk: undefined,
     itags: 0,
+    completions: 0,
     epoch: task.fn.epoch,
     sinceNs: m.clock.nowNs,
     holdAt: hold,

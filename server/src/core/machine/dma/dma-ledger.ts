@@ -2,8 +2,9 @@
  * The in-flight ledger: requests that something holds, moved on in issue order. Posted requests (writes, MSI, Invalidate Completions) take
  * effect in order; reads do not pass writes; a translation request passes both.
  */
-import { PAGE_BYTES, formatBdf, join64, pageHigh, pageLow, pageNumber } from '../../base/index.ts';
+import { PAGE_BYTES, join64, pageHigh, pageLow, pageNumber } from '../../base/index.ts';
 import { STATUS, WAITING } from '../../translation/index.ts';
+import { completionArrived } from '../ats/completion-arrived.ts';
 import { startPeerAccess, targetAtRoot, turnAtPeer } from '../bus/peer-turn.ts';
 import { useAnswers, waitsForEntry } from '../domains/table-reads.ts';
 import { memoryFaultOn } from '../faults/memory-faults.ts';
@@ -150,14 +151,6 @@ export function checkTranslated(m: Parts, task: DmaTask, page: number, access: n
   const why = last === undefined ? 'never granted' : `granted at ${last.grantedNs} ns, ${last.why} at ${last.revokedNs} ns`;
   m.outbox.log('warn', fn.bdf, `stale-atc: a translated request reached page 0x${page.toString(16)} outside every live grant (${why})`);
   return STATUS.performed;
-}
-
-/** One that nothing waits for is its peer's mistake, of which no reply can tell: the message is posted. */
-function completionArrived(m: Parts, { fn, itags }: Request): void {
-  const before = m.invalidations.lateCompletions;
-  m.invalidations.complete(fn.bdf, itags, 1);
-  if (m.invalidations.lateCompletions === before) m.peers.noteServed(fn.claimedBy);
-  else m.peers.noteUnserved(fn.claimedBy, `an Invalidate Completion of ${formatBdf(fn.bdf)} that no request waited for`);
 }
 
 function perform(m: Parts, request: Request): void {

@@ -10,7 +10,7 @@ export function enterMessage(
   m: Parts,
   fn: FunctionState,
   kind: Extract<Request['kind'], 'invalidation-completion' | 'page-request' | 'intx'>,
-  fields: Partial<Pick<Request, 'operation' | 'iovaLow' | 'iovaHigh' | 'pasid' | 'access' | 'itags' | 'holdAt' | 'holdNs'>>,
+  fields: Partial<Pick<Request, 'operation' | 'iovaLow' | 'iovaHigh' | 'pasid' | 'access' | 'itags' | 'completions' | 'holdAt' | 'holdNs'>>,
 ): number {
   const id = m.nextRequest++;
   enter(m, {
@@ -29,6 +29,7 @@ export function enterMessage(
     viaAtc: false,
     walk: undefined,
     itags: 0,
+    completions: 1,
     epoch: fn.epoch,
     sinceNs: m.clock.nowNs,
     holdAt: undefined,

@@ -13,6 +13,7 @@ import { functionNumbered } from '../function-state.ts';
 import { routePaths } from '../hierarchy/routing.ts';
 import { resetInterrupts } from '../interrupts/intx.ts';
 import type { Parts } from '../parts.ts';
+import { tellReset } from '../remote/told-resets.ts';
 import { resetModel } from '../reset/model-life.ts';
 import type { ArmedFault, FunctionState } from '../state.ts';
 
@@ -98,11 +99,7 @@ function vanish(m: Parts, fn: FunctionState): void {
   fn.config.reset('conventional');
   resetInterrupts(m, fn);
   forgetPageRequests(m, fn);
-  const peer = m.peers.get(fn.claimedBy);
-  if (peer !== undefined) {
-    fn.peerResets++;
-    m.peers.call(peer, { kind: 'device-reset', bdf: fn.bdf, method: 'bus' }, { kind: 'device-reset', bdf: fn.bdf, index: fn.index });
-  }
+  tellReset(m, fn, 'bus', false);
   advance(m, fn);
 }
 

@@ -52,9 +52,10 @@ function termsOf({
   widths = WIDTHS,
   writeMulti = false,
   ownAtc = false,
+  resetDeadlineMs,
 }: DeviceClaim): ClaimTerms {
   if (widths < 1 || widths > WIDTHS) throw new ModelError('EINVAL', `widths is ${widths}; it is 1, 2, 4 and 8 added up`, 'widths');
-  return { config, postedWrites, widths, writeMulti, ownAtc };
+  return { config, postedWrites, widths, writeMulti, ownAtc, resetDeadlineMs };
 }
 
 /** What the topology had there, which has been taken out since. */

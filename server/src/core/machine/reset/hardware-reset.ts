@@ -13,6 +13,7 @@ import { functionsBelow } from '../hierarchy/routing.ts';
 import { sriovReset } from '../hierarchy/virtual-functions.ts';
 import { resetInterrupts } from '../interrupts/intx.ts';
 import type { Parts } from '../parts.ts';
+import { tellReset } from '../remote/told-resets.ts';
 import type { FunctionState } from '../state.ts';
 import { resetModel } from './model-life.ts';
 
@@ -65,15 +66,7 @@ export function resetHardware(m: Parts, fn: FunctionState, method: ResetMethod, 
   forgetPageRequests(m, fn);
   sriovReset(m, fn, fn.resetHolder !== 0);
   fn.readyAtNs = Infinity;
-  const peer = m.peers.get(fn.claimedBy);
-  if (peer !== undefined) {
-    fn.peerResets++;
-    m.peers.call(
-      peer,
-      { kind: 'device-reset', bdf: fn.bdf, method, ...(cold ? { cold } : {}) },
-      { kind: 'device-reset', bdf: fn.bdf, index: fn.index },
-    );
-  }
+  tellReset(m, fn, method, cold);
   if (!held) getReady(m, fn, kind.busyMs);
   if (!fn.config.isBridge) return;
   m.changedPorts.add(fn);
