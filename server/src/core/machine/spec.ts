@@ -139,7 +139,7 @@ export interface PlugPlace {
 
 export interface PlugPort {
   readonly bdf: Bdf;
-  readonly kind: 'root-port' | 'downstream-port';
+  readonly kind: 'root-port' | 'downstream-port' | 'pcie-to-pci-bridge' | 'pci-bridge';
   readonly secondary: number;
   readonly subordinate: number;
   /** Its memory window; undefined: closed. */

@@ -2,7 +2,7 @@
 import { ModelError, formatBdf, segmentOf, type Bdf } from '../../base/index.ts';
 import { PORT_TYPE, type ConfigSpace } from '../../pci/index.ts';
 import type { Parts } from '../parts.ts';
-import type { PlugPlace } from '../spec.ts';
+import type { PlugPlace, PlugPort } from '../spec.ts';
 import type { FunctionState } from '../state.ts';
 
 const END_OF_32_BITS = 2 ** 32;
@@ -22,26 +22,33 @@ export function portAt(m: Parts, port: Bdf): FunctionState {
   return fn;
 }
 
-/** `replaced`: a function that goes when they come. */
-export function placeOf(m: Parts, port: Bdf | undefined, replaced?: FunctionState): PlugPlace {
+/** The same below a bridge, whichever it is. `replaced`: a function that goes when they come. */
+export function placeOf(m: Parts, port: Bdf | undefined, above?: FunctionState, replaced?: FunctionState): PlugPlace {
   const taken = m.functionList
     .filter((fn) => fn !== replaced)
     .flatMap(memoryOf)
     .toSorted((a, b) => a.base - b.base);
-  if (port === undefined) return { segment: 0, port: undefined, taken };
-  const { config } = portAt(m, port);
-  const { secondary, subordinate } = m.topology.busesAt(port) ?? { secondary: 0, subordinate: 0 };
+  const into = port === undefined ? above : portAt(m, port);
+  if (into === undefined) return { segment: 0, port: undefined, taken };
+  const { bdf, config } = into;
+  const { secondary, subordinate } = m.topology.busesAt(bdf) ?? { secondary: 0, subordinate: 0 };
   return {
-    segment: segmentOf(port),
+    segment: segmentOf(bdf),
     port: {
-      bdf: port,
-      kind: config.portType === PORT_TYPE.rootPort ? 'root-port' : 'downstream-port',
+      bdf,
+      kind: kindOf(config),
       secondary,
       subordinate,
       window: memoryWindowOf(config),
     },
     taken,
   };
+}
+
+function kindOf({ portType }: ConfigSpace): PlugPort['kind'] {
+  if (portType === PORT_TYPE.rootPort) return 'root-port';
+  if (portType === PORT_TYPE.downstreamPort) return 'downstream-port';
+  return portType === PORT_TYPE.expressToPci ? 'pcie-to-pci-bridge' : 'pci-bridge';
 }
 
 function memoryOf({ config }: FunctionState): PlugPlace['taken'] {

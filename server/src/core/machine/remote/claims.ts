@@ -1,6 +1,7 @@
 /** Who plays a remote function: how it is claimed, in a slot or as a function that comes with its claim. */
 import { ModelError, formatBdf, type Bdf } from '../../base/index.ts';
 import type { ClaimTerms, DeviceClaim, DeviceRelease } from '../command.ts';
+import { hasLinkBelow } from '../errors/link.ts';
 import { addFunctions } from '../hierarchy/plug.ts';
 import { interruptsChanged } from '../interrupts/interrupts.ts';
 import type { PeerId } from '../outgoing.ts';
@@ -14,7 +15,7 @@ import { toldConfig } from './own-config.ts';
 
 /** 1, 2, 4 and 8. */
 const WIDTHS = 15;
-/** From the link's being up until configuration requests are answered (PCIe Base r6.0 §6.6.1). An integrated function has no link. */
+/** From the link's being up until configuration requests are answered (PCIe Base r6.0 §6.6.1). Integrated functions, and those of a conventional bus, have no link. */
 const LINK_NS = 100_000_000;
 
 /**
@@ -77,8 +78,10 @@ function come(m: Parts, origin: Origin, peerId: PeerId, terms: ClaimTerms, decla
 }
 
 function add(m: Parts, spec: FunctionSpec): FunctionState {
-  const integrated = m.topology.parentBridge(spec.bdf) === undefined;
-  const [fn] = addFunctions(m, [spec], { reason: 'plugged', readyNs: integrated ? 0 : LINK_NS });
+  const parent = m.topology.parentBridge(spec.bdf);
+  const above = parent === undefined ? undefined : m.functions.get(parent);
+  const overLink = above !== undefined && hasLinkBelow(above);
+  const [fn] = addFunctions(m, [spec], { reason: 'plugged', readyNs: overLink ? LINK_NS : 0 });
   return fn!;
 }
 

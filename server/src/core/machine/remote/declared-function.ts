@@ -1,6 +1,5 @@
 /** The function that a claim declares: read as a topology's, and held to the place where it comes. */
-import { ModelError, formatBdf, type Bdf } from '../../base/index.ts';
-import { PORT_TYPE } from '../../pci/index.ts';
+import { ModelError, busOf, formatBdf, segmentOf, type Bdf } from '../../base/index.ts';
 import type { DeviceClaim } from '../command.ts';
 import { placeOf } from '../hierarchy/plug-place.ts';
 import { slotRefusal } from '../hierarchy/plug.ts';
@@ -24,8 +23,9 @@ const BAR_TYPE = 0xf;
 export function declaredFunction(m: Parts, { bdf, port }: DeviceClaim, text: string): Declared {
   if (m.readFunctions === undefined) throw new ModelError('EOPNOTSUPP', 'this machine reads no topology', 'declare');
   const there = bdf === undefined ? undefined : m.functions.get(bdf);
-  const into = port ?? (there === undefined ? undefined : portAbove(there));
-  const specs = m.readFunctions(text, placeOf(m, into, there));
+  // The slots of a conventional bus are the topology's too; only into those of a port can something be plugged.
+  const above = bdf === undefined ? undefined : m.functionList.find((one) => isAbove(m, one, bdf));
+  const specs = m.readFunctions(text, placeOf(m, port, above, there));
   const [spec] = specs;
   if (spec === undefined || specs.length > 1)
     throw new ModelError('EINVAL', `a claim declares one function, not ${specs.length}`, 'declare');
@@ -39,19 +39,12 @@ export function declaredFunction(m: Parts, { bdf, port }: DeviceClaim, text: str
   if (there === undefined && port === undefined && !m.spec.functions.some((one) => one.bdf === spec.bdf && one.model === 'remote')) {
     throw new ModelError('ENODEV', `no slot at ${name} in machine "${m.spec.name}"; name a port to plug it in`, 'function');
   }
-  return { spec, port: into, plugged: port !== undefined };
+  return { spec, port, plugged: port !== undefined };
 }
 
-function portAbove({ path, bdf }: FunctionState): Bdf | undefined {
-  const [above] = path;
-  if (above === undefined) return undefined;
-  const { portType } = above.config;
-  if (portType === PORT_TYPE.rootPort || portType === PORT_TYPE.downstreamPort) return above.bdf;
-  throw new ModelError(
-    'EOPNOTSUPP',
-    `${formatBdf(bdf)} is on a conventional bus, where the topology alone declares what is there`,
-    'declare',
-  );
+/** Its secondary bus, as the topology has it, is that of the slot. */
+function isAbove(m: Parts, { bdf, config }: FunctionState, at: Bdf): boolean {
+  return config.isBridge && segmentOf(bdf) === segmentOf(at) && m.topology.busesAt(bdf)?.secondary === busOf(at);
 }
 
 /** Why it cannot come into its port's slot now. */
