@@ -8006,8 +8006,8 @@ export namespace iommud {
         }
 
         /**
-         * Server to owner: answer when every MemoryWrite sent before this one has been applied or never will be. After an abort this tells what
-         * became of the writes in flight. Class: memory.
+         * Server to owner: answer when every MemoryWrite sent before this one has been applied or never will be, and has been answered. After an abort
+         * this tells what became of the writes in flight: until both are answered their range is not used again. Class: memory.
          */
         class MemoryFence {
 

@@ -51,7 +51,7 @@ function textsOf({ standing, inFlight, answer, shut, shutDma, resets, ended, aft
     shut === '' ? '' : shut + reset,
     [...new Set(shutDma)].map(code).join(', '),
     shut === '' ? ended + reset : ended,
-    after.map((outcome) => (outcome === 'performed' ? 'performed' : 'refused')).join(', '),
+    after.map(code).join(', '),
   ];
 }
 

@@ -75,8 +75,7 @@ async function expectBack(m: ScenarioMachine, { fn }: Cast, victim: Victim): Pro
   await eventually(async () => expect(await write(RAM_IOVA)).toMatchObject({ outcome: 'performed' }));
   expect(await dev.info()).toMatchObject({ blocked: false, gateOpen: true, resetDepth: 0 });
   const { outcome } = await write(OWNED_IOVA);
-  if (victim === 'owner') expect(['completer-abort', 'unsupported-request']).toContain(outcome);
-  else expect(outcome).toBe('performed');
+  expect(outcome).toBe(victim === 'owner' ? 'completer-abort' : 'performed');
 }
 
 for (const victim of VICTIMS) {

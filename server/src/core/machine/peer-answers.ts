@@ -3,7 +3,7 @@ import type { Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { deliver, forwardedAnswered } from './ats/invalidation.ts';
 import { releaseHoldsOf } from './calls/call-holds.ts';
-import { forget, giveUpFence } from './dma/dma-drain.ts';
+import { fenceAnswered, forget, giveUpFence, lateWriteAnswered } from './dma/dma-drain.ts';
 import { advance, end, performed } from './dma/dma-ledger.ts';
 import { noteAbsentOwner, noteFailure } from './dma/dma-task.ts';
 import { lookupAnswered } from './domains/table-lookups.ts';
@@ -24,7 +24,7 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
   switch (owed.kind) {
     case 'request':
       peer.memoryOutstanding--;
-      requestAnswered(m, owed.request, answer);
+      requestAnswered(m, peer, owed.request, answer);
       giveCredit(m, peer);
       break;
     case 'table-read':
@@ -37,11 +37,9 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
       walkOn(m, updateAnswered(m, peer, owed.update, answer));
       giveCredit(m, peer);
       break;
-    case 'fence': {
-      const [first] = owed.requests;
-      if (first !== undefined) forget(m, first.fn, owed.requests);
+    case 'fence':
+      fenceAnswered(m, peer, owed.requests);
       break;
-    }
     case 'device-alarm':
       break;
     case 'lookup':
@@ -66,10 +64,11 @@ export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer)
 }
 
 /** An answer to a request that was dropped is late: its epoch has passed, and it changes nothing. */
-function requestAnswered(m: Parts, request: Request, answer: PeerAnswer): void {
+function requestAnswered(m: Parts, peer: Peer, request: Request, answer: PeerAnswer): void {
   const { fn, task } = request;
   if (request.dead || task === undefined) {
     m.trace.emit('late-answer', fn.bdf, request.id, request.epoch, fn.epoch);
+    if (request.point === 'indeterminate') lateWriteAnswered(m, peer, request);
     return;
   }
   if (answer.kind === 'data') task.data.set(answer.data, request.dataOffset);
@@ -105,6 +104,7 @@ export function peerSilent(m: Parts, peer: Peer): void {
   peer.silent = true;
   for (const owed of peer.owed.values()) {
     if (owed.kind === 'fence') giveUpFence(m, owed.requests);
+    else if (owed.kind === 'request' && owed.request.point === 'indeterminate') giveUpFence(m, [owed.request]);
     else if (owed.kind === 'access') accessUnanswered(m, m.operations.get(owed.operation));
     else if (owed.kind === 'table-read') walkOn(m, entryAnswered(m, owed.read, undefined));
     else if (owed.kind === 'lookup') lookupAnswered(m, m.operations.get(owed.operation), owed.key, undefined);
@@ -124,6 +124,8 @@ export function peerGone(m: Parts, peer: Peer): void {
       touched.add(owed.request.fn.bdf);
     } else if (owed.kind === 'access') {
       if (owed.late === undefined) accessAnswered(m, owed, GONE);
+    } else if (owed.kind === 'fence') {
+      for (const request of owed.requests) forget(m, request.fn, [request]);
     } else {
       settleOwed(m, peer, owed, GONE);
     }
@@ -142,7 +144,10 @@ const GONE: PeerAnswer = { kind: 'error', code: 'EIO', message: 'the peer is gon
 
 /** A read errs as a completer abort; whether a write landed nobody will know. */
 function loseRequest(m: Parts, request: Request): void {
-  if (request.dead) return;
+  if (request.dead) {
+    if (request.point === 'indeterminate') forget(m, request.fn, [request]);
+    return;
+  }
   request.dead = true;
   request.fn.entries = request.fn.entries.filter((entry) => entry !== request);
   end(m, request, request.posted ? STATUS.indeterminate : STATUS['completer-abort']);

@@ -2,6 +2,7 @@
 import { addressOfPage, pageHigh, pageLow, pageNumber, type ResetMethod } from '../../base/index.ts';
 import { STATUS } from '../../translation/index.ts';
 import type { Parts } from '../parts.ts';
+import type { Peer } from '../peers.ts';
 import type { IndeterminateRange } from '../reply.ts';
 import type { FunctionState, Operation, Request } from '../state.ts';
 import { advance, end } from './dma-ledger.ts';
@@ -77,7 +78,7 @@ export interface AbortReport {
 
 /**
  * Drops what is in flight. A request that was not sent is dropped; a read that was sent is forgotten; a write that was sent cannot be
- * recalled: it is indeterminate, and stays in the ledger until its owner answers a fence or is gone.
+ * recalled: it is indeterminate, and stays in the ledger until its owner has answered it and a fence, or is gone.
  */
 export function abortLedger(m: Parts, fn: FunctionState, awaiting = NOBODY): AbortReport {
   const indeterminate: Request[] = [];
@@ -148,7 +149,34 @@ export function giveUpFence(m: Parts, requests: readonly Request[]): void {
   }
 }
 
-/** The owner has answered the fence, or is gone: these writes have landed or never will. */
+/**
+ * The owner has answered the fence. A write that it has not answered by then is awaited on: one that answers its fence too early, and applies what it had
+ * afterwards, does not get by.
+ */
+export function fenceAnswered(m: Parts, peer: Peer, requests: readonly Request[]): void {
+  const [first] = requests;
+  if (first === undefined) return;
+  const unanswered = requests.filter((request) => owes(peer, request));
+  const settled = requests.filter((request) => !unanswered.includes(request));
+  if (unanswered.length > 0) {
+    const text = `peer ${peer.id} has answered a fence before ${unanswered.length} of the writes that were sent before it: they are awaited`;
+    m.outbox.log('warn', first.fn.bdf, text);
+  }
+  forget(m, first.fn, settled);
+}
+
+/** The owner has answered a write that was dropped: where it has answered the fence for it too, nobody waits for it any more. */
+export function lateWriteAnswered(m: Parts, peer: Peer, request: Request): void {
+  for (const owed of peer.owed.values()) if (owed.kind === 'fence' && owed.requests.includes(request)) return;
+  forget(m, request.fn, [request]);
+}
+
+function owes(peer: Peer, request: Request): boolean {
+  for (const owed of peer.owed.values()) if (owed.kind === 'request' && owed.request === request) return true;
+  return false;
+}
+
+/** The owner has answered for them, or is gone: these writes have landed or never will. */
 export function forget(m: Parts, fn: FunctionState, requests: readonly Request[]): void {
   const gone = new Set(requests);
   fn.entries = fn.entries.filter((request) => !gone.has(request));
