@@ -9,7 +9,7 @@ const IOVA = 0x10_0000;
 const ENTRIES = 256;
 const PACKET_BYTES = 1500;
 const AT_ONCE = 64;
-const PACKETS = 32 * AT_ONCE;
+const PACKETS = 16 * AT_ONCE;
 const ON_THEIR_WAY = 2 * AT_ONCE;
 
 const topology = {

@@ -2,6 +2,7 @@ import { ringNic } from '../../client/examples/ring-nic.ts';
 /** The example's network cards in the hands of a test: two of them at a cable, with their drivers, or one by its registers, as docs/ring-nic.md has them. */
 import { cable, type Wire } from '../../client/examples/ring-nic/cable.ts';
 import { dispatchInterrupts, openNic, type NicDriver, type NicDriverOptions } from '../../client/examples/ring-nic/driver.ts';
+import type { Nic } from '../../client/examples/ring-nic/rings.ts';
 import type { Connection, FunctionHandle } from '../../client/src/index.ts';
 import type { ScenarioMachine } from './scenario.ts';
 
@@ -34,11 +35,11 @@ export const [BASE, LENGTH, HEAD, TAIL, CONTROL] = [0x00, 0x08, 0x0c, 0x10, 0x14
 export const [END, INTERRUPT] = [1, 2];
 export const DESCRIPTOR_BYTES = 16;
 
-/** Plays the card at one end. Returns its connection. */
-export async function play(m: ScenarioMachine, bdf: string, wire: Wire): Promise<Connection> {
+/** Plays the card at one end. Returns its program's connection, and the card as its own code sees it. */
+export async function play(m: ScenarioMachine, bdf: string, wire: Wire): Promise<{ readonly program: Connection; readonly inside: Nic }> {
   const program = await m.connect(['device']);
-  await ringNic({ mac: bdf === LEFT ? '52:54:00:12:34:01' : '52:54:00:12:34:02', wire }).claim(program, bdf);
-  return program;
+  const { fn } = await ringNic({ mac: bdf === LEFT ? '52:54:00:12:34:01' : '52:54:00:12:34:02', wire }).claim(program, bdf);
+  return { program, inside: fn };
 }
 
 export interface TwoCards {
@@ -51,11 +52,11 @@ export interface TwoCards {
 /** Both cards, the link up, and their drivers. */
 export async function twoCards(m: ScenarioMachine, options: Partial<NicDriverOptions> = {}): Promise<TwoCards> {
   const ends = cable();
-  const programs = [await play(m, LEFT, ends[0]), await play(m, RIGHT, ends[1])] as const;
+  const [one, other] = [await play(m, LEFT, ends[0]), await play(m, RIGHT, ends[1])];
   const opened = { iova: 0x10_0000, entries: 8, bufferBytes: 256, ...options };
   const [left, right] = [await openNic(m, LEFT, opened), await openNic(m, RIGHT, opened)];
   void dispatchInterrupts(m, [left, right]);
-  return { left, right, programs, ends };
+  return { left, right, programs: [one.program, other.program], ends };
 }
 
 /** A wire that leads to the test: what is sent is noted, and goes no further as long as it is held. */
