@@ -59,7 +59,7 @@ export async function twoCards(m: ScenarioMachine, options: Partial<NicDriverOpt
   return { left, right, programs: [one.program, other.program], ends };
 }
 
-/** A wire that leads to the test: what is sent is noted, and goes no further as long as it is held. */
+/** A wire that leads to the test: what is sent is noted, and waits as long as it is held: then its sender may give up. */
 export class TestWire implements Wire {
   readonly sent: string[] = [];
   /** Lets a card have a packet, once it is plugged in. */
@@ -76,8 +76,9 @@ export class TestWire implements Wire {
         this.#held.push(resolve);
         signal.addEventListener('abort', () => resolve());
       });
+      if (signal.aborted) return;
     }
-    if (!signal.aborted) this.sent.push(new TextDecoder().decode(packet));
+    this.sent.push(new TextDecoder().decode(packet));
   }
   plug(card: Parameters<Wire['plug']>[0]): () => void {
     this.deliver = (packet) => card.receive(bytes(packet), new AbortController().signal);

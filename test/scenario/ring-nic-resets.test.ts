@@ -157,6 +157,8 @@ scenario('a reset while the wire has no room: what waits for it does not go out'
   await card.turnOn(TX, RING, 8);
   await card.ring(TX, 2);
   await eventually(() => expect(owner.log).toEqual(['read', 'read']));
+  await eventually(async () => expect(await card.dev.ledger()).toEqual([]));
+  wire.held = false;
   expect(await card.dev.reset({ method: 'flr', deadlineMs: 10 })).toMatchObject({ aborted: 0 });
   wire.letThrough();
   expect([await card.read(REGISTER.txPackets), await status(0), wire.sent]).toEqual([0, 0, []]);
