@@ -10,6 +10,19 @@ import pytest
 import iommud
 from iommud.server import server_command
 
+# The shape that the package was made to reach, word for word.
+SAMPLE = """
+def test_rogue_dma_and_reset(machine):
+    dev = machine.function("00:02.0")
+    page = machine.memory.alloc(4096)
+    dev.dma.map(iova=0x10000, address=page.address, size=4096, access="rw")
+    assert dev.model.write(0x10000, b"hello").ok
+    dev.model.write(0x11000, b"rogue")
+    assert machine.faults.next().cause == "not-present"
+    late = dev.model.start_write(0x10000, b"late", hold="translated")
+    assert dev.reset("flr", deadline_ms=10, on_deadline="abort").aborted == 1
+"""
+
 RED = """
 def test_red(machine):
     dev = machine.function("00:02.0")
@@ -38,6 +51,11 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IOMMUD_URL", raising=False)
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
         monkeypatch.delenv(name)
+
+
+def test_the_sample_runs_as_it_stands(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(SAMPLE)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def served(folder: Path) -> tuple[set[str], set[str]]:
