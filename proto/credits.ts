@@ -56,6 +56,8 @@ export function creditClass(number: number): CreditClass {
     case BODY.memoryRead:
     case BODY.memoryWrite:
     case BODY.memoryFence:
+    case BODY.memoryDirty:
+    case BODY.dirtyLogRead:
       return CREDIT_CLASS_MEMORY;
     default:
       return CREDIT_CLASS_CONTROL;
@@ -71,6 +73,7 @@ export function replyBytes(number: number, body: object): number {
     case BODY.configRead:
       return (body as { bytes?: number | null }).bytes ?? 0;
     case BODY.dirtyRead:
+    case BODY.dirtyLogRead:
       return bitmapBytes(body);
     case BODY.dmaList:
       return listBytes(body);

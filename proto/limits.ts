@@ -123,6 +123,8 @@ export const RESET_DEADLINE_MS_MAX = 600_000;
 export const PEER_MISTAKES_MAX = 16;
 /** Calls in a row of a peer that is no host, refused, before it is closed with 1008; posted ones and vain Invalidate Completions are a row of their own. */
 export const PEER_REFUSALS_MAX = 4096;
+/** Ranges that an owner tells of in one call, which it has written itself. As many as one list of DMA has; the client makes several calls of more. */
+export const DIRTY_RANGES_MAX = 256;
 /** How long what a peer that vanished has left, functions and memory, may be claimed again, wall clock, before it is gone: where a machine does not say (`peerGraceMs`). */
 export const PEER_GRACE_MS = 30_000;
 /** The longest that a machine may say. A developer's lunch. */

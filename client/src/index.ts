@@ -59,9 +59,9 @@ export type { DirtyRange, DirtyReport, Mappings, MapReport, MapRequest, UnmapRep
 export type { AreaRequest, Ioas, Ioases, IovaRanges } from './ioas.ts';
 export type { Irq, RemapEntry } from './interrupts.ts';
 export type { FoundRange, IovaRange } from './iova-range.ts';
-export type { Allocation, Memory } from './memory.ts';
+export type { Allocation, Memory, WrittenRange } from './memory.ts';
 export type { MemoryChange } from './memory-change.ts';
-export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange } from './memory-owner.ts';
+export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange, OwnWrite } from './memory-owner.ts';
 export type { Atomic, Model, ModelOptions } from './model.ts';
 export type {
   Access,

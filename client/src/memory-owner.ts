@@ -1,4 +1,5 @@
 /** The memory role: ranges of guest memory that this program owns. */
+import { DIRTY_RANGES_MAX } from '../../proto/limits.ts';
 import { ask, type CallOptions } from './ask.ts';
 import type { Channel, PeerAnswer, PeerCall } from './channel.ts';
 import { Claim } from './claim.ts';
@@ -32,19 +33,42 @@ export interface MemoryHandlers {
   fence?(address: bigint, bytes: bigint, context: AccessContext): void | Promise<void>;
 }
 
+/** Bytes that the owner has written itself. */
+export interface OwnWrite {
+  /** Physical. */
+  readonly address: bigint | number;
+  readonly bytes: bigint | number;
+}
+
 /** A range that this connection owns. Disposing of it gives it up. */
 export class MemoryOwner extends Claim {
   readonly address: bigint;
   readonly bytes: bigint;
+  readonly #channel: Channel;
   readonly #handlers: MemoryHandlers;
   /** Writes whose handlers have started and not settled. */
   readonly #writes = new Set<Promise<void>>();
 
-  constructor(range: MemoryRange, handlers: MemoryHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
+  constructor(channel: Channel, range: MemoryRange, handlers: MemoryHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
     super(giveUp);
+    this.#channel = channel;
     this.address = bigintOf(u64(range.address, 'address'));
     this.bytes = bigintOf(u64(range.bytes, 'bytes'));
     this.#handlers = handlers;
+  }
+
+  /**
+   * Tells the server what this program has written here by itself, so that hosts that keep a log of what is written know; any number of ranges. `logging`: whether
+   * one does. Errors: EINVAL, EFAULT (not in this range, or another of this connection's); ranges of 256 that were told before an error are noted.
+   */
+  async dirty(writes: readonly OwnWrite[], options?: CallOptions): Promise<{ readonly logging: boolean }> {
+    const ranges = writes.map(({ address, bytes }) => ({ address: u64(address, 'address'), bytes: u64(bytes, 'bytes') }));
+    let logging = false;
+    for (let from = 0; from < Math.max(ranges.length, 1); from += DIRTY_RANGES_MAX) {
+      const { body } = await ask(this.#channel, 'memoryDirty', { ranges: ranges.slice(from, from + DIRTY_RANGES_MAX) }, options);
+      ({ logging } = body);
+    }
+    return { logging };
   }
 
   holds(address: bigint): boolean {
@@ -90,7 +114,7 @@ export class MemoryOwners {
       bytes: u64(range.bytes, 'bytes'),
       depth: range.depth === undefined ? null : u32(range.depth, 'depth'),
     };
-    const owner = new MemoryOwner(range, handlers, async (releaseOptions) => {
+    const owner = new MemoryOwner(this.#channel, range, handlers, async (releaseOptions) => {
       await ask(this.#channel, 'memoryRelease', { address: request.address }, releaseOptions);
       this.#owners.delete(owner);
     });

@@ -6,11 +6,23 @@ import { bigintOf, numberOf, u64 } from './numbers.ts';
 import { shown } from './shown.ts';
 import { waited, type Waited } from './waited.ts';
 
+const PAGE_BYTES = 4096;
+
 export interface Allocation {
   /** Physical. */
   readonly address: bigint;
   /** Whole pages. */
   readonly bytes: number;
+}
+
+/** Physical; `address` and `bytes` are multiples of `pageBytes`. */
+export interface WrittenRange {
+  readonly address: bigint | number;
+  readonly bytes: bigint | number;
+  /** What one bit stands for: a power of two from 4096, which it is when absent. */
+  readonly pageBytes?: bigint | number;
+  /** What is told stays dirty. */
+  readonly noClear?: boolean;
 }
 
 /** Guest memory as the host sees it. Addresses are physical. */
@@ -55,6 +67,30 @@ export class Memory {
         return ask(this.#channel, 'memoryWrite', request, options, bytes.subarray(from, from + size));
       }),
     );
+  }
+
+  /**
+   * Notes from now on which pages are written, by functions, by hosts, or by owners that say so ({@link MemoryOwner.dirty}), all of them clean at first; or notes no
+   * more. Memory that gets an owner while it is on is dirty as a whole.
+   */
+  async setDirtyLog(on: boolean, options?: CallOptions): Promise<Waited> {
+    const { body } = await ask(this.#channel, 'dirtyLogSet', { on }, options);
+    return waited(body.elapsedNs);
+  }
+
+  /**
+   * Which pages of a range were written since they were last clean: a bit for each, the first in bit 0 of the first byte. They are clean again unless `noClear`.
+   * A write to memory that a peer owns counts when the owner has answered it. Errors: EINVAL (the log is off; alignment; more than 1 MiB of bitmap).
+   */
+  async readDirtyLog(range: WrittenRange, options?: CallOptions): Promise<Uint8Array> {
+    const request = {
+      address: u64(range.address, 'address'),
+      bytes: u64(range.bytes, 'bytes'),
+      pageBytes: u64(range.pageBytes ?? PAGE_BYTES, 'pageBytes'),
+      noClear: range.noClear ?? null,
+    };
+    const { data } = await ask(this.#channel, 'dirtyLogRead', request, options);
+    return data ?? new Uint8Array(0);
   }
 
   async #readPart(address: bigint, bytes: number, options: CallOptions | undefined): Promise<Uint8Array> {

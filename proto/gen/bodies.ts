@@ -133,6 +133,12 @@ export const BODY = {
   ioasAllowReply: 147,
   domainInvalidate: 148,
   domainInvalidateReply: 149,
+  memoryDirty: 150,
+  memoryDirtyReply: 151,
+  dirtyLogSet: 152,
+  dirtyLogSetReply: 153,
+  dirtyLogRead: 154,
+  dirtyLogReadReply: 155,
   resetPrepare: 160,
   resetPrepareReply: 161,
   resetTrigger: 162,
@@ -279,6 +285,9 @@ export interface Calls {
   ioasRanges: { request: iommud.v1.IoasRanges.$Properties; decoded: iommud.v1.IoasRanges; reply: iommud.v1.IoasRangesReply };
   ioasAllow: { request: iommud.v1.IoasAllow.$Properties; decoded: iommud.v1.IoasAllow; reply: iommud.v1.IoasAllowReply };
   domainInvalidate: { request: iommud.v1.DomainInvalidate.$Properties; decoded: iommud.v1.DomainInvalidate; reply: iommud.v1.DomainInvalidateReply };
+  memoryDirty: { request: iommud.v1.MemoryDirty.$Properties; decoded: iommud.v1.MemoryDirty; reply: iommud.v1.MemoryDirtyReply };
+  dirtyLogSet: { request: iommud.v1.DirtyLogSet.$Properties; decoded: iommud.v1.DirtyLogSet; reply: iommud.v1.DirtyLogSetReply };
+  dirtyLogRead: { request: iommud.v1.DirtyLogRead.$Properties; decoded: iommud.v1.DirtyLogRead; reply: iommud.v1.DirtyLogReadReply };
   resetPrepare: { request: iommud.v1.ResetPrepare.$Properties; decoded: iommud.v1.ResetPrepare; reply: iommud.v1.ResetPrepareReply };
   resetTrigger: { request: iommud.v1.ResetTrigger.$Properties; decoded: iommud.v1.ResetTrigger; reply: iommud.v1.ResetTriggerReply };
   resetDone: { request: iommud.v1.ResetDone.$Properties; decoded: iommud.v1.ResetDone; reply: iommud.v1.ResetDoneReply };
@@ -464,6 +473,12 @@ codecs[146] = v1.IoasAllow;
 codecs[147] = v1.IoasAllowReply;
 codecs[148] = v1.DomainInvalidate;
 codecs[149] = v1.DomainInvalidateReply;
+codecs[150] = v1.MemoryDirty;
+codecs[151] = v1.MemoryDirtyReply;
+codecs[152] = v1.DirtyLogSet;
+codecs[153] = v1.DirtyLogSetReply;
+codecs[154] = v1.DirtyLogRead;
+codecs[155] = v1.DirtyLogReadReply;
 codecs[160] = v1.ResetPrepare;
 codecs[161] = v1.ResetPrepareReply;
 codecs[162] = v1.ResetTrigger;

@@ -7786,7 +7786,7 @@ export namespace iommud {
         /**
          * Makes this connection the owner of a range of guest memory that nobody owns: MemoryRead, MemoryWrite and MemoryFence for it arrive as
          * calls. A range whose owner has vanished, and whose grace time is not over, is claimed again by the same address and size; nothing else may overlap it.
-         * Role: memory. Class: control. Errors: EINVAL (alignment), EADDRINUSE (overlaps), EBUSY (overlaps a range whose owner is absent).
+         * Role: memory. Class: control. Errors: EINVAL (alignment), EADDRINUSE (overlaps), EBUSY (overlaps a range whose owner is absent), ENOSPC (peers own 256 already).
          */
         class MemoryClaim {
 
@@ -8112,6 +8112,385 @@ export namespace iommud {
 
             /** Shape of a MemoryFenceReply. */
             type $Shape = iommud.v1.MemoryFenceReply.$Properties;
+        }
+
+        /** Bytes of physical memory. */
+        class MemoryRange {
+
+            /**
+             * Constructs a new MemoryRange.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.MemoryRange.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemoryRange address. */
+            address: (Long|null);
+
+            /** 1 or more; pages of 4096 that it touches count as a whole. */
+            bytes: (Long|null);
+
+            /**
+             * Encodes the specified MemoryRange message. Does not implicitly {@link iommud.v1.MemoryRange.verify|verify} messages.
+             * @param message MemoryRange message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.MemoryRange.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemoryRange message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.MemoryRange & iommud.v1.MemoryRange.$Shape} MemoryRange
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.MemoryRange & iommud.v1.MemoryRange.$Shape;
+        }
+
+        namespace MemoryRange {
+
+            /** Properties of a MemoryRange. */
+            interface $Properties {
+
+                /** MemoryRange address */
+                address?: (Long|null);
+
+                /** 1 or more; pages of 4096 that it touches count as a whole. */
+                bytes?: (Long|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemoryRange. */
+            type $Shape = iommud.v1.MemoryRange.$Properties;
+        }
+
+        /**
+         * Owner to server: it has written these bytes of its ranges itself, by no MemoryWrite of the server. All are checked before any counts. Role: memory. Class: memory.
+         * Errors: EINVAL (none, more than 256, an empty one), EFAULT (not in one range that this connection owns).
+         */
+        class MemoryDirty {
+
+            /**
+             * Constructs a new MemoryDirty.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.MemoryDirty.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** MemoryDirty ranges. */
+            ranges: iommud.v1.MemoryRange[];
+
+            /**
+             * Encodes the specified MemoryDirty message. Does not implicitly {@link iommud.v1.MemoryDirty.verify|verify} messages.
+             * @param message MemoryDirty message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.MemoryDirty.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemoryDirty message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.MemoryDirty & iommud.v1.MemoryDirty.$Shape} MemoryDirty
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.MemoryDirty & iommud.v1.MemoryDirty.$Shape;
+        }
+
+        namespace MemoryDirty {
+
+            /** Properties of a MemoryDirty. */
+            interface $Properties {
+
+                /** MemoryDirty ranges */
+                ranges?: iommud.v1.MemoryRange.$Properties[];
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemoryDirty. */
+            type $Shape = iommud.v1.MemoryDirty.$Properties;
+        }
+
+        /** Represents a MemoryDirtyReply. */
+        class MemoryDirtyReply {
+
+            /**
+             * Constructs a new MemoryDirtyReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.MemoryDirtyReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** A host has the log on; otherwise nothing was noted. */
+            logging: boolean;
+
+            /**
+             * Encodes the specified MemoryDirtyReply message. Does not implicitly {@link iommud.v1.MemoryDirtyReply.verify|verify} messages.
+             * @param message MemoryDirtyReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.MemoryDirtyReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a MemoryDirtyReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.MemoryDirtyReply & iommud.v1.MemoryDirtyReply.$Shape} MemoryDirtyReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.MemoryDirtyReply & iommud.v1.MemoryDirtyReply.$Shape;
+        }
+
+        namespace MemoryDirtyReply {
+
+            /** Properties of a MemoryDirtyReply. */
+            interface $Properties {
+
+                /** A host has the log on; otherwise nothing was noted. */
+                logging?: boolean;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a MemoryDirtyReply. */
+            type $Shape = iommud.v1.MemoryDirtyReply.$Properties;
+        }
+
+        /**
+         * Notes from now on which pages of memory are written, by whomever: functions, hosts, hardware that sets flags in page tables, owners that say so. All are clean at
+         * first, also where that was on before; or notes no more. Memory that comes while it is on, or gets another owner, is dirty as a whole. Role: host. Class: control.
+         */
+        class DirtyLogSet {
+
+            /**
+             * Constructs a new DirtyLogSet.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyLogSet.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DirtyLogSet on. */
+            on: (boolean|null);
+
+            /**
+             * Encodes the specified DirtyLogSet message. Does not implicitly {@link iommud.v1.DirtyLogSet.verify|verify} messages.
+             * @param message DirtyLogSet message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyLogSet.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyLogSet message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyLogSet & iommud.v1.DirtyLogSet.$Shape} DirtyLogSet
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyLogSet & iommud.v1.DirtyLogSet.$Shape;
+        }
+
+        namespace DirtyLogSet {
+
+            /** Properties of a DirtyLogSet. */
+            interface $Properties {
+
+                /** DirtyLogSet on */
+                on?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyLogSet. */
+            type $Shape = iommud.v1.DirtyLogSet.$Properties;
+        }
+
+        /** Represents a DirtyLogSetReply. */
+        class DirtyLogSetReply {
+
+            /**
+             * Constructs a new DirtyLogSetReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyLogSetReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DirtyLogSetReply elapsedNs. */
+            elapsedNs: Long;
+
+            /**
+             * Encodes the specified DirtyLogSetReply message. Does not implicitly {@link iommud.v1.DirtyLogSetReply.verify|verify} messages.
+             * @param message DirtyLogSetReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyLogSetReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyLogSetReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyLogSetReply & iommud.v1.DirtyLogSetReply.$Shape} DirtyLogSetReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyLogSetReply & iommud.v1.DirtyLogSetReply.$Shape;
+        }
+
+        namespace DirtyLogSetReply {
+
+            /** Properties of a DirtyLogSetReply. */
+            interface $Properties {
+
+                /** DirtyLogSetReply elapsedNs */
+                elapsedNs?: Long;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyLogSetReply. */
+            type $Shape = iommud.v1.DirtyLogSetReply.$Properties;
+        }
+
+        /**
+         * Which pages of a range of memory were written (as KVM_GET_DIRTY_LOG, and VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT by physical address). `data` of the reply: a bit
+         * for each `page_bytes` of the range, the first in bit 0 of the first byte; where nothing is, clean. Of a range of more than 4 GiB that a peer owns several pages are
+         * dirty together, and cleared together where the range touches them. A write counts when it is performed; at an owner, when the owner has answered it or never will.
+         * Role: host. Class: memory, for its bytes. Errors: EINVAL (no log is kept; alignment, 0 bytes, more than 1 MiB of bitmap).
+         */
+        class DirtyLogRead {
+
+            /**
+             * Constructs a new DirtyLogRead.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyLogRead.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Physical. A multiple of `page_bytes`, as `bytes` is. */
+            address: (Long|null);
+
+            /** DirtyLogRead bytes. */
+            bytes: (Long|null);
+
+            /** A power of two from 4096. */
+            pageBytes: (Long|null);
+
+            /** What is told stays dirty. Absent: false. */
+            noClear: (boolean|null);
+
+            /**
+             * Encodes the specified DirtyLogRead message. Does not implicitly {@link iommud.v1.DirtyLogRead.verify|verify} messages.
+             * @param message DirtyLogRead message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyLogRead.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyLogRead message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyLogRead & iommud.v1.DirtyLogRead.$Shape} DirtyLogRead
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyLogRead & iommud.v1.DirtyLogRead.$Shape;
+        }
+
+        namespace DirtyLogRead {
+
+            /** Properties of a DirtyLogRead. */
+            interface $Properties {
+
+                /** Physical. A multiple of `page_bytes`, as `bytes` is. */
+                address?: (Long|null);
+
+                /** DirtyLogRead bytes */
+                bytes?: (Long|null);
+
+                /** A power of two from 4096. */
+                pageBytes?: (Long|null);
+
+                /** What is told stays dirty. Absent: false. */
+                noClear?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyLogRead. */
+            type $Shape = iommud.v1.DirtyLogRead.$Properties;
+        }
+
+        /** Represents a DirtyLogReadReply. */
+        class DirtyLogReadReply {
+
+            /**
+             * Constructs a new DirtyLogReadReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DirtyLogReadReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /**
+             * Encodes the specified DirtyLogReadReply message. Does not implicitly {@link iommud.v1.DirtyLogReadReply.verify|verify} messages.
+             * @param message DirtyLogReadReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DirtyLogReadReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DirtyLogReadReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DirtyLogReadReply & iommud.v1.DirtyLogReadReply.$Shape} DirtyLogReadReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DirtyLogReadReply & iommud.v1.DirtyLogReadReply.$Shape;
+        }
+
+        namespace DirtyLogReadReply {
+
+            /** Properties of a DirtyLogReadReply. */
+            interface $Properties {
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DirtyLogReadReply. */
+            type $Shape = iommud.v1.DirtyLogReadReply.$Properties;
         }
 
         /** What a request does. ModelDma takes the first six. */

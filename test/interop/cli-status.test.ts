@@ -36,3 +36,15 @@ test('a machine at rest waits for nobody, and one whose emulator is slow says so
   await Promise.all([emulator.close(), host.close()]);
   expect(await iommud('status', 'nowhere')).toMatchObject({ code: 4 });
 });
+
+test('memory that a peer owns is named, and that its owner is gone', async () => {
+  const made = JSON.parse((await iommud('machine', 'create', '--name', 'owned', '--json')).out) as { socketUrl: string };
+  const host = await connect(made.socketUrl, { roles: ['host'] });
+  const owner = await connect(made.socketUrl, { roles: ['memory'] });
+  await owner.serveMemory({ address: 0x8000_0000, bytes: 4096 }, { read: (_, bytes) => new Uint8Array(bytes), write: () => undefined });
+  expect((await iommud('status', 'owned')).out).toMatch(/^MEMORY +BYTES +OWNER\n0x80000000 +0x1000 +peer 2$/m);
+  await owner.close();
+  while ((await host.machine.memoryChanges.next()).change !== 'absent');
+  expect((await iommud('status', 'owned')).out).toMatch(/^0x80000000 +0x1000 +peer 2, which is gone: absent$/m);
+  await host.close();
+});

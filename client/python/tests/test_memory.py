@@ -42,6 +42,27 @@ def test_memory_whose_owner_vanishes_is_absent_until_another_owns_it(machine: St
     assert ram.bytes[:4] == b"kept"
 
 
+def test_a_log_of_what_is_written_has_what_the_owner_tells(machine: StartedMachine) -> None:
+    ram = Ram(ADDRESS, SIZE)
+    owned = machine.connect(["memory"]).own_memory(ADDRESS, SIZE, ram)
+    assert owned.dirty([(ADDRESS, 1)]) is False
+    with pytest.raises(IommudError) as caught:
+        machine.memory.read_dirty_log(ADDRESS, SIZE)
+    assert caught.value.name == "EINVAL"
+    machine.memory.set_dirty_log(True)
+    dev = machine.function("00:02.0")
+    dev.dma.map(iova=0x10000, address=ADDRESS, size=0x2000, access="rw")
+    assert dev.model.write(0x10FFE, b"two pages").ok
+    assert owned.dirty([(ADDRESS + 0x4FFF, 2)] * 300) is True
+    written = [ADDRESS, ADDRESS + 0x1000, ADDRESS + 0x4000, ADDRESS + 0x5000]
+    assert machine.memory.read_dirty_log(ADDRESS, SIZE, no_clear=True) == written
+    assert machine.memory.read_dirty_log(ADDRESS, SIZE, page_size=0x8000) == [ADDRESS]
+    assert machine.memory.read_dirty_log(ADDRESS, SIZE) == []
+    with pytest.raises(IommudError) as caught:
+        owned.dirty([(ADDRESS, 1), (ADDRESS + SIZE, 1)])
+    assert caught.value.name == "EFAULT"
+
+
 def test_an_owner_that_errs_is_an_error_and_an_abort(machine: StartedMachine) -> None:
     class Bad(iommud.Owner):
         def read(self, address: int, size: int) -> bytes:

@@ -46,6 +46,8 @@ NOT_HERE = {
     "DeviceCheck": "as checkDevice",
     "MachineLink": "how the client is made inside",
     "MemoryRange": "arguments of own_memory",
+    "OwnWrite": "a tuple: address, size",
+    "WrittenRange": "arguments of Memory.read_dirty_log",
     "AccessContext": "the epoch of an access: the server knows a late answer by itself",
     "AreaRequest": "keywords of Ioas.map",
     "MapRequest": "keywords of Mappings.map",

@@ -127,3 +127,19 @@ export const Status = Type.Object({
   ),
 });
 export type Status = Static<typeof Status>;
+
+export const KeepDirtyLog = Type.Object({ on: Type.Boolean({ description: 'Every page is clean then' }) }, closed);
+export const ReadDirtyLog = Type.Object(
+  {
+    address: Type.String({ pattern: '^0x[0-9a-fA-F]{1,16}$', description: 'Physical, a multiple of 4096' }),
+    bytes: Type.Integer({ minimum: 4096, description: 'A multiple of 4096' }),
+    clear: Type.Optional(Type.Boolean({ description: 'What is told is clean afterwards. Default true' })),
+  },
+  closed,
+);
+export const WrittenRanges = Type.Object({
+  ranges: Type.Array(Type.Object({ address: Type.String({ examples: ['0x100000'] }), bytes: Type.Integer() }), {
+    description: 'Whole pages, rising, as long as they can be',
+  }),
+});
+export type WrittenRanges = Static<typeof WrittenRanges>;

@@ -5,6 +5,8 @@ import type { SessionStatus } from '../rpc/index.ts';
 import type * as body from './state-schemas.ts';
 import { domainView } from './views.ts';
 
+const PAGE_BYTES = 4096;
+
 type Group = Extract<ReplyOf<'group-info'>, { kind: 'group-info' }>['group'];
 type Domain = Extract<ReplyOf<'domain-list'>, { kind: 'domain-list' }>['domains'][number];
 type Entry = Extract<ReplyOf<'ledger'>, { kind: 'ledger' }>['entries'][number];
@@ -69,4 +71,18 @@ export function statusView(of: MachineStatus, sessions: readonly SessionStatus[]
       waitsFor,
     })),
   };
+}
+
+/** `bitmap`: a bit for each page of 4096 bytes from the address on. */
+export function writtenRanges(address: bigint, bitmap: Uint8Array): body.WrittenRanges['ranges'] {
+  const ranges: body.WrittenRanges['ranges'] = [];
+  let first = -1;
+  for (let page = 0; page <= bitmap.length * 8; page++) {
+    const isDirty = ((bitmap[page >> 3] ?? 0) & (1 << (page & 7))) !== 0;
+    if (isDirty && first === -1) first = page;
+    if (isDirty || first === -1) continue;
+    ranges.push({ address: hex(address + BigInt(first * PAGE_BYTES)), bytes: (page - first) * PAGE_BYTES });
+    first = -1;
+  }
+  return ranges;
 }

@@ -289,6 +289,18 @@ const ROWS = {
       depth: b.depth === null ? MEMORY_DEPTH : needCount(b.depth, 'depth', MEMORY_DEPTH_MAX),
     }),
   },
+  memoryDirty: { roles: MEMORY, decode: (b) => ({ kind: 'memory-dirty', ranges: dirtyRanges(b) }) },
+  dirtyLogSet: { roles: HOST, decode: (b) => ({ kind: 'dirty-log-set', on: needBoolean(b.on, 'on') }) },
+  dirtyLogRead: {
+    roles: HOST,
+    decode: (b) => ({
+      kind: 'dirty-log-read',
+      address: needBigint(b.address, 'address'),
+      bytes: needBigint(b.bytes, 'bytes'),
+      pageBytes: needBigint(b.pageBytes, 'page_bytes'),
+      clear: !(b.noClear ?? false),
+    }),
+  },
   memoryRelease: { roles: MEMORY, decode: (b) => ({ kind: 'memory-release', address: needBigint(b.address, 'address') }) },
 
   dmaRead: {
@@ -441,6 +453,11 @@ const ROWS = {
   clockRelease: { roles: ALL_BUT_OBSERVER, decode: () => ({ kind: 'clock-release' }) },
   traceHash: { roles: HOST_OR_OBSERVER, decode: () => ({ kind: 'trace-hash' }) },
 } satisfies { readonly [Name in ServedCall]: Row<Name> };
+
+/** The machine counts them, and makes no more of a list that is too long. */
+function dirtyRanges({ ranges }: Calls['memoryDirty']['decoded']): Extract<Command, { kind: 'memory-dirty' }>['ranges'] {
+  return ranges.map((range) => ({ address: needBigint(range.address, 'ranges'), bytes: needBigint(range.bytes, 'ranges') }));
+}
 
 /** The embedding program's own. */
 type NoCall = 'grace-over' | 'machine-status' | 'domain-list';

@@ -105,6 +105,7 @@ const COLD: { readonly [K in Cold['kind']]: (reply: Extract<Cold, { kind: K }>) 
   'dirty-read': (reply) => ({ timedOut: reply.timedOut, elapsedNs: u64FromNumber(reply.elapsedNs) }) satisfies Send<'DirtyReadReply'>,
   'memory-alloc': (reply) =>
     ({ address: u64FromBigint(reply.address), bytes: u64FromBigint(reply.bytes) }) satisfies Send<'MemoryAllocReply'>,
+  'memory-dirty': (reply) => ({ logging: reply.logging }) satisfies Send<'MemoryDirtyReply'>,
   'reset-prepare': resetBody,
   'reset-done': resetBody,
   reset: resetBody,

@@ -283,6 +283,8 @@ describe('the service', () => {
         'get /v1/machines/{id}/events',
         'get /v1/machines/{id}/clock',
         'post /v1/machines/{id}/clock',
+        'post /v1/machines/{id}/dirty-log',
+        'post /v1/machines/{id}/dirty-log/read',
         `get ${fn}/ledger`,
         'get /v1/machines/{id}/faults-on-purpose',
         'post /v1/machines/{id}/faults-on-purpose',

@@ -146,6 +146,39 @@ describe('faults on purpose', () => {
   });
 });
 
+describe('the log of what is written', () => {
+  it('has whole pages in ranges, until it is read', async () => {
+    const { rest, id, base } = await lab();
+    const host = (await rest.connect(id, { roles: ['host'] })).machine;
+    const { address } = await host.memory.alloc(16 * 4096);
+    const read = (body: object = {}) =>
+      rest.post(`${base}/dirty-log/read`, { address: `0x${address.toString(16)}`, bytes: 16 * 4096, ...body });
+    expect((await read()).json()).toMatchObject({ code: 'EINVAL' });
+    expect((await rest.post(`${base}/dirty-log`, { on: true })).statusCode).toBe(204);
+    await host.memory.write(address + 4095n, new Uint8Array(2));
+    await host.memory.write(address + 15n * 4096n, new Uint8Array(1));
+    const at = (page: bigint): string => `0x${(address + page * 4096n).toString(16)}`;
+    const ranges = [
+      { address: at(0n), bytes: 8192 },
+      { address: at(15n), bytes: 4096 },
+    ];
+    expect((await read({ clear: false })).json()).toEqual({ ranges });
+    expect((await read()).json()).toEqual({ ranges });
+    expect((await read()).json()).toEqual({ ranges: [] });
+    expect((await read({ bytes: 5000 })).json()).toMatchObject({ code: 'EINVAL' });
+  });
+});
+
+describe('memory that a peer owns', () => {
+  it('is in the status', async () => {
+    const { rest, id, base } = await lab();
+    const owner = await rest.connect(id, { roles: ['memory'] });
+    await owner.serveMemory({ address: 0x8000_0000, bytes: 4096 }, { read: () => new Uint8Array(1), write: () => undefined });
+    const { memory, peers } = (await rest.get(`${base}/status`)).json<{ memory: object[]; peers: { peer: number }[] }>();
+    expect(memory).toEqual([{ address: '0x80000000', bytes: '0x1000', peer: peers[0]?.peer, absent: false }]);
+  });
+});
+
 describe('the clock', () => {
   it.each([{}, { ms: -1 }, { ms: 'soon' }, { ms: 1, by: 2 }])('%j is refused', async (body) => {
     const { rest, base } = await lab();

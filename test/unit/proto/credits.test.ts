@@ -66,6 +66,7 @@ describe('credits', () => {
     expect(replyBytes(BODY.memoryRead, {})).toBe(0);
     const u64 = (low: number, high = 0): object => ({ low, high });
     expect(replyBytes(BODY.dirtyRead, { bytes: u64(9 * 4096), pageBytes: u64(4096) })).toBe(2);
+    expect(replyBytes(BODY.dirtyLogRead, { bytes: u64(9 * 4096), pageBytes: u64(4096) })).toBe(2);
     expect(replyBytes(BODY.dirtyRead, { bytes: u64(0, -1), pageBytes: u64(4096) })).toBe(1 << 20);
     expect(replyBytes(BODY.dirtyRead, { bytes: u64(4096), pageBytes: u64(0) })).toBe(0);
     expect(replyBytes(BODY.dirtyRead, { bytes: null })).toBe(0);

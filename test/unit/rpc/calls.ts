@@ -281,6 +281,17 @@ export const EXAMPLES: Examples = {
     needs: ['address', 'data'],
     command: { kind: 'memory-write', address: PHYSICAL_BIG, data: DATA },
   },
+  memoryDirty: {
+    body: { ranges: [{ address: PHYSICAL, bytes: { low: 0x1000, high: 0 } }] },
+    needs: [],
+    command: { kind: 'memory-dirty', ranges: [{ address: PHYSICAL_BIG, bytes: 0x1000n }] },
+  },
+  dirtyLogSet: { body: { on: true }, needs: ['on'], command: { kind: 'dirty-log-set', on: true } },
+  dirtyLogRead: {
+    body: { address: PHYSICAL, bytes: { low: 0x4000, high: 0 }, pageBytes: { low: 0x1000, high: 0 }, noClear: true },
+    needs: ['address', 'bytes', 'page_bytes'],
+    command: { kind: 'dirty-log-read', address: PHYSICAL_BIG, bytes: 0x4000n, pageBytes: 0x1000n, clear: false },
+  },
   memoryClaim: {
     body: { address: PHYSICAL, bytes: { low: 0x1000, high: 0 }, depth: 1024 },
     needs: ['address', 'bytes'],

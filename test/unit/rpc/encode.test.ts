@@ -137,6 +137,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   dmaUnmap: { bytes: '281474976710656', timed_out: 1, elapsed_ns: '1000000000' },
   dirtyTrackingSet: { timed_out: 2, elapsed_ns: '3' },
   dirtyRead: { timed_out: 1, elapsed_ns: '2' },
+  memoryDirty: { logging: true },
   unmappedRanges: { ranges: [{ first: '4096', last: '8191' }], next_iova: '12288' },
   iovaToPhys: { mapped: true, address: '72057594037923840' },
   faultRecords: {
@@ -158,6 +159,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   },
   memoryAlloc: { address: '1048576', bytes: '8192' },
   memoryRead: {},
+  dirtyLogRead: {},
   resetPrepare: { report: REPORT, elapsed_ns: '5' },
   resetDone: { skipped: true, warning: 'unbalanced', elapsed_ns: '6' },
   resetFunction: {
@@ -251,6 +253,7 @@ const DATA: Partial<Record<ServedCall, string>> = {
   memoryRead: 'AQID',
   dmaRead: 'CQg=',
   dirtyRead: 'gQ==',
+  dirtyLogRead: 'gg==',
   deviceClaim: 'NBI=',
 };
 

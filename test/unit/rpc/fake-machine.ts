@@ -251,6 +251,8 @@ const REPLIES = {
   'dirty-read': { kind: 'dirty-read', data: Uint8Array.of(0x81), timedOut: 1, elapsedNs: 2 },
   'memory-alloc': { kind: 'memory-alloc', address: 0x10_0000n, bytes: 8192n },
   'memory-read': { kind: 'memory-read', data: Uint8Array.of(1, 2, 3) },
+  'memory-dirty': { kind: 'memory-dirty', logging: true },
+  'dirty-log-read': { kind: 'memory-read', data: Uint8Array.of(0x82) },
   'reset-prepare': { kind: 'reset-prepare', ...REPORT, elapsedNs: 5 },
   'reset-done': { kind: 'reset-done', depth: 0, skipped: true, warning: 'unbalanced', elapsedNs: 6 },
   reset: {

@@ -642,6 +642,26 @@ export interface MemoryRelease {
   readonly kind: 'memory-release';
   readonly address: bigint;
 }
+/** Of the owner: it has written these bytes of its range itself. */
+export interface MemoryDirty {
+  readonly kind: 'memory-dirty';
+  readonly ranges: readonly { readonly address: bigint; readonly bytes: bigint }[];
+}
+/** Notes which pages of memory are written from now on, all clean at first, or notes no more. */
+export interface DirtyLogSet {
+  readonly kind: 'dirty-log-set';
+  readonly on: boolean;
+}
+/** Which pages of a range of memory were written. */
+export interface DirtyLogRead {
+  readonly kind: 'dirty-log-read';
+  readonly address: bigint;
+  readonly bytes: bigint;
+  /** What one bit of the bitmap stands for. */
+  readonly pageBytes: bigint;
+  /** What is told is clean afterwards. */
+  readonly clear: boolean;
+}
 export const CONFIG_KEEPERS = ['server', 'emulator'] as const;
 /** How a remote function wants to be accessed. */
 export interface ClaimTerms {
@@ -797,6 +817,8 @@ export type HostCommand =
   | MemoryFree
   | MemoryRead
   | MemoryWrite
+  | DirtyLogSet
+  | DirtyLogRead
   | ResetPrepare
   | ResetTrigger
   | ResetDone
@@ -828,7 +850,7 @@ export type HostCommand =
   | ClockGrant
   | ClockRelease
   | TraceHash;
-export type MemoryCommand = MemoryClaim | MemoryRelease;
+export type MemoryCommand = MemoryClaim | MemoryRelease | MemoryDirty;
 export type DeviceCommand =
   | DeviceClaim
   | DeviceAlarmSet

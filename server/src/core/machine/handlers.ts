@@ -8,6 +8,7 @@ import { callHold, callRelease, callsHeld } from './calls/call-holds.ts';
 import { clockAdvance, clockGrant, clockHold, clockInfo, clockRelease } from './clock-commands.ts';
 import type { Command, CommandKind } from './command.ts';
 import { domainList, functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
+import { dirtyLogRead, dirtyLogSet, memoryDirty } from './dirty-log-commands.ts';
 import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
 import { dmaList } from './dma/dma-list.ts';
 import { dirtyRead, dirtyTrackingSet } from './domains/dirty-commands.ts';
@@ -115,6 +116,8 @@ const HANDLERS: Handlers = {
   'memory-free': memoryFree,
   'memory-read': memoryRead,
   'memory-write': memoryWrite,
+  'dirty-log-set': dirtyLogSet,
+  'dirty-log-read': dirtyLogRead,
   'reset-prepare': (m, origin, c) => prepare(m, origin, fnOf(m, c.bdf), c),
   'reset-trigger': (m, origin, c) => resetTrigger(m, origin, fnOf(m, c.bdf), c),
   'reset-done': (m, origin, c) => done(m, origin, fnOf(m, c.bdf), c),
@@ -150,6 +153,7 @@ const HANDLERS: Handlers = {
   'clock-release': (m, origin, c, peer) => clockRelease(m, origin, peer, c),
   'trace-hash': (m, origin) => m.outbox.reply(origin, { kind: 'trace-hash', hash: m.hash.digest() }),
   'memory-claim': (m, origin, c, peer) => memoryClaim(m, origin, peer, c),
+  'memory-dirty': (m, origin, c, peer) => memoryDirty(m, origin, peer, c),
   'memory-release': (m, origin, c, peer) => memoryRelease(m, origin, peer, c),
   'device-claim': (m, origin, c, peer) => deviceClaim(m, origin, peer, c),
   'grace-over': graceOver,

@@ -13,6 +13,8 @@ import type { HostAccessTask, Origin, PeerAccessTask } from './state.ts';
 export const ACCESS_BYTES_MAX = 1 << 20;
 /** Accesses that an owner may have outstanding: bounds what a slow one piles up. */
 export const OWNER_DEPTH_MAX = 1024;
+/** Ranges of a machine that peers own: bounds the logs of what is written in them. */
+const OWNED_RANGES_MAX = 256;
 
 export function memoryAlloc(m: Parts, origin: Origin, command: MemoryAlloc): void {
   if (command.bytes <= 0n) throw new ModelError('EINVAL', 'an allocation has at least one byte', 'bytes');
@@ -132,7 +134,8 @@ export function askOwner(
     parts: 1,
     data: undefined,
   });
-  m.peers.call(peer, call, { kind: 'access', operation: task.id, expects: reads ? 'data' : 'ok', bytes });
+  const owed = { kind: 'access', operation: task.id, expects: reads ? 'data' : 'ok', bytes } as const;
+  m.peers.call(peer, call, reads ? owed : { ...owed, writes: address });
 }
 
 function checkLength(bytes: number): void {
@@ -148,6 +151,10 @@ export function memoryClaim(m: Parts, origin: Origin, peerId: PeerId, command: M
   }
   const peer = m.peers.get(peerId);
   if (peer === undefined) throw new ModelError('EPERM', 'only a connected peer can own memory');
+  if (m.memory.owned().length >= OWNED_RANGES_MAX && m.memory.ownedWithin(address, 1n) === undefined) {
+    m.outbox.refuse(origin, 'ENOSPC', `peers own ${OWNED_RANGES_MAX} ranges of memory already`, 'address');
+    return;
+  }
   const error = meetsEcam(m.spec, address, bytes) ? errno('EINVAL') : m.memory.claim(peerId, address, bytes);
   if (error === OK) {
     tellMemory(m, command, 'owned', peerId);

@@ -3,6 +3,7 @@ import type { Bdf } from '../base/index.ts';
 import { STATUS } from '../translation/index.ts';
 import { deliver, forwardedAnswered } from './ats/invalidation.ts';
 import { releaseHoldsOf } from './calls/call-holds.ts';
+import { noteOwnersWrite } from './dirty-log-commands.ts';
 import { fenceAnswered, forget, giveUpFence, lateWriteAnswered } from './dma/dma-drain.ts';
 import { advance, end, performed } from './dma/dma-ledger.ts';
 import { noteAbsentOwner, noteFailure } from './dma/dma-task.ts';
@@ -21,6 +22,7 @@ import { functionMayBeReady } from './reset/hardware-reset.ts';
 import type { FunctionState, Request } from './state.ts';
 
 export function settleOwed(m: Parts, peer: Peer, owed: Owed, answer: PeerAnswer): void {
+  noteOwnersWrite(m, owed);
   switch (owed.kind) {
     case 'request':
       peer.memoryOutstanding--;
@@ -119,6 +121,7 @@ export function peerGone(m: Parts, peer: Peer): void {
   m.peers.detach(peer.id);
   const touched = new Set<Bdf>(peer.waitingForCredit);
   for (const owed of peer.owed.values()) {
+    noteOwnersWrite(m, owed);
     if (owed.kind === 'request') {
       loseRequest(m, owed.request);
       touched.add(owed.request.fn.bdf);

@@ -25,6 +25,8 @@ export type Owed =
       readonly expects: 'ok' | 'value' | 'data';
       readonly bytes: number;
       readonly at?: number;
+      /** Of a write to memory: its address. */
+      readonly writes?: bigint;
       late?: { readonly index: number; readonly life: number; readonly offset: number };
     }
   | { readonly kind: 'device-alarm' }

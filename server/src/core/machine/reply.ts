@@ -364,6 +364,8 @@ export type Reply =
     }
   | { readonly kind: 'memory-alloc'; readonly address: bigint; readonly bytes: bigint }
   | { readonly kind: 'memory-read'; readonly data: Uint8Array }
+  /** Whether a host wants to know. */
+  | { readonly kind: 'memory-dirty'; readonly logging: boolean }
   | ({ readonly kind: 'reset-prepare' } & WindowReport & Waited)
   | { readonly kind: 'reset-done'; readonly depth: number; readonly skipped: boolean; readonly warning: string; readonly elapsedNs: number }
   | ({
@@ -430,6 +432,8 @@ export interface ReplyKinds {
   'dirty-read': 'dirty-read';
   'memory-alloc': 'memory-alloc';
   'memory-read': 'memory-read';
+  'memory-dirty': 'memory-dirty';
+  'dirty-log-read': 'memory-read';
   'reset-prepare': 'reset-prepare';
   'reset-done': 'reset-done';
   'function-plug': 'function-plug';

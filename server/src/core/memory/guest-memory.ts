@@ -6,6 +6,7 @@
  */
 import { ModelError, OK, PAGE_BYTES, PAGE_LG2, PHYSICAL_BITS, addressOfPage, errno, hex, pageOf } from '../base/index.ts';
 import type { Errno, PhysicalAddress, StateFields } from '../base/index.ts';
+import { forgetLog, mark, readLog, type OnDirtyPages } from './dirty-log.ts';
 import {
   NOTHING,
   NOWHERE,
@@ -31,6 +32,7 @@ export class GuestMemory {
   readonly #ranges: Range[] = [];
   readonly #allocator: PageAllocator;
   #last = NOWHERE;
+  #logging = false;
 
   /** Throws `EINVAL` for a range that is empty, misaligned, too wide, or overlaps another; the message names both. */
   constructor(ram: readonly { readonly address: bigint; readonly bytes: bigint }[]) {
@@ -63,6 +65,7 @@ export class GuestMemory {
     const range = this.#rangeOf(page);
     copy(from, at, range.bytes ?? touch(range), (page - range.first) * PAGE_BYTES + offset, bytes);
     range.written[(page - range.first) >>> PART_PAGES_LG2] = 1;
+    if (this.#logging) mark(range, page, page + 1);
   }
 
   /** True when every byte of the range is server RAM; an empty range is not. */
@@ -93,6 +96,7 @@ export class GuestMemory {
       ram.set(data.subarray(at, at + count), offset);
       written.fill(1, Math.floor(offset / PART_BYTES), Math.ceil((offset + count) / PART_BYTES));
     });
+    this.noteWritten(address, BigInt(data.length));
   }
 
   /**
@@ -101,7 +105,9 @@ export class GuestMemory {
    */
   claim(owner: number, address: bigint, bytes: bigint): Errno {
     if (malformed(address, bytes) !== undefined) return errno('EINVAL');
-    return this.#insert(owner, address, bytes) === undefined ? OK : errno('EADDRINUSE');
+    if (this.#insert(owner, address, bytes) !== undefined) return errno('EADDRINUSE');
+    this.noteWritten(address, bytes);
+    return OK;
   }
 
   /** Gives back the range that `owner` claimed at this address; `ENOENT` if there is none. */
@@ -129,7 +135,31 @@ export class GuestMemory {
     const range = this.#rangeOf(pageOf(address));
     if (range.owner !== from || addressOfPage(range.first) !== address) return false;
     range.owner = to;
+    if (this.#logging) mark(range, range.first, range.end);
     return true;
+  }
+
+  /** Whether pages that are written are noted. */
+  get logging(): boolean {
+    return this.#logging;
+  }
+
+  /** From now on, all clean at first, also where it was on before; or no more. */
+  setLogging(on: boolean): void {
+    this.#logging = on;
+    for (const range of this.#ranges) forgetLog(range);
+  }
+
+  /** Where it is on: these bytes were written, by whoever has them. Memory that comes, or gets another owner, is written as a whole. */
+  noteWritten(address: bigint, bytes: bigint): void {
+    if (!this.#logging || bytes <= 0n) return;
+    const [from, end] = [pageOf(address), pageOf(address + bytes - 1n) + 1];
+    for (const range of this.#ranges) if (range.end > from && range.first < end) mark(range, from, end);
+  }
+
+  /** Tells of pages that were written among these, rising; with `clear` they are clean then. Those of a wide range are told, and cleared, several together. */
+  readLog(from: number, end: number, clear: boolean, onDirty: OnDirtyPages): void {
+    for (const range of this.#ranges) if (range.end > from && range.first < end) readLog(range, from, end, clear, onDirty);
   }
 
   /** The lowest hole of server RAM that takes `bytes`, in whole pages, never page 0; undefined when none does. `EINVAL` for none. */
@@ -159,6 +189,7 @@ export class GuestMemory {
       if (fields.loading) this.#ranges.push(range);
     }
     fields.keep('allocator', this.#allocator);
+    this.#logging = fields.field('logging', this.#logging);
     this.#last = NOWHERE;
   }
 
@@ -196,7 +227,7 @@ export class GuestMemory {
     if (before !== undefined && before.end > first) return before;
     const after = this.#ranges[index];
     if (after !== undefined && after.first < end) return after;
-    this.#ranges.splice(index, 0, { first, end, owner, bytes: undefined, written: NOTHING });
+    this.#ranges.splice(index, 0, { first, end, owner, bytes: undefined, written: NOTHING, dirty: NOTHING });
     return undefined;
   }
 

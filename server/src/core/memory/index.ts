@@ -1,2 +1,3 @@
+export { setBits } from './dirty-log.ts';
 export { GuestMemory } from './guest-memory.ts';
 export type { OwnedRange } from './memory-range.ts';

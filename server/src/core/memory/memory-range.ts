@@ -14,13 +14,15 @@ export interface Range {
   bytes: Uint8Array | undefined;
   /** 1 for each part of it that has been written. */
   written: Uint8Array;
+  /** The log of `dirty-log.ts`; empty: nothing was written since it began. */
+  dirty: Uint8Array;
 }
 
 /** log2 of the pages of a part: 1 MiB. A snapshot looks at those that were written, and the others stay unknown to the operating system. */
 export const PART_PAGES_LG2 = 8;
 export const PART_BYTES = PAGE_BYTES << PART_PAGES_LG2;
 export const NOTHING = new Uint8Array(0);
-export const NOWHERE: Range = { first: -1, end: -1, owner: NOBODY, bytes: undefined, written: NOTHING };
+export const NOWHERE: Range = { first: -1, end: -1, owner: NOBODY, bytes: undefined, written: NOTHING, dirty: NOTHING };
 
 /** A range that a peer owns. */
 export interface OwnedRange {
@@ -47,9 +49,11 @@ export function rangeState(fields: StateFields, i: number, range: Range): Range 
   const end = fields.field(`${i}.end`, range.end);
   const owner = fields.field(`${i}.owner`, range.owner);
   const written = fields.field(`${i}.written`, range.written);
-  const state = { first, end, owner, bytes: range.bytes, written };
+  const dirty = fields.field(`${i}.dirty`, range.dirty);
+  const state = { first, end, owner, bytes: range.bytes, written, dirty };
   if (fields.loading) {
     state.bytes = undefined;
+    state.dirty = new Uint8Array(dirty);
     if (written.length > 0) touch(state);
     assert(written.length === state.written.length, `range ${i} of memory has not what was written of it`);
   }

@@ -57,6 +57,21 @@ describe('memory owner', () => {
     ]);
   });
 
+  it('tells of what it has written in calls of 256 ranges', async () => {
+    const { server, owner } = await serving({});
+    const telling = owner.dirty(Array.from({ length: 300 }, (_, i) => ({ address: 0x10000 + i, bytes: 1 })));
+    await tick();
+    const [first] = server.calls('memoryDirty');
+    server.reply(first?.id ?? 0, 'memoryDirtyReply', { logging: true });
+    await tick();
+    const [, second] = server.calls('memoryDirty');
+    server.reply(second?.id ?? 0, 'memoryDirtyReply', { logging: true });
+    expect(await telling).toEqual({ logging: true });
+    const ranges = [first, second].map((call) => (call?.body as { ranges: unknown[] }).ranges);
+    expect(ranges.map(({ length }) => length)).toEqual([256, 44]);
+    expect(ranges[1]?.[0]).toMatchObject({ address: { low: 0x10100 }, bytes: { low: 1 } });
+  });
+
   it('a fence is answered when every write that started before it has settled, and not before', async () => {
     const { wait, open } = gate();
     const order: string[] = [];

@@ -6,11 +6,12 @@ import logging
 import queue
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Callable, Literal, TypeVar
+from typing import TYPE_CHECKING, Callable, Literal, Sequence, TypeVar
 
 from ..addresses import bdf_text, pack_bdf, u32, u64
 from ..core import operations as ops
 from ..core.claim import Terms
+from ..core.limits import DIRTY_RANGES_MAX
 from ..core.operation import Operation, operation, with_data
 from ..core.peer import (
     DEVICE_CALLS,
@@ -267,6 +268,18 @@ class OwnedMemory(_Claim):
         self._owner = owner
         self._undo_claim = undo
         super().__init__(connection, f"iommud-{address:#x}")
+
+    def dirty(self, writes: Sequence[tuple[int, int]]) -> bool:
+        """Tells the server what this program has written here by itself, an address and a size each, any number of them, so that hosts that keep a log of what is
+        written know. Whether one does. Errors: EINVAL, EFAULT (not in this range, or another of this connection's); those of 256 that were told before an error
+        are noted."""
+        ranges = [m.MemoryRange(address=u64(address, "address"), bytes=u64(size, "bytes")) for address, size in writes]
+        logging = False
+        for at in range(0, max(len(ranges), 1), DIRTY_RANGES_MAX):
+            request = m.MemoryDirty(ranges=ranges[at : at + DIRTY_RANGES_MAX])
+            what = f"what was written of the memory at {self.address:#x}"
+            logging = self._connection.ask(operation(b.MEMORY_DIRTY, request, m.MemoryDirtyReply, lambda reply: reply.logging, what))
+        return logging
 
     def __enter__(self) -> OwnedMemory:
         return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..addresses import u64
 from ..core import operations as ops
 from ..core.limits import DMA_BYTES_MAX
-from ..core.operation import operation
+from ..core.operation import operation, with_data
 from ..errors import invalid
 from ..gen import bodies as b
 from ..gen import messages as m
@@ -55,3 +55,25 @@ class Memory:
         kept = bytes(data)
         parts = [ops.memory_write(address + at, kept[at : at + DMA_BYTES_MAX]) for at in range(0, max(len(kept), 1), DMA_BYTES_MAX)]
         self._connection.ask_all(parts)
+
+    def set_dirty_log(self, on: bool) -> None:
+        """Notes from now on which pages are written, by functions, by hosts, or by owners that say so (`OwnedMemory.dirty`), all of them clean at first; or
+        notes no more. Memory that gets an owner while it is on is dirty as a whole."""
+        request = m.DirtyLogSet(on=on)
+        self._connection.ask(operation(b.DIRTY_LOG_SET, request, m.DirtyLogSetReply, lambda _: None, "the log of what is written"))
+
+    def read_dirty_log(self, address: int, size: int, *, page_size: int = 4096, no_clear: bool | None = None) -> list[int]:
+        """Addresses of the pages of a range that were written since they were last clean; they are clean again unless `no_clear`. A write to memory that a peer
+        owns counts when the owner has answered it. Errors: EINVAL (the log is off; alignment; more than 1 MiB of bitmap)."""
+        request = m.DirtyLogRead(
+            address=u64(address, "address"), bytes=u64(size, "bytes"), page_bytes=u64(page_size, "page_bytes"), no_clear=no_clear
+        )
+
+        def pages(_: m.DirtyLogReadReply, data: bytes | None) -> list[int]:
+            bits = [at * 8 + bit for at, byte in enumerate(data or b"") if byte for bit in range(8) if byte >> bit & 1]
+            return [address + bit * page_size for bit in bits]
+
+        # As the server counts it: a bit a page, in whole bytes, and no more than a reply carries.
+        carried = min(-(-(size // max(page_size, 1)) // 8), DMA_BYTES_MAX)
+        what = f"what was written of {size:#x} bytes at {address:#x}"
+        return self._connection.ask(with_data(b.DIRTY_LOG_READ, request, m.DirtyLogReadReply, pages, what, reply_bytes=carried))

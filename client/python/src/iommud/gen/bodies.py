@@ -128,6 +128,12 @@ IOAS_ALLOW: Final = 146
 IOAS_ALLOW_REPLY: Final = 147
 DOMAIN_INVALIDATE: Final = 148
 DOMAIN_INVALIDATE_REPLY: Final = 149
+MEMORY_DIRTY: Final = 150
+MEMORY_DIRTY_REPLY: Final = 151
+DIRTY_LOG_SET: Final = 152
+DIRTY_LOG_SET_REPLY: Final = 153
+DIRTY_LOG_READ: Final = 154
+DIRTY_LOG_READ_REPLY: Final = 155
 RESET_PREPARE: Final = 160
 RESET_PREPARE_REPLY: Final = 161
 RESET_TRIGGER: Final = 162
@@ -332,6 +338,12 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     147: m.IoasAllowReply,
     148: m.DomainInvalidate,
     149: m.DomainInvalidateReply,
+    150: m.MemoryDirty,
+    151: m.MemoryDirtyReply,
+    152: m.DirtyLogSet,
+    153: m.DirtyLogSetReply,
+    154: m.DirtyLogRead,
+    155: m.DirtyLogReadReply,
     160: m.ResetPrepare,
     161: m.ResetPrepareReply,
     162: m.ResetTrigger,
@@ -477,6 +489,9 @@ CALLS: Final[dict[str, int]] = {
     "ioas_ranges": 144,
     "ioas_allow": 146,
     "domain_invalidate": 148,
+    "memory_dirty": 150,
+    "dirty_log_set": 152,
+    "dirty_log_read": 154,
     "reset_prepare": 160,
     "reset_trigger": 162,
     "reset_done": 164,
@@ -529,6 +544,8 @@ CLASSES: Final[dict[int, int]] = {
     132: 4,
     134: 4,
     140: 4,
+    150: 4,
+    154: 4,
     192: 3,
     194: 3,
     196: 3,

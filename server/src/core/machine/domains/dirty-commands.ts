@@ -1,8 +1,9 @@
 /** Dirty tracking of a domain: on, off, and what was written. */
-import { ModelError, OK, PAGE_BYTES, errno, hex } from '../../base/index.ts';
+import { OK, errno, hex } from '../../base/index.ts';
 import type { Domain } from '../../iommu/index.ts';
+import { setBits } from '../../memory/index.ts';
 import type { DirtyRead, DirtyTrackingSet } from '../command.ts';
-import { ACCESS_BYTES_MAX } from '../memory-commands.ts';
+import { checkBitmap } from '../dirty-log-commands.ts';
 import type { Parts } from '../parts.ts';
 import type { DirtyTask, Origin } from '../state.ts';
 import { iommuOf, targetOf } from './iommu-commands.ts';
@@ -27,8 +28,8 @@ export function dirtyTrackingSet(m: Parts, origin: Origin, command: DirtyTrackin
  */
 export function dirtyRead(m: Parts, origin: Origin, command: DirtyRead): void {
   const domain = targetOf(m, command.target);
-  checkRange(command);
   const { iova, bytes, pageBytes, clear } = command;
+  checkBitmap(pageBytes, iova, bytes, 'iova');
   const bitmap = new Uint8Array(Math.ceil(Number(bytes / pageBytes) / 8));
   const cleared = iommuOf(m).readDirty(domain, iova, bytes, clear, (from, size) => {
     const first = from <= iova ? 0 : Number((from - iova) / pageBytes);
@@ -62,28 +63,4 @@ export function resumeDirty(m: Parts, task: DirtyTask): void {
 
 function refuseUntracked(m: Parts, origin: Origin, domain: Domain): void {
   m.outbox.refuse(origin, errno('EOPNOTSUPP'), `domain ${domain.id} was not made for dirty tracking`, 'domain');
-}
-
-/** `iommufd_check_iova_range`: what is wrong whatever the domain. */
-function checkRange({ iova, bytes, pageBytes }: DirtyRead): void {
-  const isPower = pageBytes >= BigInt(PAGE_BYTES) && (pageBytes & (pageBytes - 1n)) === 0n;
-  if (!isPower) throw new ModelError('EINVAL', `a bit for ${hex(pageBytes)} bytes: a power of two from 4 KiB`, 'page_bytes');
-  if (bytes === 0n || (iova | bytes) % pageBytes !== 0n) {
-    throw new ModelError('EINVAL', `${hex(bytes)} bytes at IOVA ${hex(iova)}: multiples of ${hex(pageBytes)}, and not 0 bytes`, 'iova');
-  }
-  if (bytes / pageBytes > BigInt(ACCESS_BYTES_MAX * 8)) {
-    throw new ModelError('EINVAL', `a bitmap has at most ${ACCESS_BYTES_MAX} bytes: ask for less at a time`, 'bytes');
-  }
-}
-
-function setBits(bitmap: Uint8Array, first: number, last: number): void {
-  for (let bit = first; bit <= last;) {
-    if (bit % 8 === 0 && bit + 7 <= last) {
-      bitmap[bit / 8] = 0xff;
-      bit += 8;
-    } else {
-      bitmap[bit >> 3] = bitmap[bit >> 3]! | (1 << (bit & 7));
-      bit++;
-    }
-  }
 }
