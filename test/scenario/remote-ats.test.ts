@@ -230,6 +230,21 @@ scenario('translations go by PASID', REMOTE, async (m) => {
   expect(await refusal(fn.ats.translate(IOVA, { count: 9 }))).toBe('EINVAL');
 });
 
+scenario('dirty tracking that begins takes all that it was granted, in one request without a range', REMOTE, async (m) => {
+  const { emulator, fn } = await raise(m);
+  const dev = m.function(BDF);
+  const domain = await m.domains.alloc({ format: 'vtd-second-stage-4level', dirtyTracking: true });
+  const page = await m.pages(1);
+  await domain.map({ iova: IOVA, address: page, bytes: 4096, access: 'rw' });
+  await dev.attach(domain);
+  await fn.ats.translate(IOVA, { write: true });
+  emulator.asked.length = 0;
+  await domain.setDirtyTracking(true);
+  expect(emulator.asked).toMatchObject([{ pasid: undefined, iova: 0n, bytes: undefined }]);
+  expect(await fn.dma.write(page, text('x'), { translated: true })).toMatchObject({ outcome: 'stale-atc' });
+  expect(await fn.ats.translate(IOVA, { write: true })).toMatchObject({ grant: { address: page, access: 'rw' } });
+});
+
 scenario('a program that goes owes no answer any more, and its successor begins with nothing', REMOTE, async (m) => {
   const { emulator, fn, link } = await raise(m);
   const dev = m.function(BDF);

@@ -144,12 +144,15 @@ function completeRequest(m: Parts, fn: FunctionState, itag: number): void {
   if (faultActs(fn, 'duplicate-completions') !== undefined) answer(m, fn, itags, late?.delayNs ?? 0, late !== undefined);
 }
 
+const PAGES_OF_64_BITS = 2 ** 52;
+
 /** Its peer keeps the ATC: it is asked, and the machine's clock waits for it. */
 function forward(m: Parts, fn: FunctionState, { itag, pasid, firstPage, pages }: Invalidation): void {
   const peer = m.peers.get(fn.claimedBy);
   if (peer === undefined) return;
   const iova = BigInt(firstPage) * BigInt(PAGE_BYTES);
-  const bytes = pages === Infinity ? undefined : BigInt(pages) * BigInt(PAGE_BYTES);
+  // All addresses of 64 bits are everything, and their number does not fit 64 bits.
+  const bytes = pages >= PAGES_OF_64_BITS ? undefined : BigInt(pages) * BigInt(PAGE_BYTES);
   const call = { kind: 'device-invalidate', bdf: fn.bdf, itag, pasid, iova, bytes } as const;
   m.peers.call(peer, call, { kind: 'invalidation', index: fn.index, itag, life: fn.modelLife });
 }
