@@ -1,5 +1,6 @@
 /** PCI functions as plain objects: what one is, and what it does when it is accessed. */
 import type { CallOptions } from './ask.ts';
+import type { DeviceAts, Invalidation, InvalidationAnswer } from './device-ats.ts';
 import type { DeviceDma } from './device-dma.ts';
 import type { ClaimOptions, ClaimedFunction, DeviceHandlers, RegionAccess } from './device-role.ts';
 import { FunctionLife } from './function-life.ts';
@@ -29,6 +30,8 @@ export interface RunningFunction<State> {
   /** Aborted when `state` is made anew, when the function is given up, and when its connection ends. */
   readonly signal: AbortSignal;
   readonly dma: DeviceDma;
+  /** Translation requests and late completions, of one with `atc: 'peer'`. */
+  readonly ats: DeviceAts;
   /** MSI-X, MSI or INTx, as configuration space has enabled; behind the DMA writes that were made before. */
   interrupt(vector: number): Promise<InterruptOutcome>;
   /** Its cause for INTx comes or goes. */
@@ -67,6 +70,8 @@ export interface FunctionDefinition<State> {
   readonly postedWrites?: boolean;
   /** How long `onReset` may take, wall clock, 1 to 600,000 ms. Absent: 30,000. */
   readonly resetDeadlineMs?: number;
+  /** `peer`: it caches its translations itself, by `fn.ats` and `onInvalidate`. Absent: the server does. */
+  readonly atc?: ClaimOptions['atc'];
   /** Its state after power-up and after each reset. */
   readonly state: () => State;
   /** It is claimed; the first access comes when this has settled. `restarted`: it had vanished, and is as hosts have set it up; a reset follows. */
@@ -80,6 +85,8 @@ export interface FunctionDefinition<State> {
   onReset?(fn: RunningFunction<State>, method: ResetMethod): void | Promise<void>;
   /** The machine's clock stands until this settles. */
   onAlarm?(fn: RunningFunction<State>, alarm: number): void | Promise<void>;
+  /** With `atc: 'peer'`: drop what is cached of the range, as {@link DeviceHandlers.onInvalidate} says. Starts at once, as a reset does. */
+  onInvalidate?(fn: RunningFunction<State>, invalidation: Invalidation): InvalidationAnswer | Promise<InvalidationAnswer>;
 }
 
 /** Whatever it can be played on: a connection with the device role. */
@@ -98,10 +105,15 @@ export interface PlayedFunction<State> extends AsyncDisposable {
   release(): Promise<void>;
 }
 
+export interface PlayOptions extends CallOptions {
+  /** It is what stands in the slot, by the machine's topology: nothing is declared. Absent: false, what stands there is replaced where it is something else. */
+  readonly asItStands?: boolean;
+}
+
 export interface DefinedFunction<State> {
   readonly definition: FunctionDefinition<State>;
   /** Plays it in a slot. Errors: as of `claimDevice`; EINVAL names what of the definition cannot be. */
-  claim(connection: DeviceConnection, bdf: string, options?: CallOptions): Promise<PlayedFunction<State>>;
+  claim(connection: DeviceConnection, bdf: string, options?: PlayOptions): Promise<PlayedFunction<State>>;
   /** Plugs it into the empty slot of a port; `address` is its place below: `00.0`. */
   plug(connection: DeviceConnection, port: string, address: string, options?: CallOptions): Promise<PlayedFunction<State>>;
 }
@@ -113,11 +125,14 @@ export function defineFunction<State>(definition: FunctionDefinition<State>): De
     ...(definition.widths === undefined ? {} : { widths: definition.widths }),
     ...(definition.postedWrites === undefined ? {} : { postedWrites: definition.postedWrites }),
     ...(definition.resetDeadlineMs === undefined ? {} : { resetDeadlineMs: definition.resetDeadlineMs }),
+    ...(definition.atc === undefined ? {} : { atc: definition.atc }),
   };
   return {
     definition,
-    claim: (connection, bdf, options = {}) =>
-      play(definition, connection, (handlers) => connection.claimDevice(bdf, handlers, { ...options, ...terms, declare })),
+    claim: (connection, bdf, { asItStands = false, ...options } = {}) =>
+      play(definition, connection, (handlers) =>
+        connection.claimDevice(bdf, handlers, { ...options, ...terms, ...(asItStands ? {} : { declare }) }),
+      ),
     plug: (connection, port, address, options = {}) =>
       play(definition, connection, (handlers) =>
         connection.plugDevice(port, handlers, { ...options, ...terms, declare: { address, ...declare } }),
@@ -160,6 +175,7 @@ async function play<State>(
     onRegionRead: (access) => when(() => definition.onRead?.(fn, barAccess(access)) ?? 0),
     onRegionWrite: ({ value, ...access }) => when(() => definition.onWrite?.(fn, barAccess(access), value)),
     onAlarm: (alarm) => when(() => definition.onAlarm?.(fn, alarm)),
+    onInvalidate: (invalidation) => when(() => definition.onInvalidate?.(fn, invalidation)),
     onReset: (method) =>
       when(() => {
         life.renew();
@@ -203,6 +219,9 @@ function running<State>(life: FunctionLife<State>, there: () => ClaimedFunction)
     },
     get dma() {
       return there().dma;
+    },
+    get ats() {
+      return there().ats;
     },
     get config() {
       return there().config;

@@ -35,6 +35,7 @@ export {
   type DefinedFunction,
   type DeviceConnection,
   type FunctionDefinition,
+  type PlayOptions,
   type PlayedFunction,
   type RunningFunction,
 } from './define-function.ts';

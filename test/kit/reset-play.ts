@@ -3,6 +3,7 @@
  * nothing: `test/scenario/reset-table.test.ts` does.
  */
 import { IommudError, type FunctionHandle, type Machine } from '../../client/src/index.ts';
+import { untilInFlight } from './in-flight.ts';
 import { FUNCTION, METHODS, PORT, UNASKED, isOneOf, type Cell, type State, type Way } from './reset-cells.ts';
 
 export interface CellOutcome extends Answer {
@@ -123,10 +124,15 @@ async function begin(m: Machine, fn: FunctionHandle, state: State): Promise<Begu
     case 'DMA in flight': {
       // A read whose completion is on its way back; and a posted write with a translated address, which a switch holds.
       const read = outcome(fn.model.read(OTHER, 8, { hold: 'performed' }));
-      return { requests: [read, outcome(fn.model.write(GRANTED, 'late', { translated: true, hold: 'issued' }))] };
+      const write = outcome(fn.model.write(GRANTED, 'late', { translated: true, hold: 'issued' }));
+      await untilInFlight(fn, 2);
+      return { requests: [read, write] };
     }
-    case 'ATS in flight':
-      return { requests: [outcome(fn.model.translate(OTHER, 1, { hold: 'issued' }))] };
+    case 'ATS in flight': {
+      const translation = outcome(fn.model.translate(OTHER, 1, { hold: 'issued' }));
+      await untilInFlight(fn);
+      return { requests: [translation] };
+    }
     case 'invalidation in flight': {
       const hold = await m.calls.hold('invalidate', 'deliver');
       return { requests: [], unmap: unmapping(fn), arrives: () => hold.release() };

@@ -6,7 +6,8 @@
  *     expect(await dev.model.write(0x11000, 'rogue')).toMatchObject({ outcome: 'not-present' });
  *   });
  *
- * runs as three tests, `… [in-process]`, `… [loopback]` and `… [socket]`, each on a machine of its own.
+ * runs as three tests, `… [in-process]`, `… [loopback]` and `… [socket]`, each on a machine of its own; and once more, `… [loopback, its probes played by the
+ * example]`, on a machine whose dma-probes are functions that another program plays (test/kit/played-probes.ts).
  *
  * `m` is the client's Machine on a host connection (client/src/machine.ts): `m.function(bdf)`, `m.memory`, `m.domains`, `m.faults.next()`,
  * `m.interrupts`, `m.windows`, `m.logs`, `m.clock`, `m.traceHash()`. Besides:
@@ -24,14 +25,17 @@
  * `eventually(check)`: waits, wall clock, until a check passes, for what happens behind the back of the caller.
  *
  * Options: what the machine is made from (`preset`, which is `basic` when nothing is said, `topology` or `lspci`), `behaviour`, `clock`,
- * `seed`, `drivers` where not all three make sense, and `skip` where something is missing here.
+ * `seed`, `drivers` where not all three make sense, `played` where another program's probes cannot take part, and `skip` where something is missing
+ * here.
  */
 import { afterAll, expect, test } from 'vitest';
 import { IommudError, Machine, type Connection, type FunctionHandle, type Role } from '../../client/src/index.ts';
 import { inProcessDriver, loopbackDriver, socketDriver, type DrivenMachine, type Driver, type MachineRequest } from '../driver/index.ts';
 import { RawPeer, ROLE } from '../unit/rpc/raw-peer.ts';
+import { hasProbes, playProbes, withSlots } from './played-probes.ts';
 
-const DRIVERS: readonly Driver[] = [inProcessDriver(), loopbackDriver(), socketDriver()];
+const LOOPBACK = loopbackDriver();
+const DRIVERS: readonly Driver[] = [inProcessDriver(), LOOPBACK, socketDriver()];
 export type DriverName = 'in-process' | 'loopback' | 'socket';
 
 const PAGE_BYTES = 4096;
@@ -41,6 +45,11 @@ const EVENTUALLY_MS = 5000;
 
 export interface ScenarioOptions extends MachineRequest {
   readonly drivers?: readonly DriverName[];
+  /**
+   * Over which drivers it is told with its probes played by another program; `loopback` when nothing is said. `none`: they cannot take part, for the reason that
+   * the scenario gives.
+   */
+  readonly played?: 'loopback' | 'every-driver' | 'none';
   /** It is skipped. */
   readonly skip?: boolean;
 }
@@ -100,7 +109,7 @@ export class ScenarioMachine extends Machine {
 export type ScenarioBody = (m: ScenarioMachine) => Promise<void>;
 
 export function scenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
-  const { drivers, skip = false, ...request } = options;
+  const { drivers, skip = false, played = 'loopback', ...request } = options;
   for (const driver of DRIVERS) {
     if (drivers !== undefined && !drivers.some((name) => name === driver.name)) continue;
     test.skipIf(skip)(`${title} [${driver.name}]`, async () => {
@@ -108,6 +117,20 @@ export function scenario(title: string, options: ScenarioOptions, body: Scenario
       await body(m);
     });
   }
+  if (skip || played === 'none' || !hasProbes(request)) return;
+  for (const driver of DRIVERS) {
+    const told = drivers === undefined || drivers.some((name) => name === driver.name);
+    if (told && (played === 'every-driver' || driver === LOOPBACK)) tellPlayed(title, driver, request, body);
+  }
+}
+
+/** Once more, with each probe in another program. */
+function tellPlayed(title: string, driver: Driver, request: MachineRequest, body: ScenarioBody): void {
+  test(`${title} [${driver.name}, its probes played by the example]`, async () => {
+    await using m = await startScenario(driver, withSlots(request));
+    await playProbes(m, request);
+    await body(m);
+  });
 }
 
 async function startScenario(driver: Driver, request: MachineRequest): Promise<ScenarioMachine> {

@@ -68,7 +68,8 @@ scenario('memory that is not there, too much of it, and roles that do not fit', 
   expect((await m.function('00:02.0').info()).resetDepth).toBe(0);
 });
 
-scenario('a slot that is taken, or is no slot', {}, async (m) => {
+// The probe is no slot.
+scenario('a slot that is taken, or is no slot', { played: 'none' }, async (m) => {
   const [first, second] = [await m.connect(['device']), await m.connect(['device'])];
   await first.claimDevice('00:04.0', {});
   expect(await refusal(second.claimDevice('00:04.0', {}))).toBe('EBUSY');

@@ -1,5 +1,6 @@
 /** Which pages of a domain functions have written: iommufd's dirty tracking. */
 import { expect } from 'vitest';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { refusal, scenario } from '../kit/scenario.ts';
 
 const IOVA = 0x20_0000;
@@ -30,7 +31,7 @@ for (const format of FORMATS) {
 
     // Cached by the read, and written all the same.
     expect((await dev.model.write(IOVA + 3 * PAGE - 2, 'across')).outcome).toBe('performed');
-    expect((await dev.model.atomic(IOVA + 9 * PAGE, { fetchAdd: 1 })).outcome).toBe('performed');
+    expect((await dev.model.write(IOVA + 9 * PAGE, 'more')).outcome).toBe('performed');
     expect(await dirty({ noClear: true })).toEqual([2, 3, 9]);
     expect(await dirty()).toEqual([2, 3, 9]);
     expect(await dirty()).toEqual([]);
@@ -48,6 +49,19 @@ for (const format of FORMATS) {
     expect(await dirty()).toEqual([]);
   });
 }
+
+// A device role makes no atomics.
+scenario('an atomic makes its page dirty in every format', { played: 'none' }, async (m) => {
+  const dev = m.function('00:02.0');
+  for (const format of FORMATS) {
+    const domain = await m.domains.alloc({ format, dirtyTracking: true });
+    await domain.map({ iova: IOVA, address: await m.pages(1), bytes: PAGE, access: 'rw' });
+    await dev.attach(domain);
+    await domain.setDirtyTracking(true);
+    expect((await dev.model.atomic(IOVA, { fetchAdd: 1 })).outcome).toBe('performed');
+    expect([format, bits((await domain.readDirty({ iova: IOVA, bytes: PAGE })).bitmap)]).toEqual([format, [0]]);
+  }
+});
 
 scenario('a large page is dirty as a whole, and cleared as a whole', {}, async (m) => {
   const dev = m.function('00:02.0');
@@ -96,6 +110,7 @@ scenario('a read that clears waits for writes in flight, and says which function
   await domain.setDirtyTracking(true);
 
   const held = dev.model.write(IOVA, 'late', { hold: 'translated' });
+  await untilInFlight(dev);
   let told = false;
   expect((await domain.readDirty({ iova: IOVA, bytes: PAGE, noClear: true })).bitmap).toEqual(Uint8Array.of(1));
   const read = domain.readDirty({ iova: IOVA, bytes: PAGE }).then((report) => ((told = true), report));

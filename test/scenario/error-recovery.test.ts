@@ -1,5 +1,6 @@
 /** An error on the bus from its log to the recovery from it, as a host sees it. */
 import { expect } from 'vitest';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { scenario } from '../kit/scenario.ts';
 
 const IOVA = 0x10000;
@@ -7,7 +8,7 @@ const IOVA = 0x10000;
 scenario('a poisoned read is logged, told, and recovered from', { preset: 'switch' }, async (m) => {
   const bridges = (await m.functions()).filter(({ secondaryBus }) => secondaryBus !== undefined);
   const [root] = bridges;
-  const at = (await m.functions()).find(({ model }) => model === 'dma-probe')?.function ?? '';
+  const at = '03:00.0';
   const dev = m.function(at);
   const address = await m.mapped(dev, IOVA);
   await m.enableErrorReporting();
@@ -26,6 +27,7 @@ scenario('a poisoned read is logged, told, and recovered from', { preset: 'switc
 
   await dev.recovery.vote('error-detected', 'need-reset');
   const lost = dev.model.read(IOVA, 4, { hold: 'translated' });
+  await untilInFlight(dev);
   expect(await dev.recovery.recover()).toMatchObject({ recovered: true, reset: 'bus', warning: undefined });
   expect(await lost).toMatchObject({ outcome: 'aborted' });
   expect(await dev.model.write(IOVA, 'back')).toMatchObject({ outcome: 'performed' });

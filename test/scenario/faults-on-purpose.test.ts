@@ -1,5 +1,6 @@
 /** Faults on purpose as a host arms, sees and clears them; what each does is test/unit/machine/fault-commands.test.ts. */
 import { expect } from 'vitest';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { refusal, scenario } from '../kit/scenario.ts';
 
 const IOVA = 0x10000;
@@ -33,6 +34,7 @@ scenario('a function that drops off the bus answers all ones, and is as after a 
   await m.mapped(dev, IOVA);
   const id = await dev.config.read(0, 4);
   const gone = dev.model.write(IOVA, 'gone', { hold: 'issued' });
+  await untilInFlight(dev);
   await dev.faults.arm('surprise-down', { count: 0 });
   expect(await gone).toMatchObject({ outcome: 'aborted' });
   expect(await dev.config.read(0, 4)).toBe(0xffffffff);

@@ -1,6 +1,7 @@
 /** Interrupts over the wire: what a driver programs, and what comes to it. Offsets, bits and addresses are restated here. */
 import { expect } from 'vitest';
 import type { FunctionHandle, Interrupt } from '../../client/src/index.ts';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { refusal, scenario, type ScenarioMachine } from '../kit/scenario.ts';
 
 const COMMAND = 4;
@@ -71,6 +72,7 @@ scenario('an interrupt is told after the bytes that it is about', { topology: ON
   await enableMsix(dev);
   await program(dev, 0, X86, 0x40);
   const write = dev.model.write(0x10_0000, 'done', { hold: 'issued' });
+  await untilInFlight(dev);
   expect(await dev.model.interrupt(0)).toBe('sent');
   expect((await dev.ledger()).map((entry) => entry.operation)).toEqual(['write', 'msi']);
   expect(data(m)).toEqual([]);
@@ -277,7 +279,8 @@ scenario('a function that a program plays interrupts by the masks that the serve
   expect(await dev.irqs()).toMatchObject([{ index: 'intx', pending: [] }, {}]);
 });
 
-scenario('an interrupt is a vector or the line, and one that the function has', { topology: ONE }, async (m) => {
+// About the calls that a model of the server's has.
+scenario('an interrupt is a vector or the line, and one that the function has', { topology: ONE, played: 'none' }, async (m) => {
   const { connection } = m;
   const fn = 0x10;
   expect(await refusal(connection.call('modelInterrupt', { function: fn }))).toBe('EINVAL');

@@ -1,6 +1,7 @@
 /** Nested translation: a guest's first-stage tables, below which the host's second stage translates. */
 import { expect } from 'vitest';
 import type { Domain, FunctionHandle } from '../../client/src/index.ts';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { refusal, scenario, type ScenarioMachine } from '../kit/scenario.ts';
 
 const IOVA = 0x40_3000n;
@@ -80,6 +81,7 @@ scenario('an unmap in the second stage takes what is cached of the first, in the
   expect((await dev.model.write(IOVA, 'x')).outcome).toBe('performed');
   expect((await dev.model.write(IOVA, 'x', { translated: true })).outcome).toBe('performed');
   const held = dev.model.write(IOVA, 'late', { hold: 'translated' });
+  await untilInFlight(dev);
   let unmapped = false;
   const unmap = host.unmap({ iova: DATA, bytes: PAGE }).then((report) => ((unmapped = true), report));
   await m.clock.info();

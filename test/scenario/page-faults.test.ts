@@ -116,7 +116,8 @@ scenario('a Stop Marker ends the wait for a PASID', {}, async (m) => {
   expect(await refusal(dev.model.requestPages(IOVA, { pages: 513 }))).toBe('EINVAL');
 });
 
-scenario('a device that another program plays requests pages, and loses them with its connection', {}, async (m) => {
+// It finds its slot by being the only one.
+scenario('a device that another program plays requests pages, and loses them with its connection', { played: 'none' }, async (m) => {
   const bdf = (await m.functions()).find((fn) => fn.model === 'remote')?.function ?? expect.unreachable('the preset has a remote function');
   const domain = await m.domains.alloc({ faults: true });
   await m.function(bdf).attach(domain);

@@ -11,6 +11,9 @@ async function mapGib(m: ScenarioMachine, table: bigint, iova: bigint, address: 
   await m.memory.write(table + (iova / GIB) * 8n, entry(((address / GIB) << 28n) | bits));
 }
 
+/** DMA of a device role says neither that it is for privileged mode nor that it executes. */
+const UNPLAYED = { played: 'none' } as const;
+
 /** A little-endian table entry. */
 function entry(value: bigint): Uint8Array {
   const bytes = new Uint8Array(8);
@@ -18,7 +21,7 @@ function entry(value: bigint): Uint8Array {
   return bytes;
 }
 
-scenario('a supervisor page is for privileged requests, and a page without X for none that execute', {}, async (m) => {
+scenario('a supervisor page is for privileged requests, and a page without X for none that execute', UNPLAYED, async (m) => {
   const dev = m.function('00:02.0');
   const table = await m.pages(1);
   const user = await m.pages(1);
@@ -52,7 +55,7 @@ scenario('a supervisor page is for privileged requests, and a page without X for
   ]);
 });
 
-scenario('what is granted to privileged mode serves no other request of the PASID', {}, async (m) => {
+scenario('what is granted to privileged mode serves no other request of the PASID', UNPLAYED, async (m) => {
   const dev = m.function('00:02.0');
   const table = await m.pages(1);
   const page = await m.pages(1);
@@ -65,7 +68,7 @@ scenario('what is granted to privileged mode serves no other request of the PASI
   expect(await write({})).toMatchObject({ outcome: 'no-access' });
 });
 
-scenario('mode without a PASID, and executing what is written, are refused by name', {}, async (m) => {
+scenario('mode without a PASID, and executing what is written, are refused by name', UNPLAYED, async (m) => {
   const dev = m.function('00:02.0');
   const refused = (asked: Promise<unknown>): Promise<unknown> => asked.catch((error: unknown) => error);
   expect(await refused(dev.model.read(0, 4, { privileged: true }))).toMatchObject({ code: 'EINVAL', about: 'privileged' });

@@ -1,5 +1,6 @@
 /** The reset window over every driver: what a host sees of prepare, done, and of others in between. */
 import { expect } from 'vitest';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { refusal, scenario, settled } from '../kit/scenario.ts';
 
 const IOVA = 0x10000;
@@ -70,13 +71,15 @@ scenario('a host that is gone leaves its function blocked, and another host ends
 scenario('while prepare drains, an attach waits its turn and a map does not', { clock: 'manual' }, async (m) => {
   const dev = m.function('00:02.0');
   await m.mapped(dev, IOVA);
-  const held = dev.model.write(IOVA, 'held', { hold: 'translated', holdMs: 5 });
+  const held = dev.model.write(IOVA, 'held', { hold: 'translated' });
+  await untilInFlight(dev);
   const prepare = dev.resetPrepare({ deadlineMs: 10 });
   const attach = refusal(dev.attach(await m.domains.alloc()));
   await m.mapped(dev, IOVA + PAGE_BYTES);
   expect(await dev.group()).toMatchObject({ busy: true, waiting: 1 });
   expect([await settled(prepare, m), await settled(attach, m)]).toEqual([false, false]);
   await m.clock.advance({ ms: 5 });
+  await dev.release();
   expect(await held).toMatchObject({ outcome: 'performed' });
   expect((await prepare).report).toMatchObject({ drained: 1, aborted: 0, elapsedMs: 5 });
   expect(await attach).toBe('EBUSY');

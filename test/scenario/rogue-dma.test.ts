@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { untilInFlight } from '../kit/in-flight.ts';
 import { scenario } from '../kit/scenario.ts';
 
 const IOVA = 0x10000;
@@ -15,6 +16,7 @@ scenario('a mapped write lands, a rogue one lands nowhere, and a reset drops the
   expect(await m.faults.next()).toMatchObject({ text: '00:02.0 write 0x11000: not present', iova: 0x11000n, access: 'w' });
 
   const late = dev.model.write(IOVA, 'later', { hold: 'translated' });
+  await untilInFlight(dev);
   expect(await dev.ledger()).toMatchObject([{ point: 'translated', held: true, iova: 0x10000n, bytes: 5 }]);
 
   const report = await dev.reset({ method: 'flr', deadlineMs: 10, onDeadline: 'abort' });

@@ -231,4 +231,38 @@ describe('a function that is defined', () => {
     await work;
     expect([log, to.played[0]?.calls]).toEqual([[7n, false], [['interrupt', 1]]]);
   });
+
+  it('keeps its ATC itself, where it says so', async () => {
+    const to = connection();
+    const seen: unknown[] = [];
+    const own = defineFunction({
+      vendor: 0x1234,
+      device: 1,
+      bars: [],
+      atc: 'peer',
+      state: () => ({ dropped: 0 }),
+      onInvalidate: (fn, { iova }) => {
+        seen.push([iova, ++fn.state.dropped]);
+        return iova === 0n ? 'later' : undefined;
+      },
+    });
+    const claiming = own.claim(to, '00:04.0');
+    to.played[0]?.answer();
+    await claiming;
+    expect(to.played[0]?.options).toMatchObject({ atc: 'peer' });
+    const invalidate = (iova: bigint) => to.played[0]?.handlers.onInvalidate?.({ itag: 0, pasid: undefined, iova, bytes: 4096n });
+    expect([await invalidate(0x1000n), await invalidate(0n)]).toEqual([undefined, 'later']);
+    expect(seen).toEqual([
+      [0x1000n, 1],
+      [0n, 2],
+    ]);
+  });
+
+  it('declares nothing where it is what stands in the slot', async () => {
+    const to = connection();
+    const claiming = counter.claim(to, '00:04.0', { asItStands: true });
+    to.played[0]?.answer();
+    await claiming;
+    expect(to.played[0]?.options).toEqual({ widths: [4], postedWrites: true });
+  });
 });

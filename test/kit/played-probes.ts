@@ -1,0 +1,136 @@
+import { dmaProbe, type ProbeState } from '../../client/examples/dma-probe-device.ts';
+import type { Moved } from '../../client/examples/dma-probe/mover.ts';
+/**
+ * Machines whose dma-probes live in another program: the same topology with slots in place of them, which the example of client/examples plays from a connection of
+ * its own. To be told from the server's own by nothing, but for `dev.model`: its calls are to the server's models. What the example offers to whoever has it in
+ * hand takes their place, so that the scenarios that use them can be told.
+ */
+import type { Connection, DmaResult, FunctionHandle, Machine, Model, ModelOptions, PlayedFunction } from '../../client/src/index.ts';
+import { presetText } from '../../server/src/app/topology/index.ts';
+import { formatBdf } from '../../server/src/core/base/index.ts';
+import type { MachineRequest } from '../driver/index.ts';
+import { machineSpec } from '../driver/machine-spec.ts';
+import { untilInFlight } from './in-flight.ts';
+
+interface Stage {
+  connect(roles: readonly ['device']): Promise<Connection>;
+  readonly logs: Machine['logs'];
+  info(): Promise<unknown>;
+  function(bdf: string): FunctionHandle;
+}
+
+/** Whether it has a probe that can be played. */
+export function hasProbes(request: MachineRequest): boolean {
+  return request.lspci === undefined && probesOf(request).length > 0;
+}
+
+function probesOf(request: MachineRequest): readonly string[] {
+  return machineSpec(request)
+    .functions.filter(({ model }) => model === 'dma-probe')
+    .map(({ bdf }) => formatBdf(bdf));
+}
+
+/** The same with slots that are what the probes were. */
+export function withSlots({ preset, topology, ...others }: MachineRequest): MachineRequest {
+  const text = topology === undefined ? presetText(preset ?? 'basic') : typeof topology === 'string' ? topology : JSON.stringify(topology);
+  const slots = text
+    .replaceAll('"model":"dma-probe"', '"model":"remote","vendor":"0x1234","device":"0x11d0"')
+    .replaceAll(/^( *)(- )?model: dma-probe$/gm, '$1$2model: remote\n$1vendor: "0x1234"\n$1device: "0x11d0"')
+    .replaceAll('model: dma-probe', 'model: remote, vendor: "0x1234", device: "0x11d0"');
+  return { ...others, topology: slots };
+}
+
+/** From now on it plays them, and `m.function` of one gives a handle whose model is the played one. */
+export async function playProbes(m: Stage, request: MachineRequest): Promise<void> {
+  const emulator = await m.connect(['device']);
+  const played = new Map<string, PlayedFunction<ProbeState>>();
+  for (const bdf of probesOf(request)) played.set(bdf, await dmaProbe.claim(emulator, bdf, { asItStands: true }));
+  // That they were claimed is said to the host, who has been told nothing else yet.
+  await m.info();
+  m.logs.take();
+  const handleOf = m.function.bind(m);
+  m.function = (bdf) => {
+    const dev = handleOf(bdf);
+    const probe = played.get(dev.bdf);
+    return probe === undefined ? dev : Object.defineProperty(dev, 'model', { value: new PlayedModel(probe, dev) });
+  };
+}
+
+type OfModel = Pick<Model, 'read' | 'write' | 'translate' | 'requestPages' | 'stopPasid' | 'interrupt' | 'line'>;
+
+/**
+ * What `dev.model` is for a probe that the server plays. It has no atomics, and no requests for privileged mode or to execute: a device role makes none. A hold
+ * is the fault of this name, armed behind what was begun before, and so it has no end by the clock.
+ */
+class PlayedModel implements OfModel {
+  readonly #probe: PlayedFunction<ProbeState>;
+  /** Every operation with a hold is in flight. */
+  #begun: Promise<unknown> = Promise.resolve();
+  readonly #dev: FunctionHandle;
+
+  constructor(probe: PlayedFunction<ProbeState>, dev: FunctionHandle) {
+    this.#probe = probe;
+    this.#dev = dev;
+  }
+
+  read(iova: bigint | number, bytes: number, options: ModelOptions = {}): Promise<DmaResult> {
+    return this.#move(BigInt(iova), bytes, undefined, options);
+  }
+
+  write(iova: bigint | number, data: Uint8Array | string, options: ModelOptions = {}): Promise<DmaResult> {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+    return this.#move(BigInt(iova), bytes.length, bytes, options);
+  }
+
+  translate(iova: bigint | number, _bytes = 1, { translations, hold, ...options }: ModelOptions = {}): Promise<DmaResult> {
+    const terms = { ...options, ...(translations === undefined ? {} : { count: translations }) };
+    return this.#begin(hold, () => this.#fn.ats.translate(iova, terms));
+  }
+
+  requestPages: Model['requestPages'] = (iova, options) => this.#fn.dma.requestPages(iova, options);
+  stopPasid: Model['stopPasid'] = (pasid, options) => this.#fn.dma.stopPasid(pasid, options);
+  interrupt: Model['interrupt'] = (vector) => this.#fn.interrupt(vector);
+  line: Model['line'] = (asserted) => this.#fn.line(asserted);
+
+  get #fn() {
+    return this.#probe.fn;
+  }
+
+  async #move(iova: bigint, bytes: number, data: Uint8Array | undefined, options: ModelOptions): Promise<DmaResult> {
+    const { hold, pasid, translated = false, onFault } = options;
+    const terms = pasid === undefined ? {} : { pasid };
+    const { state } = this.#fn;
+    if (!translated) {
+      return this.#begin(hold, () => (data === undefined ? this.#fn.dma.read(iova, bytes, terms) : this.#fn.dma.write(iova, data, terms)));
+    }
+    // What is held is the request that uses the translation.
+    if (hold !== undefined) await state.mover.translated(this.#fn, { data, ...terms }, iova);
+    const move = { iova, bytes, data, pasid, translated, pageRequests: onFault === 'page-request' };
+    return this.#begin(hold, async () => resultOf(await state.move(this.#fn, move), iova));
+  }
+
+  #begin(hold: ModelOptions['hold'], operate: () => Promise<DmaResult>): Promise<DmaResult> {
+    if (hold === undefined) return operate();
+    const begun = this.#begun.then(async () => {
+      const others = (await this.#dev.ledger()).length;
+      await this.#dev.faults.arm('hold', { point: hold });
+      const ended = operate();
+      await Promise.race([untilInFlight(this.#dev, others + 1), ended]);
+      return { ended };
+    });
+    this.#begun = begun.catch(() => undefined);
+    return begun.then(({ ended }) => ended);
+  }
+}
+
+function resultOf(moved: Moved, iova: bigint): DmaResult {
+  return {
+    ...moved,
+    requests: 1,
+    failedIova: moved.outcome === 'performed' ? undefined : iova + BigInt(moved.bytes),
+    grant: undefined,
+    grants: undefined,
+    elapsedMs: undefined,
+    absentOwner: undefined,
+  };
+}
