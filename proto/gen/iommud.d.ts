@@ -13940,7 +13940,7 @@ export namespace iommud {
             /** The window to close; not needed with `all`. 1 to 64 characters. */
             token: (string|null);
 
-            /** Ends every window of the function, also those of a host that is gone. Absent: false. */
+            /** Ends every window of the function, also those of a host that is gone, but those of a reset that runs: it closes them itself. Absent: false. */
             all: (boolean|null);
 
             /**
@@ -13973,7 +13973,7 @@ export namespace iommud {
                 /** The window to close; not needed with `all`. 1 to 64 characters. */
                 token?: (string|null);
 
-                /** Ends every window of the function, also those of a host that is gone. Absent: false. */
+                /** Ends every window of the function, also those of a host that is gone, but those of a reset that runs: it closes them itself. Absent: false. */
                 all?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */

@@ -41,6 +41,20 @@ describe('reset-done', () => {
     expect(done(m, 'other')).toMatchObject({ depth: 0, warning: '' });
   });
 
+  it('all windows at once: those of a reset that runs stay, so that one that fails leaves its function blocked', () => {
+    const m = new CoreMachine({ clock: 'manual' });
+    m.prepare(PROBE, 'a');
+    m.arm(PROBE, 'never-ready', { count: 0 });
+    const reset = m.reset(PROBE);
+    expect(m.info(PROBE).resetDepth).toBe(2);
+    expect(done(m, '', true)).toMatchObject({ depth: 1, warning: '' });
+    expect(done(m, '', true)).toMatchObject({ depth: 1, warning: expect.stringContaining('those of a reset that runs') as string });
+    expect(m.info(PROBE)).toMatchObject({ resetDepth: 1, blocked: true });
+    m.advance(100_000);
+    expect(reset.reply).toMatchObject({ kind: 'refused', code: 'ENOTTY' });
+    expect(m.info(PROBE)).toMatchObject({ resetDepth: 0, blocked: true });
+  });
+
   it('all windows at once: each of their tokens knows', () => {
     const m = new CoreMachine();
     m.prepare(PROBE, 'a');

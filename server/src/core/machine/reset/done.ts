@@ -7,13 +7,13 @@ import type { ResetDone } from '../command.ts';
 import type { Parts } from '../parts.ts';
 import type { ClosedWindow, DoneTask, FunctionState, Origin } from '../state.ts';
 import { closeVirtual } from './virtual-windows.ts';
-import { needsNoWindow, setGate, windowKey } from './window.ts';
+import { isOfReset, needsNoWindow, setGate, windowKey } from './window.ts';
 
 /** Closed windows that a function's answers are kept of: a caller that asks again does so soon. */
 const CLOSED_WINDOWS_MAX = 64;
 
 /**
- * At depth 0, or for a window that is not open: a warning and no change (invariant 6). A token whose window was
+ * `all`: every window but those of a reset that runs, which closes its own and knows whether the function is back. At depth 0, or for a window that is not open: a warning and no change (invariant 6). A token whose window was
  * closed gets the answer that closed it.
  */
 export function done(m: Parts, origin: Origin, fn: FunctionState, command: ResetDone): void {
@@ -55,7 +55,7 @@ const DONE: readonly Phase<DoneTask>[] = [
 
 function check(m: Parts, task: DoneTask): boolean {
   const { device, fn, all } = task;
-  task.closing = all ? [...device.windows] : device.windows.filter((token) => token === task.token);
+  task.closing = all ? device.windows.filter((token) => !isOfReset(token)) : device.windows.filter((token) => token === task.token);
   if (task.closing.length === 0) {
     const closed = all ? undefined : fn.closedWindows.get(task.token);
     reply(m, task, closed ?? { depth: device.resetDepth, warning: warnNoWindow(m, task) });
@@ -104,8 +104,9 @@ function stay(task: DoneTask): void {
   task.warning = `${formatBdf(task.fn.bdf)} stays blocked until a reset of it succeeds`;
 }
 
-function warnNoWindow(m: Parts, { device, fn, token }: DoneTask): string {
-  const what = device.resetDepth === 0 ? ', which has no open window' : ` names window "${token}", which is not open`;
+function warnNoWindow(m: Parts, { device, fn, token, all }: DoneTask): string {
+  const open = all ? ', whose windows are those of a reset that runs' : ` names window "${token}", which is not open`;
+  const what = device.resetDepth === 0 ? ', which has no open window' : open;
   const warning = `reset-done on ${formatBdf(fn.bdf)}${what}; nothing was changed`;
   m.outbox.log('warn', fn.bdf, warning);
   return warning;

@@ -4,10 +4,7 @@ import type { Origin, ResetTask } from '../state.ts';
 /** The windows that a reset opens and closes of itself, on each function that it fences. */
 import { done } from './done.ts';
 import { prepare } from './prepare.ts';
-import { NOTHING_DONE, windowKey } from './window.ts';
-
-/** Characters that a caller's window token has at most. */
-const CALLER_TOKEN_CHARS = 64;
+import { NOTHING_DONE, resetToken, windowKey } from './window.ts';
 
 /** Asks for a window on each; the replies come to {@link windowAnswered}. */
 export function openWindows(m: Parts, task: ResetTask): 'next' | 'again' {
@@ -67,9 +64,8 @@ function part(m: Parts, task: ResetTask): Origin {
   return { operation: task.id, sinceNs: m.clock.nowNs };
 }
 
-/** Longer than a caller's token can be, so that no caller's window is taken for it. */
 function tokenOf(task: ResetTask): string {
-  return `the window ${task.windows.length} of reset ${task.id}`.padEnd(CALLER_TOKEN_CHARS + 1, '.');
+  return resetToken(task.windows.length, task.id);
 }
 
 function joinText(first: string, second: string): string {

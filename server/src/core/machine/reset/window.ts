@@ -29,9 +29,22 @@ export const NOTHING_DONE: WindowReport = {
   timedOut: 0,
 };
 
+/** Characters that a caller's window token has at most. */
+const CALLER_TOKEN_CHARS = 64;
+
+/** The token of a window that a reset opens of itself: longer than a caller's token can be, so that no caller's window is taken for it. */
+export function resetToken(depth: number, reset: number): string {
+  return `the window ${depth} of reset ${reset}`.padEnd(CALLER_TOKEN_CHARS + 1, '.');
+}
+
+/** It is one of those, or of a virtual function's that goes with one. */
+export function isOfReset(token: string): boolean {
+  return token.length > CALLER_TOKEN_CHARS && /(?:^|: )the window \d+ of reset \d+\.*$/.test(token);
+}
+
 /** The token of a virtual function's window that goes with one of its physical function's: longer than a host's can be, with that in it. */
 export function virtualToken(physical: FunctionState, token: string): string {
-  return `of the window of ${formatBdf(physical.bdf)}: ${token}`.padEnd(65, '.');
+  return `of the window of ${formatBdf(physical.bdf)}: ${token}`.padEnd(CALLER_TOKEN_CHARS + 1, '.');
 }
 
 export function windowKey(fn: FunctionState, token: string): string {
