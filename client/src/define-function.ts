@@ -41,7 +41,8 @@ export interface RunningFunction<State> {
   cancelAlarm(alarm: number): Promise<void>;
   /**
    * Work that goes on behind the access or alarm that began it: `void fn.run(async (fn) => …)`. What it is given has the state of now and is good until
-   * `signal` is aborted: from then on each call of it, and each that was waiting, rejects, nothing goes out any more, and the work ends quietly there.
+   * `signal` is aborted: from then on each call of it, and each that was waiting, rejects, nothing goes out any more, and the work ends quietly there. So it
+   * does at the call that finds the function gone.
    * Resolves when it has ended; rejects with what it threw besides.
    */
   run(work: (fn: RunningFunction<State>) => Promise<void>): Promise<void>;

@@ -1,5 +1,5 @@
 /** The lives of a function that is played: each has a state of its own, ends with a reset, and takes the work that belongs to it along. */
-import { IommudError, type ErrorCode } from './errors.ts';
+import type { ErrorCode, IommudError } from './errors.ts';
 
 /** What a function's work stands on; the rest of it passes through. */
 interface Living<State> {
@@ -55,11 +55,16 @@ async function worked<Fn extends { readonly signal: AbortSignal }>(fn: Fn, work:
   try {
     await work(fn);
   } catch (error) {
-    if (error instanceof Over || (error instanceof IommudError && GONE.includes(error.code))) return;
+    if (error instanceof Over || isGone(error)) return;
     // What was given its signal gave up with it.
     if (fn.signal.aborted && error instanceof Error && error.name === 'AbortError') return;
     throw error;
   }
+}
+
+/** By its name: where a program has the client twice, the connection may be of the other one. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && error.name === 'IommudError' && GONE.includes((error as IommudError).code);
 }
 
 /** The function as it is in one life: its calls, and those of what it has, reject when that is over. */

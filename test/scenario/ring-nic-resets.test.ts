@@ -1,5 +1,6 @@
 /** The example's network card is reset, or its program is started anew, while packets are on their way in memory that another process owns. */
 import { expect } from 'vitest';
+import { ringNic } from '../../client/examples/ring-nic.ts';
 import {
   CARDS,
   CONTROL,
@@ -244,4 +245,27 @@ scenario('the program of a card is started anew in the middle of its traffic, an
   }
   expect([await right.read('rxDropped'), await right.error(), await left.error()]).toEqual([0, undefined, undefined]);
   await program.close();
+});
+
+const WITH_PORT = {
+  schema: 'iommud.topology/v1',
+  functions: [{ address: '00:1c.0', model: 'root-port', slot: { memory: '2MiB' } }],
+};
+
+scenario('a card is pulled out while it works: its program goes on, and nothing goes out any more', { topology: WITH_PORT }, async (m) => {
+  const [wire, program] = [new TestWire(), await m.connect(['device'])];
+  const { fn: inside } = await ringNic({ mac: '52:54:00:00:00:01', wire }).plug(program, '00:1c.0', '00.0');
+  const card = new RawCard(m, '01:00.0');
+  await card.dev.config.write(COMMAND, 2, 6);
+  const [ring] = [await m.mapped(card.dev, RING), await m.mapped(card.dev, BUFFERS)];
+  await m.memory.write(ring, descriptor(BUFFERS, 4, END));
+  await card.turnOn(TX, RING, 8);
+  await card.dev.faults.arm('hold', { point: 'translated' });
+  await card.ring(TX, 1);
+  await eventually(async () => expect(await card.dev.ledger()).toMatchObject([{ held: true }]));
+  await m.function('00:1c.0').unplug({ surprise: true });
+  // Its own code may try what it likes.
+  await inside.run(async (nic) => void (await nic.interrupt(0)));
+  await inside.run(async (nic) => void (await nic.dma.read(RING, 4)));
+  expect([wire.sent, await m.functions()]).toEqual([[], [expect.objectContaining({ function: '00:1c.0' })]]);
 });

@@ -153,6 +153,31 @@ scenario('a rogue descriptor stops its ring behind what was good, and the card a
   expect(await card.error()).toEqual([1, 0, 0, 0x30000n]);
 });
 
+scenario(
+  'a ring that the card may only read stops when it is written back: the packet has gone, and nothing says so',
+  ON_CARDS,
+  async (m) => {
+    const { card, wire, put, buffers, ring, status } = await oneCard(m);
+    await m.memory.write(buffers, 'gone');
+    await card.dev.dma.unmap({ iova: RING, bytes: 4096 });
+    await card.dev.dma.map({ iova: RING, address: ring, bytes: 4096, access: 'r' });
+    await put(descriptor(BUFFERS, 4, END | INTERRUPT));
+    await card.turnOn(TX, RING, 8);
+    await card.ring(TX, 1);
+    expect(await m.faults.next()).toMatchObject({ text: `${LEFT} write 0x10000: not permitted` });
+    await eventually(async () => expect(await card.read(REGISTER.cause)).toBe(8));
+    expect([await card.error(), wire.sent, await status(0), await card.read(TX + HEAD)]).toEqual([[1, 0, 0, BigInt(RING)], ['gone'], 0, 0]);
+    // The same of the ring that takes packets: this one is lost.
+    await put(descriptor(BUFFERS, 64));
+    await card.turnOn(RX, RING, 8);
+    await card.ring(RX, 1);
+    void wire.deliver('lost');
+    expect(await m.faults.next()).toMatchObject({ cause: 'not-permitted' });
+    await eventually(async () => expect(await card.read(RX + CONTROL)).toBe(0));
+    expect([await card.read(REGISTER.rxDropped), await card.read(REGISTER.rxPackets), await status(0)]).toEqual([1, 0, 0]);
+  },
+);
+
 const NEVER = [
   ['of no bytes', descriptor(BUFFERS, 0, END), BigInt(BUFFERS)],
   ['beyond the last address', descriptor(2n ** 64n - 4n, 8, END), 2n ** 64n - 4n],

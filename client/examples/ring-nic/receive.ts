@@ -52,7 +52,10 @@ async function write(nic: Nic, ring: Ring, descriptors: readonly Descriptor[], p
   const done = placed.slice(0, placed.slice(0, failed?.index ?? placed.length).findLastIndex(({ end }) => end) + 1);
   if (done.length > 0) {
     const back = descriptors.slice(0, done.length).map((descriptor, index) => finished(descriptor, done[index]));
-    if (!(await giveBack(nic, ring, back))) return;
+    if (!(await giveBack(nic, ring, back))) {
+      count(state, 'rxDropped', packetsIn(placed));
+      return;
+    }
     count(state, 'rxPackets', packetsIn(done));
     count(
       state,

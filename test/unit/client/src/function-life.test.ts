@@ -103,6 +103,13 @@ describe('the work of a function', () => {
     await expect(work).resolves.toBeUndefined();
   });
 
+  it('ends quietly also where its connection is of another copy of the client', async () => {
+    const { fn } = played();
+    const foreign = Object.assign(new Error('gone'), { name: 'IommudError', code: 'ENODEV' });
+    await expect(fn.run(() => Promise.reject(foreign))).resolves.toBeUndefined();
+    await expect(fn.run(() => Promise.reject(Object.assign(foreign, { name: 'Error' })))).rejects.toThrow('gone');
+  });
+
   it('ends quietly with what was given its signal', async () => {
     const { life, fn } = played();
     const work = fn.run(
