@@ -83,14 +83,14 @@ describe('ownership', () => {
             claims = claims.filter((claim) => claim !== mine);
           } else {
             const mine = claims.filter((claim) => claim.owner === one.owner).sort((a, b) => a.first - b.first);
-            const owned = mine.map(({ owner, first, end }) => ({
-              owner,
+            const owned = mine.map(({ first, end }) => ({
+              owner: one.owner,
               address: BigInt(first) * PAGE,
               bytes: BigInt(end - first) * PAGE,
             }));
-            expect(memory.owned().filter(({ owner }) => owner === one.owner)).toEqual(owned);
+            expect(memory.owned().filter((range) => range.owner === one.owner)).toEqual(owned);
             const to = one.owner + 10;
-            for (const { address } of owned) expect(memory.hand(one.owner, address, to)).toBe(true);
+            for (const range of owned) expect(memory.hand(one.owner, range.address, to)).toBe(true);
             claims = claims.map((claim) => (claim.owner === one.owner ? { ...claim, owner: to } : claim));
           }
           for (let page = 0; page < PAGES + 5; page++) expect(memory.ownerOf(page)).toBe(ownerOf(page));

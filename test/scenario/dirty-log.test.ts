@@ -86,9 +86,9 @@ scenario('a flood of what an owner tells is refused, and ends its connection', {
   const connection = await m.connect(['memory']);
   const owner = await connection.serveMemory(RANGE, new Store());
   await Promise.all(Array.from({ length: 5000 }, () => owner.dirty([RANGE])));
-  const wrong = Array.from({ length: 5000 }, () => owner.dirty([{ address: 0, bytes: 1 }]).catch((error: { code: string }) => error.code));
+  const wrong = Array.from({ length: 5000 }, () => refusal(owner.dirty([{ address: 0, bytes: 1 }])));
   const codes = new Set(await Promise.all(wrong));
-  expect([...codes].toSorted()).toEqual(['ECONNRESET', 'EFAULT']);
+  expect(codes).toEqual(new Set(['EFAULT', 'ECONNRESET']));
   expect(await m.memoryChanges.next()).toMatchObject({ change: 'owned' });
   expect(await m.memoryChanges.next()).toMatchObject({ change: 'absent' });
 });
