@@ -11,6 +11,7 @@ import { documentation } from './documentation.ts';
 import { Machines } from './machines.ts';
 import { Once } from './once.ts';
 import { Refusal, refusalOf } from './refusal.ts';
+import { busRoutes } from './routes/bus.ts';
 import { dirtyLogRoutes } from './routes/dirty-log.ts';
 import { functionRoutes } from './routes/functions.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -96,6 +97,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     functionRoutes(instance, access, machines);
     hotplugRoutes(instance, access, machines, once);
     dirtyLogRoutes(instance, access, machines, once);
+    busRoutes(instance, access, machines, once);
     resetRoutes(instance, access, machines, once);
     stateRoutes(instance, access, machines, once);
     socketRoutes(instance, access, machines);

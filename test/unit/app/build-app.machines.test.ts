@@ -285,6 +285,8 @@ describe('the service', () => {
         'post /v1/machines/{id}/clock',
         'post /v1/machines/{id}/dirty-log',
         'post /v1/machines/{id}/dirty-log/read',
+        'post /v1/machines/{id}/bus-read',
+        'post /v1/machines/{id}/bus-write',
         `get ${fn}/ledger`,
         'get /v1/machines/{id}/faults-on-purpose',
         'post /v1/machines/{id}/faults-on-purpose',

@@ -405,6 +405,7 @@ export type Reply =
 /** Reply kinds of each command besides `refused`; `ok` where not named. */
 export interface ReplyKinds {
   'region-read': 'region-read';
+  'bus-read': 'region-read';
   'machine-status': 'machine-status';
   'domain-list': 'domain-list';
   'machine-info': 'machine-info';
