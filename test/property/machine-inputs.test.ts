@@ -1,8 +1,8 @@
 /** Whatever is asked of a machine, in whatever order: it never crashes, answers every call once, and lets nothing land in a window. */
 import { expect, it } from 'vitest';
 import { ModelError } from '../../server/src/core/base/index.ts';
-import { Machine, type Command, type Outgoing, type PeerAnswer, type PeerCall } from '../../server/src/core/machine/index.ts';
-import { MS, PROBE, REMOTE, SIBLINGS, probe, remote, specOf } from '../kit/core-machine.ts';
+import { Machine, graceOver, type Command, type Outgoing, type PeerAnswer, type PeerCall } from '../../server/src/core/machine/index.ts';
+import { MS, PROBE, RAM, REMOTE, SIBLINGS, probe, remote, specOf } from '../kit/core-machine.ts';
 import { ENTRIES, FUNCTIONS, OWNED, RandomCommands } from '../kit/random-commands.ts';
 
 const HISTORIES = 150;
@@ -20,6 +20,8 @@ class History extends RandomCommands {
   readonly #owed: Owed[] = [];
   readonly #inWindow = new Set<number>();
   readonly landed: string[] = [];
+  #copy: Uint8Array | undefined;
+  compared = 0;
   #token = 0;
   owner = 0;
   device = 0;
@@ -51,7 +53,57 @@ class History extends RandomCommands {
     if (which === 0) this.comeOrGo();
     else if (which < 4) this.answer();
     else if (which === 4 && this.owner !== 0) this.note('timeout', () => this.machine.peerTimeout(this.owner));
+    else if (which === 5) this.memory();
     else this.submit(0, this.command());
+  }
+
+  /** The end of a grace time; and the log of what is written. */
+  memory(): void {
+    const which = this.below(4);
+    if (which === 0) {
+      this.submit(0, graceOver(this.machine.absent()));
+    } else if (which === 1) {
+      const on = this.below(4) > 0;
+      this.submit(0, { kind: 'dirty-log-set', on });
+      this.#copy = on ? this.ram() : undefined;
+    } else if (which === 2 && this.owner !== 0) {
+      this.submit(this.owner, { kind: 'memory-dirty', ranges: [{ address: OWNED + BigInt(this.below(0x9000)), bytes: 1n }] });
+    } else {
+      this.compare();
+    }
+  }
+
+  /** What differs from when the log was last read is in the log. */
+  compare(): void {
+    const copy = this.#copy;
+    if (copy === undefined) return;
+    const log = this.bytes({ kind: 'dirty-log-read', address: RAM, bytes: BigInt(copy.length), pageBytes: 4096n, clear: true });
+    const now = this.ram();
+    this.#copy = now;
+    if (now === undefined) return;
+    for (let page = 0; page < copy.length / 4096; page++) {
+      const same = Buffer.compare(copy.subarray(page * 4096, (page + 1) * 4096), now.subarray(page * 4096, (page + 1) * 4096)) === 0;
+      if (!same && ((log[page >> 3]! >> (page & 7)) & 1) === 0) this.landed.push(`page ${page} was written, and not logged`);
+    }
+    this.compared++;
+  }
+
+  /** Undefined where a fault on purpose is in the way. */
+  ram(): Uint8Array | undefined {
+    const data = this.bytes({ kind: 'memory-read', address: RAM, bytes: 0x10_0000 });
+    return data.length === 0 ? undefined : data;
+  }
+
+  bytes(command: Command): Uint8Array {
+    const token = ++this.#token;
+    this.#unanswered.set(token, command.kind);
+    let data = new Uint8Array(0);
+    this.machine.submit(0, token, command);
+    for (const item of this.machine.takeOutbox()) {
+      if (item.type === 'reply' && item.token === token && item.reply.kind === 'memory-read') ({ data } = item.reply);
+      this.take(item);
+    }
+    return data;
   }
 
   comeOrGo(): void {
@@ -145,6 +197,7 @@ it(
   `holds over ${HISTORIES} random histories of ${INPUTS} inputs, with a memory owner and a remote function that come and go`,
   { timeout: TIMEOUT_MS },
   () => {
+    let compared = 0;
     for (let seed = 1; seed <= HISTORIES; seed++) {
       const history = new History(seed);
       try {
@@ -152,6 +205,7 @@ it(
         history.finish();
         expect(history.landed).toEqual([]);
         expect(history.outstanding).toEqual([]);
+        compared += history.compared;
       } catch (error) {
         throw new Error(
           `seed ${seed} (${history.machine.spec.behaviour}, ${history.machine.spec.clock}), after\n${history.log.slice(-12).join('\n')}`,
@@ -159,5 +213,6 @@ it(
         );
       }
     }
+    expect(compared).toBeGreaterThan(HISTORIES);
   },
 );

@@ -49,11 +49,11 @@ export function rangeState(fields: StateFields, i: number, range: Range): Range 
   const end = fields.field(`${i}.end`, range.end);
   const owner = fields.field(`${i}.owner`, range.owner);
   const written = fields.field(`${i}.written`, range.written);
-  const dirty = fields.field(`${i}.dirty`, range.dirty);
+  const log = fields.field(`${i}.dirty`, range.dirty.length === 0 ? undefined : range.dirty);
+  const dirty = log === undefined ? NOTHING : new Uint8Array(log);
   const state = { first, end, owner, bytes: range.bytes, written, dirty };
   if (fields.loading) {
     state.bytes = undefined;
-    state.dirty = new Uint8Array(dirty);
     if (written.length > 0) touch(state);
     assert(written.length === state.written.length, `range ${i} of memory has not what was written of it`);
   }
