@@ -5,8 +5,14 @@ local USER0 = wtap.USER0
 local VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 local KINDS = { [1] = "call", [2] = "reply", [3] = "event", [4] = "cancel" }
 -- Fields of Record that are what happened: recording.proto.
-local HAPPENED = { [18] = "arrives", [19] = "is gone", [20] = "is silent for too long", [21] = "alarm", [22] = "command by REST", [23] = "reply to REST" }
-local RECEIVED, SENT = 16, 17
+local HAPPENED = {
+  [18] = "arrives", [19] = "is gone", [20] = "is silent for too long", [21] = "alarm", [22] = "command by REST", [23] = "reply to REST",
+  [24] = "is opened", [27] = "is closed", [28] = "goes out", [29] = "reads on, or not", [30] = "the service stops", [31] = "the service answers what is left",
+  [32] = "keepalive",
+}
+-- Frames: of the machine, and of a session.
+local TOWARDS = { [16] = ">", [17] = "<", [25] = ">", [26] = "<" }
+local CLOSED, ASKED, ROOM = 27, 28, 29
 
 -- Field number of each body in Frame: its name, and where it has one the field number of its `function`.
 -- bodies: made by proto/generate.mjs
@@ -226,6 +232,7 @@ local iommud = Proto("iommud", "iommud")
 local fields = iommud.fields
 fields.input = ProtoField.uint64("iommud.input", "Input", base.DEC, nil, nil, "Number of the input; an output has none")
 fields.peer = ProtoField.uint32("iommud.peer", "Peer", base.DEC, nil, nil, "Number of the connection; 0 is the service itself")
+fields.connection = ProtoField.uint32("iommud.connection", "Connection", base.DEC, nil, nil, "Of what its session did: it has no peer before its Hello is granted")
 fields.id = ProtoField.uint64("iommud.id", "Frame id")
 fields.kind = ProtoField.uint32("iommud.kind", "Kind", base.DEC, KINDS)
 fields.body = ProtoField.string("iommud.body", "Body")
@@ -348,20 +355,34 @@ local function decode(message, tvb, pinfo, tree)
   protobuf:call(tvb, pinfo, tree)
 end
 
+-- What happened, with what a reader looks for in it.
+local function happening(number, wire, value)
+  if number == ROOM then return value ~= 0 and "reads on" or "does not read: events wait" end
+  if wire ~= DELIMITED or (number ~= CLOSED and number ~= ASKED) then return HAPPENED[number] end
+  local first, second = 0, nil
+  each_field(value:tvb(), function(field, _, inside)
+    if field == 1 then first = inside elseif field == 2 then second = inside end
+  end)
+  if number == ASKED then return "call " .. first .. " goes out as " .. tostring(second) end
+  local why = second and second:len() > 0 and second:string(ENC_UTF_8) or ""
+  return "is closed " .. first .. " " .. why
+end
+
 local function dissect_record(tvb, pinfo, tree)
   local own = tree:add(iommud, tvb())
-  local input, peer, frame, happened, towards
+  local input, peer, connection, frame, happened, towards
   each_field(tvb, function(number, wire, value)
     if number == 2 and wire == VARINT then input = value
     elseif number == 3 and wire == VARINT then peer = value
-    elseif number == RECEIVED and wire == DELIMITED then frame, towards = read_frame(value:tvb()), ">"
-    elseif number == SENT and wire == DELIMITED then frame, towards = read_frame(value:tvb()), "<"
-    elseif HAPPENED[number] then happened = HAPPENED[number]
+    elseif number == 6 and wire == VARINT then connection = value
+    elseif TOWARDS[number] and wire == DELIMITED then frame, towards = read_frame(value:tvb()), TOWARDS[number]
+    elseif HAPPENED[number] then happened = happening(number, wire, value)
     end
   end)
   if input then own:add(fields.input, UInt64(input % 0x100000000, math.floor(input / 0x100000000))) end
   if peer then own:add(fields.peer, peer) end
-  local who = peer == nil and "everybody" or peer == 0 and "service" or ("peer " .. peer)
+  if connection then own:add(fields.connection, connection) end
+  local who = peer == 0 and "service" or peer and ("peer " .. peer) or connection and ("connection " .. connection) or "everybody"
   if frame then
     link(pinfo, who, towards, frame)
     add_frame(own, frame, pinfo)

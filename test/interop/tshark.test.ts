@@ -28,7 +28,7 @@ beforeAll(async () => {
   const answer = fetch(`${server.url}/v1/machines/lab/recording`);
   const file = answer.then((response) => response.arrayBuffer());
   await answer;
-  const host = await connect(`${server.url}/v1/machines/lab/socket`, { roles: ['host', 'memory'] });
+  const host = await connect(`${server.url}/v1/machines/lab/socket`, { roles: ['host', 'memory'], token: 'secret' });
   const fn = host.machine.function('00:02.0');
   const { address } = await host.machine.memory.alloc(4096);
   await fn.dma.map({ iova: 0xffff_8000_0000_0000n, address, bytes: 4096, access: 'rw' });
@@ -148,7 +148,20 @@ describe.skipIf(!HAS_TSHARK)('tshark', () => {
       }
       expect(fields).toBeGreaterThan(150);
       const kinds = new Set(records.map(({ what }) => what.kind));
-      expect([...kinds]).toEqual(expect.arrayContaining(['arrived', 'received', 'sent', 'gone', 'command', 'reply']));
+      expect([...kinds]).toEqual(
+        expect.arrayContaining([
+          'arrived',
+          'received',
+          'sent',
+          'gone',
+          'command',
+          'reply',
+          'opened',
+          'session-received',
+          'session-sent',
+          'closed',
+        ]),
+      );
     },
     TIMEOUT_MS,
   );
@@ -173,6 +186,24 @@ describe.skipIf(!HAS_TSHARK)('tshark', () => {
   );
 
   it(
+    'tells a session from its Hello, whose token is struck out, to its close',
+    () => {
+      const lines = tshark('-T', 'fields', '-e', '_ws.col.Source', '-e', '_ws.col.Info', '-Y', 'iommud.connection').trim().split('\n');
+      expect(lines.slice(0, 4)).toEqual([
+        'connection 1\tis opened',
+        'connection 1\tcall 1 hello',
+        'machine\treply 1 hello_reply',
+        'peer 1\tarrives',
+      ]);
+      expect(lines).toContainEqual(expect.stringMatching(/^machine\tevent \d+ window_event 00:02\.0$/));
+      expect(lines.at(-1)).toMatch(/^peer 1\tis closed 1\d{3} /);
+      expect(tshark('-T', 'fields', '-e', 'pbf.iommud.v1.Hello.token', '-Y', 'pbf.iommud.v1.Hello.token').trim()).toBe('(not recorded)');
+      expect(readFileSync(packets).includes('secret')).toBe(false);
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
     'links a reply with its call, and knows the connections as interfaces',
     () => {
       const pairs = tshark('-2', '-T', 'fields', '-e', 'frame.number', '-e', 'iommud.answers', '-Y', 'iommud.answers').trim().split('\n');
@@ -188,7 +219,7 @@ describe.skipIf(!HAS_TSHARK)('tshark', () => {
         expect(back.get(call)).toBe(reply);
       }
       const interfaces = new Set(tshark('-T', 'fields', '-e', 'frame.interface_name').trim().split('\n'));
-      expect(interfaces).toEqual(new Set(['everybody', 'service', 'peer 1']));
+      expect(interfaces).toEqual(new Set(['everybody', 'service', 'connection 1', 'peer 1']));
     },
     TIMEOUT_MS,
   );

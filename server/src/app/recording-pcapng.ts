@@ -8,7 +8,7 @@ import { RecordingFeed, type Record } from '../rpc/index.ts';
  */
 export class RecordingPcapng {
   readonly #feed = new RecordingFeed();
-  readonly #interfaces = new Map<number | undefined, number>();
+  readonly #interfaces = new Map<number | string | undefined, number>();
   #pieces: Uint8Array[] = [];
 
   /** What more there is of the file. Throws ModelError EINVAL that says what is wrong with the recording. */
@@ -22,9 +22,11 @@ export class RecordingPcapng {
       for (const { id, client } of peers) this.#addInterface(id, `peer ${id}`, client);
     }
     for (const { bytes, record } of records) {
-      const { peer, what, timeNs } = record;
+      const { peer, connection, what, timeNs } = record;
       const client = what.kind === 'arrived' ? what.arrived.client : '';
-      const at = this.#interfaces.get(peer) ?? this.#addInterface(peer, `peer ${peer}`, client);
+      // A connection has no peer before its Hello is granted.
+      const of = peer === undefined && connection !== undefined ? `connection ${connection}` : peer;
+      const at = this.#interfaces.get(of) ?? this.#addInterface(of, typeof of === 'string' ? of : `peer ${of}`, client);
       this.#pieces.push(pcapngPacket(at, timeNs, directionOf(record), bytes));
     }
     const made = Buffer.concat(this.#pieces);
@@ -37,7 +39,7 @@ export class RecordingPcapng {
     this.#feed.finish(partial);
   }
 
-  #addInterface(peer: number | undefined, name: string, description: string): number {
+  #addInterface(peer: number | string | undefined, name: string, description: string): number {
     const number = this.#interfaces.size;
     this.#interfaces.set(peer, number);
     this.#pieces.push(pcapngInterface(name, description));
@@ -47,6 +49,6 @@ export class RecordingPcapng {
 
 /** As the machine sees it. */
 function directionOf({ what }: Record): 'in' | 'out' | undefined {
-  if (what.kind === 'received' || what.kind === 'command') return 'in';
-  return what.kind === 'sent' || what.kind === 'reply' ? 'out' : undefined;
+  if (what.kind === 'received' || what.kind === 'session-received' || what.kind === 'command') return 'in';
+  return what.kind === 'sent' || what.kind === 'session-sent' || what.kind === 'reply' ? 'out' : undefined;
 }

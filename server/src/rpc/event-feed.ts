@@ -16,6 +16,8 @@ export interface FeedPort {
   /** Sends an event with this id (0: not numbered) and body. */
   event(id: number, number: number, body: object): void;
   lost(count: number): void;
+  /** There may be room again; true: there is, and what was held back follows. */
+  resumes(): boolean;
 }
 
 /**
@@ -64,15 +66,16 @@ export class EventFeed {
 
   /** To be called when the receiver has read on. */
   resume(): void {
-    if (this.#lostFrom !== 0 || this.#held.size > 0) this.#catchUp();
+    if ((this.#lostFrom !== 0 || this.#held.size > 0) && this.#port.resumes()) this.#catchUp();
   }
 
   /** Sends what was held back, as far as there is room; true when there is room for more. */
   #catchUp(): boolean {
     if (!this.#port.hasRoom()) return false;
     if (this.#lostFrom !== 0) {
-      this.#port.event(0, BODY.lost, { from: this.#lostFrom, to: this.#lostTo });
+      const lost = { from: this.#lostFrom, to: this.#lostTo };
       this.#lostFrom = 0;
+      this.#port.event(0, BODY.lost, lost);
     }
     for (const [key, interrupt] of this.#held) {
       if (!this.#port.hasRoom()) return false;

@@ -13,6 +13,7 @@ import { RealClock } from './real-clock.ts';
 import type { RecordingSink } from './recording/recorder.ts';
 import type { RecordedMachine } from './recording/recording-start.ts';
 import { Recordings, type RunningRecording } from './recording/recordings.ts';
+import { ofSession, sessionRecordTo, sessionRecords } from './recording/session-records.ts';
 import type { SessionHost } from './session-host.ts';
 import type { SessionStatus } from './session-status.ts';
 import { Session } from './session.ts';
@@ -62,6 +63,11 @@ export class MachineHost {
   readonly #clock: RealClock | undefined;
   readonly #absences: Absences;
   readonly #recordings = new Recordings();
+  #connections = 0;
+  /** Sessions that have no room for events. */
+  readonly #crowded = new WeakSet<Session>();
+  /** Peers that have gone while the outbox was handed on. */
+  readonly #leaving: (() => void)[] = [];
   /** It has had no input. */
   #isNew: boolean;
   #routing = false;
@@ -90,6 +96,12 @@ export class MachineHost {
         this.counters.peerMistakesTotal++;
         this.#log('warn', `${session.client} answered wrongly (${count}): ${why}`, session.peer);
       },
+      room: (session, has) => this.#room(session, has),
+      resumes: (session) => this.#resumes(session),
+      record: sessionRecords(
+        (of, what, isInput, allowed) => this.#recordings.each((recorder) => sessionRecordTo(recorder, of, what, isInput, allowed)),
+        () => this.#recordings.active,
+      ),
       silent: (session) => this.#silent(session),
       traceChanged: () => this.#trace.update(),
       gone: (session, reason) => this.#gone(session, reason),
@@ -125,8 +137,9 @@ export class MachineHost {
     }
     this.counters.sessions++;
     this.counters.sessionsTotal++;
-    const session = new Session(this.#port, wire, authorize);
+    const session = new Session(this.#port, ++this.#connections, wire, authorize);
     this.#sessions.add(session);
+    this.#recordings.each((recorder) => recorder.session(ofSession(session), { kind: 'opened' }));
     if (joined !== undefined) this.#joined.set(session, joined);
     session.start();
   }
@@ -159,7 +172,7 @@ export class MachineHost {
     if (this.#state === 'closed') throw new ModelError('ESHUTDOWN', 'the machine is closed', 'machine');
     if (this.#routing) throw new ModelError('EBUSY', 'the machine is in the middle of an input', 'machine');
     const peers = Array.from(this.#byPeer.values(), (session) => session.recorded);
-    return this.#recordings.start(machine, sink, { productVersion: this.#options.welcome.productVersion, isNew: this.#isNew, peers });
+    return this.#recordings.start(machine, sink, { welcome: this.#options.welcome, isNew: this.#isNew, peers });
   }
 
   /**
@@ -169,6 +182,7 @@ export class MachineHost {
   async drain(deadlineMs: number): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'draining';
+    this.#recordings.each((recorder) => recorder.stopping({ kind: 'draining', deadlineMs }));
     for (const session of this.#sessions) session.drain(deadlineMs);
     if (!this.#isIdle()) {
       await new Promise<void>((resolve) => {
@@ -179,6 +193,7 @@ export class MachineHost {
         };
       });
     }
+    this.#recordings.each((recorder) => recorder.stopping({ kind: 'shut-down' }));
     for (const session of this.#sessions) session.shutDown();
     this.close(CLOSE.goingAway, 'the service is stopping');
   }
@@ -189,8 +204,8 @@ export class MachineHost {
     for (const closed of this.#listeners.values()) closed?.();
     this.#clock?.stop();
     this.#absences.stop();
+    for (const session of this.#sessions) session.close(code, reason, 'circumstance');
     this.#recordings.end(reason);
-    for (const session of this.#sessions) session.close(code, reason);
     this.#trace.stop();
     this.#calls.rejectAll(new ModelError('ESHUTDOWN', `${reason}; the outcome of this call is unknown`));
     this.#drained?.();
@@ -222,9 +237,11 @@ export class MachineHost {
           else recorder.refused(peer, token, error);
         });
       }
+      this.#letLeave();
       throw error;
     }
     this.#route();
+    this.#letLeave();
   }
 
   #kept(peer: PeerId, frame: PacketReader, error: ModelError | undefined): void {
@@ -254,6 +271,7 @@ export class MachineHost {
       return;
     }
     this.#route();
+    this.#letLeave();
   }
 
   /** An alarm may be due: time passing is all. */
@@ -281,7 +299,7 @@ export class MachineHost {
     this.#isNew = false;
     if (this.#recordings.active) {
       const arrived = { id: peer, roles, client: session.client, calls: [], asked: [] };
-      this.#recordings.each((recorder) => recorder.arrived(arrived));
+      this.#recordings.each((recorder) => recorder.arrived(arrived, session.connection));
     }
     this.#joined.get(session)?.();
     this.#log('info', `${session.client} connected`, peer);
@@ -309,13 +327,32 @@ export class MachineHost {
     this.#byPeer.delete(peer);
     this.#log('info', `${session.client} is gone: ${reason}`, peer);
     this.#trace.update();
-    this.#input((realNs) => {
-      this.#recordings.each((recorder) => recorder.gone(peer, reason, realNs));
-      this.#machine.peerDetach(peer);
-    });
-    this.#absences.watch();
-    this.#settleDrain();
-    this.#options.onGone?.(this.#byPeer.size);
+    const leave = (): void => {
+      this.#input((realNs) => {
+        this.#recordings.each((recorder) => recorder.gone(peer, reason, realNs));
+        this.#machine.peerDetach(peer);
+      });
+      this.#absences.watch();
+      this.#settleDrain();
+      this.#options.onGone?.(this.#byPeer.size);
+    };
+    // An input in the middle of another would divide in two what came of that.
+    if (this.#routing) this.#leaving.push(leave);
+    else leave();
+  }
+
+  #resumes(session: Session): boolean {
+    this.#crowded.delete(session);
+    this.#recordings.each((recorder) => recorder.session(ofSession(session), { kind: 'room', room: true }));
+    return true;
+  }
+
+  #room(session: Session, has: boolean): boolean {
+    if (has !== this.#crowded.has(session)) return has;
+    if (has) this.#crowded.delete(session);
+    else this.#crowded.add(session);
+    this.#recordings.each((recorder) => recorder.sessionOutput(ofSession(session), { kind: 'room', room: has }));
+    return has;
   }
 
   // ---- what comes out --------------------------------------------------------------------------------------------------
@@ -338,6 +375,10 @@ export class MachineHost {
     }
     if (this.#recordings.active) this.#recordings.each((recorder) => recorder.settle());
     this.#clock?.arm();
+  }
+
+  #letLeave(): void {
+    for (let leave = this.#leaving.shift(); leave !== undefined; leave = this.#leaving.shift()) leave();
   }
 
   #handOn(item: Outgoing): void {

@@ -87,6 +87,11 @@ export class Outlet {
     return bytes;
   }
 
+  /** Sends what was added without waiting for the tick's end. */
+  flush(): void {
+    this.#flush();
+  }
+
   /** Sends what was added and nothing more. */
   stop(): void {
     this.#writer.flush();

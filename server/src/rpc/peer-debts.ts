@@ -9,7 +9,8 @@ const ID_MAX = 0xffff_ffff;
 
 /** What the debts of a peer need of its session. */
 export interface DebtPort {
-  call(id: number, number: number, body: object, data: Uint8Array | undefined): void;
+  /** `token`: the machine's number of it; 0: nobody answers it. */
+  call(id: number, token: number, number: number, body: object, data: Uint8Array | undefined): void;
   /** It owes an answer for longer than the watchdog allows. */
   silent(): void;
   /** More calls wait for its credits than are kept. */
@@ -59,21 +60,20 @@ export class PeerDebts {
     if (++this.#waitingCount > PEER_CALLS_QUEUED_MAX) this.#port.overrun();
   }
 
-  /** What the reply with this id says; undefined for one to nothing. */
+  /** What the reply with this id says; undefined for one to nothing. {@link sendWaiting} is to be called when it has been dealt with. */
   settle(
     id: number,
     number: number,
     body: object | undefined,
     data: Uint8Array | undefined,
-  ): { token: number; answer: PeerAnswer } | undefined {
+  ): { token: number; answer: PeerAnswer; class: CreditClass } | undefined {
     const debt = this.#debts.get(id);
     if (debt === undefined) return undefined;
     const answer = peerAnswer(debt.number, number, body, data);
     this.#debts.delete(id);
     this.#credits.give(debt.class, debt.bytes);
     this.#watch();
-    this.#sendWaiting(debt.class);
-    return { token: debt.token, answer };
+    return { token: debt.token, answer, class: debt.class };
   }
 
   /** The machine's number of each call that is not answered, sent or not, and the field number of its request. */
@@ -102,7 +102,8 @@ export class PeerDebts {
     for (const queue of this.#waiting) queue.clear();
   }
 
-  #sendWaiting(at: CreditClass): void {
+  /** There is credit again. */
+  sendWaiting(at: CreditClass): void {
     const queue = this.#waiting[at];
     for (let first = queue?.peek(); first !== undefined && this.#send(first.token, first.call); first = queue?.peek()) {
       queue?.shift();
@@ -114,7 +115,7 @@ export class PeerDebts {
     const number = peerCallNumber(call);
     const body = peerCallBody(call);
     if (token === 0) {
-      this.#port.call(0, number, body, peerCallData(call));
+      this.#port.call(0, 0, number, body, peerCallData(call));
       return true;
     }
     const at = creditClass(number);
@@ -125,7 +126,7 @@ export class PeerDebts {
     const dueMs = sinceMs + answerMs(call);
     this.#debts.set(id, { token, number, class: at, bytes, sinceMs, dueMs });
     if (this.#debts.size === 1 || dueMs < this.#ringsMs) this.#watchFor(dueMs);
-    this.#port.call(id, number, body, peerCallData(call));
+    this.#port.call(id, token, number, body, peerCallData(call));
     return true;
   }
 

@@ -12,4 +12,6 @@ export interface Wire {
 export interface WireOwner {
   message(bytes: Uint8Array): void;
   closed(code: number, reason: string): void;
+  /** The connection was idle, and was found alive. */
+  keepalive?(what: 'ping-sent' | 'pong-received' | 'ping-received'): void;
 }

@@ -4,6 +4,8 @@ export interface TransportOwner {
   message(bytes: Uint8Array): void;
   /** The connection is gone, for whatever reason. The last call, made exactly once. */
   closed(code: number, reason: string): void;
+  /** The connection was idle, and was found alive. */
+  keepalive?(what: 'ping-sent' | 'pong-received' | 'ping-received'): void;
 }
 
 /** A connection that moves whole messages of bytes, in order. */

@@ -40,7 +40,10 @@ export class WebSocketTransport implements Transport {
     socket.on('message', (data, isBinary) => this.#message(data, isBinary));
     socket.on('pong', () => {
       this.#alive = true;
+      this.#owner?.keepalive?.('pong-received');
     });
+    // The library answers it.
+    socket.on('ping', () => this.#owner?.keepalive?.('ping-received'));
     socket.on('close', (code, reason) => this.#closed(code, reason.toString()));
     // What went wrong is told by the close that follows.
     socket.on('error', () => undefined);
@@ -106,6 +109,7 @@ export class WebSocketTransport implements Transport {
     }
     this.#alive = false;
     this.#socket.ping();
+    this.#owner?.keepalive?.('ping-sent');
   }
 
   #closed(code: number, reason: string): void {

@@ -17,6 +17,7 @@ beforeEach(() => {
   lost = 0;
   feed = new EventFeed({
     hasRoom: () => room || roomFor > 0,
+    resumes: () => room || roomFor > 0,
     event: (id, number, body) => {
       roomFor--;
       sent.push([id, number, body as Record<string, unknown>]);

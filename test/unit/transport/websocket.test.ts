@@ -50,6 +50,21 @@ const clientClosed = async (): Promise<string> => {
 };
 
 describe('a websocket', () => {
+  it('says that it was pinged', async () => {
+    const { transport } = await accepted;
+    const said: string[] = [];
+    const pinged = new Promise<void>((resolve) => {
+      const keepalive = (what: string): void => {
+        said.push(what);
+        resolve();
+      };
+      transport.start({ message: () => undefined, closed: () => undefined, keepalive });
+    });
+    client.ping();
+    await pinged;
+    expect(said).toEqual(['ping-received']);
+  });
+
   it('moves binary messages both ways, also those from before it was started', async () => {
     client.send(Buffer.of(1, 2));
     const { transport } = await accepted;

@@ -2,8 +2,8 @@
 import { crc32 } from 'node:zlib';
 import protobuf from 'protobufjs/minimal.js';
 import { ModelError } from '../../core/base/index.ts';
-import { inner, numberOf } from './record.ts';
-import { AT, BLOCK, CHECKSUM_BYTES, END, FORMAT, MAGIC, RECORDING } from './recording-format.ts';
+import { inner, numberOf } from './reading.ts';
+import { AT, BLOCK, CHECKSUM_BYTES, END, FORMAT, FORMAT_OLDEST, MAGIC, RECORDING } from './recording-format.ts';
 
 export interface RecordingEnd {
   readonly reason: string;
@@ -118,8 +118,8 @@ function checkHead(bytes: Buffer, whole: boolean): void {
     return;
   }
   const format = bytes.readUInt32LE(AT.format);
-  if (bytes[AT.format - 1] !== RECORDING.format || format !== FORMAT) {
-    throw wrong(`it has format version ${format}, where this reads ${FORMAT}`);
+  if (bytes[AT.format - 1] !== RECORDING.format || format < FORMAT_OLDEST || format > FORMAT) {
+    throw wrong(`it has format version ${format}, where this reads ${FORMAT_OLDEST} to ${FORMAT}`);
   }
 }
 

@@ -3,7 +3,9 @@ import protobuf from 'protobufjs/minimal.js';
 import { CODECS, type FrameKind } from '../../../../proto/index.ts';
 import type { PeerRoles } from '../../core/machine/index.ts';
 import { ROLES, type RoleName } from '../enums.ts';
+import { inner, numberOf } from './reading.ts';
 import { CALL, FRAME, OWN, PEER, RECORD } from './recording-format.ts';
+import { readSessionWhat, writeSessionWhat, type SessionWhat } from './session-record.ts';
 
 /** A frame whose body is still, or again, bytes. */
 export interface RecordedFrame {
@@ -34,7 +36,8 @@ export type What =
   | { readonly kind: 'arrived'; readonly arrived: RecordedPeer }
   | { readonly kind: 'gone'; readonly reason: string }
   | { readonly kind: 'silent' | 'alarm' }
-  | { readonly kind: 'command' | 'reply'; readonly token: number; readonly json: string };
+  | { readonly kind: 'command' | 'reply'; readonly token: number; readonly json: string }
+  | SessionWhat;
 
 export interface RecordHead {
   readonly timeNs: number;
@@ -43,6 +46,14 @@ export interface RecordHead {
   /** Undefined: everybody. */
   readonly peer: number | undefined;
   readonly realNs: number | undefined;
+  /** Of an input, milliseconds since 1970, where it is not that of the one before. */
+  readonly wallMs?: number;
+  /** Of what a session did; from 1. */
+  readonly connection?: number;
+  /** Of a reply to a call of the server. */
+  readonly wireId?: number;
+  /** Of a Hello: what its credentials allow; undefined: nothing. */
+  readonly allowed?: readonly RoleName[];
 }
 
 export interface Record extends RecordHead {
@@ -54,14 +65,21 @@ export function encodeRecord(record: Record): Uint8Array {
   return writeRecord(protobuf.Writer.create(), record).finish();
 }
 
-export function writeRecord(writer: protobuf.Writer, { timeNs, input, peer, realNs, what }: Record): protobuf.Writer {
+export function writeRecord(writer: protobuf.Writer, record: Record): protobuf.Writer {
+  const { timeNs, input, peer, realNs, wallMs, connection, wireId, allowed, what } = record;
   writer.uint32(RECORD.timeNs).uint64(timeNs);
   if (input !== undefined) writer.uint32(RECORD.input).uint64(input);
   if (peer !== undefined) writer.uint32(RECORD.peer).uint32(peer);
   if (realNs !== undefined) writer.uint32(RECORD.realNs).uint64(realNs);
+  if (wallMs !== undefined) writer.uint32(RECORD.wallMs).uint64(wallMs);
+  if (connection !== undefined) writer.uint32(RECORD.connection).uint32(connection);
+  if (wireId !== undefined) writer.uint32(RECORD.wireId).uint32(wireId);
+  if (allowed !== undefined) writeRoles(writer.uint32(RECORD.allowed).fork(), allowed).ldelim();
   switch (what.kind) {
     case 'received':
     case 'sent':
+    case 'session-received':
+    case 'session-sent':
       writeFrame(writer.uint32(RECORD[what.kind]).fork(), what.frame).ldelim();
       break;
     case 'arrived':
@@ -78,11 +96,18 @@ export function writeRecord(writer: protobuf.Writer, { timeNs, input, peer, real
     case 'reply':
       writer.uint32(RECORD[what.kind]).fork().uint32(OWN.token).uint64(what.token).uint32(OWN.json).string(what.json).ldelim();
       break;
+    default:
+      writeSessionWhat(writer, what);
   }
   return writer;
 }
 
-function writeFrame(writer: protobuf.Writer, { id, kind, number, body, data }: RecordedFrame): protobuf.Writer {
+function writeRoles(writer: protobuf.Writer, roles: readonly RoleName[]): protobuf.Writer {
+  for (const role of roles) writer.uint32(ROLES.number[role]);
+  return writer;
+}
+
+export function writeFrame(writer: protobuf.Writer, { id, kind, number, body, data }: RecordedFrame): protobuf.Writer {
   if (id !== 0) writer.uint32(FRAME.id).uint64(id);
   writer.uint32(FRAME.kind).uint32(kind);
   if (data !== undefined) writer.uint32(FRAME.data).bytes(data);
@@ -91,9 +116,8 @@ function writeFrame(writer: protobuf.Writer, { id, kind, number, body, data }: R
 }
 
 export function writePeer(writer: protobuf.Writer, { id, roles, client, calls, asked }: RecordedPeer): protobuf.Writer {
-  writer.uint32(PEER.id).uint32(id).uint32(PEER.roles).fork();
-  for (const role of Object.keys(roles) as RoleName[]) if (roles[role]) writer.uint32(ROLES.number[role]);
-  writer.ldelim().uint32(PEER.client).string(client);
+  const has = (Object.keys(roles) as RoleName[]).filter((role) => roles[role]);
+  writeRoles(writer.uint32(PEER.id).uint32(id).uint32(PEER.roles).fork(), has).ldelim().uint32(PEER.client).string(client);
   for (const [tag, list] of [[PEER.calls, calls] as const, [PEER.asked, asked] as const]) {
     for (const call of list) writer.uint32(tag).fork().uint32(CALL.id).uint64(call.id).uint32(CALL.body).uint32(call.body).ldelim();
   }
@@ -103,21 +127,33 @@ export function writePeer(writer: protobuf.Writer, { id, roles, client, calls, a
 /** Throws whatever a reader throws for bytes that are none. */
 export function readRecord(bytes: Uint8Array): Record {
   const reader = protobuf.Reader.create(bytes);
-  let timeNs = 0;
-  let input: number | undefined;
-  let peer: number | undefined;
-  let realNs: number | undefined;
+  const head: Writable<RecordHead> = { timeNs: 0, input: undefined, peer: undefined, realNs: undefined };
   let what: What | undefined;
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
-    if (tag === RECORD.timeNs) timeNs = numberOf(reader);
-    else if (tag === RECORD.input) input = numberOf(reader);
-    else if (tag === RECORD.peer) peer = reader.uint32();
-    else if (tag === RECORD.realNs) realNs = numberOf(reader);
+    if (tag === RECORD.timeNs) head.timeNs = numberOf(reader);
+    else if (tag === RECORD.input) head.input = numberOf(reader);
+    else if (tag === RECORD.peer) head.peer = reader.uint32();
+    else if (tag === RECORD.realNs) head.realNs = numberOf(reader);
+    else if (tag === RECORD.wallMs) head.wallMs = numberOf(reader);
+    else if (tag === RECORD.connection) head.connection = reader.uint32();
+    else if (tag === RECORD.wireId) head.wireId = reader.uint32();
+    else if (tag === RECORD.allowed) head.allowed = readRoles(inner(reader));
     else what = readWhat(tag, reader) ?? what;
   }
   if (what === undefined) throw new RangeError('a record says nothing');
-  return { timeNs, input, peer, realNs, what };
+  return { ...head, what };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+function readRoles(packed: protobuf.Reader): RoleName[] {
+  const roles: RoleName[] = [];
+  while (packed.pos < packed.len) {
+    const role = ROLES.word[packed.uint32()];
+    if (role !== undefined) roles.push(role);
+  }
+  return roles;
 }
 
 function readWhat(tag: number, reader: protobuf.Reader): What | undefined {
@@ -126,6 +162,10 @@ function readWhat(tag: number, reader: protobuf.Reader): What | undefined {
       return { kind: 'received', frame: readFrame(inner(reader)) };
     case RECORD.sent:
       return { kind: 'sent', frame: readFrame(inner(reader)) };
+    case RECORD['session-received']:
+      return { kind: 'session-received', frame: readFrame(inner(reader)) };
+    case RECORD['session-sent']:
+      return { kind: 'session-sent', frame: readFrame(inner(reader)) };
     case RECORD.arrived:
       return { kind: 'arrived', arrived: readPeer(inner(reader)) };
     case RECORD.gone:
@@ -141,8 +181,7 @@ function readWhat(tag: number, reader: protobuf.Reader): What | undefined {
     case RECORD.reply:
       return { kind: 'reply', ...readOwn(inner(reader)) };
     default:
-      reader.skipType(tag & 7);
-      return undefined;
+      return readSessionWhat(tag, reader);
   }
 }
 
@@ -175,10 +214,7 @@ export function readPeer(reader: protobuf.Reader): RecordedPeer {
     const tag = reader.uint32();
     if (tag === PEER.id) id = reader.uint32();
     else if (tag === PEER.roles) {
-      for (const packed = inner(reader); packed.pos < packed.len;) {
-        const role = ROLES.word[packed.uint32()];
-        if (role !== undefined) roles[role] = true;
-      }
+      for (const role of readRoles(inner(reader))) roles[role] = true;
     } else if (tag === PEER.client) client = reader.string();
     else if (tag === PEER.calls) calls.push(readCall(inner(reader)));
     else if (tag === PEER.asked) asked.push(readCall(inner(reader)));
@@ -216,16 +252,6 @@ const NONE = new Uint8Array(0);
 /** Not a Buffer: what a machine is given must not depend on where it came from. */
 function view(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-export function inner(reader: protobuf.Reader): protobuf.Reader {
-  return protobuf.Reader.create(reader.bytes());
-}
-
-/** Exact where it is no more than there can be. */
-export function numberOf(reader: protobuf.Reader): number {
-  const { low, high } = reader.uint64();
-  return (high >>> 0) * 2 ** 32 + (low >>> 0);
 }
 
 /** The bytes of a body. */

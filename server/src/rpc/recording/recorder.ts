@@ -5,9 +5,10 @@ import { KIND, type PacketReader } from '../../../../proto/index.ts';
 import { RECORDING_BLOCK_BYTES, RECORDING_BUFFER_BYTES_MAX, RECORDING_BYTES_MAX } from '../../../../proto/limits.ts';
 import type { ModelError } from '../../core/base/index.ts';
 import type { Command, Outgoing, PeerId } from '../../core/machine/index.ts';
+import type { RoleName } from '../enums.ts';
 import { OutputRecords } from './output-records.ts';
 import { plainText } from './plain-text.ts';
-import { writeRecord, type Record, type RecordedPeer, type What } from './record.ts';
+import { writeRecord, type Record, type RecordHead, type RecordedPeer, type What } from './record.ts';
 import { BLOCK, CHECKSUM_BYTES, END, FORMAT, MAGIC, RECORDING } from './recording-format.ts';
 
 /** Where a recording goes. */
@@ -26,6 +27,12 @@ export interface RecordedClock {
   readonly traceHash: string;
 }
 
+/** Which session; it has no peer before its Hello is granted. */
+export interface SessionOf {
+  readonly connection: number;
+  readonly peer: PeerId | undefined;
+}
+
 export class Recorder {
   readonly #machine: RecordedClock;
   readonly #sink: RecordingSink;
@@ -34,12 +41,16 @@ export class Recorder {
   #checksum = 0;
   #writtenBytes = 0;
   #inputs = 0;
+  /** Time of the last record. */
+  #atNs = 0;
+  #wallMs = 0;
   #flushQueued = false;
   #ended = false;
 
   /** `start`: the encoded RecordingStart, in pieces. */
   constructor(machine: RecordedClock, sink: RecordingSink, start: readonly Uint8Array[], peers: readonly RecordedPeer[]) {
     this.#machine = machine;
+    this.#atNs = machine.nowNs;
     this.#sink = sink;
     for (const peer of peers) this.#outputs.arrived(peer);
     const head = Buffer.concat([Buffer.of(RECORDING.magic), MAGIC, Buffer.of(RECORDING.format, FORMAT, 0, 0, 0)]);
@@ -59,9 +70,9 @@ export class Recorder {
 
   // ---- inputs, each before it happens ------------------------------------------------------------------------------------
 
-  arrived(peer: RecordedPeer): void {
+  arrived(peer: RecordedPeer, connection: number): void {
     this.#outputs.arrived(peer);
-    this.#input(peer.id, undefined, { kind: 'arrived', arrived: peer });
+    this.#input(peer.id, undefined, { kind: 'arrived', arrived: peer }, { connection });
   }
 
   gone(peer: PeerId, reason: string, realNs: number | undefined): void {
@@ -84,12 +95,22 @@ export class Recorder {
 
   answer(peer: PeerId, token: number, frame: PacketReader, realNs: number | undefined): void {
     this.#outputs.takeAsked(peer, token);
-    this.#input(peer, realNs, received(token, frame));
+    this.#input(peer, realNs, received(token, frame), { wireId: frame.id });
   }
 
   command(token: number, command: Command, realNs: number | undefined): void {
     this.#outputs.calledOwn(token, this.#machine.nowNs);
     this.#input(0, realNs, { kind: 'command', token, json: plainText(command) });
+  }
+
+  /** Of a session, and not of the machine. */
+  session(of: SessionOf, what: What, allowed?: readonly RoleName[]): void {
+    this.#input(of.peer, undefined, what, { connection: of.connection, ...(allowed === undefined ? {} : { allowed }) });
+  }
+
+  /** The service stops. */
+  stopping(what: What): void {
+    this.#input(undefined, undefined, what);
   }
 
   // ---- outputs, as they are handed on ------------------------------------------------------------------------------------
@@ -104,6 +125,12 @@ export class Recorder {
 
   refusedOwn(token: number, error: ModelError): void {
     this.#add(this.#outputs.refusedOwn(token, error, this.#machine.nowNs));
+  }
+
+  /** What came of a session's input, or what is shown and compared with nothing. */
+  sessionOutput({ peer, connection }: SessionOf, what: What): void {
+    // That of what the machine said, which may be before its clock.
+    this.#add({ timeNs: this.#atNs, input: undefined, peer, realNs: undefined, connection, what });
   }
 
   /** Between two inputs: ends it when whoever reads is too slow, or when it has as many bytes as one may have. */
@@ -136,13 +163,17 @@ export class Recorder {
     this.#sink.end(reason);
   }
 
-  #input(peer: number | undefined, realNs: number | undefined, what: What): void {
-    this.#add({ timeNs: this.#machine.nowNs, input: this.#inputs + 1, peer, realNs, what });
+  #input(peer: number | undefined, realNs: number | undefined, what: What, more: Partial<RecordHead> = {}): void {
+    const wallMs = Date.now();
+    const passed = wallMs === this.#wallMs ? more : { ...more, wallMs };
+    this.#wallMs = wallMs;
+    this.#add({ timeNs: this.#machine.nowNs, input: this.#inputs + 1, peer, realNs, ...passed, what });
     if (!this.#ended) this.#inputs++;
   }
 
   #add(record: Record | undefined): void {
     if (record === undefined || this.#ended) return;
+    this.#atNs = record.timeNs;
     writeRecord(this.#block.uint32(BLOCK.record).fork(), record).ldelim();
     if (this.#block.pos >= RECORDING_BLOCK_BYTES) {
       this.#flush();

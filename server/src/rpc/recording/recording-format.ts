@@ -2,7 +2,9 @@
 
 /** `IOMMREC` and a zero byte, as they stand in the file. */
 export const MAGIC: Uint8Array = Buffer.from('IOMMREC\0', 'latin1');
-export const FORMAT = 1;
+export const FORMAT = 2;
+/** The oldest that is read: it has nothing of sessions. */
+export const FORMAT_OLDEST = 1;
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -38,6 +40,7 @@ export const START = {
   spec: tag(9, DELIMITED),
   state: tag(10, DELIMITED),
   peers: tag(11, DELIMITED),
+  welcome: tag(12, DELIMITED),
 } as const;
 
 export const PEER = {
@@ -54,6 +57,10 @@ export const RECORD = {
   input: tag(2, VARINT),
   peer: tag(3, VARINT),
   realNs: tag(4, VARINT),
+  wallMs: tag(5, VARINT),
+  connection: tag(6, VARINT),
+  wireId: tag(7, VARINT),
+  allowed: tag(8, DELIMITED),
   received: tag(16, DELIMITED),
   sent: tag(17, DELIMITED),
   arrived: tag(18, DELIMITED),
@@ -62,7 +69,18 @@ export const RECORD = {
   alarm: tag(21, VARINT),
   command: tag(22, DELIMITED),
   reply: tag(23, DELIMITED),
+  opened: tag(24, VARINT),
+  'session-received': tag(25, DELIMITED),
+  'session-sent': tag(26, DELIMITED),
+  closed: tag(27, DELIMITED),
+  asked: tag(28, DELIMITED),
+  room: tag(29, VARINT),
+  draining: tag(30, VARINT),
+  'shut-down': tag(31, VARINT),
+  keepalive: tag(32, VARINT),
 } as const;
+export const CLOSED = { code: tag(1, VARINT), reason: tag(2, DELIMITED), by: tag(3, VARINT) } as const;
+export const ASKED = { token: tag(1, VARINT), id: tag(2, VARINT) } as const;
 export const OWN = { token: tag(1, VARINT), json: tag(2, DELIMITED) } as const;
 
 export const END = {

@@ -1,10 +1,13 @@
 /** What a recording begins with: the machine, as it was made or as it is, and who takes part in it. */
 import protobuf from 'protobufjs/minimal.js';
+import { BODY, u64FromNumber, type iommud } from '../../../../proto/index.ts';
 import type { Graph } from '../../core/base/index.ts';
 import type { Machine } from '../../core/machine/index.ts';
 import { readGraph } from '../decode-snapshot.ts';
 import { graphPieces, lengthOf } from '../encode-snapshot.ts';
-import { inner, numberOf, readPeer, writePeer, type RecordedPeer } from './record.ts';
+import type { Welcome } from '../hello.ts';
+import { inner, numberOf } from './reading.ts';
+import { decodeBody, encodeBody, readPeer, writePeer, type RecordedPeer } from './record.ts';
 import { START } from './recording-format.ts';
 
 /** What of a machine is recorded; `Machine` has it. */
@@ -23,12 +26,14 @@ export interface RecordingStart {
   /** Undefined: the machine had just been made. */
   readonly state: Graph | undefined;
   readonly peers: readonly RecordedPeer[];
+  /** What HelloReply says besides; undefined: it is of a format that had nothing of sessions. */
+  readonly welcome: Welcome | undefined;
 }
 
 /** `isNew`: it has had no input, so that what it was made from says all. EOPNOTSUPP names what in the machine cannot be saved. */
 export function encodeStart(
   machine: RecordedMachine,
-  productVersion: string,
+  welcome: Welcome,
   isNew: boolean,
   peers: readonly RecordedPeer[],
 ): readonly Uint8Array[] {
@@ -36,7 +41,7 @@ export function encodeStart(
   const { spec, state } = isNew ? { spec: machine.saveSpec(), state: undefined } : machine.save();
   const writer = protobuf.Writer.create()
     .uint32(START.productVersion)
-    .string(productVersion)
+    .string(welcome.productVersion)
     .uint32(START.name)
     .string(name)
     .uint32(START.behaviour)
@@ -59,6 +64,7 @@ export function encodeStart(
   }
   const ofPeers = protobuf.Writer.create();
   for (const peer of peers) writePeer(ofPeers.uint32(START.peers).fork(), peer).ldelim();
+  ofPeers.uint32(START.welcome).bytes(encodeBody(BODY.helloReply, welcomeBody(welcome)));
   pieces.push(ofPeers.finish());
   return pieces;
 }
@@ -70,6 +76,7 @@ export function readStart(bytes: Uint8Array): RecordingStart {
   let spec: Graph | undefined;
   let state: Graph | undefined;
   const peers: RecordedPeer[] = [];
+  let welcome: Welcome | undefined;
   const texts = new Map<number, 'productVersion' | 'name' | 'behaviour' | 'clock' | 'traceHash'>([
     [START.productVersion, 'productVersion'],
     [START.name, 'name'],
@@ -87,8 +94,26 @@ export function readStart(bytes: Uint8Array): RecordingStart {
     else if (tag === START.spec) spec = readGraph(inner(reader));
     else if (tag === START.state) state = readGraph(inner(reader));
     else if (tag === START.peers) peers.push(readPeer(inner(reader)));
+    else if (tag === START.welcome) welcome = readWelcome(reader.bytes());
     else reader.skipType(tag & 7);
   }
   if (spec === undefined) throw new RangeError('it has no machine in it');
-  return { ...start, spec, state, peers };
+  return { ...start, spec, state, peers, welcome };
+}
+
+function welcomeBody({ product, productVersion, machine, preset, pageBytes }: Welcome): iommud.v1.HelloReply.$Properties {
+  return { product, productVersion, machine, preset, pageBytes: pageBytes.map(u64FromNumber) };
+}
+
+function readWelcome(bytes: Uint8Array): Welcome | undefined {
+  const body = decodeBody({ number: BODY.helloReply, body: bytes }) as iommud.v1.HelloReply | undefined;
+  if (body === undefined) return undefined;
+  const { product, productVersion, machine, preset } = body;
+  return {
+    product,
+    productVersion,
+    machine,
+    preset,
+    pageBytes: body.pageBytes.map(({ low, high }) => (high >>> 0) * 2 ** 32 + (low >>> 0)),
+  };
 }

@@ -1,6 +1,7 @@
 /** The recordings of one machine that are under way. */
 import { RECORDINGS_MAX } from '../../../../proto/limits.ts';
 import { ModelError } from '../../core/base/index.ts';
+import type { Welcome } from '../hello.ts';
 import type { RecordedPeer } from './record.ts';
 import { Recorder, type RecordingSink } from './recorder.ts';
 import { encodeStart, type RecordedMachine } from './recording-start.ts';
@@ -22,12 +23,12 @@ export class Recordings {
   start(
     machine: RecordedMachine,
     sink: RecordingSink,
-    { productVersion, isNew, peers }: { readonly productVersion: string; readonly isNew: boolean; readonly peers: readonly RecordedPeer[] },
+    { welcome, isNew, peers }: { readonly welcome: Welcome; readonly isNew: boolean; readonly peers: readonly RecordedPeer[] },
   ): RunningRecording {
     if (this.#running.length >= RECORDINGS_MAX) {
       throw new ModelError('EBUSY', `this machine has ${RECORDINGS_MAX} recordings under way, as many as there may be`, 'machine');
     }
-    const recorder = new Recorder(machine, sink, encodeStart(machine, productVersion, isNew, peers), peers);
+    const recorder = new Recorder(machine, sink, encodeStart(machine, welcome, isNew, peers), peers);
     this.#running = [...this.#running, recorder];
     return {
       stop: (reason) => {

@@ -1,13 +1,25 @@
+// long: every kind of record is played here
 /** A recording run against this build, without the peers: each input as it came, and what comes of it held against what came then. */
 import { BODY, KIND } from '../../../../proto/index.ts';
 import { ModelError, type TraceSink } from '../../core/base/index.ts';
-import { Machine, specOfSnapshot, type Command, type MachineOptions, type MachineSpec, type PeerRoles } from '../../core/machine/index.ts';
+import {
+  Machine,
+  specOfSnapshot,
+  type Command,
+  type MachineOptions,
+  type MachineSpec,
+  type PeerAnswer,
+  type PeerId,
+  type PeerRoles,
+} from '../../core/machine/index.ts';
 import { commandOf } from '../command-of.ts';
+import type { Welcome } from '../hello.ts';
 import { peerAnswer } from '../peer-calls.ts';
 import { OutputRecords } from './output-records.ts';
 import { fromPlainText } from './plain-text.ts';
 import type { Recording } from './read-recording.ts';
 import { decodeBody, encodeRecord, type Record, type RecordedFrame } from './record.ts';
+import { ReplayedSessions } from './replayed-sessions.ts';
 import { firstField, shownRecord } from './shown-record.ts';
 
 export interface Difference {
@@ -45,13 +57,36 @@ export interface ReplayOptions extends Pick<MachineOptions, 'readFunctions' | 'm
 /** Throws {@link ModelError} EINVAL for a recording that cannot be played here. */
 export function replay(recording: Recording, options: ReplayOptions): Replayed {
   const player = new Player(recording, options);
-  for (const record of recording.records()) {
-    options.onRecord?.(record);
-    if (record.input === undefined) player.recorded(record);
-    else player.play(record);
-    if (player.difference !== undefined) break;
+  try {
+    for (const [input, ...outputs] of steps(recording.records())) {
+      if (input !== undefined) {
+        options.onRecord?.(input);
+        player.play(input, outputs);
+      }
+      for (const record of outputs) {
+        options.onRecord?.(record);
+        player.recorded(record);
+      }
+      if (player.difference !== undefined) break;
+    }
+    return player.end();
+  } finally {
+    player.close();
   }
-  return player.end();
+}
+
+/** Each input with what came of it; what comes before the first is of none. */
+function* steps(records: Iterable<Record>): Generator<[Record | undefined, ...Record[]]> {
+  let step: [Record | undefined, ...Record[]] = [undefined];
+  for (const record of records) {
+    if (record.input === undefined) {
+      step.push(record);
+      continue;
+    }
+    yield step;
+    step = [record];
+  }
+  yield step;
 }
 
 /** What the machine of a recording was made from. */
@@ -64,10 +99,14 @@ class Player {
   readonly #machine: Machine;
   readonly #outputs = new OutputRecords();
   readonly #roles = new Map<number, PeerRoles>();
+  readonly #sessions: ReplayedSessions;
+  readonly #sameVersion: boolean;
   /** What came of the last input and has not been compared. */
   #came: Record[] = [];
   #last: Record | undefined;
   #inputs = 0;
+  /** Time of the last record that was played or came. */
+  #atNs = 0;
   #compared = 0;
   #crash: string | undefined;
   difference: Difference | undefined;
@@ -78,6 +117,18 @@ class Player {
     const options = { ...(readFunctions === undefined ? {} : { readFunctions }), ...(models === undefined ? {} : { models }) };
     this.#machine = machineOf(start, productVersion, options);
     if (trace !== undefined) this.#machine.trace.listen(trace);
+    this.#sameVersion = start.productVersion === productVersion;
+    this.#sessions = new ReplayedSessions(
+      {
+        attach: (roles) => this.#attach(roles),
+        submit: (peer, frame, command) => this.#submit(peer, frame.id, frame.number, () => command),
+        kept: (peer, frame, error) => this.#kept(peer, frame, error),
+        answer: (peer, token, answer) => this.#answered(peer, token, answer),
+        came: (record) => this.#push({ ...record, timeNs: this.#atNs }),
+      },
+      this.#machine,
+      start.welcome ?? NO_WELCOME,
+    );
     for (const peer of start.peers) {
       this.#outputs.arrived(peer);
       this.#roles.set(peer.id, peer.roles);
@@ -88,24 +139,40 @@ class Player {
   /** An output of the last input. */
   recorded(record: Record): void {
     // Of an input that crashes what was handed on before is not told apart.
-    if (this.#crash !== undefined) return;
+    if (this.#crash !== undefined || !this.#isCompared(record)) return;
     this.#compared++;
     const came = this.#came.shift();
+    if (this.#saysVersion(record) && came !== undefined && this.#saysVersion(came)) return;
     if (came === undefined) this.#differ(shownRecord(record), 'nothing more');
     else if (!same(record, came)) this.#differ(shownRecord(record), shownRecord(came), firstField(record, came));
   }
 
-  play(record: Record): void {
+  /** What a session did of its own is not, where the session was there before; nor how fast the other end reads. */
+  #isCompared({ connection, what }: Record): boolean {
+    if (what.kind === 'room' || what.kind === 'keepalive') return false;
+    return connection === undefined || this.#sessions.has(connection);
+  }
+
+  /** HelloReply names the contract and the limits of a build: another build's are no difference. */
+  #saysVersion({ what }: Record): boolean {
+    return !this.#sameVersion && what.kind === 'session-sent' && what.frame.number === BODY.helloReply;
+  }
+
+  /** `outputs`: what came of it. */
+  play(record: Record, outputs: readonly Record[]): void {
     this.#endInput();
     if (this.difference !== undefined) return;
     this.#last = record;
+    this.#atNs = record.timeNs;
     this.#inputs++;
+    this.#sessions.expect(outputs);
     try {
       if (record.realNs !== undefined) this.#machine.passRealTime(record.realNs);
       const { nowNs } = this.#machine;
       if (nowNs === record.timeNs) this.#input(record);
       else this.#differ(shownRecord(record), `the clock stands at ${nowNs} ns`);
       this.#take();
+      this.#sessions.settle();
     } catch (error) {
       if (error instanceof ModelError) throw error;
       this.#crashed(error instanceof Error ? error.message : String(error));
@@ -133,15 +200,22 @@ class Player {
     return { inputs: this.#inputs, outputs: this.#compared, nowNs, traceHash, difference: this.difference, crash: this.#crash };
   }
 
+  close(): void {
+    this.#sessions.end();
+  }
+
   #endInput(): void {
     const [extra] = this.#came;
     if (extra !== undefined) this.#differ('nothing more', shownRecord(extra));
     this.#came = [];
   }
 
-  #input({ peer = 0, what }: Record): void {
+  #input(record: Record): void {
+    const { peer = 0, connection, wireId, what } = record;
     switch (what.kind) {
       case 'arrived': {
+        // A session that is replayed has done so with its Hello.
+        if (this.#sessions.has(connection) && this.#sessions.ofPeer(what.arrived.id) !== undefined) break;
         const id = this.#machine.peerAttach(what.arrived.roles);
         if (id !== what.arrived.id) this.#differ(`peer ${what.arrived.id}`, `peer ${id}`);
         this.#outputs.arrived(what.arrived);
@@ -160,32 +234,79 @@ class Player {
         this.#command(what.token, fromPlainText(what.json) as Command);
         break;
       case 'received':
-        if (what.frame.kind === KIND.reply) this.#answer(peer, what.frame);
-        else this.#call(peer, what.frame);
+        this.#received(peer, what.frame, wireId);
+        break;
+      case 'draining':
+        this.#sessions.drain(what.deadlineMs);
+        break;
+      case 'shut-down':
+        this.#sessions.shutDown();
         break;
       case 'alarm':
       case 'sent':
       case 'reply':
         break;
+      default:
+        this.#sessions.play(record);
     }
+  }
+
+  #received(peer: number, frame: RecordedFrame, wireId: number | undefined): void {
+    const session = this.#sessions.ofPeer(peer);
+    if (session !== undefined) this.#sessions.receive(session, frame, wireId ?? frame.id);
+    else if (frame.kind === KIND.reply) this.#answer(peer, frame);
+    else this.#call(peer, frame);
+  }
+
+  #attach(roles: PeerRoles): PeerId {
+    const id = this.#machine.peerAttach(roles);
+    this.#outputs.arrived({ id, calls: [], asked: [] });
+    this.#roles.set(id, roles);
+    return id;
+  }
+
+  #submit(peer: number, id: number, number: number, command: () => Command): void {
+    this.#outputs.called(peer, { id, body: number }, this.#machine.nowNs);
+    const refused = this.#tried(() => this.#machine.submit(peer, id, command()));
+    if (refused !== undefined) {
+      this.#refused(peer, id, refused);
+      throw refused;
+    }
+    this.#take();
+  }
+
+  #kept(peer: number, { id, number }: { readonly id: number; readonly number: number }, error: ModelError | undefined): void {
+    this.#outputs.called(peer, { id, body: number }, this.#machine.nowNs);
+    if (error !== undefined) this.#refused(peer, id, error);
+  }
+
+  #answered(peer: number, token: number, answer: PeerAnswer): string | undefined {
+    this.#outputs.takeAsked(peer, token);
+    const wrong = this.#machine.answer(peer, token, answer);
+    this.#take();
+    return wrong;
+  }
+
+  #refused(peer: number, id: number, error: ModelError): void {
+    const reply = this.#outputs.refused(peer, id, error, this.#machine.nowNs);
+    if (reply !== undefined) this.#push(reply);
   }
 
   #command(token: number, command: Command): void {
     this.#outputs.calledOwn(token, this.#machine.nowNs);
     const refused = this.#tried(() => this.#machine.submit(0, token, command));
-    if (refused !== undefined) this.#came.push(this.#outputs.refusedOwn(token, refused, this.#machine.nowNs));
+    if (refused !== undefined) this.#push(this.#outputs.refusedOwn(token, refused, this.#machine.nowNs));
   }
 
   #call(peer: number, frame: RecordedFrame): void {
     const { id, number, data } = frame;
-    this.#outputs.called(peer, { id, body: number }, this.#machine.nowNs);
     // The session's own.
     if (number === BODY.subscribe) return;
-    const refused = this.#tried(() =>
-      this.#machine.submit(peer, id, commandOf(number, decodeBody(frame), data, this.#roles.get(peer) ?? NO_ROLES)),
-    );
-    const reply = refused === undefined ? undefined : this.#outputs.refused(peer, id, refused, this.#machine.nowNs);
-    if (reply !== undefined) this.#came.push(reply);
+    try {
+      this.#submit(peer, id, number, () => commandOf(number, decodeBody(frame), data, this.#roles.get(peer) ?? NO_ROLES));
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+    }
   }
 
   /** One of the wrong kind ends the connection, and that is the next input. */
@@ -214,10 +335,18 @@ class Player {
   }
 
   #take(): void {
-    for (const item of this.#machine.takeOutbox()) {
-      const record = this.#outputs.of(item, this.#machine.nowNs);
-      if (record !== undefined) this.#came.push(record);
+    for (let items = this.#machine.takeOutbox(); items.length > 0; items = this.#machine.takeOutbox()) {
+      for (const item of items) {
+        const record = this.#outputs.of(item, this.#machine.nowNs);
+        if (record !== undefined) this.#push(record);
+        this.#sessions.handOn(item);
+      }
     }
+  }
+
+  #push(record: Record): void {
+    this.#atNs = record.timeNs;
+    this.#came.push(record);
   }
 
   #differ(recorded: string, came: string, field?: string): void {
@@ -232,6 +361,7 @@ class Player {
   }
 }
 
+const NO_WELCOME: Welcome = { product: '', productVersion: '', machine: '', preset: '', pageBytes: [] };
 const NO_ROLES: PeerRoles = { host: false, device: false, memory: false, observer: false };
 
 function machineOf(

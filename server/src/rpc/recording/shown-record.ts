@@ -2,6 +2,7 @@
 import { KIND } from '../../../../proto/index.ts';
 import { bodyName } from '../body-names.ts';
 import { decodeBody, type Record, type RecordedFrame } from './record.ts';
+import type { SessionWhat } from './session-record.ts';
 
 /** Bytes of data that are shown: a bulk transfer is told by its first. */
 const SHOWN_BYTES_MAX = 32;
@@ -11,16 +12,22 @@ const SHOWN_CHARS_MAX = 2000;
 const KIND_NAMES = new Map<number, string>(Object.entries(KIND).map(([name, number]) => [number, name]));
 
 /** One line: `to peer 1: reply 4 resetPrepareReply {…}`. */
-export function shownRecord({ peer, timeNs, what }: Record): string {
-  return `${shownWhat(what, peer)} at ${timeNs} ns`;
+export function shownRecord(record: Record): string {
+  return `${shownWhat(record.what, whoOf(record))} at ${record.timeNs} ns`;
 }
 
-function shownWhat(what: Record['what'], peer: number | undefined): string {
-  const who = peer === undefined ? 'everybody' : peer === 0 ? 'the service' : `peer ${peer}`;
+function whoOf({ peer, connection }: Record): string {
+  if (peer !== undefined) return peer === 0 ? 'the service' : `peer ${peer}`;
+  return connection === undefined ? 'everybody' : `connection ${connection}`;
+}
+
+function shownWhat(what: Record['what'], who: string): string {
   switch (what.kind) {
     case 'received':
+    case 'session-received':
       return `from ${who}: ${shownFrame(what.frame)}`;
     case 'sent':
+    case 'session-sent':
       return `to ${who}: ${shownFrame(what.frame)}`;
     case 'arrived': {
       const roles = Object.entries(what.arrived.roles).flatMap(([role, has]) => (has ? [role] : []));
@@ -36,8 +43,36 @@ function shownWhat(what: Record['what'], peer: number | undefined): string {
       return `from ${who}: ${what.token} ${clipped(what.json)}`;
     case 'reply':
       return `to ${who}: reply ${what.token} ${clipped(what.json)}`;
+    default:
+      return shownSession(what, who);
   }
 }
+
+function shownSession(what: Exclude<SessionWhat, { readonly frame: RecordedFrame }>, who: string): string {
+  switch (what.kind) {
+    case 'opened':
+      return `${who} is opened`;
+    case 'closed':
+      return `${who} is closed ${CLOSED_BY_WORDS[what.by]}: ${what.code} ${what.reason}`;
+    case 'asked':
+      return `to ${who}: call ${what.token} goes out as ${what.id}`;
+    case 'room':
+      return `${who} ${what.room ? 'reads on' : 'does not read: events wait'}`;
+    case 'draining':
+      return `the service stops in ${what.deadlineMs} ms`;
+    case 'shut-down':
+      return 'the service answers what is left';
+    case 'keepalive':
+      return `${who}: ${what.keepalive}`;
+  }
+}
+
+const CLOSED_BY_WORDS = {
+  unspecified: 'by nobody',
+  peer: 'by its other end',
+  rule: 'by the server',
+  circumstance: 'by the server',
+} as const;
 
 function shownFrame(frame: RecordedFrame): string {
   const { id, kind, number, data } = frame;
@@ -73,7 +108,7 @@ export function firstField(recorded: Record, came: Record): string | undefined {
 
 function contentOf({ what }: Record): { readonly name: string; readonly value: unknown } | undefined {
   if (what.kind === 'reply') return { name: 'reply', value: jsonOf(what.json) };
-  if (what.kind !== 'sent') return undefined;
+  if (what.kind !== 'sent' && what.kind !== 'session-sent') return undefined;
   const { kind, number, data } = what.frame;
   // In the words of elsewhere: without what is not there, 64-bit values in hex.
   const body: unknown = JSON.parse(JSON.stringify(bodyOf(what.frame), shortly));

@@ -76,23 +76,32 @@ describe('a recording', () => {
       product_version: RECORDED_VERSION,
     });
     expect(said.block[0]!.start).not.toHaveProperty('state');
-    expect(said.block.at(-1)!.end).toEqual({ reason: 'enough', now_ns: '0', inputs: '3', trace_hash: traceHash });
+    expect(said.block.at(-1)!.end).toEqual({ reason: 'enough', now_ns: '0', inputs: '5', trace_hash: traceHash });
     const records = said.block.flatMap(({ record = [] }) => record);
+    expect(said.block[0]!.start).toHaveProperty('welcome.product_version', RECORDED_VERSION);
     expect(records).toMatchObject([
-      { input: '1', peer: 1, arrived: { id: 1, roles: ['ROLE_HOST'], client: 'test 0' } },
-      { input: '2', peer: 1, received: { id: 7, kind: 'KIND_CALL', region_read: { function: PROBE, region: 7, offset: '0', bytes: 4 } } },
+      { input: '1', connection: 1, opened: true, wall_ms: expect.stringMatching(/^\d{13}$/) as string },
+      {
+        input: '2',
+        connection: 1,
+        allowed: ['ROLE_HOST', 'ROLE_DEVICE', 'ROLE_MEMORY', 'ROLE_OBSERVER'],
+        session_received: { id: 1, kind: 'KIND_CALL', hello: { product: 'test', roles: ['ROLE_HOST'] } },
+      },
+      { connection: 1, session_sent: { id: 1, kind: 'KIND_REPLY', hello_reply: { roles: ['ROLE_HOST'], machine: 'recorded' } } },
+      { input: '3', peer: 1, connection: 1, arrived: { id: 1, roles: ['ROLE_HOST'], client: 'test 0' } },
+      { input: '4', peer: 1, received: { id: 7, kind: 'KIND_CALL', region_read: { function: PROBE, region: 7, offset: '0', bytes: 4 } } },
       { peer: 1, sent: { id: 7, kind: 'KIND_REPLY', region_read_reply: {} } },
-      { input: '3', peer: 0, command: { token: '1', json: expect.stringContaining('"memory-write"') as string } },
+      { input: '5', peer: 0, command: { token: '1', json: expect.stringContaining('"memory-write"') as string } },
       { peer: 0, reply: { token: '1', json: expect.stringContaining('"ok"') as string } },
     ]);
-    expect(records[2]).not.toHaveProperty('input');
+    for (const at of [2, 5, 7]) expect(records[at]).not.toHaveProperty('input');
   });
 
   it('is read as it was written', () => {
     expect(refusal(file)).toBe('read');
     const recording = readRecording(file);
     const { start, end } = recording;
-    expect([start.name, start.clock, end?.traceHash, [...recording.records()].length]).toEqual(['test', 'auto', traceHash, 5]);
+    expect([start.name, start.clock, end?.traceHash, [...recording.records()].length]).toEqual(['test', 'auto', traceHash, 8]);
   });
 });
 
@@ -139,7 +148,7 @@ describe('a file is refused', () => {
     expect(refusal(Buffer.from('00:02.0 0604: 8086:1234\n'))).toContain('does not begin as one');
     const other = Buffer.from(file);
     other.writeUInt32LE(3, 10);
-    expect(refusal(other)).toContain('format version 3, where this reads 1');
+    expect(refusal(other)).toContain('format version 3, where this reads 1 to 2');
   });
 
   it('or it differs, where its checksums are right and its content is not, and nothing worse', () => {
@@ -175,7 +184,7 @@ describe('a recording that comes in pieces', () => {
     reader.finish(false);
     const whole = new BlockReader().push(file).flatMap((block) => block.records.map((bytes) => Buffer.from(bytes).toString('hex')));
     expect(records).toEqual(whole);
-    expect(whole).toHaveLength(5);
+    expect(whole).toHaveLength(8);
   });
 
   it('is refused at the piece that is wrong', () => {

@@ -7,7 +7,10 @@ import { Recorder } from '../../../../server/src/rpc/recording/recorder.ts';
 import { PROBE, RAM, probe, specOf } from '../../../kit/core-machine.ts';
 import { KeptRecording, RecordedMachine, replayed, settle } from '../../../kit/recorded-machine.ts';
 import { FakeMachine } from '../fake-machine.ts';
+import { joined } from '../raw-peer.ts';
 import { WELCOME } from '../setup.ts';
+
+const SESSION = new Set(['opened', 'session-received', 'session-sent', 'closed', 'asked', 'room', 'keepalive']);
 
 function machine(clock: 'auto' | 'manual' | 'real' = 'auto'): RecordedMachine {
   return new RecordedMachine(specOf({ functions: [probe(PROBE)], clock }));
@@ -24,14 +27,33 @@ function code(act: () => void): string {
 }
 
 describe('a recording', () => {
-  it('has a hello in no form: a token is nobody’s business', async () => {
+  it('has a Hello, and never its token, of a connection that is refused too', async () => {
     const recorded = machine();
     const { sink, stop } = recorded.record();
-    await recorded.join('host', 'memory');
+    for (const token of ['secret-of-mine', 'secret'.repeat(1000)]) {
+      const peer = joined((wire) => recorded.host.open(wire, () => ({ roles: ['host'] })));
+      peer.hello([1], { token }).send();
+      await peer.replyTo(1);
+    }
+    const stranger = joined((wire) => recorded.host.open(wire, () => undefined));
+    stranger.hello([1], { token: 'secret-of-another' }).send();
+    await stranger.replyTo(1);
+    await settle();
     stop();
-    const [arrived] = [...readRecording(sink.file).records()];
-    expect(arrived).toMatchObject({ input: 1, peer: 1, what: { kind: 'arrived', arrived: { client: 'test 0' } } });
-    expect([...readRecording(sink.file).records()]).toHaveLength(1);
+    expect(Buffer.from(sink.file).includes('secret')).toBe(false);
+    expect(Buffer.from(sink.file).includes('(not recorded)')).toBe(true);
+    const records = [...readRecording(sink.file).records()];
+    const hellos = records.filter(({ what }) => what.kind === 'session-received');
+    expect(hellos.map(({ connection, allowed }) => [connection, allowed])).toEqual([
+      [1, ['host']],
+      [2, undefined],
+      [3, undefined],
+    ]);
+    expect(records.filter(({ what }) => what.kind === 'closed')).toMatchObject([
+      { connection: 2, what: { code: 1008, reason: expect.stringContaining('too long') as string, by: 'rule' } },
+      { connection: 3, what: { code: 1008, by: 'rule' } },
+    ]);
+    expect(replayed(readRecording(sink.file)).difference).toBeUndefined();
   });
 
   it('has calls that are refused before the machine, posted ones, and answers, in the order in which they came', async () => {
@@ -51,7 +73,8 @@ describe('a recording', () => {
     owner.close();
     await settle();
     const { end } = stop();
-    const shown = [...readRecording(sink.file).records()].map(({ peer, what }) => [
+    const ofMachine = [...readRecording(sink.file).records()].filter(({ what }) => !SESSION.has(what.kind));
+    const shown = ofMachine.map(({ peer, what }) => [
       peer,
       what.kind,
       'frame' in what ? [what.frame.kind, what.frame.id, what.frame.number] : '',
@@ -74,8 +97,9 @@ describe('a recording', () => {
       [undefined, 'sent', [3, 0, 1029]],
       [undefined, 'sent', [3, 0, 1130]],
     ]);
-    expect(end).toMatchObject({ inputs: 8, reason: 'asked to' });
-    expect(replayed(readRecording(sink.file))).toMatchObject({ difference: undefined, inputs: 8, outputs: 8 });
+    // Besides, of the session: opened, Hello and its reply, the call that went out, closed.
+    expect(end).toMatchObject({ inputs: 11, reason: 'asked to' });
+    expect(replayed(readRecording(sink.file))).toMatchObject({ difference: undefined, inputs: 11, outputs: 10 });
   });
 
   it('ends where it is not read, whole and playable, and the machine goes on', async () => {
@@ -128,7 +152,11 @@ describe('a recording', () => {
     recorded.host.close();
     expect(sink.ended).toBe('the machine was deleted');
     expect(peer.closed).toBeUndefined();
-    expect(readRecording(sink.file).end).toMatchObject({ reason: 'the machine was deleted', inputs: 1 });
+    expect(readRecording(sink.file).end).toMatchObject({ reason: 'the machine was deleted', inputs: 4 });
+    expect([...readRecording(sink.file).records()].at(-1)).toMatchObject({
+      peer: 1,
+      what: { kind: 'closed', code: 1001, by: 'circumstance' },
+    });
     expect(code(() => recorded.record())).toBe('ESHUTDOWN');
   });
 

@@ -558,3 +558,31 @@ EVENT_CLASS: Final[Vocabulary[EventClass]] = Vocabulary(
         40: "memory",
     },
 )
+
+ClosedBy = Literal[
+    "peer",
+    "rule",
+    "circumstance",
+]
+CLOSED_BY: Final[Vocabulary[ClosedBy]] = Vocabulary(
+    "closed-by",
+    {
+        1: "peer",
+        2: "rule",
+        3: "circumstance",
+    },
+)
+
+Keepalive = Literal[
+    "ping-sent",
+    "pong-received",
+    "ping-received",
+]
+KEEPALIVE: Final[Vocabulary[Keepalive]] = Vocabulary(
+    "keepalive",
+    {
+        1: "ping-sent",
+        2: "pong-received",
+        3: "ping-received",
+    },
+)
