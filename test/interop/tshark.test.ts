@@ -127,6 +127,7 @@ function leafNames(): Set<string> {
   return names;
 }
 
+// long: one recording, looked at in one way after the other
 describe.skipIf(!HAS_TSHARK)('tshark', () => {
   beforeAll(async () => {
     const made = await iommud('trace', recorded, '--format', 'pcapng', '-o', packets);
