@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { dmaProbe } from '../../client/examples/dma-probe-device.ts';
-import type { FunctionHandle } from '../../client/src/index.ts';
+import { checkDevice, type FunctionHandle } from '../../client/src/index.ts';
 import { Prng } from '../../server/src/core/base/index.ts';
 import {
   BUSY,
@@ -146,4 +146,12 @@ scenario('random accesses to their registers find the same', { played: 'none' },
     }
     expect(seen[1], `turn ${turn}: ${value} to ${offset}, ${bytes} bytes`).toEqual(seen[0]);
   }
+});
+
+scenario('what any PCI function has to do, the one that is played does', { played: 'none', drivers: ['loopback'] }, async (m) => {
+  await dmaProbe.claim(await m.connect(['device']), PLAYED);
+  const checks: string[] = [];
+  for await (const { name, passed, text } of checkDevice(m, PLAYED)) checks.push(`${passed === false ? `FAIL ${text} ` : ''}${name}`);
+  expect(checks.filter((line) => line.startsWith('FAIL'))).toEqual([]);
+  expect(checks).toContain('a reset by flr: it answers, and its configuration is given back');
 });
