@@ -90,7 +90,7 @@ beforeAll(async () => {
   if (emulator === undefined || owner === undefined || host === undefined) return;
   programs = { emulator, owner, host };
   await using machine = await make();
-  good = await tell({ machine, programs, urls: straight(machine), disturb: () => Promise.resolve(undefined) });
+  good = await tell({ machine, programs, urls: straight(machine), disturb: nothing });
 }, STORY_MS);
 afterAll(async () => {
   if (isMissing) return;
@@ -98,6 +98,8 @@ afterAll(async () => {
   for (const party of PARTIES) places[party].remove();
   await server.close();
 });
+
+const nothing = (): Promise<undefined> => Promise.resolve(undefined);
 
 function make(): Promise<TestMachine> {
   return startMachine({ url: `http://127.0.0.1:${new URL(server.url).port}` });
@@ -130,8 +132,8 @@ test.skipIf(isMissing)('a story has its outcome on a good network', () => {
       ['open', ['performed', 'performed']],
       ['rogue', 'not-present'],
       ['before the fence is answered', { resetDepth: 0, gateOpen: false }],
-      ['prepare', { depth: 1, drained: 0, aborted: 0, indeterminate: 1 }],
       ['late', 'indeterminate'],
+      ['prepare', { depth: 1, drained: 0, aborted: 0, indeterminate: 1 }],
       ['shut', ['gate-closed', 'gate-closed']],
       ['remap', undefined],
       ['done', { depth: 0 }],
@@ -162,6 +164,29 @@ test.skipIf(isMissing).each(SEEDS)(
     expect(outcome, disturbance.happened.join(', ')).toEqual(good);
     for (const what of disturbance.happened) happened.add(what);
     overtaken += crossing.overtaken;
+  },
+  STORY_MS,
+);
+
+test.skipIf(isMissing).each(PARTIES)(
+  'where the connection of the %s ends while a prepare waits for a fence, the outcome does not depend on how',
+  async (party) => {
+    await using plain = await make();
+    const leave = (): void => void programs[party].tell({ deed: 'leave', at: plain.id });
+    const left = await tell({ machine: plain, programs, urls: straight(plain), disturb: nothing, ends: { party, by: leave } });
+    for (const seed of [1, 2, 3]) {
+      await using machine = await make();
+      const relays = await relayed(machine, seed, new Crossing({ seed, percent: 30, overtakers: 3, patienceMs: 15 }));
+      const urls = each((one) => relays[one].via(machine.socketUrl, places[one].address));
+      const ends = { party, by: () => relays[party].cut() };
+      expect(await tell({ machine, programs, urls, disturb: nothing, ends })).toEqual(left);
+    }
+    const answer = { depth: 1, drained: 0, aborted: 0, indeterminate: 1 };
+    const answers = left.deeds.filter(([deed]) => deed === 'prepare').map(([, what]) => what);
+    expect(answers).toEqual(party === 'host' ? ['ECONNRESET', answer] : [answer]);
+    // All else is as if nothing had ended.
+    const others = (deeds: Outcome['deeds']): Outcome['deeds'] => deeds.filter(([deed]) => deed !== 'prepare');
+    expect({ ...left, deeds: others(left.deeds) }).toEqual({ ...good, deeds: others(good.deeds) });
   },
   STORY_MS,
 );

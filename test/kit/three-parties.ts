@@ -18,6 +18,8 @@ export interface Story {
   readonly urls: Readonly<Record<Party, string>>;
   /** What happens to the network when a stage begins; whoever lost its connection by it is named. */
   disturb(stage: Stage): Promise<Party | undefined>;
+  /** Whose connection ends while the prepare waits for a fence, and how. */
+  readonly ends?: { readonly party: Party; by(): void };
 }
 
 /** What is the same on every network. */
@@ -130,13 +132,18 @@ class Parties {
   /** Aborts the write, of which nobody knows what becomes until its owner answers the fence. */
   async #prepare(): Promise<void> {
     const asked = { deed: 'prepare', bdf: BDF, deadlineMs: 0, token: 'story' } as const;
-    const prepared = this.ask('host', asked);
+    const prepared = this.ask('host', asked).catch(codeOf);
     await this.#ledgerIs('indeterminate');
     const { resetDepth, gateOpen } = await this.#dev.info();
     this.deeds.push(['before the fence is answered', { resetDepth, gateOpen }]);
-    await this.ask('owner', { deed: 'let-go' });
-    await this.#note('prepare', prepared);
     await this.#note('late', this.#late);
+    const { ends } = this.#story;
+    ends?.by();
+    if (ends?.party !== 'owner') await this.ask('owner', { deed: 'let-go' });
+    await this.#note('prepare', prepared);
+    if (ends === undefined) return;
+    await this.#comeBack(ends.party, 'shut');
+    if (ends.party === 'host') await this.#note('prepare', this.ask('host', asked));
   }
 
   #write(iova: number, text: string): Promise<unknown> {
