@@ -97,7 +97,7 @@ class History extends RandomCommands {
   bytes(command: Command): Uint8Array {
     const token = ++this.#token;
     this.#unanswered.set(token, command.kind);
-    let data = new Uint8Array(0);
+    let data: Uint8Array = new Uint8Array(0);
     this.machine.submit(0, token, command);
     for (const item of this.machine.takeOutbox()) {
       if (item.type === 'reply' && item.token === token && item.reply.kind === 'memory-read') ({ data } = item.reply);

@@ -67,7 +67,7 @@ describe('memory owner', () => {
     const [, second] = server.calls('memoryDirty');
     server.reply(second?.id ?? 0, 'memoryDirtyReply', { logging: true });
     expect(await telling).toEqual({ logging: true });
-    const ranges = [first, second].map((call) => (call?.body as { ranges: unknown[] }).ranges);
+    const ranges = [first, second].map((call) => (call?.body as { ranges: unknown[] } | undefined)?.ranges ?? []);
     expect(ranges.map(({ length }) => length)).toEqual([256, 44]);
     expect(ranges[1]?.[0]).toMatchObject({ address: { low: 0x10100 }, bytes: { low: 1 } });
   });

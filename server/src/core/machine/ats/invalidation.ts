@@ -94,9 +94,9 @@ export function handleInvalidation(m: Parts, effect: InvalidationEffect): void {
 }
 
 /** All Invalidate Completions of one request carry the same count (PCIe §10.3.2). */
-function miscounted(m: Parts, { invalidation, count, was }: Extract<InvalidationEffect, { kind: 'miscounted' }>): void {
+function miscounted(m: Parts, { invalidation, count: said, was }: Extract<InvalidationEffect, { kind: 'miscounted' }>): void {
   const { bdf, itag } = invalidation;
-  const text = `completes an Invalidate Request (ITag ${itag}) with a completion count of ${count}, and before that one of ${was}; it does not count`;
+  const text = `completes an Invalidate Request (ITag ${itag}) with a completion count of ${said}, and before that one of ${was}; it does not count`;
   m.outbox.log('warn', bdf, `${formatBdf(bdf)} ${text}`);
 }
 
