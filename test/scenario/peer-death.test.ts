@@ -25,9 +25,8 @@ interface Cast {
   readonly fn: ClaimedFunction;
 }
 
-async function raise(m: ScenarioMachine): Promise<Cast> {
-  const [emulator, owner, host] = [await m.connect(['device']), await m.connect(['memory']), await m.connect(['host'])];
-  await owner.serveMemory(
+async function own(connection: Connection): Promise<void> {
+  await connection.serveMemory(
     { address: OWNED, bytes: PAGE },
     {
       read: (_address, bytes) => new Uint8Array(bytes),
@@ -37,6 +36,11 @@ async function raise(m: ScenarioMachine): Promise<Cast> {
         }),
     },
   );
+}
+
+async function raise(m: ScenarioMachine): Promise<Cast> {
+  const [emulator, owner, host] = [await m.connect(['device']), await m.connect(['memory']), await m.connect(['host'])];
+  await own(owner);
   const dev = m.function(BDF);
   const fn = await emulator.claimDevice(BDF, {}, { atc: 'peer' });
   await dev.config.write(4, 2, 0x0406);
@@ -74,8 +78,11 @@ async function expectBack(m: ScenarioMachine, { fn }: Cast, victim: Victim): Pro
   const write = (iova: number): Promise<DmaResult> => player.dma.write(iova, Uint8Array.of(2));
   await eventually(async () => expect(await write(RAM_IOVA)).toMatchObject({ outcome: 'performed' }));
   expect(await dev.info()).toMatchObject({ blocked: false, gateOpen: true, resetDepth: 0 });
-  const { outcome } = await write(OWNED_IOVA);
-  expect(outcome).toBe(victim === 'owner' ? 'completer-abort' : 'performed');
+  if (victim === 'owner') {
+    expect(await write(OWNED_IOVA)).toMatchObject({ outcome: 'completer-abort', absentOwner: expect.any(Number) });
+    await own(await m.connect(['memory']));
+  }
+  expect(await write(OWNED_IOVA)).toMatchObject({ outcome: 'performed' });
 }
 
 for (const victim of VICTIMS) {
