@@ -83,7 +83,7 @@ export class ClaimedFunctions {
   }
 
   reset(request: Calls['deviceReset']['request']): PeerAnswer | Promise<PeerAnswer> {
-    return this.#when(request.function, (fn) => fn.reset(RESET_METHOD.nameOf(request.method ?? 0)));
+    return this.#when(request.function, (fn) => fn.reset(RESET_METHOD.nameOf(request.method ?? 0), request.cold ?? false));
   }
 
   invalidate(request: Calls['deviceInvalidate']['request']): PeerAnswer | Promise<PeerAnswer> {

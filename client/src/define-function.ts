@@ -50,6 +50,8 @@ export interface RunningFunction<State> {
   renew(): void;
   /** Configuration space as it stood when the function was claimed. */
   readonly config: Uint8Array;
+  /** Its last reset was a loss of power, which sticky registers do not survive either. */
+  readonly lostPower: boolean;
 }
 
 /**
@@ -226,6 +228,9 @@ function running<State>(life: FunctionLife<State>, there: () => ClaimedFunction)
     },
     get config() {
       return there().config;
+    },
+    get lostPower() {
+      return there().lostPower;
     },
     interrupt: (vector) => there().interrupt(vector),
     line: (asserted) => there().line(asserted),

@@ -77,6 +77,8 @@ export class ClaimedFunction extends Claim {
   config = new Uint8Array(0);
   /** It had vanished, and is as hosts have set it up; a reset follows. */
   restarted = false;
+  /** Its last reset was a loss of power, which sticky registers do not survive either. */
+  lostPower = false;
 
   constructor(channel: Channel, fn: number, handlers: DeviceHandlers, giveUp: (options: CallOptions | undefined) => Promise<void>) {
     super(giveUp);
@@ -138,7 +140,8 @@ export class ClaimedFunction extends Claim {
     });
   }
 
-  reset(method: ResetMethod): PeerAnswer | Promise<PeerAnswer> {
+  reset(method: ResetMethod, cold: boolean): PeerAnswer | Promise<PeerAnswer> {
+    this.lostPower = cold;
     const ready = this.#handlers.onReset?.(method);
     return ready instanceof Promise ? ready.then(() => ({})) : {};
   }

@@ -197,6 +197,8 @@ class ClaimedFunction(_Claim):
         """Configuration space as it stood when it was claimed."""
         self.restarted = False
         """It had vanished, and is as hosts have set it up; a reset follows."""
+        self.lost_power = False
+        """Its last reset was a loss of power, which sticky registers do not survive either."""
         self._function = function
         self._device = device
         self._undo_claim = undo
@@ -233,6 +235,7 @@ class ClaimedFunction(_Claim):
     def _answer(self, call: PeerCall) -> Answer:
         asked = device_call(call)
         if isinstance(asked, DeviceReset):
+            self.lost_power = asked.cold
             self._device.reset(asked.method)
             return b"", None
         if isinstance(asked, DeviceInvalidate):
