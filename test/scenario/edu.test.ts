@@ -27,7 +27,7 @@ const missing = missingForPython();
 if (missing !== undefined) console.log(`note: edu as a Python function is SKIPPED: ${missing}`);
 
 function eduScenario(title: string, options: ScenarioOptions, body: ScenarioBody): void {
-  scenario(title, { preset: 'basic', ...options }, body);
+  scenario(title, { preset: 'basic', played: 'none', ...options }, body);
   scenario(`played by the example: ${title}`, { topology: SLOT, ...options }, async (m) => {
     const emulator = await m.connect(['device']);
     await played.claim(emulator, '00:03.0');
