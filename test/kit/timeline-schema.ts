@@ -14,6 +14,8 @@ export interface Slice {
 export interface ReadTimeline {
   readonly slices: readonly Slice[];
   readonly instants: readonly { readonly process: string; readonly track: string; readonly name: string; readonly us: number }[];
+  /** Each from a slice that begins at its start to one that begins at its end. */
+  readonly arrows: readonly { readonly name: string; readonly from: string; readonly to: string }[];
   readonly counters: readonly { readonly process: string; readonly name: string; readonly us: number; readonly value: number }[];
 }
 
@@ -26,6 +28,8 @@ interface Event {
   readonly cat?: string;
   readonly id2?: { readonly local?: string };
   readonly s?: string;
+  readonly id?: number;
+  readonly bp?: string;
   readonly args?: Record<string, unknown>;
 }
 
@@ -37,6 +41,8 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   e: ['ph', 'name', 'pid', 'tid', 'ts', 'args', 'cat', 'id2'],
   i: ['ph', 'name', 'pid', 'tid', 'ts', 'args', 's'],
   C: ['ph', 'name', 'pid', 'tid', 'ts', 'args'],
+  s: ['ph', 'name', 'pid', 'tid', 'ts', 'cat', 'id'],
+  f: ['ph', 'name', 'pid', 'tid', 'ts', 'cat', 'id', 'bp'],
   M: ['ph', 'name', 'pid', 'tid', 'args'],
 };
 
@@ -53,6 +59,9 @@ export function readTimeline(text: string): ReadTimeline {
   const slices: Slice[] = [];
   const instants: { process: string; track: string; name: string; us: number }[] = [];
   const counters: { process: string; name: string; us: number; value: number }[] = [];
+  const arrows: { name: string; from: string; to: string }[] = [];
+  const begun = new Map<string, string>();
+  const ended = new Set<string>();
   let last = 0;
   const slice = (begin: Event, end: Event, track: string): void => {
     slices.push({
@@ -97,6 +106,21 @@ export function readTimeline(text: string): ReadTimeline {
       const values = Object.values(event.args!);
       expect(values.length === 1 && Number.isFinite(values[0]), about).toBe(true);
       counters.push({ process, name: event.name, us: ts!, value: Number(values[0]) });
+    } else if (event.ph === 's' || event.ph === 'f') {
+      // An arrow binds to the slice that is innermost there: here to one that begins in that moment.
+      const slices = nested.get(event.tid) ?? [];
+      const bound = slices.at(-1)?.event;
+      expect([thread?.pid, bound?.ts, Number.isInteger(event.id)], about).toEqual([event.pid, ts, true]);
+      const key = `${event.cat} ${event.name} ${event.id}`;
+      const at = `${process} | ${thread!.name} | ${bound!.name}`;
+      if (event.ph === 's') {
+        expect(begun.has(key), about).toBe(false);
+        begun.set(key, at);
+      } else {
+        expect([begun.has(key), ended.has(key), event.bp], about).toEqual([true, false, 'e']);
+        ended.add(key);
+        arrows.push({ name: event.name, from: begun.get(key)!, to: at });
+      }
     } else if (event.cat === undefined) {
       expect(thread?.pid, about).toBe(event.pid);
       const stack = nested.get(event.tid) ?? [];
@@ -129,5 +153,5 @@ export function readTimeline(text: string): ReadTimeline {
   }
   expect([...nested.values()].flat(), 'nothing is left open').toEqual([]);
   expect([...beside.values()], 'nothing is left open').toEqual([]);
-  return { slices, instants, counters };
+  return { slices, instants, counters, arrows };
 }

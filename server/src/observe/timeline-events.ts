@@ -20,6 +20,8 @@ export type TimelineEvent =
   | (Common & { readonly ph: 'b' | 'n' | 'e'; readonly cat: string; readonly id2: { readonly local: string }; readonly args?: Args })
   /** Of one moment. */
   | (Common & { readonly ph: 'i'; readonly s: 't'; readonly args?: Args })
+  /** An arrow from the slice of a track that begins then to another's: `s` is its start, `f` its end, by category and id. */
+  | (Common & { readonly ph: 's' | 'f'; readonly cat: string; readonly id: number; readonly bp?: 'e' })
   | (Common & { readonly ph: 'C'; readonly args: Readonly<Record<string, number>> })
   | {
       readonly ph: 'M';
@@ -36,6 +38,16 @@ export type TimelineEvent =
       readonly args: { readonly sort_index: number };
     };
 
+/** Of tracks that slices which overlap are spread over. */
+const LANES_MAX = 8;
+
+/** One end of an arrow between two slices. */
+export interface Arrow {
+  readonly end: 'from' | 'to';
+  readonly name: string;
+  readonly id: number;
+}
+
 /** Whatever has slices: a function, a connection, the machine. */
 export class TrackGroup {
   readonly #add: (event: TimelineEvent) => void;
@@ -43,6 +55,9 @@ export class TrackGroup {
   readonly #tracks = new Map<string, { readonly tid: number; readonly open: string[] }>();
   /** Slices beside others, by category and id. */
   readonly #open = new Map<string, { readonly cat: string; readonly id: number | string; readonly name: string }>();
+
+  /** The track that each slice of lanes is on. */
+  readonly #lanes = new Map<string, string>();
 
   /** `pid` is above 0, and below 2^24: a track's number is made of it. */
   constructor(add: (event: TimelineEvent) => void, pid: number, name: string) {
@@ -74,6 +89,35 @@ export class TrackGroup {
   instant(track: string, name: string, ns: number, args?: Args): void {
     const { tid } = this.#track(track);
     this.#add({ ph: 'i', s: 't', name, pid: this.#pid, tid, ts: ns / US_NS, ...(args === undefined ? {} : { args }) });
+  }
+
+  /**
+   * A slice that may overlap others of its kind and yet is one of a track, as arrows need it: `NAME`, `NAME 2`, … take what overlaps. One more than there are
+   * such tracks is beside others ({@link start}).
+   */
+  beginLane(lanes: string, id: number | string, name: string, ns: number, { args, arrow }: { args?: Args; arrow?: Arrow } = {}): void {
+    this.endLane(lanes, id, ns);
+    for (let number = 1; number <= LANES_MAX; number++) {
+      const track = number === 1 ? lanes : `${lanes} ${number}`;
+      if (this.depth(track) > 0) continue;
+      this.begin(track, name, ns, args);
+      this.#lanes.set(`${lanes} ${id}`, track);
+      if (arrow !== undefined) this.#arrow(track, ns, arrow);
+      return;
+    }
+    this.start(lanes, id, name, ns, args);
+  }
+  endLane(lanes: string, id: number | string, ns: number, args?: Args): void {
+    const track = this.#lanes.get(`${lanes} ${id}`);
+    this.#lanes.delete(`${lanes} ${id}`);
+    if (track === undefined) this.finish(lanes, id, ns, args);
+    else this.end(track, ns, args);
+  }
+
+  #arrow(track: string, ns: number, { end, name, id }: Arrow): void {
+    const { tid } = this.#track(track);
+    const common = { name, cat: name, id, pid: this.#pid, tid, ts: ns / US_NS };
+    this.#add(end === 'from' ? { ph: 's', ...common } : { ph: 'f', bp: 'e', ...common });
   }
 
   /** A slice beside others. One of that id that is open already is ended first. */

@@ -1,3 +1,4 @@
+// long: a line for each kind of trace
 /** A machine's trace as a timeline for the Perfetto UI: a group of tracks for each function, and one for whoever else has something to show. */
 import {
   HOLD_POINTS,
@@ -11,7 +12,8 @@ import {
   type TraceRecord,
 } from '../core/base/index.ts';
 import { PREPARE_PHASES, RESET_STEPS } from '../core/machine/index.ts';
-import { TrackGroup, type TimelineEvent } from './timeline-events.ts';
+import { OwnerArrows } from './owner-arrows.ts';
+import { TrackGroup, type Arrow, type TimelineEvent } from './timeline-events.ts';
 import { traceFields } from './trace-line.ts';
 
 export type TimelineTrack = TrackGroup;
@@ -33,9 +35,17 @@ const TRACK = {
   mappings: 'mappings',
 } as const;
 
+/** What an arrow from a DMA request to its owner's call is called. */
+const ASKS = 'asks the owner';
+const OWNER_LANES = 'at its owner';
+
 interface FunctionTracks {
   readonly group: TrackGroup;
+  readonly arrows: OwnerArrows;
   readonly inFlight: Set<number>;
+  readonly invalidations: Set<number>;
+  /** Physical page of requests that are translated. */
+  readonly pages: Map<number, number>;
   /** When what counts them last changed. */
   countedNs: number;
   /** The step of a reset that runs, and when it began. */
@@ -60,6 +70,7 @@ export class Timeline {
   readonly #machine: TrackGroup;
   readonly #functions = new Map<number, FunctionTracks>();
   readonly #groups = new Map<string, TrackGroup>();
+  readonly #arrows = new OwnerArrows();
   readonly #titles: ReadonlyMap<number, string>;
   readonly #eventsMax: number;
   readonly #add = (event: TimelineEvent): void => {
@@ -109,13 +120,33 @@ export class Timeline {
     return `{"displayTimeUnit":"ns","traceEvents":[\n${events.map((event) => JSON.stringify(event)).join(',\n')}\n]}\n`;
   }
 
+  /** A call goes to the owner of this physical page: the other end of the arrow of the request that it is for; undefined: of none. */
+  ownerAsked(owner: number, page: number): Arrow | undefined {
+    const id = this.#arrows.take(owner, page);
+    return id === undefined ? undefined : { end: 'to', name: ASKS, id };
+  }
+
+  /** A figure of the whole machine. */
+  count(name: string, ns: number, value: number): void {
+    this.#machine.count(name, ns, value);
+  }
+
   #functionOf(number: number): FunctionTracks {
     const known = this.#functions.get(number);
     if (known !== undefined) return known;
     const title = this.#titles.get(number);
     const bdf = formatBdf(bdfFromNumber(number));
     const group = new TrackGroup(this.#add, FIRST_FUNCTION_PID + this.#functions.size, title === undefined ? bdf : `${bdf} ${title}`);
-    const made = { group, inFlight: new Set<number>(), countedNs: -1, step: -1, stepNs: 0 };
+    const made = {
+      group,
+      arrows: this.#arrows,
+      inFlight: new Set<number>(),
+      invalidations: new Set<number>(),
+      pages: new Map<number, number>(),
+      countedNs: -1,
+      step: -1,
+      stepNs: 0,
+    };
     this.#functions.set(number, made);
     return made;
   }
@@ -132,7 +163,29 @@ function issued(f: FunctionTracks, { b: request, c: page, d: bytes, timeNs }: Tr
   f.group.count('in flight', timeNs, f.inFlight.size);
 }
 
+function translated(f: FunctionTracks, record: TraceRecord): void {
+  f.pages.set(record.b, record.c);
+  marked(f, record);
+}
+
+/** Memory that a peer owns: a slice until its answer, with an arrow to the call that asks for it. */
+function sent(f: FunctionTracks, record: TraceRecord): void {
+  marked(f, record);
+  const { b: request, c: owner, timeNs } = record;
+  if (owner === 0) return;
+  const id = f.arrows.add(owner, f.pages.get(request) ?? -1);
+  const args = { request, owner };
+  f.group.beginLane(OWNER_LANES, request, `request ${request} at peer ${owner}`, timeNs, { args, arrow: { end: 'from', name: ASKS, id } });
+}
+
+function performed(f: FunctionTracks, record: TraceRecord): void {
+  f.group.endLane(OWNER_LANES, record.b, record.timeNs);
+  marked(f, record);
+}
+
 function completed(f: FunctionTracks, { b: request, c: status, timeNs }: TraceRecord): void {
+  f.group.endLane(OWNER_LANES, request, timeNs, { outcome: OUTCOMES[status] ?? status });
+  f.pages.delete(request);
   f.group.finish('dma', request, timeNs, { outcome: OUTCOMES[status] ?? status });
   if (f.inFlight.delete(request)) f.group.count('in flight', timeNs, f.inFlight.size);
 }
@@ -145,12 +198,16 @@ function held({ group }: FunctionTracks, { b: request, c: point, timeNs }: Trace
 
 const invalidated =
   (result: string): Told =>
-  ({ group }, { b: itag, timeNs }) =>
-    void group.finish('invalidation', itag, timeNs, { result });
+  ({ group, invalidations }, { b: itag, timeNs }) => {
+    group.finish('invalidation', itag, timeNs, { result });
+    if (invalidations.delete(itag)) group.count('invalidations outstanding', timeNs, invalidations.size);
+  };
 
-function invalidationSent({ group }: FunctionTracks, { b: itag, c: page, d: pages, timeNs }: TraceRecord): void {
+function invalidationSent({ group, invalidations }: FunctionTracks, { b: itag, c: page, d: pages, timeNs }: TraceRecord): void {
   const what = pages === 0 ? 'everything' : `${addressOf(page)}, ${pages} pages`;
   group.start('invalidation', itag, `ITag ${itag}: ${what}`, timeNs, { itag, pages });
+  invalidations.add(itag);
+  group.count('invalidations outstanding', timeNs, invalidations.size);
 }
 
 /** The window is one slice, and the phase it is in another within it. */
@@ -219,9 +276,9 @@ const ON_FUNCTION: { readonly [K in TraceKind]: Told | undefined } = {
   'dma-issued': issued,
   'dma-held': held,
   'dma-released': marked,
-  'dma-translated': marked,
-  'dma-sent': marked,
-  'dma-performed': marked,
+  'dma-translated': translated,
+  'dma-sent': sent,
+  'dma-performed': performed,
   'dma-completed': completed,
   'dma-aborted': marked,
   'late-answer': onEvents,

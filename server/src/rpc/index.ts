@@ -10,7 +10,7 @@ export { encodeSnapshot } from './encode-snapshot.ts';
 export type { SessionStatus } from './session-status.ts';
 export type { TracedMachine } from './trace-tap.ts';
 export type { Wire, WireOwner } from './wire.ts';
-export { encodeRecord, type Record } from './recording/record.ts';
+export { decodeBody, encodeRecord, type Record, type RecordedFrame } from './recording/record.ts';
 export type { RecordingEnd } from './recording/block-reader.ts';
 export { RecordingFeed, readRecording, type Recording } from './recording/read-recording.ts';
 export type { RecordingSink } from './recording/recorder.ts';

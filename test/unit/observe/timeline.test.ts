@@ -71,6 +71,8 @@ describe('a timeline', () => {
       m.advance(3000);
     });
     const [slice] = read.slices.filter(({ track }) => track === 'invalidation');
+    const outstanding = read.counters.filter(({ name }) => name === 'invalidations outstanding').map(({ value }) => value);
+    expect(outstanding).toEqual([1, 0]);
     expect(slice).toMatchObject({ name: 'ITag 0: everything', fromUs: 0, toUs: 1_000_000, args: { itag: 0, result: 'timed out' } });
   });
 
