@@ -60,7 +60,7 @@ export function readTimeline(text: string): ReadTimeline {
   const instants: { process: string; track: string; name: string; us: number }[] = [];
   const counters: { process: string; name: string; us: number; value: number }[] = [];
   const arrows: { name: string; from: string; to: string }[] = [];
-  const begun = new Map<string, string>();
+  const arrowsFrom = new Map<string, string>();
   const ended = new Set<string>();
   let last = 0;
   const slice = (begin: Event, end: Event, track: string): void => {
@@ -108,18 +108,18 @@ export function readTimeline(text: string): ReadTimeline {
       counters.push({ process, name: event.name, us: ts!, value: Number(values[0]) });
     } else if (event.ph === 's' || event.ph === 'f') {
       // An arrow binds to the slice that is innermost there: here to one that begins in that moment.
-      const slices = nested.get(event.tid) ?? [];
-      const bound = slices.at(-1)?.event;
+      const within = nested.get(event.tid) ?? [];
+      const bound = within.at(-1)?.event;
       expect([thread?.pid, bound?.ts, Number.isInteger(event.id)], about).toEqual([event.pid, ts, true]);
       const key = `${event.cat} ${event.name} ${event.id}`;
       const at = `${process} | ${thread!.name} | ${bound!.name}`;
       if (event.ph === 's') {
-        expect(begun.has(key), about).toBe(false);
-        begun.set(key, at);
+        expect(arrowsFrom.has(key), about).toBe(false);
+        arrowsFrom.set(key, at);
       } else {
-        expect([begun.has(key), ended.has(key), event.bp], about).toEqual([true, false, 'e']);
+        expect([arrowsFrom.has(key), ended.has(key), event.bp], about).toEqual([true, false, 'e']);
         ended.add(key);
-        arrows.push({ name: event.name, from: begun.get(key)!, to: at });
+        arrows.push({ name: event.name, from: arrowsFrom.get(key)!, to: at });
       }
     } else if (event.cat === undefined) {
       expect(thread?.pid, about).toBe(event.pid);

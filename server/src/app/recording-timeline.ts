@@ -85,7 +85,8 @@ function showRecord(group: TimelineTrack, record: Record, timeline: Timeline): v
 /** The page that an owner of memory is asked for; -1: this is another call. */
 function pageAsked({ number, body }: RecordedFrame): number {
   if (number !== BODY.memoryRead && number !== BODY.memoryWrite) return -1;
-  const address = (decodeBody({ number, body }) as { readonly address?: U64 | null } | undefined)?.address;
+  const asked: { readonly address?: U64 | null } | undefined = decodeBody({ number, body });
+  const address = asked?.address;
   return address === undefined || address === null ? -1 : Math.floor(((address.high >>> 0) * 2 ** 32 + (address.low >>> 0)) / PAGE_BYTES);
 }
 
