@@ -135,12 +135,12 @@ describe('calls', () => {
     const served = (peer: RawPeer): number =>
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
-      ['host', 76],
+      ['host', 78],
       ['device', 19],
-      ['memory', 11],
+      ['memory', 12],
       ['observer', 16],
     ]);
-    expect(machine.submitted.length).toBe(76 + 19 + 11 + 16);
+    expect(machine.submitted.length).toBe(78 + 19 + 12 + 16);
   });
 
   it('that are cancelled still get their one reply', async () => {
