@@ -2,28 +2,29 @@
 import type { Defect } from '../defect.ts';
 
 const QUEUE = 'translation/invalidation-queue.ts';
+const TAGS = 'translation/invalidation-tags.ts';
 const SETTLE = 'machine/ats/invalidation.ts';
 
 export const invalidationDefects: readonly Defect[] = [
   {
     invariant: 35,
-    file: QUEUE,
+    file: TAGS,
     find: 'if (inFlight === undefined && debt < leastDebt)',
     replace: 'if ((inFlight === undefined || itag === 0) && debt < leastDebt)',
     why: 'a tag is used again while it is in flight',
   },
   {
     invariant: 35,
-    file: QUEUE,
+    file: TAGS,
     find: 'if (busy >= depth) return -1;',
     replace: 'if (busy > depth) return -1;',
     why: 'one more request than the function has room for',
   },
   {
     invariant: 35,
-    file: QUEUE,
+    file: TAGS,
     find: 'if (busy >= depth) return -1;',
-    replace: 'if (busy >= ITAGS || depth < 0) return -1;',
+    replace: 'if (busy >= tags.length || depth < 0) return -1;',
     why: "the function's Invalidate Queue Depth is not asked",
   },
   {
@@ -78,9 +79,9 @@ export const invalidationDefects: readonly Defect[] = [
   },
   {
     invariant: 38,
-    file: 'machine/dma/dma-ledger.ts',
-    find: '    m.invalidations.complete(fn.bdf, request.itags, 1);',
-    replace: '    for (const { bdf } of m.functionList) if (bdf >= fn.bdf) m.invalidations.complete(bdf, request.itags, 1);',
+    file: 'machine/ats/completion-arrived.ts',
+    find: '  m.invalidations.complete(fn.bdf, itags, completions);',
+    replace: '  for (const { bdf } of m.functionList) if (bdf >= fn.bdf) m.invalidations.complete(bdf, itags, completions);',
     why: 'a completion completes the same tags of other functions',
   },
   {
