@@ -36,10 +36,10 @@ describe('an owner of memory', () => {
     expect(release()).toMatchObject({ kind: 'ok' });
   });
 
-  it('leaves a range that is no memory, and that another may own', () => {
+  it('leaves a range that does not answer, and that another may own', () => {
     const { m, owner } = owned(4);
     m.detachPeer(owner);
-    expect(m.refusal({ kind: 'memory-read', address: OWNED, bytes: 4 })).toBe('EFAULT');
+    expect(m.refusal({ kind: 'memory-read', address: OWNED, bytes: 4 })).toBe('EIO');
     const next = m.attachPeer({ memory: true });
     expect(m.start({ kind: 'memory-claim', address: OWNED, bytes: 0x1000n, depth: 1 }, next.id).reply).toMatchObject({ kind: 'ok' });
   });
