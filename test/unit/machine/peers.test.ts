@@ -41,7 +41,7 @@ describe('an owner of memory', () => {
     m.detachPeer(owner);
     expect(m.refusal({ kind: 'memory-read', address: OWNED, bytes: 4 })).toBe('EIO');
     const next = m.attachPeer({ memory: true });
-    expect(m.start({ kind: 'memory-claim', address: OWNED, bytes: 0x1000n, depth: 1 }, next.id).reply).toMatchObject({ kind: 'ok' });
+    expect(m.start({ kind: 'memory-claim', address: OWNED, bytes: 0x1_0000n, depth: 1 }, next.id).reply).toMatchObject({ kind: 'ok' });
   });
 
   it('holds the clock while it owes an answer, unless a host forces it', () => {
