@@ -15,15 +15,18 @@ const GOOD: Definition = {
   onRead: () => 7n,
 };
 
-/** `first`: up to the first that fails. */
-async function checked(definition: Definition, first = false): Promise<{ machine: TestMachine; results: DeviceCheck[] }> {
+/** `first`: up to the first that fails. `answerMs`: long enough for a busy machine, where nothing is to be late. */
+async function checked(
+  definition: Definition,
+  { first = false, answerMs = 20_000 } = {},
+): Promise<{ machine: TestMachine; results: DeviceCheck[] }> {
   const machine = await startMachine({ preset: 'basic' });
   onTestFinished(() => machine.close());
   const connection = await connect(machine.socketUrl, { roles: ['device'] });
   onTestFinished(() => connection.close());
   await defineFunction(definition).claim(connection, BDF);
   const results: DeviceCheck[] = [];
-  for await (const result of checkDevice(machine, BDF, { answerMs: 300 })) {
+  for await (const result of checkDevice(machine, BDF, { answerMs })) {
     results.push(result);
     if (first && result.passed === false) break;
   }
@@ -52,11 +55,12 @@ test('of what it does not have nothing is tried, and that is said', async () => 
   ]);
 });
 
-test.each<[string, Partial<Definition>, RegExp]>([
+test.each<[string, Partial<Definition>, RegExp, number?]>([
   [
     'a register that never answers',
     { onRead: (_fn, { offset }) => (offset === 0x20 ? new Promise(() => undefined) : 1n) },
     /every register answers in time: register 0x20 of BAR 0 was not read within 300 ms/,
+    300,
   ],
   [
     'a register whose read fails',
@@ -70,8 +74,8 @@ test.each<[string, Partial<Definition>, RegExp]>([
   ],
 ])(
   '%s is found',
-  async (_what, wrong, text) => {
-    const { results } = await checked({ ...GOOD, ...wrong }, true);
+  async (_what, wrong, text, answerMs) => {
+    const { results } = await checked({ ...GOOD, ...wrong }, { first: true, answerMs });
     expect(failing(results).join('\n')).toMatch(text);
   },
   60_000,
