@@ -96,7 +96,7 @@ export class GuestMemory {
       ram.set(data.subarray(at, at + count), offset);
       written.fill(1, Math.floor(offset / PART_BYTES), Math.ceil((offset + count) / PART_BYTES));
     });
-    this.noteWritten(address, BigInt(data.length));
+    if (this.#logging) this.noteWritten(address, BigInt(data.length));
   }
 
   /**
