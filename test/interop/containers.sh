@@ -4,18 +4,30 @@
 # podman buildah runc mmdebstrap docker-compose.
 set -euo pipefail
 
+# Networks and their name server have fixed places. With a view of our own of these places nothing of the machine's containers
+# is touched, and what a run that was killed has left there, the name `server` among it, is not met.
+places='/run/containers /run/libpod /run/netns /etc/containers/networks'
+if [ "${1:-}" != --in-own-mounts ]; then
+  exec unshare --mount --propagation private -- "$0" --in-own-mounts
+fi
+for place in $places; do
+  mkdir -p "$place"
+  mount -t tmpfs tmpfs "$place"
+done
+
 repository=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$(mktemp -d)
 service=''
 
-# A store and settings of our own: nothing of the machine's containers is touched.
+# A store and settings of our own as well.
 export CONTAINERS_CONF="$folder/containers.conf" CONTAINERS_STORAGE_CONF="$folder/storage.conf"
-export DOCKER_HOST="unix://$folder/podman.sock" COMPOSE_PROJECT_NAME=iommud-ci
+export DOCKER_HOST="unix://$folder/podman.sock" COMPOSE_PROJECT_NAME="iommud-ci-$$"
 
 finish() {
   if [ -n "$service" ]; then
     (cd "$repository" && docker-compose down --volumes >/dev/null 2>&1) || true
     podman rm --all --force >/dev/null 2>&1 || true
+    podman network prune --force >/dev/null 2>&1 || true
     kill "$service" 2>/dev/null || true
   fi
   podman rmi --all --force >/dev/null 2>&1 || true
