@@ -28,7 +28,12 @@ export function socketDriver(): Driver {
         close: () => machine.close(),
       };
     },
-    close: async () => (await service)?.close(),
+    // The next file of tests that uses it starts another.
+    close: async () => {
+      const ended = service;
+      service = undefined;
+      await (await ended)?.close();
+    },
   };
 }
 

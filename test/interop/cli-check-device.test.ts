@@ -1,8 +1,10 @@
 /** `iommud check-device`, on a function that has mistakes and on the clone of edu that lives in a Python program. */
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { connect, defineFunction } from '../../client/src/index.ts';
-import { missingForPython, playPythonEdu } from '../kit/python-edu.ts';
+import { endPythonEdu, missingForPython, playPythonEdu } from '../kit/python-edu.ts';
 import { iommud, serviceForCommands } from './cli-here.ts';
+
+afterAll(endPythonEdu);
 
 serviceForCommands();
 

@@ -1,11 +1,11 @@
-/** Processes of this project as tests run them: from the sources, without the settings of whoever runs the tests. */
+/** Processes of this project as tests run them: as `build.ts` has built them, without the settings of whoever runs the tests. */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-export const CLI = ['--import', 'tsx', 'client/cli/main.ts'];
-export const SERVER = ['--import', 'tsx', 'server/src/main.ts'];
+export const CLI = ['dist/client/cli/main.js'];
+export const SERVER = ['dist/server/src/main.js'];
 /** Several processes at once, on a slow machine. */
 export const TIMEOUT_MS = 90_000;
 

@@ -9,7 +9,7 @@ import { CLI, ROOT, SERVER, TIMEOUT_MS, environment, run, start } from './cli-pr
 describe('iommud serve', () => {
   test.each([
     ['iommud serve', [...CLI, 'serve', '--listen', '127.0.0.1:0']],
-    ['server/src/main.ts', [...SERVER, '--listen', '127.0.0.1:0']],
+    ['dist/server/src/main.js', [...SERVER, '--listen', '127.0.0.1:0']],
   ])('%s: one JSON line when ready, logs on stderr, and SIGTERM ends it with 0', { timeout: TIMEOUT_MS }, async (_name, args) => {
     const service = await start(args);
     expect(Object.keys(service.ready).sort()).toEqual(['pid', 'url', 'version']);

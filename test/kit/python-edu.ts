@@ -1,8 +1,7 @@
-/** The edu of client/python/examples: one Python program that is that function of as many machines as it is told. It is stopped with the tests of the file. */
+/** The edu of client/python/examples: one Python program that is that function of as many machines as it is told. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 
 /** Debian's own, which has Debian's packages. */
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3';
@@ -41,7 +40,8 @@ function start(): Player {
   return { process, lines: createInterface({ input: process.stdout })[Symbol.asyncIterator]() };
 }
 
-afterAll(() => {
+/** After the tests of a file that played it. */
+export function endPythonEdu(): void {
   player?.process.kill();
   player = undefined;
-});
+}

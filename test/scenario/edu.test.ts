@@ -2,10 +2,12 @@
  * edu as a driver's author meets it: by QEMU's document (docs/specs/edu.rst) and nothing else. Each story is told to the server's own model, to the example
  * that plays it from another connection, and to the one in Python, which is a program of its own and has the socket only.
  */
-import { expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { edu as played } from '../../client/examples/edu-device.ts';
-import { missingForPython, playPythonEdu } from '../kit/python-edu.ts';
+import { endPythonEdu, missingForPython, playPythonEdu } from '../kit/python-edu.ts';
 import { eventually, scenario, type ScenarioBody, type ScenarioMachine, type ScenarioOptions } from '../kit/scenario.ts';
+
+afterAll(endPythonEdu);
 
 const [IDENT, LIVENESS, FACTORIAL, STATUS, IRQ_STATUS, IRQ_RAISE, IRQ_ACK] = [0x00, 0x04, 0x08, 0x20, 0x24, 0x60, 0x64];
 const [SOURCE, DESTINATION, COUNT, COMMAND] = [0x80, 0x88, 0x90, 0x98];
