@@ -20,6 +20,14 @@ export interface PlacedFunction {
   readonly subordinate: number;
 }
 
+/** Bridges below which is conventional PCI. */
+export const CONVENTIONAL: readonly FunctionModel[] = ['pcie-to-pci-bridge', 'pci-bridge'];
+
+/** The bridge whose conventional bus the function is on, if it is. */
+export function conventionalBridge({ parent }: PlacedFunction): PlacedFunction | undefined {
+  return parent !== undefined && CONVENTIONAL.includes(parent.node.model) ? parent : undefined;
+}
+
 interface Entry {
   readonly node: FunctionNode;
   readonly path: Path;

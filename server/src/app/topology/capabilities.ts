@@ -1,7 +1,7 @@
 /** Reads the key `capabilities` of a function into what its image is built from. */
 import { bdfFromNumber, busOf, formatBdf, functionOf, hexDigits, segmentOf } from '../../core/base/index.ts';
 import { DEVICE, RESIZABLE_BAR_INDEX, type CapabilityChoices } from '../../core/pci/index.ts';
-import type { PlacedFunction } from './bus-numbers.ts';
+import { conventionalBridge, type PlacedFunction } from './bus-numbers.ts';
 import { CapabilityReader } from './capability-reader.ts';
 import { EXTENDED_KEYS, type CapabilitiesNode, type CapabilityKey } from './capability-schema.ts';
 import { refuse, type Path, type Source } from './place.ts';
@@ -25,15 +25,17 @@ const ONLY_FOR: Readonly<Partial<Record<CapabilityKey, readonly FunctionModel[]>
 /** What the function's document chooses; `all`: every function of the document. A value that its register cannot hold is refused later. */
 export function readCapabilities(source: Source, fn: PlacedFunction, all: readonly PlacedFunction[]): CapabilityChoices | undefined {
   const { node } = fn;
-  const given = node.capabilities;
-  if (given === undefined) return undefined;
+  if (node.capabilities === undefined) return undefined;
+  const bridge = conventionalBridge(fn);
+  const given: CapabilitiesNode = bridge === undefined ? node.capabilities : { ...node.capabilities, express: false };
   const path = [...fn.path, 'capabilities'];
+  const why = bridge === undefined ? 'express: false' : `the conventional bus below ${formatBdf(bridge.bdf)}`;
   for (const key of Object.keys(given) as CapabilityKey[]) {
     const models = ONLY_FOR[key] ?? [...FUNCTIONS, ...PORTS];
     if (!models.includes(node.model))
       refuse(source, [...path, key], `${key} means nothing for ${node.model}; it is for ${models.join(', ')}`, true);
     if (given.express === false && EXTENDED_KEYS.includes(key) && given[key] !== false) {
-      refuse(source, [...path, key], `${key} is an extended capability, and express: false leaves no place for it`, true);
+      refuse(source, [...path, key], `${key} is an extended capability, and ${why} leaves no place for it`, true);
     }
   }
   refuseContradictions(source, path, fn, given);

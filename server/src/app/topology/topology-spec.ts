@@ -25,7 +25,7 @@ import {
   type CapabilityChoices,
 } from '../../core/pci/index.ts';
 import { BAR_WINDOW, assignBarAddresses, type BarAddresses } from './bar-addresses.ts';
-import { placeFunctions, type PlacedFunction } from './bus-numbers.ts';
+import { CONVENTIONAL, conventionalBridge, placeFunctions, type PlacedFunction } from './bus-numbers.ts';
 import { readCapabilities } from './capabilities.ts';
 import { clashes } from './checks.ts';
 import { readDeclared } from './declared.ts';
@@ -311,7 +311,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
         multiFunction,
         acs: node.acs ?? false,
         ats: node.ats ?? true,
-        capabilities: isConventional(parent) ? { advancedFeatures: {}, ...capabilities, express: false } : capabilities,
+        capabilities: conventionalBridge(fn) !== undefined ? { advancedFeatures: {}, ...capabilities, express: false } : capabilities,
         ...(node.interruptPin === undefined ? {} : { interruptPin: INTERRUPT_PINS.indexOf(node.interruptPin) + 1 }),
         ...(bars === undefined ? {} : { addresses: bars }),
       });
@@ -319,13 +319,7 @@ function imageOf(fn: PlacedFunction, { placed, choices, addresses }: Whole): Uin
   }
 }
 
-/** Bridges below which is conventional PCI. */
-const CONVENTIONAL: readonly FunctionModel[] = ['pcie-to-pci-bridge', 'pci-bridge'];
 const PORTS: readonly FunctionModel[] = ['root-port', 'upstream-port', 'downstream-port', ...CONVENTIONAL];
-
-function isConventional(parent: PlacedFunction | undefined): boolean {
-  return parent !== undefined && CONVENTIONAL.includes(parent.node.model);
-}
 
 /** Keys that mean something for some models only. */
 const ONLY_FOR: readonly { readonly key: keyof FunctionNode; readonly models: readonly FunctionModel[] }[] = [
@@ -362,14 +356,16 @@ function checkOptions(source: Source, fn: PlacedFunction): void {
       refuse(source, [...path, key], `${key} means nothing for ${node.model}; it is for ${models.join(', ')}`, true);
     }
   }
-  for (const key of ['ats', 'acs'] as const) {
-    if (node[key] === true && fn.parent !== undefined && isConventional(fn.parent)) {
-      refuse(
-        source,
-        [...path, key],
-        `${key} needs PCI Express, and ${formatBdf(fn.bdf)} is on a conventional bus below ${formatBdf(fn.parent.bdf)}`,
-        true,
-      );
+  const bridge = conventionalBridge(fn);
+  if (bridge !== undefined) {
+    for (const key of ['ats', 'acs'] as const) {
+      if (node[key] === true)
+        refuse(
+          source,
+          [...path, key],
+          `${key} needs PCI Express, and ${formatBdf(fn.bdf)} is on a conventional bus below ${formatBdf(bridge.bdf)}`,
+          true,
+        );
     }
   }
   if (node.config === undefined) return;

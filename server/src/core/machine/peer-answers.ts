@@ -128,7 +128,9 @@ export function peerGone(m: Parts, peer: Peer): void {
     } else if (owed.kind === 'access') {
       if (owed.late === undefined) accessAnswered(m, owed, GONE);
     } else if (owed.kind === 'fence') {
-      for (const request of owed.requests) forget(m, request.fn, [request]);
+      const [first] = owed.requests;
+      // A fence is of one function.
+      if (first !== undefined) forget(m, first.fn, owed.requests);
     } else {
       settleOwed(m, peer, owed, GONE);
     }

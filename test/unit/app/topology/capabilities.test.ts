@@ -78,6 +78,13 @@ describe('capabilities of a document', () => {
     expect(space.read(0x2c, 4)).toBe(0x1100_1af4);
   });
 
+  it('are those of a conventional function on a conventional bus, without its saying so', () => {
+    const space = built(
+      '  - { address: "00:01.0", model: pci-bridge, children: [{ address: "00.0", model: dma-probe, capabilities: { ats: false, pcix: true } }] }\n',
+    );
+    expect([space.bytes, ids(space)]).toEqual([256, [[0x01, 0x07, 0x11, 0x13], []]]);
+  });
+
   it('are fixed addresses', () => {
     const space = probe('{ ea: { entries: [{ bar: 1, address: "0xd0000000", size: 64KiB }, { kind: io, address: "0x100", size: "4" }] } }');
     const ea = at(space, 0x14);
@@ -153,6 +160,8 @@ describe('capabilities of a document', () => {
 
   const one = (capabilities: string, more = ''): string =>
     `  - { address: "00:02.0", model: dma-probe${more}, capabilities: ${capabilities} }\n`;
+  const conventional = (capabilities: string): string =>
+    `  - { address: "00:01.0", model: pci-bridge, children: [\n    { address: "00.0", model: dma-probe, capabilities: ${capabilities} }] }\n`;
   it.each([
     [one('{ msi: { at: 0x50 }, pm: { at: 0x4c } }'), 'line 3: the PM capability at 0x4c to 0x53 overlaps the MSI capability at 0x50'],
     [
@@ -185,6 +194,12 @@ describe('capabilities of a document', () => {
     [one('{ express: false, aer: true }'), 'line 3: aer is an extended capability, and express: false leaves no place for it'],
     [one('{ pcix: true }'), 'line 3: pcix is for a conventional function: add express: false'],
     [one('{ express: false, flr: true }'), 'line 3: flr is of PCI Express; a conventional function has af'],
+    [
+      conventional('{ ats: { queueDepth: 4 } }'),
+      'line 4: ats is an extended capability, and the conventional bus below 00:01.0 leaves no place for it',
+    ],
+    [conventional('{ aer: true }'), 'line 4: aer is an extended capability, and the conventional bus below 00:01.0 leaves no place for it'],
+    [conventional('{ flr: true }'), 'line 4: flr is of PCI Express; a conventional function has af'],
     [one('{ ats: false, pri: true }'), 'line 3: pri asks for translations, and ats: false leaves none to ask for'],
     [one('{ serialNumber: "12" }'), 'line 3: "12" is no serial number; write it as "00-11-22-33-44-55-66-77"'],
     [one('{ ltr: { maxSnoop: soon } }'), 'line 3: "soon" is not a time; write it as "3ms"'],

@@ -156,10 +156,11 @@ export function giveUpFence(m: Parts, requests: readonly Request[]): void {
 export function fenceAnswered(m: Parts, peer: Peer, requests: readonly Request[]): void {
   const [first] = requests;
   if (first === undefined) return;
-  const unanswered = requests.filter((request) => owes(peer, request));
-  const settled = requests.filter((request) => !unanswered.includes(request));
-  if (unanswered.length > 0) {
-    const text = `peer ${peer.id} has answered a fence before ${unanswered.length} of the writes that were sent before it: they are awaited`;
+  const owing = owedRequests(peer);
+  const settled = requests.filter((request) => !owing.has(request));
+  const unanswered = requests.length - settled.length;
+  if (unanswered > 0) {
+    const text = `peer ${peer.id} has answered a fence before ${unanswered} of the writes that were sent before it: they are awaited`;
     m.outbox.log('warn', first.fn.bdf, text);
   }
   forget(m, first.fn, settled);
@@ -171,9 +172,10 @@ export function lateWriteAnswered(m: Parts, peer: Peer, request: Request): void 
   forget(m, request.fn, [request]);
 }
 
-function owes(peer: Peer, request: Request): boolean {
-  for (const owed of peer.owed.values()) if (owed.kind === 'request' && owed.request === request) return true;
-  return false;
+function owedRequests(peer: Peer): ReadonlySet<Request> {
+  const requests = new Set<Request>();
+  for (const owed of peer.owed.values()) if (owed.kind === 'request') requests.add(owed.request);
+  return requests;
 }
 
 /** The owner has answered for them, or is gone: these writes have landed or never will. */
