@@ -44,6 +44,7 @@ export function creditClass(number: number): CreditClass {
     case BODY.dmaRead:
     case BODY.dmaWrite:
     case BODY.dmaList:
+    case BODY.dmaAtomic:
     case BODY.modelDma:
     case BODY.dirtyRead:
     case BODY.deviceTranslate:
@@ -69,6 +70,7 @@ export function replyBytes(number: number, body: object): number {
   switch (number) {
     case BODY.memoryRead:
     case BODY.dmaRead:
+    case BODY.dmaAtomic:
     case BODY.modelDma:
     case BODY.configRead:
       return (body as { bytes?: number | null }).bytes ?? 0;

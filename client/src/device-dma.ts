@@ -1,9 +1,11 @@
 /** DMA of the device role. */
 import { DMA_BYTES_MAX } from '../../proto/limits.ts';
 import { ask, type CallOptions } from './ask.ts';
+import { atomicFields, type Atomic } from './atomic.ts';
 import type { Channel } from './channel.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
 import { IommudError } from './errors.ts';
+import { DMA_OPERATION } from './names.ts';
 import { bigintOf, u32, u64 } from './numbers.ts';
 import { pageRequest, pageRequestResult, stopMarker, type PageRequestOptions, type PageRequestResult } from './page-faults.ts';
 
@@ -12,6 +14,13 @@ export interface DmaOptions extends CallOptions {
   readonly pasid?: number;
   /** Through the function's ATC; where this program keeps that, the address is physical (`atc` of {@link ClaimOptions}). Absent: false. */
   readonly translated?: boolean;
+  /** With a PASID: the requests ask for privileged mode. Absent: false. */
+  readonly privileged?: boolean;
+}
+
+export interface DmaReadOptions extends DmaOptions {
+  /** With a PASID: the requests ask to execute. Absent: false. */
+  readonly execute?: boolean;
 }
 
 /** DMA from a function that this program emulates. A fault is an outcome and no error. Errors: ENODEV, EPERM (not claimed), EINVAL. */
@@ -25,7 +34,7 @@ export class DeviceDma {
   }
 
   /** The bytes are in `data` of the result. More than one call carries (1 MiB) is read in turn, up to the first fault. */
-  async read(iova: bigint | number, bytes: number, options?: DmaOptions): Promise<DmaResult> {
+  async read(iova: bigint | number, bytes: number, options?: DmaReadOptions): Promise<DmaResult> {
     const start = u64(iova, 'iova');
     if (u32(bytes, 'bytes') <= DMA_BYTES_MAX) return this.#readPart(start, bytes, options);
     return inParts(bytes, (from, size) => this.#readPart(u64(bigintOf(start) + BigInt(from), 'iova'), size, options));
@@ -40,10 +49,27 @@ export class DeviceDma {
     );
   }
 
+  /**
+   * An AtomicOp, at a multiple of its size. The value before is in `data` of the result, little-endian. Errors: EINVAL (bytes, alignment, a number that is no
+   * safe integer).
+   */
+  async atomic(iova: bigint | number, atomic: Atomic, options?: DmaOptions): Promise<DmaResult> {
+    const { operation, bytes, data } = atomicFields(atomic);
+    const request = {
+      function: this.#function,
+      iova: u64(iova, 'iova'),
+      operation: DMA_OPERATION.numberOf(operation, 'operation'),
+      bytes,
+      ...termsOf(options),
+    };
+    const answer = await ask(this.#channel, 'dmaAtomic', request, options, data);
+    return dmaResult(answer.body.result, answer.data);
+  }
+
   /** Several ranges in one call, at most 256 and 1 MiB together; a result for each, in order, with its bytes. Errors: EINVAL names the range. */
   readList(
     ranges: readonly { readonly iova: bigint | number; readonly bytes: number }[],
-    options?: DmaOptions,
+    options?: DmaReadOptions,
   ): Promise<readonly DmaResult[]> {
     return this.#list(ranges, undefined, options);
   }
@@ -82,14 +108,14 @@ export class DeviceDma {
   async #list(
     ranges: readonly { readonly iova: bigint | number; readonly bytes: number }[],
     written: Uint8Array | undefined,
-    options: DmaOptions | undefined,
+    options: DmaReadOptions | undefined,
   ): Promise<readonly DmaResult[]> {
     const request = {
       function: this.#function,
       ranges: ranges.map(({ iova, bytes }) => ({ iova: u64(iova, 'iova'), bytes: u32(bytes, 'bytes') })),
       write: written !== undefined,
-      pasid: pasidOf(options),
-      translated: options?.translated ?? null,
+      ...termsOf(options),
+      execute: options?.execute ?? null,
     };
     const { body, data } = await ask(this.#channel, 'dmaList', request, options, written);
     let at = 0;
@@ -100,13 +126,15 @@ export class DeviceDma {
     });
   }
 
-  async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaOptions | undefined): Promise<DmaResult> {
+  async #readPart(iova: ReturnType<typeof u64>, bytes: number, options: DmaReadOptions | undefined): Promise<DmaResult> {
     const request = {
       function: this.#function,
       iova,
       bytes: u32(bytes, 'bytes'),
       pasid: pasidOf(options),
       translated: options?.translated ?? null,
+      privileged: options?.privileged ?? null,
+      execute: options?.execute ?? null,
     };
     const answer = await this.#channel.request('dmaRead', request, undefined, options?.signal);
     if (answer.failed) throw new IommudError(answer);
@@ -116,13 +144,23 @@ export class DeviceDma {
   async #writePart(iova: ReturnType<typeof u64>, data: Uint8Array, options: DmaOptions | undefined): Promise<DmaResult> {
     const answer = await this.#channel.request(
       'dmaWrite',
-      { function: this.#function, iova, pasid: pasidOf(options), translated: options?.translated ?? null },
+      {
+        function: this.#function,
+        iova,
+        pasid: pasidOf(options),
+        translated: options?.translated ?? null,
+        privileged: options?.privileged ?? null,
+      },
       data,
       options?.signal,
     );
     if (answer.failed) throw new IommudError(answer);
     return dmaResult(answer.body.result, undefined);
   }
+}
+
+function termsOf(options: DmaOptions | undefined) {
+  return { pasid: pasidOf(options), translated: options?.translated ?? null, privileged: options?.privileged ?? null };
 }
 
 function pasidOf(options: DmaOptions | undefined): number | null {

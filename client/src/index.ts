@@ -1,4 +1,5 @@
 /** The door of the client. */
+export type { Atomic } from './atomic.ts';
 export { connect, connectOver, type ConnectOptions, type HelloOptions } from './connect.ts';
 export { Connection } from './connection.ts';
 export { Machine, type MachineLink } from './machine.ts';
@@ -27,7 +28,7 @@ export type { Sriov, SriovInfo } from './sriov.ts';
 export type { HotplugChange, PlugOptions, PlugReport, UnplugOptions, UnplugReport } from './hotplug.ts';
 export type { DeviceAts, DeviceTranslation, Invalidation, InvalidationAnswer, TranslateOptions } from './device-ats.ts';
 export type { ClaimOptions, ClaimedFunction, DeviceHandlers, RegionAccess } from './device-role.ts';
-export type { DeviceDma, DmaOptions } from './device-dma.ts';
+export type { DeviceDma, DmaOptions, DmaReadOptions } from './device-dma.ts';
 export {
   defineFunction,
   type BarAccess,
@@ -63,7 +64,7 @@ export type { FoundRange, IovaRange } from './iova-range.ts';
 export type { Allocation, Memory, WrittenRange } from './memory.ts';
 export type { MemoryChange } from './memory-change.ts';
 export type { AccessContext, MemoryHandlers, MemoryOwner, MemoryRange, OwnWrite } from './memory-owner.ts';
-export type { Atomic, Model, ModelOptions } from './model.ts';
+export type { Model, ModelOptions } from './model.ts';
 export type {
   Access,
   DmaOperation,

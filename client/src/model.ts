@@ -1,7 +1,7 @@
 import { ask, type CallOptions } from './ask.ts';
+import { atomicFields, type Atomic } from './atomic.ts';
 import type { Channel } from './channel.ts';
 import { dmaResult, type DmaResult } from './dma-result.ts';
-import { invalid } from './errors.ts';
 import { DMA_OPERATION, INTERRUPT_OUTCOME, ON_FAULT, REQUEST_POINT } from './names.ts';
 import type { DmaOperation, HoldPoint, InterruptOutcome, OnFault } from './names.ts';
 import { nsOfMs, u32, u64 } from './numbers.ts';
@@ -29,12 +29,6 @@ export interface ModelOptions extends CallOptions {
    */
   readonly onFault?: OnFault;
 }
-
-/** An atomic's operands. `bytes`: 4 or 8 (compare-and-swap 16 too); 8 when absent. */
-export type Atomic = { readonly bytes?: 4 | 8 | 16 } & (
-  | { readonly fetchAdd: bigint | number }
-  | { readonly swap: bigint | number; readonly compare?: bigint | number }
-);
 
 /**
  * What a `dma-probe` is made to do. Each resolves when the operation has ended and says what became of it.
@@ -70,10 +64,8 @@ export class Model {
 
   /** The value before is in `data` of the result, little-endian. */
   async atomic(iova: bigint | number, atomic: Atomic, options?: ModelOptions): Promise<DmaResult> {
-    const bytes = atomic.bytes ?? 8;
-    if ('fetchAdd' in atomic) return this.#operate('fetch-add', iova, bytes, options, operands(bytes, atomic.fetchAdd));
-    if (atomic.compare === undefined) return this.#operate('swap', iova, bytes, options, operands(bytes, atomic.swap));
-    return this.#operate('compare-and-swap', iova, bytes, options, operands(bytes, atomic.compare, atomic.swap));
+    const { operation, bytes, data } = atomicFields(atomic);
+    return this.#operate(operation, iova, bytes, options, data);
   }
 
   /**
@@ -130,18 +122,4 @@ export class Model {
     const answer = await ask(this.#channel, 'modelDma', request, options, data);
     return dmaResult(answer.body.result, answer.data);
   }
-}
-
-/** Little-endian, one after the other; bits beyond the width are dropped, so a negative value is its two's complement. */
-function operands(bytes: number, ...values: readonly (bigint | number)[]): Uint8Array {
-  const out = new Uint8Array(bytes * values.length);
-  for (const [index, value] of values.entries()) {
-    if (typeof value === 'number' && !Number.isSafeInteger(value)) throw invalid('data', `${value} is not a safe integer; pass a bigint`);
-    let rest = BigInt.asUintN(bytes * 8, BigInt(value));
-    for (let at = 0; at < bytes; at++) {
-      out[index * bytes + at] = Number(rest & 0xffn);
-      rest >>= 8n;
-    }
-  }
-  return out;
 }

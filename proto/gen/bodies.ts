@@ -187,6 +187,8 @@ export const BODY = {
   invalidateCompleteReply: 219,
   dmaList: 220,
   dmaListReply: 221,
+  dmaAtomic: 222,
+  dmaAtomicReply: 223,
   clockInfo: 224,
   clockInfoReply: 225,
   clockAdvance: 226,
@@ -312,6 +314,7 @@ export interface Calls {
   deviceInvalidate: { request: iommud.v1.DeviceInvalidate.$Properties; decoded: iommud.v1.DeviceInvalidate; reply: iommud.v1.DeviceInvalidateReply };
   invalidateComplete: { request: iommud.v1.InvalidateComplete.$Properties; decoded: iommud.v1.InvalidateComplete; reply: iommud.v1.InvalidateCompleteReply };
   dmaList: { request: iommud.v1.DmaList.$Properties; decoded: iommud.v1.DmaList; reply: iommud.v1.DmaListReply };
+  dmaAtomic: { request: iommud.v1.DmaAtomic.$Properties; decoded: iommud.v1.DmaAtomic; reply: iommud.v1.DmaAtomicReply };
   clockInfo: { request: iommud.v1.ClockInfo.$Properties; decoded: iommud.v1.ClockInfo; reply: iommud.v1.ClockInfoReply };
   clockAdvance: { request: iommud.v1.ClockAdvance.$Properties; decoded: iommud.v1.ClockAdvance; reply: iommud.v1.ClockAdvanceReply };
   traceHash: { request: iommud.v1.TraceHash.$Properties; decoded: iommud.v1.TraceHash; reply: iommud.v1.TraceHashReply };
@@ -527,6 +530,8 @@ codecs[218] = v1.InvalidateComplete;
 codecs[219] = v1.InvalidateCompleteReply;
 codecs[220] = v1.DmaList;
 codecs[221] = v1.DmaListReply;
+codecs[222] = v1.DmaAtomic;
+codecs[223] = v1.DmaAtomicReply;
 codecs[224] = v1.ClockInfo;
 codecs[225] = v1.ClockInfoReply;
 codecs[226] = v1.ClockAdvance;

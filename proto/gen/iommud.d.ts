@@ -611,6 +611,43 @@ export namespace iommud {
             type $Shape = iommud.v1.TraceHashReply.$Properties;
         }
 
+        /** What a request does. ModelDma takes the first six, DmaAtomic the atomics. */
+        enum DmaOperation {
+
+            /** DMA_OPERATION_UNSPECIFIED value */
+            DMA_OPERATION_UNSPECIFIED = 0,
+
+            /** DMA_OPERATION_READ value */
+            DMA_OPERATION_READ = 1,
+
+            /** DMA_OPERATION_WRITE value */
+            DMA_OPERATION_WRITE = 2,
+
+            /** DMA_OPERATION_FETCH_ADD value */
+            DMA_OPERATION_FETCH_ADD = 3,
+
+            /** DMA_OPERATION_SWAP value */
+            DMA_OPERATION_SWAP = 4,
+
+            /** DMA_OPERATION_COMPARE_AND_SWAP value */
+            DMA_OPERATION_COMPARE_AND_SWAP = 5,
+
+            /** An ATS translation request: what it is granted are the ranges that its translations have, each of a page or more. */
+            DMA_OPERATION_TRANSLATE = 6,
+
+            /** DMA_OPERATION_MSI value */
+            DMA_OPERATION_MSI = 7,
+
+            /** DMA_OPERATION_INVALIDATION_COMPLETION value */
+            DMA_OPERATION_INVALIDATION_COMPLETION = 8,
+
+            /** DMA_OPERATION_PAGE_REQUEST value */
+            DMA_OPERATION_PAGE_REQUEST = 9,
+
+            /** Assert_INTx or Deassert_INTx. */
+            DMA_OPERATION_INTX = 10
+        }
+
         /** How a request ended. */
         enum Outcome {
 
@@ -873,7 +910,7 @@ export namespace iommud {
 
         /**
          * DMA read by a function that this connection has claimed. The bytes are in `data` of the reply. A fault is an outcome, no error.
-         * Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EINVAL (bytes), EAGAIN (its ledger is full).
+         * Role: device. Class: dma. Errors: ENODEV, EPERM (not claimed), EINVAL (bytes; privileged or execute without a PASID), EAGAIN (its ledger is full).
          */
         class DmaRead {
 
@@ -900,6 +937,12 @@ export namespace iommud {
 
             /** Through the function's ATC, with translation requests where it has no entry; where the peer keeps the ATC `iova` is a physical address. Absent: false. */
             translated: (boolean|null);
+
+            /** With a PASID: the requests ask for privileged mode. Absent: false. */
+            privileged: (boolean|null);
+
+            /** With a PASID: the requests ask to execute. Absent: false. */
+            execute: (boolean|null);
 
             /**
              * Encodes the specified DmaRead message. Does not implicitly {@link iommud.v1.DmaRead.verify|verify} messages.
@@ -939,6 +982,12 @@ export namespace iommud {
 
                 /** Through the function's ATC, with translation requests where it has no entry; where the peer keeps the ATC `iova` is a physical address. Absent: false. */
                 translated?: (boolean|null);
+
+                /** With a PASID: the requests ask for privileged mode. Absent: false. */
+                privileged?: (boolean|null);
+
+                /** With a PASID: the requests ask to execute. Absent: false. */
+                execute?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1022,6 +1071,9 @@ export namespace iommud {
             /** As in DmaRead. */
             translated: (boolean|null);
 
+            /** With a PASID: the requests ask for privileged mode. Absent: false. */
+            privileged: (boolean|null);
+
             /**
              * Encodes the specified DmaWrite message. Does not implicitly {@link iommud.v1.DmaWrite.verify|verify} messages.
              * @param message DmaWrite message or plain object to encode
@@ -1057,6 +1109,9 @@ export namespace iommud {
 
                 /** As in DmaRead. */
                 translated?: (boolean|null);
+
+                /** With a PASID: the requests ask for privileged mode. Absent: false. */
+                privileged?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -1114,6 +1169,145 @@ export namespace iommud {
 
             /** Shape of a DmaWriteReply. */
             type $Shape = iommud.v1.DmaWriteReply.$Properties;
+        }
+
+        /**
+         * An AtomicOp of a function that this connection has claimed (PCIe Base r6.0 §6.15). `data` of the call: its operands, little-endian (compare-and-swap: compare,
+         * then swap). `data` of the reply: what was there before. Role: device. Class: dma. Errors: as DmaRead; EINVAL (operation, bytes, alignment, data).
+         */
+        class DmaAtomic {
+
+            /**
+             * Constructs a new DmaAtomic.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DmaAtomic.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DmaAtomic function. */
+            function: (number|null);
+
+            /** Any 64 bits, as in DmaRead; a multiple of `bytes`. */
+            iova: (Long|null);
+
+            /** FETCH_ADD, SWAP or COMPARE_AND_SWAP. */
+            operation: (iommud.v1.DmaOperation|null);
+
+            /** 4 or 8; of a compare-and-swap 16 too. */
+            bytes: (number|null);
+
+            /** 20 bits. Absent: without a PASID. */
+            pasid: (number|null);
+
+            /** As in DmaRead. */
+            translated: (boolean|null);
+
+            /** With a PASID: the requests ask for privileged mode. Absent: false. */
+            privileged: (boolean|null);
+
+            /**
+             * Encodes the specified DmaAtomic message. Does not implicitly {@link iommud.v1.DmaAtomic.verify|verify} messages.
+             * @param message DmaAtomic message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DmaAtomic.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DmaAtomic message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DmaAtomic & iommud.v1.DmaAtomic.$Shape} DmaAtomic
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DmaAtomic & iommud.v1.DmaAtomic.$Shape;
+        }
+
+        namespace DmaAtomic {
+
+            /** Properties of a DmaAtomic. */
+            interface $Properties {
+
+                /** DmaAtomic function */
+                "function"?: (number|null);
+
+                /** Any 64 bits, as in DmaRead; a multiple of `bytes`. */
+                iova?: (Long|null);
+
+                /** FETCH_ADD, SWAP or COMPARE_AND_SWAP. */
+                operation?: (iommud.v1.DmaOperation|null);
+
+                /** 4 or 8; of a compare-and-swap 16 too. */
+                bytes?: (number|null);
+
+                /** 20 bits. Absent: without a PASID. */
+                pasid?: (number|null);
+
+                /** As in DmaRead. */
+                translated?: (boolean|null);
+
+                /** With a PASID: the requests ask for privileged mode. Absent: false. */
+                privileged?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DmaAtomic. */
+            type $Shape = iommud.v1.DmaAtomic.$Properties;
+        }
+
+        /** Represents a DmaAtomicReply. */
+        class DmaAtomicReply {
+
+            /**
+             * Constructs a new DmaAtomicReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: iommud.v1.DmaAtomicReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DmaAtomicReply result. */
+            result: iommud.v1.DmaResult;
+
+            /**
+             * Encodes the specified DmaAtomicReply message. Does not implicitly {@link iommud.v1.DmaAtomicReply.verify|verify} messages.
+             * @param message DmaAtomicReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: iommud.v1.DmaAtomicReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DmaAtomicReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {iommud.v1.DmaAtomicReply & iommud.v1.DmaAtomicReply.$Shape} DmaAtomicReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): iommud.v1.DmaAtomicReply & iommud.v1.DmaAtomicReply.$Shape;
+        }
+
+        namespace DmaAtomicReply {
+
+            /** Properties of a DmaAtomicReply. */
+            interface $Properties {
+
+                /** DmaAtomicReply result */
+                result?: iommud.v1.DmaResult.$Properties;
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DmaAtomicReply. */
+            type $Shape = iommud.v1.DmaAtomicReply.$Properties;
         }
 
         /**
@@ -1592,6 +1786,12 @@ export namespace iommud {
             /** As in DmaRead. */
             translated: (boolean|null);
 
+            /** With a PASID: the requests ask for privileged mode. Absent: false. */
+            privileged: (boolean|null);
+
+            /** With a PASID, of a list that reads: the requests ask to execute. Absent: false. */
+            execute: (boolean|null);
+
             /**
              * Encodes the specified DmaList message. Does not implicitly {@link iommud.v1.DmaList.verify|verify} messages.
              * @param message DmaList message or plain object to encode
@@ -1630,6 +1830,12 @@ export namespace iommud {
 
                 /** As in DmaRead. */
                 translated?: (boolean|null);
+
+                /** With a PASID: the requests ask for privileged mode. Absent: false. */
+                privileged?: (boolean|null);
+
+                /** With a PASID, of a list that reads: the requests ask to execute. Absent: false. */
+                execute?: (boolean|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -8491,43 +8697,6 @@ export namespace iommud {
 
             /** Shape of a DirtyLogReadReply. */
             type $Shape = iommud.v1.DirtyLogReadReply.$Properties;
-        }
-
-        /** What a request does. ModelDma takes the first six. */
-        enum DmaOperation {
-
-            /** DMA_OPERATION_UNSPECIFIED value */
-            DMA_OPERATION_UNSPECIFIED = 0,
-
-            /** DMA_OPERATION_READ value */
-            DMA_OPERATION_READ = 1,
-
-            /** DMA_OPERATION_WRITE value */
-            DMA_OPERATION_WRITE = 2,
-
-            /** DMA_OPERATION_FETCH_ADD value */
-            DMA_OPERATION_FETCH_ADD = 3,
-
-            /** DMA_OPERATION_SWAP value */
-            DMA_OPERATION_SWAP = 4,
-
-            /** DMA_OPERATION_COMPARE_AND_SWAP value */
-            DMA_OPERATION_COMPARE_AND_SWAP = 5,
-
-            /** An ATS translation request: what it is granted are the ranges that its translations have, each of a page or more. */
-            DMA_OPERATION_TRANSLATE = 6,
-
-            /** DMA_OPERATION_MSI value */
-            DMA_OPERATION_MSI = 7,
-
-            /** DMA_OPERATION_INVALIDATION_COMPLETION value */
-            DMA_OPERATION_INVALIDATION_COMPLETION = 8,
-
-            /** DMA_OPERATION_PAGE_REQUEST value */
-            DMA_OPERATION_PAGE_REQUEST = 9,
-
-            /** Assert_INTx or Deassert_INTx. */
-            DMA_OPERATION_INTX = 10
         }
 
         /** What a function does where a translation request grants it too little. */

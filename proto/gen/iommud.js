@@ -889,6 +889,21 @@ export const iommud = $root.iommud = (() => {
             };
             return TraceHashReply;
         })();
+        v1.DmaOperation = (function() {
+            const valuesById = $Object.create(null), values = $Object.create(valuesById);
+            values[valuesById[0] = "DMA_OPERATION_UNSPECIFIED"] = 0;
+            values[valuesById[1] = "DMA_OPERATION_READ"] = 1;
+            values[valuesById[2] = "DMA_OPERATION_WRITE"] = 2;
+            values[valuesById[3] = "DMA_OPERATION_FETCH_ADD"] = 3;
+            values[valuesById[4] = "DMA_OPERATION_SWAP"] = 4;
+            values[valuesById[5] = "DMA_OPERATION_COMPARE_AND_SWAP"] = 5;
+            values[valuesById[6] = "DMA_OPERATION_TRANSLATE"] = 6;
+            values[valuesById[7] = "DMA_OPERATION_MSI"] = 7;
+            values[valuesById[8] = "DMA_OPERATION_INVALIDATION_COMPLETION"] = 8;
+            values[valuesById[9] = "DMA_OPERATION_PAGE_REQUEST"] = 9;
+            values[valuesById[10] = "DMA_OPERATION_INTX"] = 10;
+            return values;
+        })();
         v1.Outcome = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
             values[valuesById[0] = "OUTCOME_UNSPECIFIED"] = 0;
@@ -1234,6 +1249,10 @@ export const iommud = $root.iommud = (() => {
             DmaRead.prototype.bytes = null;
             DmaRead.prototype.pasid = null;
             DmaRead.prototype.translated = null;
+            DmaRead.prototype.privileged = null;
+            DmaRead.prototype.execute = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -1256,6 +1275,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(32).uint32(message.pasid);
                 if (message.translated != null && $Object.hasOwnProperty.call(message, "translated"))
                     writer.uint32(40).bool(message.translated);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged"))
+                    writer.uint32(48).bool(message.privileged);
+                if (message.execute != null && $Object.hasOwnProperty.call(message, "execute"))
+                    writer.uint32(56).bool(message.execute);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1316,6 +1339,18 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.translated = reader.bool();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.privileged = reader.bool();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.execute = reader.bool();
                             continue;
                         }
                     }
@@ -1420,6 +1455,8 @@ export const iommud = $root.iommud = (() => {
             DmaWrite.prototype.iova = null;
             DmaWrite.prototype.pasid = null;
             DmaWrite.prototype.translated = null;
+            DmaWrite.prototype.privileged = null;
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -1439,6 +1476,8 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(24).uint32(message.pasid);
                 if (message.translated != null && $Object.hasOwnProperty.call(message, "translated"))
                     writer.uint32(32).bool(message.translated);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged"))
+                    writer.uint32(40).bool(message.privileged);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1493,6 +1532,12 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.translated = reader.bool();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            message.privileged = reader.bool();
                             continue;
                         }
                     }
@@ -1585,6 +1630,213 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return DmaWriteReply;
+        })();
+        v1.DmaAtomic = (function() {
+            const DmaAtomic = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DmaAtomic.prototype["function"] = null;
+            DmaAtomic.prototype.iova = null;
+            DmaAtomic.prototype.operation = null;
+            DmaAtomic.prototype.bytes = null;
+            DmaAtomic.prototype.pasid = null;
+            DmaAtomic.prototype.translated = null;
+            DmaAtomic.prototype.privileged = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
+            DmaAtomic.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message["function"] != null && $Object.hasOwnProperty.call(message, "function"))
+                    writer.uint32(13).fixed32(message["function"]);
+                if (message.iova != null && $Object.hasOwnProperty.call(message, "iova"))
+                    writer.uint32(17).fixed64(message.iova);
+                if (message.operation != null && $Object.hasOwnProperty.call(message, "operation"))
+                    writer.uint32(24).int32(message.operation);
+                if (message.bytes != null && $Object.hasOwnProperty.call(message, "bytes"))
+                    writer.uint32(32).uint32(message.bytes);
+                if (message.pasid != null && $Object.hasOwnProperty.call(message, "pasid"))
+                    writer.uint32(40).uint32(message.pasid);
+                if (message.translated != null && $Object.hasOwnProperty.call(message, "translated"))
+                    writer.uint32(48).bool(message.translated);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged"))
+                    writer.uint32(56).bool(message.privileged);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DmaAtomic.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DmaAtomic();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 5)
+                                break;
+                            message["function"] = reader.fixed32();
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 1)
+                                break;
+                            message.iova = reader.fixed64();
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            message.operation = reader.int32();
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            message.bytes = reader.uint32();
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            message.pasid = reader.uint32();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.translated = reader.bool();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.privileged = reader.bool();
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DmaAtomic;
+        })();
+        v1.DmaAtomicReply = (function() {
+            const DmaAtomicReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+            DmaAtomicReply.prototype.result = null;
+            DmaAtomicReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.result != null && $Object.hasOwnProperty.call(message, "result"))
+                    $root.iommud.v1.DmaResult.encode(message.result, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+            DmaAtomicReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.iommud.v1.DmaAtomicReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.result = $root.iommud.v1.DmaResult.decode(reader, reader.size(), $undefined, _depth + 1, message.result);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+            return DmaAtomicReply;
         })();
         v1.DeviceTranslate = (function() {
             const DeviceTranslate = function (properties) {
@@ -2248,6 +2500,10 @@ export const iommud = $root.iommud = (() => {
             DmaList.prototype.write = null;
             DmaList.prototype.pasid = null;
             DmaList.prototype.translated = null;
+            DmaList.prototype.privileged = null;
+            DmaList.prototype.execute = null;
+            // Virtual OneOf for proto3 optional field
+            // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
             // Virtual OneOf for proto3 optional field
@@ -2270,6 +2526,10 @@ export const iommud = $root.iommud = (() => {
                     writer.uint32(32).uint32(message.pasid);
                 if (message.translated != null && $Object.hasOwnProperty.call(message, "translated"))
                     writer.uint32(40).bool(message.translated);
+                if (message.privileged != null && $Object.hasOwnProperty.call(message, "privileged"))
+                    writer.uint32(48).bool(message.privileged);
+                if (message.execute != null && $Object.hasOwnProperty.call(message, "execute"))
+                    writer.uint32(56).bool(message.execute);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2332,6 +2592,18 @@ export const iommud = $root.iommud = (() => {
                             if (wireType !== 0)
                                 break;
                             message.translated = reader.bool();
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            message.privileged = reader.bool();
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            message.execute = reader.bool();
                             continue;
                         }
                     }
@@ -12513,21 +12785,6 @@ export const iommud = $root.iommud = (() => {
                 return message;
             };
             return DirtyLogReadReply;
-        })();
-        v1.DmaOperation = (function() {
-            const valuesById = $Object.create(null), values = $Object.create(valuesById);
-            values[valuesById[0] = "DMA_OPERATION_UNSPECIFIED"] = 0;
-            values[valuesById[1] = "DMA_OPERATION_READ"] = 1;
-            values[valuesById[2] = "DMA_OPERATION_WRITE"] = 2;
-            values[valuesById[3] = "DMA_OPERATION_FETCH_ADD"] = 3;
-            values[valuesById[4] = "DMA_OPERATION_SWAP"] = 4;
-            values[valuesById[5] = "DMA_OPERATION_COMPARE_AND_SWAP"] = 5;
-            values[valuesById[6] = "DMA_OPERATION_TRANSLATE"] = 6;
-            values[valuesById[7] = "DMA_OPERATION_MSI"] = 7;
-            values[valuesById[8] = "DMA_OPERATION_INVALIDATION_COMPLETION"] = 8;
-            values[valuesById[9] = "DMA_OPERATION_PAGE_REQUEST"] = 9;
-            values[valuesById[10] = "DMA_OPERATION_INTX"] = 10;
-            return values;
         })();
         v1.OnFault = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);

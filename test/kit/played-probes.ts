@@ -5,7 +5,16 @@ import type { Moved } from '../../client/examples/dma-probe/mover.ts';
  * its own. To be told from the server's own by nothing, but for `dev.model`: its calls are to the server's models. What the example offers to whoever has it in
  * hand takes their place, so that the scenarios that use them can be told.
  */
-import type { Connection, DmaResult, FunctionHandle, Machine, Model, ModelOptions, PlayedFunction } from '../../client/src/index.ts';
+import type {
+  Atomic,
+  Connection,
+  DmaResult,
+  FunctionHandle,
+  Machine,
+  Model,
+  ModelOptions,
+  PlayedFunction,
+} from '../../client/src/index.ts';
 import { presetText } from '../../server/src/app/topology/index.ts';
 import { formatBdf } from '../../server/src/core/base/index.ts';
 import type { MachineRequest } from '../driver/index.ts';
@@ -56,11 +65,11 @@ export async function playProbes(m: Stage, request: MachineRequest): Promise<voi
   };
 }
 
-type OfModel = Pick<Model, 'read' | 'write' | 'translate' | 'requestPages' | 'stopPasid' | 'interrupt' | 'line'>;
+type OfModel = Pick<Model, 'read' | 'write' | 'atomic' | 'translate' | 'requestPages' | 'stopPasid' | 'interrupt' | 'line'>;
 
 /**
- * What `dev.model` is for a probe that the server plays. It has no atomics, and no requests for privileged mode or to execute: a device role makes none. A hold
- * is the fault of this name, armed behind what was begun before, and so it has no end by the clock.
+ * What `dev.model` is for a probe that the server plays. A hold is the fault of this name, armed behind what was begun before, and so it has no end by the
+ * clock.
  */
 class PlayedModel implements OfModel {
   readonly #probe: PlayedFunction<ProbeState>;
@@ -82,6 +91,12 @@ class PlayedModel implements OfModel {
     return this.#move(BigInt(iova), bytes.length, bytes, options);
   }
 
+  atomic(iova: bigint | number, atomic: Atomic, { hold, translated, ...options }: ModelOptions = {}): Promise<DmaResult> {
+    if (translated === true) throw new Error('no scenario has the example make a translated atomic');
+    if (options.execute === true) throw new Error('an atomic of the device role cannot say that it executes');
+    return this.#begin(hold, () => this.#fn.dma.atomic(iova, atomic, termsOf(options)));
+  }
+
   translate(iova: bigint | number, _bytes = 1, { translations, hold, ...options }: ModelOptions = {}): Promise<DmaResult> {
     const terms = { ...options, ...(translations === undefined ? {} : { count: translations }) };
     return this.#begin(hold, () => this.#fn.ats.translate(iova, terms));
@@ -97,15 +112,15 @@ class PlayedModel implements OfModel {
   }
 
   async #move(iova: bigint, bytes: number, data: Uint8Array | undefined, options: ModelOptions): Promise<DmaResult> {
-    const { hold, pasid, translated = false, onFault } = options;
-    const terms = pasid === undefined ? {} : { pasid };
+    const { hold, translated = false, onFault } = options;
+    const terms = termsOf(options);
     const { state } = this.#fn;
     if (!translated) {
       return this.#begin(hold, () => (data === undefined ? this.#fn.dma.read(iova, bytes, terms) : this.#fn.dma.write(iova, data, terms)));
     }
     // What is held is the request that uses the translation.
     if (hold !== undefined) await state.mover.translated(this.#fn, { data, ...terms }, iova);
-    const move = { iova, bytes, data, pasid, translated, pageRequests: onFault === 'page-request' };
+    const move = { iova, bytes, data, ...terms, translated, pageRequests: onFault === 'page-request' };
     return this.#begin(hold, async () => resultOf(await state.move(this.#fn, move), iova));
   }
 
@@ -121,6 +136,15 @@ class PlayedModel implements OfModel {
     this.#begun = begun.catch(() => undefined);
     return begun.then(({ ended }) => ended);
   }
+}
+
+/** Of an operation's options, those that say for whom it is. */
+function termsOf({ pasid, privileged, execute }: ModelOptions): Pick<ModelOptions, 'pasid' | 'privileged' | 'execute'> {
+  return {
+    ...(pasid === undefined ? {} : { pasid }),
+    ...(privileged === undefined ? {} : { privileged }),
+    ...(execute === undefined ? {} : { execute }),
+  };
 }
 
 function resultOf(moved: Moved, iova: bigint): DmaResult {

@@ -1,8 +1,16 @@
 /** The Address Translation Cache of a function that keeps it itself (PCIe Base r6.0 §10.3). */
 import type { Grant, Invalidation } from 'iommud';
 
+/** Whom a translation serves: what is granted to privileged mode serves no other request, nor the other way round. */
+export interface Requester {
+  /** Undefined: without a PASID. */
+  readonly pasid?: number | undefined;
+  readonly privileged?: boolean | undefined;
+}
+
 interface Entry {
   readonly pasid: number | undefined;
+  readonly privileged: boolean;
   readonly iova: bigint;
   readonly bytes: bigint;
   readonly address: bigint;
@@ -24,10 +32,11 @@ export class Atc {
   #entries: Entry[] = [];
 
   /** Undefined where no entry gives this access. */
-  lookup(pasid: number | undefined, iova: bigint, access: 'r' | 'w'): Place | undefined {
+  lookup({ pasid, privileged = false }: Requester, iova: bigint, access: 'r' | 'w' | 'x'): Place | undefined {
     const entry = this.#entries.find(
       (one) =>
         (one.pasid === pasid || (one.global && pasid !== undefined)) &&
+        one.privileged === privileged &&
         one.access.includes(access) &&
         one.iova <= iova &&
         iova < one.iova + one.bytes,
@@ -38,13 +47,15 @@ export class Atc {
   }
 
   /** Keeps what a translation request for this address was granted: consecutive ranges of one size, the first with the address in it. */
-  install(pasid: number | undefined, iova: bigint, grants: readonly Grant[]): void {
+  install({ pasid, privileged = false }: Requester, iova: bigint, grants: readonly Grant[]): void {
     let at = iova & ~((grants[0]?.bytes ?? 1n) - 1n);
     for (const { address, bytes, access, untranslatedOnly, global = false } of grants) {
       // A range for untranslated requests only is asked for again.
       if (access !== '' && untranslatedOnly !== true) {
-        this.#entries = this.#entries.filter((one) => one.pasid !== pasid || one.iova !== at || one.bytes !== bytes);
-        this.#entries.push({ pasid, iova: at, bytes, address, access, global });
+        this.#entries = this.#entries.filter(
+          (one) => one.pasid !== pasid || one.privileged !== privileged || one.iova !== at || one.bytes !== bytes,
+        );
+        this.#entries.push({ pasid, privileged, iova: at, bytes, address, access, global });
       }
       at += bytes;
     }

@@ -1,6 +1,6 @@
 /** How the probe moves data: untranslated, or by way of its own ATC, with page requests for what is missing. */
 import { IommudError, type DmaResult, type Invalidation, type InvalidationAnswer, type Outcome, type RunningFunction } from 'iommud';
-import { Atc, type Place } from './atc.ts';
+import { Atc, type Place, type Requester } from './atc.ts';
 
 const PAGE = 4096n;
 /** Answers of success to page requests after which no page more is there; then the move ends where it ends. */
@@ -8,12 +8,13 @@ const FRUITLESS_MAX = 3;
 
 type Fn = Pick<RunningFunction<unknown>, 'dma' | 'ats' | 'run'>;
 
-export interface Move {
+export interface Move extends Requester {
   readonly iova: bigint;
   readonly bytes: number;
   /** What is written; undefined: it reads. */
   readonly data?: Uint8Array | undefined;
-  readonly pasid?: number | undefined;
+  /** With a PASID, of a read: it asks to execute. */
+  readonly execute?: boolean | undefined;
   readonly translated?: boolean;
   /** With `translated`. */
   readonly pageRequests?: boolean;
@@ -65,10 +66,19 @@ export class Mover {
   }
 
   /** `bytes` of the move from `done` on, at this address. */
-  async #part(fn: Fn, { data, pasid }: Move, address: bigint, done: number, bytes: number, translated: boolean): Promise<Moved> {
-    const options = { translated, ...(pasid === undefined ? {} : { pasid }) };
+  async #part(
+    fn: Fn,
+    { data, execute, ...requester }: Move,
+    address: bigint,
+    done: number,
+    bytes: number,
+    translated: boolean,
+  ): Promise<Moved> {
+    const options = { translated, ...termsOf(requester) };
     const operation =
-      data === undefined ? fn.dma.read(address, bytes, options) : fn.dma.write(address, data.subarray(done, done + bytes), options);
+      data === undefined
+        ? fn.dma.read(address, bytes, execute === undefined ? options : { ...options, execute })
+        : fn.dma.write(address, data.subarray(done, done + bytes), options);
     const ended = operation.then(movedOf, refused);
     if (data !== undefined || !translated) return ended;
     const reading = ended.then(
@@ -83,15 +93,16 @@ export class Mover {
   /** Where an address of the move leads, by the ATC or a translation request that fills it; or why nowhere. */
   async translated(
     fn: Fn,
-    { data, pasid }: Pick<Move, 'data' | 'pasid'>,
+    { data, execute, ...requester }: Pick<Move, 'data' | 'execute' | keyof Requester>,
     iova: bigint,
   ): Promise<(Place & { readonly untranslated?: boolean }) | Outcome> {
-    const access = data === undefined ? 'r' : 'w';
-    const cached = this.#atc.lookup(pasid, iova, access);
+    const access = data !== undefined ? 'w' : execute === true ? 'x' : 'r';
+    const cached = this.#atc.lookup(requester, iova, access);
     if (cached !== undefined) return cached;
     for (;;) {
       const write = access === 'w';
-      const { outcome, grants = [], overtaken } = await fn.ats.translate(iova, { write, ...(pasid === undefined ? {} : { pasid }) });
+      const asked = { write, ...(execute === undefined ? {} : { execute }), ...termsOf(requester) };
+      const { outcome, grants = [], overtaken } = await fn.ats.translate(iova, asked);
       if (outcome !== 'performed') return outcome;
       // An Invalidate Request for it came before its answer: it is not to be used.
       if (overtaken) continue;
@@ -99,7 +110,7 @@ export class Mover {
       if (grant === undefined || !grant.access.includes(access)) return 'no-access';
       const within = iova & (grant.bytes - 1n);
       if (grant.untranslatedOnly === true) return { address: iova, bytes: grant.bytes - within, untranslated: true };
-      this.#atc.install(pasid, iova, grants);
+      this.#atc.install(requester, iova, grants);
       return { address: grant.address + within, bytes: grant.bytes - within };
     }
   }
@@ -128,9 +139,14 @@ export class Mover {
   }
 }
 
+/** As options of a call, which have what is there only. */
+function termsOf({ pasid, privileged }: Requester): { readonly pasid?: number; readonly privileged?: boolean } {
+  return { ...(pasid === undefined ? {} : { pasid }), ...(privileged === undefined ? {} : { privileged }) };
+}
+
 /** Requests these pages in one group; true where the answer is that they may be there now. */
-async function requested(fn: Fn, pages: readonly bigint[], { data, pasid }: Move): Promise<boolean> {
-  const terms = { access: data === undefined ? 'r' : 'w', ...(pasid === undefined ? {} : { pasid }) } as const;
+async function requested(fn: Fn, pages: readonly bigint[], { data, ...requester }: Move): Promise<boolean> {
+  const terms = { access: data === undefined ? 'r' : 'w', ...termsOf(requester) } as const;
   let group: number | undefined;
   try {
     for (const [index, run] of runsOf(pages).entries()) {

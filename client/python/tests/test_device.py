@@ -525,6 +525,42 @@ def test_a_scatter_list_has_a_result_for_each_range(machine: StartedMachine) -> 
     assert (caught.value.name, caught.value.field) == ("EINVAL", "ranges[1].bytes")
 
 
+def test_an_atomic_has_what_was_there(machine: StartedMachine) -> None:
+    claimed = machine.connect(["device"]).claim(BDF, Scratch())
+    page = machine.memory.alloc(4096).address
+    machine.function(BDF).dma.map(iova=0, address=page, size=4096, access="rw")
+    machine.memory.write(page, (5).to_bytes(8, "little"))
+    before = [
+        claimed.dma.fetch_add(0, -2),
+        claimed.dma.compare_and_swap(0, 4, 9),
+        claimed.dma.compare_and_swap(0, 3, 9),
+        claimed.dma.swap(0, 1, size=4),
+    ]
+    assert [(one.outcome, int.from_bytes(one.data or b"", "little")) for one in before] == [("performed", n) for n in (5, 3, 3, 9)]
+    assert machine.memory.read(page, 8) == (1).to_bytes(8, "little")
+    with pytest.raises(IommudError) as caught:
+        claimed.dma.swap(2, 1, size=4)
+    assert (caught.value.name, caught.value.field) == ("EINVAL", "bytes")
+
+
+def test_what_asks_for_privileged_mode_or_to_execute_says_for_which_pasid(machine: StartedMachine) -> None:
+    dma = machine.connect(["device"]).claim(BDF, Scratch()).dma
+    asks: list[Callable[[], object]] = [
+        lambda: dma.read(0, 4, privileged=True),
+        lambda: dma.read(0, 4, execute=True),
+        lambda: dma.write(0, b"x", privileged=True),
+        lambda: dma.fetch_add(0, 1, privileged=True),
+        lambda: dma.read_list([(0, 4)], execute=True),
+    ]
+    refused: list[str | None] = []
+    for ask in asks:
+        with pytest.raises(IommudError) as caught:
+            ask()
+        assert caught.value.name == "EINVAL"
+        refused.append(caught.value.field)
+    assert refused == ["privileged", "execute", "privileged", "privileged", "execute"]
+
+
 PAGES = {"ats": {}, "pri": {}, "pasid": {"width": 8}}
 
 

@@ -84,6 +84,7 @@ MEMBERS: dict[str, dict[str, str]] = {
     "MemoryOwner": {"bytes": "size", "holds": "inside", "read": "Owner", "write": "Owner", "fence": "Owner"},
     "ClaimedFunction": {"read": "Device", "write": "Device", "alarm": "Device", "reset": "Device", "invalidate": "Device"},
     "Domain": {"id": "number"},
+    "DeviceDma": {"atomic": "fetch_add, swap, compare_and_swap"},
     "Model": {"atomic": "fetch_add, swap, compare_and_swap"},
     "Region": {"read64": "read with a size of 8"},
     "Ioas": {"id": "number"},

@@ -2,9 +2,9 @@
 import type { Calls } from '../../../proto/index.ts';
 import { LIST_ITEMS_MAX, PLUG_CHARS_MAX, RESET_DEADLINE_MS_MAX } from '../../../proto/limits.ts';
 import type { Command, RegionWriteItem } from '../core/machine/index.ts';
-import { ATC_OWNERS, CONFIG_KEEPER } from './enums.ts';
+import { ATC_OWNERS, CONFIG_KEEPER, OPERATIONS } from './enums.ts';
 import { invalid } from './errors.ts';
-import { needCount, needFunction, needHalves, needNumber, needText, needUint32, needWord, optionalPasid } from './fields.ts';
+import { needCount, needData, needFunction, needHalves, needNumber, needText, needUint32, needWord, optionalPasid } from './fields.ts';
 
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
@@ -51,7 +51,27 @@ export const DEVICE_ROWS = {
       data,
       pasid: optionalPasid(b.pasid),
       ...(b.translated === null ? {} : { translated: b.translated }),
+      ...(b.privileged === null ? {} : { privileged: b.privileged }),
+      ...(b.execute === null ? {} : { execute: b.execute }),
     }),
+  },
+  dmaAtomic: {
+    roles: ['device'] as const,
+    decode: (b: Calls['dmaAtomic']['decoded'], data: Uint8Array | undefined): CommandOf<'dma-atomic'> => {
+      const iova = needHalves(b.iova, 'iova');
+      return {
+        kind: 'dma-atomic',
+        bdf: needFunction(b.function),
+        operation: needWord(b.operation, 'operation', OPERATIONS),
+        iovaLow: iova.low,
+        iovaHigh: iova.high,
+        bytes: needUint32(b.bytes, 'bytes'),
+        data: needData(data),
+        pasid: optionalPasid(b.pasid),
+        ...(b.translated === null ? {} : { translated: b.translated }),
+        ...(b.privileged === null ? {} : { privileged: b.privileged }),
+      };
+    },
   },
   deviceRelease: {
     roles: ['device'] as const,

@@ -315,6 +315,8 @@ const ROWS = {
         bytes: needTransfer(b.bytes),
         pasid: optionalPasid(b.pasid),
         ...(b.translated === null ? {} : { translated: b.translated }),
+        ...(b.privileged === null ? {} : { privileged: b.privileged }),
+        ...(b.execute === null ? {} : { execute: b.execute }),
       };
     },
   },
@@ -330,6 +332,7 @@ const ROWS = {
         data: needData(data),
         pasid: optionalPasid(b.pasid),
         ...(b.translated === null ? {} : { translated: b.translated }),
+        ...(b.privileged === null ? {} : { privileged: b.privileged }),
       };
     },
   },

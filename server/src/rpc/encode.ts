@@ -17,7 +17,7 @@ export function replyBody(reply: Reply): object {
     case 'region-read':
       return { value: { low: reply.valueLow, high: reply.valueHigh } } satisfies Send<'RegionReadReply'>;
     case 'dma':
-      // DmaReadReply, DmaWriteReply and ModelDmaReply are alike.
+      // DmaReadReply, DmaWriteReply, DmaAtomicReply and ModelDmaReply are alike.
       return { result: dmaResult(reply) } satisfies Send<'DmaReadReply'>;
     case 'ok':
       // So are the replies that say only how far the clock moved.

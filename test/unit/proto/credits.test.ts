@@ -17,7 +17,7 @@ function takeAll(pool: CreditPool, at: number, bytes = 0): number {
 describe('credits', () => {
   it('are by class: access, dma, memory, and control for everything else', () => {
     expect([BODY.regionRead, BODY.regionWrite, BODY.busRead, BODY.busWrite].map(creditClass)).toEqual([ACCESS, ACCESS, ACCESS, ACCESS]);
-    expect([BODY.dmaRead, BODY.dmaWrite, BODY.modelDma].map(creditClass)).toEqual([DMA, DMA, DMA]);
+    expect([BODY.dmaRead, BODY.dmaWrite, BODY.dmaAtomic, BODY.modelDma].map(creditClass)).toEqual([DMA, DMA, DMA, DMA]);
     expect([BODY.memoryRead, BODY.memoryWrite, BODY.memoryFence].map(creditClass)).toEqual([MEMORY, MEMORY, MEMORY]);
     expect([BODY.hello, BODY.resetPrepare, BODY.dmaMap, BODY.memoryClaim, 4000].map(creditClass)).toEqual([1, 1, 1, 1, 1]);
   });

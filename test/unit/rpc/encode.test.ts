@@ -176,6 +176,7 @@ const EXPECTED: Partial<Record<ServedCall, Record<string, unknown>>> = {
   coldReset: { elapsed_ns: '1' },
   dmaRead: { result: DMA },
   dmaWrite: { result: { outcome: 'OUTCOME_PERFORMED', requests: 2, bytes_done: 4096, elapsed_ns: '17' } },
+  dmaAtomic: { result: DMA },
   deviceTranslate: {
     result: {
       ...DMA,
@@ -252,6 +253,7 @@ const DATA: Partial<Record<ServedCall, string>> = {
   configRead: 'AQIDBAUGBwg=',
   memoryRead: 'AQID',
   dmaRead: 'CQg=',
+  dmaAtomic: 'CQg=',
   dirtyRead: 'gQ==',
   dirtyLogRead: 'gg==',
   deviceClaim: 'NBI=',

@@ -272,6 +272,7 @@ const REPLIES = {
   'bus-reset': { kind: 'bus-reset', functions: [16 as never, 24 as never], warning: 'w', ...REPORT, elapsedNs: 10 },
   'dma-read': { ...DMA, data: Uint8Array.of(9, 8) },
   'dma-write': { ...DMA, outcome: 'performed', failedIova: undefined },
+  'dma-atomic': { ...DMA, data: Uint8Array.of(9, 8) },
   'device-translate': { ...DMA, grants: [{ address: 0x2000n, bytes: 4096, access: 3, snooped: true }] },
   'model-dma': { ...DMA, grants: [{ address: 0x2000n, bytes: 4096, access: 3, snooped: true }] },
   ledger: {

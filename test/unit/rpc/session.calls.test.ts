@@ -136,11 +136,11 @@ describe('calls', () => {
       peer.got.filter((frame) => frame.kind === KIND.reply && frame.number !== BODY.error).length - 1;
     expect(Object.entries(allowed).map(([role, peer]) => [role, served(peer)])).toEqual([
       ['host', 78],
-      ['device', 19],
+      ['device', 20],
       ['memory', 12],
       ['observer', 16],
     ]);
-    expect(machine.submitted.length).toBe(78 + 19 + 12 + 16);
+    expect(machine.submitted.length).toBe(78 + 20 + 12 + 16);
   });
 
   it('that are cancelled still get their one reply', async () => {

@@ -713,6 +713,9 @@ export interface DmaRead extends IovaHalves {
   readonly pasid: Pasid;
   /** Through the function's ATC; of one whose peer keeps the ATC the address is physical. Absent: false. */
   readonly translated?: boolean;
+  /** Both with a PASID. Absent: false. */
+  readonly privileged?: boolean;
+  readonly execute?: boolean;
 }
 export interface DmaRange extends IovaHalves {
   readonly bytes: number;
@@ -727,6 +730,8 @@ export interface DmaList {
   readonly pasid: Pasid;
   /** As of {@link DmaRead}. */
   readonly translated?: boolean;
+  readonly privileged?: boolean;
+  readonly execute?: boolean;
 }
 export interface DmaWrite extends IovaHalves {
   readonly kind: 'dma-write';
@@ -735,6 +740,20 @@ export interface DmaWrite extends IovaHalves {
   readonly pasid: Pasid;
   /** As of {@link DmaRead}. */
   readonly translated?: boolean;
+  readonly privileged?: boolean;
+}
+/** An AtomicOp (PCIe §6.15). */
+export interface DmaAtomic extends IovaHalves {
+  readonly kind: 'dma-atomic';
+  readonly bdf: Bdf;
+  readonly operation: DmaOperation;
+  readonly bytes: number;
+  /** Its operands, little-endian. */
+  readonly data: Uint8Array;
+  readonly pasid: Pasid;
+  /** As of {@link DmaRead}. */
+  readonly translated?: boolean;
+  readonly privileged?: boolean;
 }
 /** A translation request (PCIe §10.2.1). */
 export interface DeviceTranslate extends IovaHalves {
@@ -858,6 +877,7 @@ export type DeviceCommand =
   | DeviceRelease
   | DmaRead
   | DmaWrite
+  | DmaAtomic
   | DeviceTranslate
   | InvalidateComplete
   | DeviceInterrupt

@@ -9,7 +9,7 @@ import { clockAdvance, clockGrant, clockHold, clockInfo, clockRelease } from './
 import type { Command, CommandKind } from './command.ts';
 import { domainList, functionDetail, functionSummary, groupDetail, ledgerEntries, machineSummary, regionSummaries } from './describe.ts';
 import { dirtyLogRead, dirtyLogSet, memoryDirty } from './dirty-log-commands.ts';
-import { deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
+import { deviceDmaAtomic, deviceDmaRead, deviceDmaWrite, deviceTranslate, dmaRelease, modelDma } from './dma/dma-commands.ts';
 import { dmaList } from './dma/dma-list.ts';
 import { dirtyRead, dirtyTrackingSet } from './domains/dirty-commands.ts';
 import { domainAlloc } from './domains/domain-alloc.ts';
@@ -161,6 +161,7 @@ const HANDLERS: Handlers = {
   'dma-list': (m, origin, c, peer) => dmaList(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-read': (m, origin, c, peer) => deviceDmaRead(m, origin, claimedFn(m, c.bdf, peer), c),
   'dma-write': (m, origin, c, peer) => deviceDmaWrite(m, origin, claimedFn(m, c.bdf, peer), c),
+  'dma-atomic': (m, origin, c, peer) => deviceDmaAtomic(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-translate': (m, origin, c, peer) => deviceTranslate(m, origin, claimedFn(m, c.bdf, peer), c),
   'invalidate-complete': (m, origin, c, peer) => invalidateComplete(m, origin, claimedFn(m, c.bdf, peer), c),
   'device-alarm-set': (m, origin, c, peer) => deviceAlarmSet(m, origin, claimedFn(m, c.bdf, peer), c),

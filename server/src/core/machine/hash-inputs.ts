@@ -22,12 +22,15 @@ export function hashCommand(hash: TraceHash, command: Command): void {
       hashPlace(hash, command);
       hash.addNumber(command.bytes);
       if (command.translated === true) hash.addText('translated');
+      if (command.privileged === true) hash.addText('privileged');
+      if (command.execute === true) hash.addText('execute');
       break;
     case 'dma-write':
       hash.addInt(3);
       hashPlace(hash, command);
       hash.addBytes(command.data);
       if (command.translated === true) hash.addText('translated');
+      if (command.privileged === true) hash.addText('privileged');
       break;
     case 'model-dma':
       hash.addInt(4);

@@ -58,6 +58,7 @@ export {
   type InvalidateComplete,
   type DirtyRead,
   type DirtyTrackingSet,
+  type DmaAtomic,
   type DmaList,
   type DmaRead,
   type DmaRelease,

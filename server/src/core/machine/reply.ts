@@ -450,6 +450,7 @@ export interface ReplyKinds {
   'dma-list': 'dma-list';
   'dma-read': 'dma';
   'dma-write': 'dma';
+  'dma-atomic': 'dma';
   ledger: 'ledger';
   'fault-records': 'fault-records';
   'fault-arm': 'fault-armed';

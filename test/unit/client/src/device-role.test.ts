@@ -198,6 +198,25 @@ describe('its DMA', () => {
     expect(await writing).toEqual({ outcome: 'not-present', requests: 1, bytes: 0, failedIova: 0x1000n });
   });
 
+  it('says for whom it is, and what an atomic found', async () => {
+    const { server, device } = await claimed();
+    const adding = device.dma.atomic(0x1000, { fetchAdd: 3, bytes: 4 }, { pasid: 5, privileged: true });
+    void device.dma.read(0x1000, 2, { pasid: 5, privileged: true, execute: true });
+    void device.dma.write(0x1000, new Uint8Array([1]), { pasid: 5, privileged: true });
+    void device.dma.readList([{ iova: 0x1000, bytes: 2 }], { pasid: 5, privileged: true, execute: true });
+    await tick();
+    const [call] = server.calls('dmaAtomic');
+    expect([call?.body, call?.data]).toMatchObject([
+      { function: FUNCTION, iova: { low: 0x1000, high: 0 }, operation: 3, bytes: 4, pasid: 5, privileged: true },
+      Uint8Array.of(3, 0, 0, 0),
+    ]);
+    expect(server.calls('dmaRead')[0]?.body).toMatchObject({ privileged: true, execute: true });
+    expect(server.calls('dmaWrite')[0]?.body).toMatchObject({ privileged: true });
+    expect(server.calls('dmaList')[0]?.body).toMatchObject({ privileged: true, execute: true });
+    server.reply(call?.id ?? 0, 'dmaAtomicReply', result(PERFORMED, 4), Uint8Array.of(9, 0, 0, 0));
+    expect(await adding).toMatchObject({ outcome: 'performed', bytes: 4, data: Uint8Array.of(9, 0, 0, 0) });
+  });
+
   it('more than a call carries is split, and stops at the first fault', async () => {
     const { server, device } = await claimed();
     const reading = device.dma.read(0, 3 * MEGABYTE);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { NO_PASID } from '../../../../server/src/core/base/index.ts';
-import { CoreMachine, PROBE, writeCommand } from '../../../kit/core-machine.ts';
+import { NO_PASID, type DmaOperation } from '../../../../server/src/core/base/index.ts';
+import { CoreMachine, PROBE, REMOTE, writeCommand } from '../../../kit/core-machine.ts';
+import { remoteBench } from '../../../kit/remote-function.ts';
 
 const MIB = 1 << 20;
 
@@ -51,5 +52,57 @@ describe('a DMA', () => {
     m.call('ok', { kind: 'reset-trigger', bdf: PROBE, method: 'flr' });
     m.call('ok', { kind: 'region-write', bdf: PROBE, region: 7, offset: 4, bytes: 2, valueLow: 6, valueHigh: 0 });
     expect(translate()).toBe('ats-forbidden');
+  });
+});
+
+describe('an atomic of a function that a peer plays', () => {
+  const IOVA = 0x1_0000;
+  const operands = (...values: readonly number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
+  function bench() {
+    const { m, emulator } = remoteBench();
+    const page = m.allocPage();
+    m.map(REMOTE, IOVA, page);
+    const atomic = (operation: DmaOperation, data: Uint8Array, more: object = {}) => {
+      const place = { bdf: REMOTE, iovaLow: IOVA, iovaHigh: 0, bytes: 4, pasid: NO_PASID } as const;
+      return m.start({ kind: 'dma-atomic', ...place, operation, data, ...more }, emulator.id).reply;
+    };
+    return { m, page, atomic };
+  }
+
+  it('has what was there, and leaves what it makes of that', () => {
+    const { m, page, atomic } = bench();
+    m.call('ok', { kind: 'memory-write', address: page, data: operands(0xffff_ffff, 7) });
+    expect(atomic('fetch-add', operands(3))).toMatchObject({ outcome: 'performed', data: operands(0xffff_ffff) });
+    expect(atomic('compare-and-swap', operands(1, 9))).toMatchObject({ outcome: 'performed', data: operands(2) });
+    expect(atomic('compare-and-swap', operands(2, 9))).toMatchObject({ outcome: 'performed', data: operands(2) });
+    expect(atomic('swap', operands(5), { iovaLow: IOVA + 4 })).toMatchObject({ outcome: 'performed', data: operands(7) });
+    expect(m.call('memory-read', { kind: 'memory-read', address: page, bytes: 8 }).data).toEqual(operands(9, 5));
+  });
+
+  it('is refused where it is none, where its operands do not fit, or where it is not aligned', () => {
+    const { m, page, atomic } = bench();
+    const wrong: readonly (readonly [DmaOperation, Uint8Array, object, string])[] = [
+      ['write', operands(1), {}, 'operation'],
+      ['read', operands(1), {}, 'operation'],
+      ['fetch-add', operands(1, 2), {}, 'data'],
+      ['compare-and-swap', operands(1), {}, 'data'],
+      ['swap', operands(1, 2, 3, 4), { bytes: 16 }, 'bytes'],
+      ['swap', operands(1), { iovaLow: IOVA + 2 }, 'bytes'],
+      ['swap', operands(1), { privileged: true }, 'privileged'],
+    ];
+    for (const [operation, data, more, about] of wrong) {
+      expect(() => atomic(operation, data, more), `${operation} ${about}`).toThrow(
+        expect.objectContaining({ code: 'EINVAL', field: about }),
+      );
+    }
+    expect(m.call('memory-read', { kind: 'memory-read', address: page, bytes: 8 }).data).toEqual(operands(0, 0));
+  });
+
+  it('needs the right to write', () => {
+    const { m, atomic } = bench();
+    const address = m.allocPage();
+    const target = { bdf: REMOTE, pasid: NO_PASID };
+    m.call('ok', { kind: 'map', target, iova: 0x2_0000n, address, bytes: 4096n, access: 1 });
+    expect(atomic('fetch-add', operands(1), { iovaLow: 0x2_0000 })).toMatchObject({ outcome: 'not-permitted', bytesDone: 0 });
   });
 });

@@ -32,6 +32,20 @@ function mapped(): { m: CoreMachine; emulator: TestPeer; page: bigint } {
 }
 
 describe('dma-list', () => {
+  it('says for whom it is with a PASID only, a write executes nothing, and then nothing was begun', () => {
+    const { m, emulator } = mapped();
+    const terms = { kind: 'dma-list', bdf: REMOTE, ranges: [{ iovaLow: IOVA, iovaHigh: 0, bytes: 4 }] } as const;
+    const read = { ...terms, write: false, data: undefined, pasid: NO_PASID };
+    for (const [command, field] of [
+      [{ ...read, privileged: true }, 'privileged'],
+      [{ ...read, execute: true }, 'execute'],
+      [{ ...terms, write: true, data: text('four'), pasid: 5 as typeof NO_PASID, execute: true }, 'execute'],
+    ] as const) {
+      expect(() => m.start(command, emulator.id)).toThrow(expect.objectContaining({ code: 'EINVAL', field }));
+    }
+    expect(m.call('machine-status', { kind: 'machine-status' })).toMatchObject({ waiting: [] });
+  });
+
   it('writes range after range, and reads them back into one piece', () => {
     const { m, emulator, page } = mapped();
     const ranges = [

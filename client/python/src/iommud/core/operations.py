@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final, Sequence
 
 from ..addresses import ns_of_ms, u32, u64
@@ -101,14 +102,49 @@ def model_dma(
     )
 
 
-def device_dma_read(function: int, iova: int, size: int, pasid: int | None, translated: bool | None, what: str) -> Operation[DmaResult]:
-    request = m.DmaRead(function=function, iova=u64(iova, "iova"), bytes=u32(size, "bytes"), pasid=pasid, translated=translated)
+@dataclass(frozen=True)
+class DmaTerms:
+    """How a function that this program emulates does DMA, beside its address. `execute`: of reads."""
+
+    pasid: int | None = None
+    translated: bool | None = None
+    privileged: bool | None = None
+    execute: bool | None = None
+
+
+def device_dma_read(function: int, iova: int, size: int, terms: DmaTerms, what: str) -> Operation[DmaResult]:
+    request = m.DmaRead(
+        function=function,
+        iova=u64(iova, "iova"),
+        bytes=u32(size, "bytes"),
+        pasid=terms.pasid,
+        translated=terms.translated,
+        privileged=terms.privileged,
+        execute=terms.execute,
+    )
     return with_data(b.DMA_READ, request, m.DmaReadReply, lambda reply, got: DmaResult.of(reply.result, got), what, reply_bytes=size)
 
 
-def device_dma_write(function: int, iova: int, data: bytes, pasid: int | None, translated: bool | None, what: str) -> Operation[DmaResult]:
-    request = m.DmaWrite(function=function, iova=u64(iova, "iova"), pasid=pasid, translated=translated)
+def device_dma_write(function: int, iova: int, data: bytes, terms: DmaTerms, what: str) -> Operation[DmaResult]:
+    request = m.DmaWrite(
+        function=function, iova=u64(iova, "iova"), pasid=terms.pasid, translated=terms.translated, privileged=terms.privileged
+    )
     return with_data(b.DMA_WRITE, request, m.DmaWriteReply, lambda reply, _: DmaResult.of(reply.result, None), what, data)
+
+
+def device_dma_atomic(function: int, kind: str, iova: int, size: int, data: bytes, terms: DmaTerms, what: str) -> Operation[DmaResult]:
+    request = m.DmaAtomic(
+        function=function,
+        iova=u64(iova, "iova"),
+        operation=DMA_OPERATION.number_of(kind, "operation"),
+        bytes=u32(size, "bytes"),
+        pasid=terms.pasid,
+        translated=terms.translated,
+        privileged=terms.privileged,
+    )
+    return with_data(
+        b.DMA_ATOMIC, request, m.DmaAtomicReply, lambda reply, got: DmaResult.of(reply.result, got), what, data, reply_bytes=size
+    )
 
 
 def memory_read(address: int, size: int) -> Operation[bytes]:
@@ -162,15 +198,17 @@ def device_alarm_set(function: int, alarm: int, delay_ms: float | None) -> Opera
 
 
 def dma_list(
-    function: int, ranges: Sequence[tuple[int, int]], data: bytes | None, pasid: int | None, translated: bool | None, what: str
+    function: int, ranges: Sequence[tuple[int, int]], data: bytes | None, terms: DmaTerms, what: str
 ) -> Operation[list[DmaResult]]:
     """Of writes where there is `data`."""
     request = m.DmaList(
         function=function,
         ranges=[m.DmaRange(iova=u64(iova, "iova"), bytes=u32(size, "bytes")) for iova, size in ranges],
         write=data is not None,
-        pasid=pasid,
-        translated=translated,
+        pasid=terms.pasid,
+        translated=terms.translated,
+        privileged=terms.privileged,
+        execute=terms.execute,
     )
 
     def results(reply: m.DmaListReply, got: bytes | None) -> list[DmaResult]:

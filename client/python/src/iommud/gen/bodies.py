@@ -182,6 +182,8 @@ INVALIDATE_COMPLETE: Final = 218
 INVALIDATE_COMPLETE_REPLY: Final = 219
 DMA_LIST: Final = 220
 DMA_LIST_REPLY: Final = 221
+DMA_ATOMIC: Final = 222
+DMA_ATOMIC_REPLY: Final = 223
 CLOCK_INFO: Final = 224
 CLOCK_INFO_REPLY: Final = 225
 CLOCK_ADVANCE: Final = 226
@@ -392,6 +394,8 @@ MESSAGES: Final[dict[int, type[m.Message]]] = {
     219: m.InvalidateCompleteReply,
     220: m.DmaList,
     221: m.DmaListReply,
+    222: m.DmaAtomic,
+    223: m.DmaAtomicReply,
     224: m.ClockInfo,
     225: m.ClockInfoReply,
     226: m.ClockAdvance,
@@ -516,6 +520,7 @@ CALLS: Final[dict[str, int]] = {
     "device_invalidate": 216,
     "invalidate_complete": 218,
     "dma_list": 220,
+    "dma_atomic": 222,
     "clock_info": 224,
     "clock_advance": 226,
     "trace_hash": 228,
@@ -553,4 +558,5 @@ CLASSES: Final[dict[int, int]] = {
     216: 2,
     218: 3,
     220: 3,
+    222: 3,
 }

@@ -5,6 +5,34 @@ from typing import Final, Literal
 
 from ..vocabulary import Vocabulary
 
+DmaOperation = Literal[
+    "read",
+    "write",
+    "fetch-add",
+    "swap",
+    "compare-and-swap",
+    "translate",
+    "msi",
+    "invalidation-completion",
+    "page-request",
+    "intx",
+]
+DMA_OPERATION: Final[Vocabulary[DmaOperation]] = Vocabulary(
+    "dma-operation",
+    {
+        1: "read",
+        2: "write",
+        3: "fetch-add",
+        4: "swap",
+        5: "compare-and-swap",
+        6: "translate",
+        7: "msi",
+        8: "invalidation-completion",
+        9: "page-request",
+        10: "intx",
+    },
+)
+
 Outcome = Literal[
     "performed",
     "not-present",
@@ -246,34 +274,6 @@ INTERRUPT_OUTCOME: Final[Vocabulary[InterruptOutcome]] = Vocabulary(
         3: "asserted",
         4: "dropped",
         5: "idle",
-    },
-)
-
-DmaOperation = Literal[
-    "read",
-    "write",
-    "fetch-add",
-    "swap",
-    "compare-and-swap",
-    "translate",
-    "msi",
-    "invalidation-completion",
-    "page-request",
-    "intx",
-]
-DMA_OPERATION: Final[Vocabulary[DmaOperation]] = Vocabulary(
-    "dma-operation",
-    {
-        1: "read",
-        2: "write",
-        3: "fetch-add",
-        4: "swap",
-        5: "compare-and-swap",
-        6: "translate",
-        7: "msi",
-        8: "invalidation-completion",
-        9: "page-request",
-        10: "intx",
     },
 )
 

@@ -1,7 +1,16 @@
 /** DMA that a command starts, holds and lets go. */
-import { DMA_OPERATIONS, HOLD_POINTS, ModelError, NO_PASID, formatBdf, pasid as checkPasid, type Pasid } from '../../base/index.ts';
+import {
+  DMA_OPERATIONS,
+  HOLD_POINTS,
+  ModelError,
+  NO_PASID,
+  formatBdf,
+  pasid as checkPasid,
+  type DmaOperation,
+  type Pasid,
+} from '../../base/index.ts';
 import { requestMissing, startFaultingDma } from '../ats/page-request-commands.ts';
-import type { DeviceTranslate, DmaRead, DmaRelease, DmaWrite, ModelDma } from '../command.ts';
+import type { DeviceTranslate, DmaAtomic, DmaRead, DmaRelease, DmaWrite, ModelDma } from '../command.ts';
 import { ACCESS_BYTES_MAX } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
 import type { DmaTask, FunctionState, Origin } from '../state.ts';
@@ -13,6 +22,7 @@ import { LEDGER_ENTRIES_MAX, advance } from './dma-ledger.ts';
 const TRANSLATIONS_MAX = 8;
 
 const EMPTY = new Uint8Array(0);
+const ATOMICS: readonly DmaOperation[] = ['fetch-add', 'swap', 'compare-and-swap'];
 const ATOMIC_BYTES = [4, 8, 16];
 
 export function modelDma(m: Parts, origin: Origin, fn: FunctionState, command: ModelDma): void {
@@ -51,7 +61,7 @@ export function runModelDma(m: Parts, origin: Origin, fn: FunctionState, command
 }
 
 function checkModelDma(command: ModelDma): void {
-  const { operation, bytes, data, hold } = command;
+  const { operation, bytes, hold } = command;
   if (!DMA_OPERATIONS.includes(operation)) throw new ModelError('EINVAL', `unknown DMA operation "${String(operation)}"`, 'operation');
   if (command.onFault === 'page-request' && !command.translated && operation !== 'translate') {
     throw new ModelError('EINVAL', 'page requests are for what translation requests are not granted: only with translated', 'on_fault');
@@ -60,8 +70,13 @@ function checkModelDma(command: ModelDma): void {
   checkBytes(bytes);
   checkMode(command);
   checkTranslations(command);
-  const isAtomic = operation !== 'read' && operation !== 'write' && operation !== 'translate';
-  if (isAtomic && (!ATOMIC_BYTES.includes(bytes) || (bytes === 16 && operation !== 'compare-and-swap') || command.iovaLow % bytes !== 0)) {
+  checkOperands(command);
+}
+
+/** What is written, or an atomic's operands, and their place. */
+function checkOperands({ operation, bytes, data, iovaLow }: Pick<ModelDma, 'operation' | 'bytes' | 'data' | 'iovaLow'>): void {
+  const isAtomic = ATOMICS.includes(operation);
+  if (isAtomic && (!ATOMIC_BYTES.includes(bytes) || (bytes === 16 && operation !== 'compare-and-swap') || iovaLow % bytes !== 0)) {
     throw new ModelError('EINVAL', `${operation} has 4 or 8 bytes (compare-and-swap also 16), naturally aligned`, 'bytes');
   }
   const needed = operation === 'write' ? bytes : isAtomic ? bytes * (operation === 'compare-and-swap' ? 2 : 1) : undefined;
@@ -70,14 +85,10 @@ function checkModelDma(command: ModelDma): void {
   }
 }
 
+type Mode = Pick<ModelDma, 'operation' | 'pasid' | 'privileged' | 'execute' | 'write'>;
+
 /** Both stand beside a PASID, and only what is read is executed (PCIe §6.20.2). */
-function checkMode({
-  operation,
-  pasid,
-  privileged,
-  execute,
-  write,
-}: Pick<ModelDma, 'operation' | 'pasid' | 'privileged' | 'execute' | 'write'>): void {
+export function checkMode({ operation, pasid, privileged, execute, write }: Mode): void {
   if (write === true && operation !== 'translate') {
     throw new ModelError('EINVAL', `only a translation request says whether it wants to write; a ${operation} does what it does`, 'write');
   }
@@ -122,14 +133,15 @@ export function deviceTranslate(m: Parts, origin: Origin, fn: FunctionState, com
 
 export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, command: DmaRead): void {
   checkBytes(command.bytes);
-  const { bytes } = command;
+  const { bytes, pasid, privileged = false, execute = false } = command;
+  if (privileged || execute) checkMode({ operation: 'read', pasid, privileged, execute });
   start(m, origin, fn, command, {
     operation: 'read',
     bytes,
     data: m.readBuffers.take(bytes),
     translated: command.translated ?? false,
-    privileged: false,
-    execute: false,
+    privileged,
+    execute,
     write: false,
     hold: undefined,
     holdNs: 0,
@@ -138,14 +150,35 @@ export function deviceDmaRead(m: Parts, origin: Origin, fn: FunctionState, comma
 }
 
 export function deviceDmaWrite(m: Parts, origin: Origin, fn: FunctionState, command: DmaWrite): void {
-  const { data } = command;
+  const { data, pasid, privileged = false } = command;
   checkBytes(data.byteLength);
+  if (privileged) checkMode({ operation: 'write', pasid, privileged });
   start(m, origin, fn, command, {
     operation: 'write',
     bytes: data.byteLength,
     data,
     translated: command.translated ?? false,
-    privileged: false,
+    privileged,
+    execute: false,
+    write: false,
+    hold: undefined,
+    holdNs: 0,
+    translations: 1,
+  });
+}
+
+export function deviceDmaAtomic(m: Parts, origin: Origin, fn: FunctionState, command: DmaAtomic): void {
+  const { operation, bytes, data, privileged = false } = command;
+  if (!ATOMICS.includes(operation))
+    throw new ModelError('EINVAL', `${operation} is no atomic; they are ${ATOMICS.join(', ')}`, 'operation');
+  checkMode(command);
+  checkOperands(command);
+  start(m, origin, fn, command, {
+    operation,
+    bytes,
+    data,
+    translated: command.translated ?? false,
+    privileged,
     execute: false,
     write: false,
     hold: undefined,

@@ -5,14 +5,14 @@ import { ACCESS_BYTES_MAX } from '../memory-commands.ts';
 import type { Parts } from '../parts.ts';
 import type { DmaResult, Reply } from '../reply.ts';
 import type { DmaListTask, FunctionState, Origin } from '../state.ts';
-import { deviceDmaRead, deviceDmaWrite } from './dma-commands.ts';
+import { checkMode, deviceDmaRead, deviceDmaWrite } from './dma-commands.ts';
 
 /** Ranges of one list. As many as a descriptor chain of a large disk request has, and their results fit one reply. */
 const DMA_RANGES_MAX = 256;
 
 /** Range after range is issued in order, whatever comes of those before, and the reply has a result for each. ModelError before any is issued. */
 export function dmaList(m: Parts, origin: Origin, fn: FunctionState, command: DmaList): void {
-  const { ranges, write, pasid, translated = false } = command;
+  const { ranges, write, pasid, translated = false, privileged = false, execute = false } = command;
   const data = checked(command);
   const task = m.operations.start<DmaListTask>(origin, {
     kind: 'dma-list',
@@ -24,9 +24,9 @@ export function dmaList(m: Parts, origin: Origin, fn: FunctionState, command: Dm
   let at = 0;
   for (const [part, { iovaLow, iovaHigh, bytes }] of ranges.entries()) {
     const from = { operation: task.id, part, sinceNs: m.clock.nowNs };
-    const place = { bdf: command.bdf, iovaLow, iovaHigh, pasid, translated };
+    const place = { bdf: command.bdf, iovaLow, iovaHigh, pasid, translated, privileged };
     if (write) deviceDmaWrite(m, from, fn, { kind: 'dma-write', ...place, data: data.subarray(at, at + bytes) });
-    else deviceDmaRead(m, from, fn, { kind: 'dma-read', ...place, bytes });
+    else deviceDmaRead(m, from, fn, { kind: 'dma-read', ...place, bytes, execute });
     at += bytes;
   }
 }
@@ -63,7 +63,8 @@ const NOT_ISSUED = ({ iovaLow, iovaHigh }: DmaRange): DmaResult => ({
 });
 
 /** What is written, or where what is read comes: a range behind the other. */
-function checked({ ranges, write, data, pasid }: DmaList): Uint8Array {
+function checked({ ranges, write, data, pasid, privileged = false, execute = false }: DmaList): Uint8Array {
+  checkMode({ operation: write ? 'write' : 'read', pasid, privileged, execute });
   if (pasid !== NO_PASID) checkPasid(pasid);
   if (ranges.length < 1 || ranges.length > DMA_RANGES_MAX) {
     throw new ModelError('EINVAL', `a list has 1 to ${DMA_RANGES_MAX} ranges, not ${ranges.length}`, 'ranges');
