@@ -11,7 +11,7 @@ const PACKAGE = fileURLToPath(new URL('../../client/python/src', import.meta.url
 /** Why it cannot be played here; undefined where it can. */
 export function missingForPython(): string | undefined {
   const tried = spawnSync(PYTHON, ['-c', 'import google.protobuf, websockets'], { encoding: 'utf8' });
-  if (tried.error !== undefined) return `there is no ${PYTHON}`;
+  if (tried.error !== undefined) return `${PYTHON} does not start: ${tried.error.message}`;
   return tried.status === 0
     ? undefined
     : `${PYTHON} has no protobuf or no websockets (apt-get install python3-protobuf python3-websockets)`;
