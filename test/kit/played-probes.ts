@@ -21,9 +21,13 @@ import type { MachineRequest } from '../driver/index.ts';
 import { machineSpec } from '../driver/machine-spec.ts';
 import { untilInFlight } from './in-flight.ts';
 
+/** Of the machine to a question for what is in flight, while an operation is on its way. */
+const TURNS_MAX = 1000;
+
 interface Stage {
   connect(roles: readonly ['device']): Promise<Connection>;
   readonly logs: Machine['logs'];
+  readonly clock: Machine['clock'];
   info(): Promise<unknown>;
   function(bdf: string): FunctionHandle;
 }
@@ -58,10 +62,17 @@ export async function playProbes(m: Stage, request: MachineRequest): Promise<voi
   await m.info();
   m.logs.take();
   const handleOf = m.function.bind(m);
+  const models = new Map([...played].map(([bdf, probe]) => [bdf, new PlayedModel(probe, handleOf(bdf))]));
   m.function = (bdf) => {
     const dev = handleOf(bdf);
-    const probe = played.get(dev.bdf);
-    return probe === undefined ? dev : Object.defineProperty(dev, 'model', { value: new PlayedModel(probe, dev) });
+    const model = models.get(dev.bdf);
+    return model === undefined ? dev : Object.defineProperty(dev, 'model', { value: model });
+  };
+  // What they do comes by another connection: the clock would overtake it, and then wait for it no more.
+  const advance = m.clock.advance.bind(m.clock);
+  m.clock.advance = async (by) => {
+    await Promise.all([...models.values()].map((model) => model.sent()));
+    return advance(by);
   };
 }
 
@@ -76,10 +87,21 @@ class PlayedModel implements OfModel {
   /** Every operation with a hold is in flight. */
   #begun: Promise<unknown> = Promise.resolve();
   readonly #dev: FunctionHandle;
+  /** Operations that have not ended, but for those that may wait for pages. */
+  #open = 0;
 
   constructor(probe: PlayedFunction<ProbeState>, dev: FunctionHandle) {
     this.#probe = probe;
     this.#dev = dev;
+  }
+
+  /** Resolves when each operation has ended or is in the ledger. */
+  async sent(): Promise<void> {
+    for (let turns = 0; this.#open > 0; turns++) {
+      if ((await this.#dev.ledger()).length >= this.#open) return;
+      if (turns === TURNS_MAX)
+        throw new Error(`${this.#dev.bdf} has not sent what it was told to after ${TURNS_MAX} answers of the machine`);
+    }
   }
 
   read(iova: bigint | number, bytes: number, options: ModelOptions = {}): Promise<DmaResult> {
@@ -120,21 +142,32 @@ class PlayedModel implements OfModel {
     }
     // What is held is the request that uses the translation.
     if (hold !== undefined) await state.mover.translated(this.#fn, { data, ...terms }, iova);
-    const move = { iova, bytes, data, ...terms, translated, pageRequests: onFault === 'page-request' };
-    return this.#begin(hold, async () => resultOf(await state.move(this.#fn, move), iova));
+    const pageRequests = onFault === 'page-request';
+    const move = { iova, bytes, data, ...terms, translated, pageRequests };
+    const operate = async (): Promise<DmaResult> => resultOf(await state.move(this.#fn, move), iova);
+    return pageRequests && hold === undefined ? operate() : this.#begin(hold, operate);
   }
 
   #begin(hold: ModelOptions['hold'], operate: () => Promise<DmaResult>): Promise<DmaResult> {
-    if (hold === undefined) return operate();
+    if (hold === undefined) return this.#counted(operate);
     const begun = this.#begun.then(async () => {
       const others = (await this.#dev.ledger()).length;
       await this.#dev.faults.arm('hold', { point: hold });
-      const ended = operate();
+      const ended = this.#counted(operate);
       await Promise.race([untilInFlight(this.#dev, others + 1), ended]);
       return { ended };
     });
     this.#begun = begun.catch(() => undefined);
     return begun.then(({ ended }) => ended);
+  }
+
+  async #counted(operate: () => Promise<DmaResult>): Promise<DmaResult> {
+    this.#open++;
+    try {
+      return await operate();
+    } finally {
+      this.#open--;
+    }
   }
 }
 
