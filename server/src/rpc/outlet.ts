@@ -82,7 +82,8 @@ export class Outlet {
     this.#counters.framesSentTotal++;
     if (!this.#flushQueued) {
       this.#flushQueued = true;
-      queueMicrotask(this.#flush);
+      if (this.#wire.atTickEnd === undefined) queueMicrotask(this.#flush);
+      else this.#wire.atTickEnd(this.#flush);
     }
     return bytes;
   }

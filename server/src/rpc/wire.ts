@@ -6,6 +6,8 @@ export interface Wire {
    */
   send(bytes: Uint8Array, written?: () => void): void;
   readonly bufferedBytes: number;
+  /** Runs it when what arrived together has been handled. Absent where each message arrives by itself. */
+  atTickEnd?(run: () => void): void;
   close(code: number, reason: string): void;
 }
 

@@ -19,6 +19,8 @@ export interface Transport {
   send(bytes: Uint8Array, written?: () => void): void;
   /** Bytes handed to {@link send} that are still in this end's buffer, envelopes included. */
   readonly bufferedBytes: number;
+  /** Runs it when what arrived together has been handled: what is sent then leaves in one write. Absent where each message arrives by itself. */
+  atTickEnd?(run: () => void): void;
   /** Ends the connection after what was sent. `reason` is cut to what a close frame holds. `closed` is called when it has ended. */
   close(code: number, reason: string): void;
 }

@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from 'ws';
 import { CLOSE } from '../../../proto/close.ts';
 import { CLOSE_GRACE_MS, KEEPALIVE_MS } from '../../../proto/limits.ts';
 import { closeReason } from './close-reason.ts';
+import { atTickEnd, endTick } from './tick.ts';
 import type { Transport, TransportOwner } from './transport.ts';
 
 const OPEN = 1;
@@ -47,6 +48,8 @@ export class WebSocketTransport implements Transport {
     socket.on('close', (code, reason) => this.#closed(code, reason.toString()));
     // What went wrong is told by the close that follows.
     socket.on('error', () => undefined);
+    // Behind the library's own: it has handed over every message of the chunk.
+    stream.on('data', endTick);
     this.#keepalive = setInterval(() => this.#ping(), KEEPALIVE_MS).unref();
   }
 
@@ -71,7 +74,7 @@ export class WebSocketTransport implements Transport {
     if (!this.#corked) {
       this.#corked = true;
       this.#stream.cork();
-      process.nextTick(this.#uncork);
+      atTickEnd(this.#uncork);
     }
     this.#socket.send(bytes, { binary: true, compress: false }, written);
     if (bytes.length >= SENT_AT_ONCE_BYTES) this.#pushOut();
@@ -81,6 +84,10 @@ export class WebSocketTransport implements Transport {
   #pushOut(): void {
     this.#stream.uncork();
     this.#stream.cork();
+  }
+
+  atTickEnd(run: () => void): void {
+    atTickEnd(run);
   }
 
   close(code: number, reason: string): void {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { service } from './service.ts';
 
 const FN = '/functions/00:02.0';
@@ -227,6 +227,7 @@ describe('resets over REST', () => {
     void probe.model.write(0x10000, 'held', { hold: 'translated' }).catch(() => undefined);
     const base = `/v1/machines/${id}/functions`;
     const waiting = rest.post(`${base}/03:00.0/reset-prepare`, { token: 'w', deadlineMs: 10 });
+    await vi.waitFor(async () => expect((await rest.get(`${base}/03:00.0`)).json()).toMatchObject({ gate: 'closed' }));
     expect((await rest.post(`${base}/04:00.0/reset-prepare`, { token: 'w', deadlineMs: 10 })).json()).toMatchObject({ depth: 1 });
     await machine.clock.advance({ ms: 20 });
     expect((await waiting).json()).toMatchObject({ aborted: 1 });

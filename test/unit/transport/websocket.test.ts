@@ -50,6 +50,30 @@ const clientClosed = async (): Promise<string> => {
 };
 
 describe('a websocket', () => {
+  it('ends the tick when every message of a chunk has been handled, and does not wait for promises', async () => {
+    const { transport } = await accepted;
+    const order: string[] = [];
+    const both = new Promise<void>((resolve) => {
+      transport.start({
+        message: (bytes) => {
+          order.push(`message ${bytes[0]}`);
+          transport.atTickEnd(() => order.push('tick'));
+          queueMicrotask(() => {
+            if (order.push('promise') === 6) resolve();
+          });
+        },
+        closed: () => undefined,
+      });
+    });
+    const socket = (client as unknown as { readonly _socket: Duplex })._socket;
+    socket.cork();
+    client.send(Uint8Array.of(1));
+    client.send(Uint8Array.of(2));
+    socket.uncork();
+    await both;
+    expect(order).toEqual(['message 1', 'message 2', 'tick', 'tick', 'promise', 'promise']);
+  });
+
   it('says that it was pinged', async () => {
     const { transport } = await accepted;
     const said: string[] = [];

@@ -5,24 +5,34 @@ afterEach(() => {
   vi.resetModules();
 });
 
-describe('later', () => {
-  it.each([
-    ['Node', true],
-    ['a browser', false],
-  ])('in %s runs after the promises that are ready, in order', async (_, hasImmediate) => {
-    if (!hasImmediate) vi.stubGlobal('setImmediate', undefined);
-    const { later } = await import('../../../../client/src/later.ts');
-    const order: string[] = [];
-    const done = new Promise<void>((resolve) => {
+/** In what order promises and two that come later run, when all are begun there. */
+async function orderFrom(begin: (run: () => void) => void): Promise<string[]> {
+  const { later } = await import('../../../../client/src/later.ts');
+  const order: string[] = [];
+  await new Promise<void>((resolve) => {
+    begin(() => {
       later(() => order.push('first'));
       later(() => {
         order.push('second');
         resolve();
       });
+      void Promise.resolve()
+        .then(() => Promise.resolve())
+        .then(() => order.push('promises'));
     });
-    await Promise.resolve().then(() => Promise.resolve());
-    order.push('promises');
-    await done;
-    expect(order).toEqual(['promises', 'first', 'second']);
+  });
+  return order;
+}
+
+describe('later', () => {
+  const inNode = globalThis.process;
+  it.each([
+    ['Node', inNode],
+    ['a browser', undefined],
+  ])('in %s runs after the promises that are ready, in order', async (_, process) => {
+    vi.stubGlobal('process', process);
+    expect(await orderFrom((run) => run())).toEqual(['promises', 'first', 'second']);
+    // Not out of a promise: in Node, ticks come before promises there.
+    expect(await orderFrom((run) => setTimeout(run))).toEqual(['promises', 'first', 'second']);
   });
 });
