@@ -1,4 +1,4 @@
-import { FLOOR_NAMES, openFloor, type Floor, type Sizes } from '../../floors/index.ts';
+import { FLOOR_NAMES, openFloor, type Floor, type FloorName, type Sizes } from '../../floors/index.ts';
 import { exchange, exchangeCalls, type Load, type Measure, type Outcome, type Unit } from '../../harness/index.ts';
 
 /** Something of ours that is measured: a call, ready to be made again and again. */
@@ -21,33 +21,35 @@ export interface Comparison {
 
 /** One row against each floor. */
 export function againstFloors(comparison: Comparison): Measure[] {
-  return FLOOR_NAMES.map((floorName) => {
-    let subject: Subject | undefined;
-    let floor: Floor | undefined;
-    return {
-      name: comparison.name,
-      unit: comparison.unit,
-      floor: floorName,
-      async open() {
-        subject = await comparison.open();
-        floor = await openFloor(floorName, comparison.sizes);
-        if (comparison.warmUp === undefined) return;
-        await exchangeCalls(subject.call, comparison.warmUp);
-        await exchange(floor, comparison.warmUp);
-      },
-      async run() {
-        const { call } = opened(subject);
-        return comparison.figure(await exchangeCalls(call, comparison.load));
-      },
-      async runFloor() {
-        return comparison.figure(await exchange(opened(floor), comparison.load));
-      },
-      async close() {
-        await subject?.close();
-        await floor?.close();
-      },
-    };
-  });
+  return FLOOR_NAMES.map((name) => againstFloor(comparison, name));
+}
+
+export function againstFloor(comparison: Comparison, floorName: FloorName): Measure {
+  let subject: Subject | undefined;
+  let floor: Floor | undefined;
+  return {
+    name: comparison.name,
+    unit: comparison.unit,
+    floor: floorName,
+    async open() {
+      subject = await comparison.open();
+      floor = await openFloor(floorName, comparison.sizes);
+      if (comparison.warmUp === undefined) return;
+      await exchangeCalls(subject.call, comparison.warmUp);
+      await exchange(floor, comparison.warmUp);
+    },
+    async run() {
+      const { call } = opened(subject);
+      return comparison.figure(await exchangeCalls(call, comparison.load));
+    },
+    async runFloor() {
+      return comparison.figure(await exchange(opened(floor), comparison.load));
+    },
+    async close() {
+      await subject?.close();
+      await floor?.close();
+    },
+  };
 }
 
 function opened<T>(what: T | undefined): T {
