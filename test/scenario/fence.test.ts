@@ -112,12 +112,18 @@ scenario(
     const sent = await asked(BODY.memoryWrite);
     const prepare = dev.resetPrepare({ deadlineMs: 0, onDeadline: 'abort' });
     expect(await write).toMatchObject({ outcome: 'indeterminate' });
-    owner.reply(await asked(BODY.memoryFence), 'memoryFenceReply').send();
+    const fence = await asked(BODY.memoryFence);
+    expect(await dev.ledger()).toMatchObject([
+      { waitsFor: expect.stringMatching(/^the answers of memory owner \d+ to the write and the fence$/) },
+    ]);
+    owner.reply(fence, 'memoryFenceReply').send();
     await eventually(() =>
       expect(m.logs.take().map(({ text }) => text)).toContainEqual(expect.stringContaining('has answered a fence before 1 of the writes')),
     );
     expect(await settled(prepare, m)).toBe(false);
-    expect(await dev.ledger()).toMatchObject([{ point: 'indeterminate' }]);
+    expect(await dev.ledger()).toMatchObject([
+      { point: 'indeterminate', waitsFor: expect.stringMatching(/^the answer of memory owner \d+ to the write$/) },
+    ]);
     owner.reply(sent, 'memoryWriteReply').send();
     const window = await prepare;
     expect(window.report).toMatchObject({ indeterminate: 1 });

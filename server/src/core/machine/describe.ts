@@ -113,7 +113,7 @@ export function groupDetail(m: Parts, fn: FunctionState): GroupDetail | undefine
   };
 }
 
-export function ledgerEntries(fn: FunctionState): readonly LedgerEntry[] {
+export function ledgerEntries(m: Parts, fn: FunctionState): readonly LedgerEntry[] {
   return fn.entries.map((request) => ({
     request: request.id,
     operation: request.kind === 'memory' || request.kind === 'translation' ? request.operation : request.kind,
@@ -124,17 +124,26 @@ export function ledgerEntries(fn: FunctionState): readonly LedgerEntry[] {
     bytes: request.bytes,
     sinceNs: request.sinceNs,
     epoch: request.epoch,
-    waitsFor: waitsFor(request),
+    waitsFor: waitsFor(m, request),
   }));
 }
 
-function waitsFor(request: Request): string {
+function waitsFor(m: Parts, request: Request): string {
   if (request.held) return request.holdAlarm === 0 ? `release (held at ${request.point})` : `its time (held at ${request.point})`;
   if (request.walk !== undefined && request.walk.owner !== 0) return `an entry of its page tables, of memory owner ${request.walk.owner}`;
   if (request.point === 'sent' && request.peer !== undefined) return 'the answer of the function whose registers it reaches';
   if (request.point === 'sent') return `the answer of memory owner ${request.owner}`;
-  if (request.point === 'indeterminate') return `the fence of memory owner ${request.owner}`;
+  if (request.point === 'indeterminate') return owedFor(m, request);
   return 'earlier requests of the function';
+}
+
+/** What its owner has not answered yet of a write that was aborted when it had been sent. */
+function owedFor(m: Parts, request: Request): string {
+  const owed = [...(m.peers.get(request.owner)?.owed.values() ?? [])];
+  const answer = owed.some((one) => one.kind === 'request' && one.request === request);
+  const fence = owed.some((one) => one.kind === 'fence' && one.requests.includes(request));
+  if (answer && fence) return `the answers of memory owner ${request.owner} to the write and the fence`;
+  return answer ? `the answer of memory owner ${request.owner} to the write` : `the fence of memory owner ${request.owner}`;
 }
 
 function domainSummary(domain: Domain): DomainSummary {

@@ -131,7 +131,7 @@ const HANDLERS: Handlers = {
   'page-response': pageResponse,
   'page-faults': (m, origin) => m.outbox.reply(origin, { kind: 'page-faults', faults: pageFaultList(m) }),
   'dma-release': (m, origin, c) => dmaRelease(m, origin, fnOf(m, c.bdf), c),
-  ledger: (m, origin, c) => m.outbox.reply(origin, { kind: 'ledger', entries: ledgerEntries(fnOf(m, c.bdf)) }),
+  ledger: (m, origin, c) => m.outbox.reply(origin, { kind: 'ledger', entries: ledgerEntries(m, fnOf(m, c.bdf)) }),
   'fault-arm': faultArm,
   'fault-disarm': faultDisarm,
   'fault-list': (m, origin) => m.outbox.reply(origin, { kind: 'fault-list', faults: armedFaults(m) }),
