@@ -183,7 +183,7 @@ scenario('its window takes all of its cache, and waits for that', REMOTE, async 
 });
 
 scenario('what it answers after a reset to a request of before it completes nothing', { ...REMOTE, clock: 'manual' }, async (m) => {
-  const { emulator } = await raise(m);
+  const { emulator, link } = await raise(m);
   const dev = m.function(BDF);
   await m.mapped(dev, IOVA);
   emulator.slow = true;
@@ -192,9 +192,12 @@ scenario('what it answers after a reset to a request of before it completes noth
   await dev.config.write(0x04, 2, 0x0400);
   const reset = m.connection.call('resetTrigger', { function: 0x28, method: 3 });
   await eventually(() => expect(emulator.resets).toBe(1));
+  // Its answer goes another way than the clock's advance, which does not wait for it.
+  await link.machine.info();
   await m.clock.advance({ ms: 1000, force: true });
   await reset;
   emulator.answer();
+  await link.machine.info();
   expect(await settled(unmap, m)).toBe(false);
   await m.clock.advance({ ms: 90_000, force: true });
   expect(await unmap).toMatchObject({ timedOut: 1 });
