@@ -348,6 +348,9 @@ def test_atomics_give_what_was_there(machine: StartedMachine) -> None:
     assert dev.model.swap(0, 7, 4).data == (38).to_bytes(4, "little")
     assert dev.model.compare_and_swap(0, 7, 9).ok
     assert machine.memory.read(page.address, 8) == (9).to_bytes(8, "little")
+    with pytest.raises(IommudError) as caught:
+        dev.model.fetch_add(0, 1, privileged=True)
+    assert (caught.value.name, caught.value.field) == ("EINVAL", "privileged")
 
 
 def test_a_simulation_sets_the_pace_of_the_clock(machine: StartedMachine) -> None:

@@ -171,20 +171,44 @@ class Model:
         )
 
     async def fetch_add(
-        self, iova: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None
+        self,
+        iova: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
     ) -> DmaResult:
         """An atomic of 4 or 8 bytes; the value before is in `data` of the result, little-endian."""
-        return await self._atomic("fetch-add", iova, size, ops.operands(size, value), pasid, translated)
+        return await self._atomic("fetch-add", iova, size, ops.operands(size, value), pasid, translated, privileged)
 
-    async def swap(self, iova: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None) -> DmaResult:
+    async def swap(
+        self,
+        iova: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
+    ) -> DmaResult:
         """As `fetch_add`."""
-        return await self._atomic("swap", iova, size, ops.operands(size, value), pasid, translated)
+        return await self._atomic("swap", iova, size, ops.operands(size, value), pasid, translated, privileged)
 
     async def compare_and_swap(
-        self, iova: int, compare: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None
+        self,
+        iova: int,
+        compare: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
     ) -> DmaResult:
         """As `fetch_add`, of 16 bytes too."""
-        return await self._atomic("compare-and-swap", iova, size, ops.operands(size, compare, value), pasid, translated)
+        return await self._atomic("compare-and-swap", iova, size, ops.operands(size, compare, value), pasid, translated, privileged)
 
     async def request_pages(
         self,
@@ -218,6 +242,10 @@ class Model:
         """The function's cause for INTx comes or goes."""
         return await self._connection.ask(ops.model_interrupt(self._function, None, asserted))
 
-    async def _atomic(self, kind: str, iova: int, size: int, data: bytes, pasid: int | None, translated: bool | None) -> DmaResult:
+    async def _atomic(
+        self, kind: str, iova: int, size: int, data: bytes, pasid: int | None, translated: bool | None, privileged: bool | None
+    ) -> DmaResult:
         what = f"a {kind} of {self._bdf} at {iova:#x}"
-        return await self._connection.ask(ops.model_dma(self._function, kind, iova, size, what, data, pasid=pasid, translated=translated))
+        return await self._connection.ask(
+            ops.model_dma(self._function, kind, iova, size, what, data, pasid=pasid, translated=translated, privileged=privileged)
+        )

@@ -172,20 +172,44 @@ class Model:
         )
 
     def fetch_add(
-        self, iova: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None
+        self,
+        iova: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
     ) -> DmaResult:
         """An atomic of 4 or 8 bytes; the value before is in `data` of the result, little-endian."""
-        return self._atomic("fetch-add", iova, size, ops.operands(size, value), pasid, translated)
+        return self._atomic("fetch-add", iova, size, ops.operands(size, value), pasid, translated, privileged)
 
-    def swap(self, iova: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None) -> DmaResult:
+    def swap(
+        self,
+        iova: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
+    ) -> DmaResult:
         """As `fetch_add`."""
-        return self._atomic("swap", iova, size, ops.operands(size, value), pasid, translated)
+        return self._atomic("swap", iova, size, ops.operands(size, value), pasid, translated, privileged)
 
     def compare_and_swap(
-        self, iova: int, compare: int, value: int, size: int = 8, *, pasid: int | None = None, translated: bool | None = None
+        self,
+        iova: int,
+        compare: int,
+        value: int,
+        size: int = 8,
+        *,
+        pasid: int | None = None,
+        translated: bool | None = None,
+        privileged: bool | None = None,
     ) -> DmaResult:
         """As `fetch_add`, of 16 bytes too."""
-        return self._atomic("compare-and-swap", iova, size, ops.operands(size, compare, value), pasid, translated)
+        return self._atomic("compare-and-swap", iova, size, ops.operands(size, compare, value), pasid, translated, privileged)
 
     def request_pages(
         self,
@@ -219,6 +243,10 @@ class Model:
         """The function's cause for INTx comes or goes."""
         return self._connection.ask(ops.model_interrupt(self._function, None, asserted))
 
-    def _atomic(self, kind: str, iova: int, size: int, data: bytes, pasid: int | None, translated: bool | None) -> DmaResult:
+    def _atomic(
+        self, kind: str, iova: int, size: int, data: bytes, pasid: int | None, translated: bool | None, privileged: bool | None
+    ) -> DmaResult:
         what = f"a {kind} of {self._bdf} at {iova:#x}"
-        return self._connection.ask(ops.model_dma(self._function, kind, iova, size, what, data, pasid=pasid, translated=translated))
+        return self._connection.ask(
+            ops.model_dma(self._function, kind, iova, size, what, data, pasid=pasid, translated=translated, privileged=privileged)
+        )
