@@ -2,8 +2,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 
 /** Debian's own, which has Debian's packages. */
 const PYTHON = process.env['PYTHON'] ?? '/usr/bin/python3';
@@ -12,7 +10,6 @@ const PACKAGE = fileURLToPath(new URL('../../client/python/src', import.meta.url
 
 /** Why it cannot be played here; undefined where it can. */
 export function missingForPython(): string | undefined {
-  collectGarbage();
   const tried = spawnSync(PYTHON, ['-c', 'import google.protobuf, websockets'], { encoding: 'utf8' });
   if (tried.error !== undefined) return `${PYTHON} does not start: ${tried.error.message}`;
   return tried.status === 0
@@ -35,18 +32,7 @@ export async function playPythonEdu(socketUrl: string, bdf: string): Promise<voi
   if (value !== `is ${bdf}`) throw new Error(`${EDU} said ${JSON.stringify(value)} when it was to be ${bdf}`);
 }
 
-/**
- * To fork, a process needs as much memory as it has, as the kernel counts it: with the RAM of every machine that an earlier file of this worker has closed, which
- * is sparse, and which V8 is in no hurry to collect.
- */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-}
-
 function start(): Player {
-  collectGarbage();
   const process = spawn(PYTHON, ['-u', EDU, '-'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...globalThis.process.env, PYTHONPATH: PACKAGE, PYTHONDONTWRITEBYTECODE: '1' },
