@@ -130,6 +130,7 @@ export class WireChannel implements Channel {
       const frame = new PacketReader(bytes);
       // A handler may close the connection: what is behind its frame reaches nobody then.
       while (this.#closed === undefined && frame.next()) this.#frame(frame);
+      // What it answers goes now: whoever asked waits for it.
       if (this.#flushing) this.#flush();
     } catch (error) {
       void this.#close(error instanceof FrameError ? error.closeCode : CLOSE.undecodable, textOf(error));

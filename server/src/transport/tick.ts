@@ -8,6 +8,8 @@ export function atTickEnd(run: () => void): void {
 
 /** The tick ends here: nothing more of it is waited for. */
 export function endTick(): void {
+  // A chunk that was part of a message.
+  if (waiting.length === 0) return;
   let ran = 0;
   try {
     // What runs may put off more.

@@ -1,18 +1,12 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { WebSocket } from 'ws';
 import { startChildServer } from '../harness/index.ts';
 import { BULK_BYTES, payload, type Floor, type Sizes } from './floor.ts';
 import { corkForTick } from './tick-cork.ts';
+import { connectWs } from './ws-connect.ts';
 
 /** Plain websocket messages, one for each request, corked for a tick at both ends; bulk is copied once on arrival. */
 export async function openWsEcho(sizes: Sizes): Promise<Floor> {
   const server = await startChildServer(new URL('ws-echo-server.ts', import.meta.url), [sizes.replyBytes]);
-  const websocket = new WebSocket(`ws://127.0.0.1:${server.port}/`, { perMessageDeflate: false });
-  const upgraded = once(websocket, 'upgrade') as Promise<[IncomingMessage]>;
-  await once(websocket, 'open');
-  const [{ socket }] = await upgraded;
-  socket.setNoDelay(true);
+  const { websocket, socket } = await connectWs(server.port);
   const request = payload(sizes.requestBytes);
   let kept: Uint8Array = request;
   const floor: Floor = {

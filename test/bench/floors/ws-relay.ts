@@ -1,10 +1,7 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { WebSocket } from 'ws';
 import { startChildServer } from '../harness/index.ts';
 import { payload, type Floor, type Sizes } from './floor.ts';
 import { corkForTick } from './tick-cork.ts';
+import { connectWs } from './ws-connect.ts';
 
 /**
  * What a function in another program costs plain websockets: a request goes to the server, from it over a second connection to this process again, and the
@@ -12,8 +9,8 @@ import { corkForTick } from './tick-cork.ts';
  */
 export async function openWsRelay(sizes: Sizes): Promise<Floor> {
   const server = await startChildServer(new URL('ws-relay-server.ts', import.meta.url), [sizes.replyBytes]);
-  const host = await connect(server.port);
-  const emulator = await connect(server.port);
+  const host = await connectWs(server.port);
+  const emulator = await connectWs(server.port);
   const [request, reply] = [payload(sizes.requestBytes), payload(sizes.replyBytes)];
   emulator.websocket.on('message', () => {
     corkForTick(emulator.socket);
@@ -38,13 +35,4 @@ export async function openWsRelay(sizes: Sizes): Promise<Floor> {
   });
   for (const { websocket } of [host, emulator]) websocket.on('error', (error) => floor.onError(error));
   return floor;
-}
-
-async function connect(port: number): Promise<{ readonly websocket: WebSocket; readonly socket: Socket }> {
-  const websocket = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false });
-  const upgraded = once(websocket, 'upgrade') as Promise<[IncomingMessage]>;
-  await once(websocket, 'open');
-  const [{ socket }] = await upgraded;
-  socket.setNoDelay(true);
-  return { websocket, socket };
 }
